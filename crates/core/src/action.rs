@@ -1,0 +1,105 @@
+//! Leaf effects: what a call would really do.
+
+use alloy_primitives::{Address, B256, U256};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    abi::{DecodedCall, Selector},
+    token::Asset,
+};
+
+/// One leaf effect of an intent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Action {
+    /// What it does.
+    pub effect: Effect,
+    /// The contract or account that is called; `None` for a deployment or a message.
+    pub target: Option<Address>,
+    /// The first four bytes of calldata, where there are any.
+    pub selector: Option<Selector>,
+    /// Every ABI that reads this call canonically. More than one is possible; rules match any of them.
+    pub functions: Vec<DecodedCall>,
+    /// Wei sent with the call.
+    pub value_wei: U256,
+    /// What the configuration or the agent calls it: `transfer`, `swap`, `bridge`, `call` ...
+    pub label: String,
+    /// How the authority was given.
+    pub via: Via,
+    /// How many containers it lies inside; 0 for the request itself.
+    pub depth: u8,
+}
+
+/// The kinds of effect (POLICY §1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Effect {
+    /// Value goes from an account to another.
+    Transfer {
+        /// What moves.
+        asset: Asset,
+        /// Whose it is; not always the wallet (`transferFrom`).
+        from: Address,
+        /// Who gets it.
+        to: Address,
+        /// In base units.
+        amount: U256,
+    },
+    /// Somebody may move value later.
+    Approve {
+        /// What may be moved.
+        asset: Asset,
+        /// Whose it is.
+        owner: Address,
+        /// Who may move it.
+        spender: Address,
+        /// In base units: the allowance after the call where the call says it, else the increase.
+        amount: U256,
+        /// No bound in practice: 2^256 − 1, 2^160 − 1 for Permit2, `setApprovalForAll`.
+        unlimited: bool,
+        /// Seconds since the epoch, where the authority ends by itself.
+        deadline: Option<U256>,
+    },
+    /// Authority can only shrink: an allowance set to zero or decreased, an operator removed.
+    Revoke {
+        /// What could be moved.
+        asset: Asset,
+        /// Whose authority shrinks.
+        spender: Address,
+    },
+    /// A call that is none of the above.
+    Call,
+    /// Init code becomes a contract.
+    Deploy {
+        /// Keccak-256 of the init code.
+        init_code_hash: B256,
+    },
+    /// A call to a contract with data that no ABI reads canonically although one claims its selector.
+    Undecodable {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+impl Effect {
+    /// The word that policies use for the kind. Undecodable calldata is a `call`.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Transfer { .. } => "transfer",
+            Self::Approve { .. } => "approve",
+            Self::Revoke { .. } => "revoke",
+            Self::Call | Self::Undecodable { .. } => "call",
+            Self::Deploy { .. } => "deploy",
+        }
+    }
+}
+
+/// How authority is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// By the transaction itself.
+    Call,
+    /// By an off-chain signature, also one that is carried in calldata.
+    Signature,
+}

@@ -1,0 +1,20 @@
+//! The vocabulary of Countersign: amounts, chains, identities, intents, actions, transactions, time
+//! and traces.
+//!
+//! Everything here is pure. There is no async, no clock, no randomness, no environment and no
+//! logging in this crate; time and random bytes are arguments.
+
+pub mod abi;
+pub mod action;
+pub mod amount;
+pub mod approval;
+pub mod charge;
+pub mod fact;
+pub mod identity;
+pub mod intent;
+pub mod json;
+pub mod operation;
+pub mod time;
+pub mod token;
+pub mod trace;
+pub mod transaction;

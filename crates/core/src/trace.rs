@@ -1,0 +1,179 @@
+//! The record of one decision and of what came of it: field for field what the traces API shows.
+
+use alloy_primitives::B256;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    fact::Facts,
+    identity::{AgentId, OperationId, PolicyId, TraceHash},
+    intent::Intent,
+    time::Timestamp,
+};
+
+/// One row of the traces API. Everything above `tx_hash` is fixed at the decision and covered by
+/// `trace_hash`; the rest follows from later entries of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TraceRecord {
+    /// The SHA-256 of the decision's canonical JSON.
+    pub trace_hash: TraceHash,
+    /// The decision.
+    #[serde(flatten)]
+    pub decision: DecisionRecord,
+    /// The transaction's hash, once signed.
+    pub tx_hash: Option<B256>,
+    /// `executed`, `blocked` or `pending_approval`, as the seed names them; `failed` where an allowed or
+    /// approved operation came to nothing.
+    pub status: TraceStatus,
+    /// The signatures made for it, and those of approvers.
+    pub signatures: Vec<serde_json::Value>,
+    /// What people said, in order.
+    pub approvals: Vec<serde_json::Value>,
+    /// From the request's first byte to the answer, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// The hash of the entry before this one in the gateway's chain.
+    pub previous_hash: Option<B256>,
+    /// `true` for a record that a client posted: it proves only that the client said so.
+    pub attestation: bool,
+}
+
+/// What was asked, what was known and what was decided.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionRecord {
+    /// The operation that this decision belongs to.
+    pub operation_id: Option<OperationId>,
+    /// When, by the store's clock.
+    pub created_at: Timestamp,
+    /// Who asked.
+    pub agent_id: Option<AgentId>,
+    /// The SHA-256 of the agent's session name, so that a trace can be shown without it.
+    pub session_key_hash: Option<B256>,
+    /// The agent's declared session, as text.
+    pub session: Option<String>,
+    /// The agent's reasoning, as text. Never trusted.
+    pub reasoning: Option<String>,
+    /// What the agent intended: the intent and its decoded actions, as JSON text.
+    pub proposed_action: serde_json::Value,
+    /// `{allowed, outcome, code, riskScore}`
+    pub validation_result: serde_json::Value,
+    /// One entry for each rule and limit.
+    pub policy_verdicts: Vec<serde_json::Value>,
+    /// 0 to 100.
+    pub risk_score: u8,
+    /// The rule or limit that said no.
+    pub blocked_by: Option<String>,
+    /// The version of the grant.
+    pub policy: Option<PolicyId>,
+    /// The versions of every guard that was asked.
+    pub guards: Vec<PolicyId>,
+    /// The snapshot that it was decided from.
+    pub facts: Option<Facts>,
+    /// The intent that it was decided for.
+    pub intent: Option<Intent>,
+    /// What it would take out of which counter.
+    pub charges: Vec<serde_json::Value>,
+    /// Gates that it waits for.
+    pub gates: Vec<serde_json::Value>,
+}
+
+/// Where the record stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TraceStatus {
+    /// Signed, or signed and sent.
+    Executed,
+    /// Denied, rejected or expired.
+    Blocked,
+    /// Waits for people.
+    PendingApproval,
+    /// Allowed or approved, not yet signed.
+    Allowed,
+    /// Allowed or approved, then refused before anything was signed.
+    Failed,
+}
+
+impl TraceStatus {
+    /// The wire name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Executed => "executed",
+            Self::Blocked => "blocked",
+            Self::PendingApproval => "pending_approval",
+            Self::Allowed => "allowed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A change to a trace after its decision; absent fields stay as they are.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct TraceUpdate {
+    /// Where it stands now.
+    pub status: Option<TraceStatus>,
+    /// The transaction's hash.
+    pub tx_hash: Option<B256>,
+    /// One more signature.
+    pub signature: Option<serde_json::Value>,
+    /// One more word of a person, or of the gateway in their place (expired).
+    pub approval: Option<serde_json::Value>,
+    /// From the request's first byte to the answer, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// The rule, limit or operator that said no.
+    pub blocked_by: Option<String>,
+}
+
+/// How bad.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Severity {
+    /// Somebody should know.
+    Low,
+    /// Somebody should look.
+    Medium,
+    /// Somebody should look now.
+    High,
+    /// Signing is stopped, or ought to be.
+    Critical,
+}
+
+/// The life of an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum IncidentStatus {
+    /// Nobody has taken it.
+    Open,
+    /// Somebody has.
+    Investigating,
+    /// It is over.
+    Resolved,
+    /// It was nothing.
+    Dismissed,
+}
+
+/// Something that a person must know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Incident {
+    /// `inc_` and random hex.
+    pub id: String,
+    /// Stable, in lower snake case.
+    pub code: String,
+    /// How bad.
+    pub severity: Severity,
+    /// Where it stands.
+    pub status: IncidentStatus,
+    /// One line.
+    pub title: String,
+    /// More lines.
+    pub description: String,
+    /// The affected agent.
+    pub agent: Option<AgentId>,
+    /// The affected session.
+    pub session: Option<String>,
+    /// The related trace.
+    pub trace_hash: Option<TraceHash>,
+    /// When it was raised.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}

@@ -1,0 +1,219 @@
+//! Transactions: what a client asked for, and what will be signed.
+
+use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
+use alloy_eips::eip2930::{AccessList, AccessListItem};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use serde::{Deserialize, Serialize};
+
+use crate::identity::ChainId;
+
+/// The transaction types that the gateway signs (EIP-2718).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionType {
+    /// Type 0 with EIP-155 replay protection; never without.
+    Legacy,
+    /// Type 1 (EIP-2930) is accepted from clients and carried as such.
+    AccessList,
+    /// Type 2 (EIP-1559).
+    DynamicFee,
+}
+
+/// What a client asked to have signed, after strict parsing. Absent fields are filled before the
+/// decision; `to`, `data`, `value` and the access list never change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionDraft {
+    /// The account; absent where the client left it to the gateway.
+    pub from: Option<Address>,
+    /// The recipient or contract; `None` is a deployment.
+    pub to: Option<Address>,
+    /// Wei.
+    pub value: U256,
+    /// Calldata or init code.
+    pub data: Bytes,
+    /// Gas limit.
+    pub gas: Option<u64>,
+    /// Legacy price per gas, in wei.
+    pub gas_price: Option<u128>,
+    /// EIP-1559 fee ceiling per gas, in wei.
+    pub max_fee_per_gas: Option<u128>,
+    /// EIP-1559 tip per gas, in wei.
+    pub max_priority_fee_per_gas: Option<u128>,
+    /// The nonce that the client fixed.
+    pub nonce: Option<u64>,
+    /// The type that the client named.
+    pub kind: Option<TransactionType>,
+    /// The chain that the client named.
+    pub chain: Option<ChainId>,
+    /// EIP-2930 access list.
+    pub access_list: Vec<AccessEntry>,
+}
+
+/// One entry of an EIP-2930 access list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AccessEntry {
+    /// The account.
+    pub address: Address,
+    /// Its storage slots.
+    pub storage_keys: Vec<B256>,
+}
+
+/// The price of gas, in wei per gas.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FeeBid {
+    /// Legacy and EIP-2930.
+    Price(u128),
+    /// EIP-1559.
+    Dynamic {
+        /// `maxFeePerGas`
+        max_fee: u128,
+        /// `maxPriorityFeePerGas`, at most `max_fee`
+        tip: u128,
+    },
+}
+
+impl FeeBid {
+    /// The most that one unit of gas can cost, in wei.
+    #[must_use]
+    pub const fn ceiling(self) -> u128 {
+        match self {
+            Self::Price(price) => price,
+            Self::Dynamic { max_fee, .. } => max_fee,
+        }
+    }
+}
+
+/// A transaction that lacks only its nonce: what a permit covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransactionPlan {
+    /// The chain, always bound into the signature (EIP-155).
+    pub chain: ChainId,
+    /// The type to sign.
+    pub kind: TransactionType,
+    /// `None` is a deployment.
+    pub to: Option<Address>,
+    /// Wei.
+    pub value: U256,
+    /// Calldata or init code.
+    pub data: Bytes,
+    /// Gas limit.
+    pub gas: u64,
+    /// Price per gas.
+    pub fee: FeeBid,
+    /// EIP-2930 access list.
+    pub access_list: Vec<AccessEntry>,
+}
+
+impl TransactionPlan {
+    /// The most that the fee can be, in wei; `None` on overflow of 256 bits.
+    #[must_use]
+    pub fn fee_wei_max(&self) -> Option<U256> {
+        U256::from(self.gas).checked_mul(U256::from(self.fee.ceiling()))
+    }
+
+    /// Binds the nonce.
+    #[must_use]
+    pub const fn with_nonce(self, nonce: u64) -> UnsignedTransaction {
+        UnsignedTransaction { plan: self, nonce }
+    }
+}
+
+/// A transaction with its nonce: exactly what a signature covers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnsignedTransaction {
+    /// Everything but the nonce.
+    pub plan: TransactionPlan,
+    /// The account's nonce.
+    pub nonce: u64,
+}
+
+impl UnsignedTransaction {
+    /// The digest that the wallet signs.
+    #[must_use]
+    pub fn signing_hash(&self) -> B256 {
+        match self.sealed() {
+            Sealed::Legacy(tx) => tx.signature_hash(),
+            Sealed::AccessList(tx) => tx.signature_hash(),
+            Sealed::DynamicFee(tx) => tx.signature_hash(),
+        }
+    }
+
+    /// The raw bytes for `eth_sendRawTransaction`, and their hash.
+    #[must_use]
+    pub fn encode_signed(&self, signature: Signature) -> (Bytes, B256) {
+        use alloy_eips::eip2718::Encodable2718;
+        match self.sealed() {
+            Sealed::Legacy(tx) => {
+                let signed = tx.into_signed(signature);
+                (signed.encoded_2718().into(), *signed.hash())
+            }
+            Sealed::AccessList(tx) => {
+                let signed = tx.into_signed(signature);
+                (signed.encoded_2718().into(), *signed.hash())
+            }
+            Sealed::DynamicFee(tx) => {
+                let signed = tx.into_signed(signature);
+                (signed.encoded_2718().into(), *signed.hash())
+            }
+        }
+    }
+
+    fn sealed(&self) -> Sealed {
+        let plan = &self.plan;
+        let to = plan.to.map_or(TxKind::Create, TxKind::Call);
+        let (chain_id, nonce, gas_limit) = (plan.chain.0, self.nonce, plan.gas);
+        let (value, input) = (plan.value, plan.data.clone());
+        let gas_price = plan.fee.ceiling();
+        match plan.kind {
+            TransactionType::Legacy => Sealed::Legacy(TxLegacy {
+                chain_id: Some(chain_id),
+                nonce,
+                gas_price,
+                gas_limit,
+                to,
+                value,
+                input,
+            }),
+            TransactionType::AccessList => Sealed::AccessList(alloy_consensus::TxEip2930 {
+                chain_id,
+                nonce,
+                gas_price,
+                gas_limit,
+                to,
+                value,
+                access_list: access_list(&plan.access_list),
+                input,
+            }),
+            TransactionType::DynamicFee => Sealed::DynamicFee(TxEip1559 {
+                chain_id,
+                nonce,
+                gas_limit,
+                max_fee_per_gas: gas_price,
+                max_priority_fee_per_gas: match plan.fee {
+                    FeeBid::Dynamic { tip, .. } => tip,
+                    FeeBid::Price(price) => price,
+                },
+                to,
+                value,
+                access_list: access_list(&plan.access_list),
+                input,
+            }),
+        }
+    }
+}
+
+enum Sealed {
+    Legacy(TxLegacy),
+    AccessList(alloy_consensus::TxEip2930),
+    DynamicFee(TxEip1559),
+}
+
+fn access_list(entries: &[AccessEntry]) -> AccessList {
+    let item = |e: &AccessEntry| AccessListItem {
+        address: e.address,
+        storage_keys: e.storage_keys.clone(),
+    };
+    AccessList(entries.iter().map(item).collect())
+}

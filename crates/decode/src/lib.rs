@@ -1,0 +1,1 @@
+//! Calldata to actions: recursive, canonical, bounded. Pure.

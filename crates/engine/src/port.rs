@@ -1,0 +1,12 @@
+//! The engine's view of the world: few, small ports, each with one fake in testkit.
+
+pub mod chain;
+pub mod clock;
+pub mod journal;
+pub mod ledger;
+pub mod prices;
+pub mod signer;
+
+pub use self::{
+    chain::Chain, clock::Clock, journal::Journal, ledger::Ledger, prices::Prices, signer::Signer,
+};

@@ -1,0 +1,163 @@
+//! One chain, through one or several nodes that may lie, stall or disagree.
+
+use std::fmt;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use async_trait::async_trait;
+use countersign_core::{
+    identity::ChainId,
+    operation::Actual,
+    transaction::{TransactionDraft, TransactionPlan},
+};
+
+/// What the engine asks of a chain. Every call has a deadline of its own and never hangs.
+#[async_trait]
+pub trait Chain: fmt::Debug + Send + Sync {
+    /// The chain id that the configuration names and the nodes were checked against.
+    fn id(&self) -> ChainId;
+
+    /// Forwards an allow-listed read, re-serialised, and returns the node's answer untouched.
+    async fn read(&self, call: ReadCall) -> Result<ReadAnswer, ChainError>;
+
+    /// The newest block's number and fees, cached until the next block can exist.
+    async fn head(&self) -> Result<Head, ChainError>;
+
+    /// Balance and transaction count of an account at the newest block; cached per block.
+    async fn account(&self, address: Address) -> Result<Account, ChainError>;
+
+    /// Whether an address has code; cached per block.
+    async fn has_code(&self, address: Address) -> Result<bool, ChainError>;
+
+    /// Estimates gas for exactly these fields, from the wallet's address.
+    async fn estimate_gas(
+        &self,
+        from: Address,
+        draft: &TransactionDraft,
+    ) -> Result<Estimate, ChainError>;
+
+    /// Sends signed bytes to a node and reports what it said, without interpreting state.
+    async fn broadcast(&self, raw: &Bytes, hash: B256) -> Broadcast;
+
+    /// The receipt of a hash, if a node has one.
+    async fn receipt(&self, hash: B256) -> Result<Option<Actual>, ChainError>;
+
+    /// Whether a receipt in this block is final by the chain's configured rule, and still on the
+    /// canonical chain.
+    async fn finality(&self, actual: &Actual) -> Result<Finality, ChainError>;
+
+    /// The account's transaction count at the newest final block.
+    async fn final_nonce(&self, address: Address) -> Result<u64, ChainError>;
+
+    /// The most that the chain adds to the fee outside of gas × price (an L2's L1 data fee), in wei,
+    /// with headroom; zero where the chain has none.
+    async fn data_fee_max(&self, plan: &TransactionPlan) -> Result<U256, ChainError>;
+}
+
+/// An allow-listed read with its parameters, already re-serialised.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadCall {
+    /// The JSON-RPC method, exactly as allow-listed.
+    pub method: &'static str,
+    /// The parameters as JSON text: always an array.
+    pub params: String,
+    /// W3C trace context to pass on.
+    pub traceparent: Option<String>,
+}
+
+/// A node's answer to a read, as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReadAnswer {
+    /// The `result` member.
+    Result(Bytes),
+    /// The `error` member.
+    Error {
+        /// The node's code.
+        code: i64,
+        /// The node's words.
+        message: String,
+        /// The node's data, as JSON text.
+        data: Option<Bytes>,
+    },
+}
+
+/// The newest block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// Its number.
+    pub number: u64,
+    /// Its hash.
+    pub hash: B256,
+    /// Its gas limit.
+    pub gas_limit: u64,
+    /// Wei per gas; `None` before EIP-1559.
+    pub base_fee: Option<u128>,
+    /// The node's suggestion for a tip, in wei per gas.
+    pub tip: u128,
+    /// The node's `eth_gasPrice`, in wei per gas.
+    pub gas_price: u128,
+}
+
+/// An account at the newest block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Account {
+    /// Wei.
+    pub balance: U256,
+    /// Transactions mined.
+    pub nonce: u64,
+}
+
+/// What a node thinks a call needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Estimate {
+    /// Gas.
+    Gas(u64),
+    /// It would fail: the node's words and code. Nothing was sent.
+    Fails {
+        /// The node's code.
+        code: i64,
+        /// The node's words.
+        message: String,
+        /// The node's data, as JSON text.
+        data: Option<Bytes>,
+    },
+}
+
+/// What a node said to signed bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broadcast {
+    /// It took them, or knew them already; the hash it named is ours.
+    Accepted,
+    /// It says that the nonce is used up.
+    NonceTooLow(String),
+    /// It says that another transaction holds the nonce.
+    Underpriced(String),
+    /// It says that it will not take them as things stand (balance, gas, fee). The bytes exist all
+    /// the same.
+    Refused(String),
+    /// Nobody knows: time-out, reset, 5xx, not JSON, another hash, unknown words.
+    Unknown(String),
+}
+
+/// Whether a mined transaction can still go away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finality {
+    /// Not final yet.
+    Pending,
+    /// Final by the chain's rule.
+    Final,
+    /// Its block is not on the canonical chain any more.
+    Gone,
+}
+
+/// The node cannot be asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChainError {
+    /// No node answered in time, or none made sense.
+    #[error("no node of chain {chain} answers: {reason}")]
+    Unavailable {
+        /// The chain.
+        chain: ChainId,
+        /// What went wrong, for operators; no credentials of the upstream URL.
+        reason: String,
+    },
+}

@@ -1,0 +1,510 @@
+//! The money protocol (LEDGER.md) as a port. The model, the embedded store and the Redis store keep
+//! these promises under one suite of tests.
+//!
+//! Every function is idempotent: the same call twice gives the same answer. Each is one atomic step:
+//! all checks first, then all writes. Time is the store's own clock and never steps back.
+
+use std::{collections::BTreeSet, fmt};
+
+use alloy_primitives::{Address, B256, Bytes};
+use async_trait::async_trait;
+use countersign_core::{
+    approval::{Gate, Vote},
+    charge::{Charge, Reading},
+    fact::Freeze,
+    identity::{
+        AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
+    },
+    intent::Intent,
+    operation::{Actual, Delivery, OperationRecord, OperationState},
+    time::{Millis, Timestamp},
+    transaction::UnsignedTransaction,
+};
+
+use super::journal::Page;
+
+pub use countersign_policy::decision::Overrun;
+
+/// How long a finished result waits for its agent to collect it.
+pub const COLLECT_WITHIN: Millis = Millis(24 * 3_600_000);
+
+/// The books: counters, operations, nonces, freezes.
+#[async_trait]
+pub trait Ledger: fmt::Debug + Send + Sync {
+    /// The store's clock.
+    async fn now(&self) -> Result<Timestamp, LedgerError>;
+
+    /// Says that a gateway lives and will for `ttl`. An operation whose gateway is dead counts as
+    /// `Owed` wherever it says `Waiting`.
+    async fn present(&self, gateway: &str, ttl: Millis) -> Result<(), LedgerError>;
+
+    /// Looks for the operation that a request repeats; see [`Repeat`].
+    async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError>;
+
+    /// Records a denied operation (state `DENIED`, nothing charged), unless the request repeats one.
+    async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError>;
+
+    /// Re-checks every limit and charges all of them, or writes nothing; see [`Reserve`].
+    async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError>;
+
+    /// Decides an `APPROVED` operation's charges anew: takes the old ones out, checks the new ones,
+    /// puts them in, and moves to `ALLOWED` (or back to `PARKED` with new gates, digest and expiry and
+    /// no votes). Where a charge does not fit, nothing is written.
+    async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError>;
+
+    /// Records one vote, if the digest is the parked one, the operation has not expired, and nobody
+    /// voted since the caller looked. With `completes` it moves `PARKED` to `APPROVED`.
+    async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError>;
+
+    /// Releases a `PARKED`, `APPROVED` or `ALLOWED` operation and moves it to `REJECTED`. Never one that
+    /// is committed.
+    async fn reject(&self, reject: &Reject) -> Result<RejectAnswer, LedgerError>;
+
+    /// Releases up to `max` `PARKED` or `APPROVED` operations whose time is over (`expires_at` ≤ now) and moves
+    /// them to `EXPIRED`. Returns the ones that it moved.
+    async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError>;
+
+    /// Binds nonce and payload to an `ALLOWED` operation and moves its charges from reserved to
+    /// committed. Checks freeze, seal and the lane inside; see [`Commit`].
+    async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError>;
+
+    /// Stores raw bytes and hash of an attempt; `PREPARED` becomes `SIGNED`.
+    async fn signed(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError>;
+
+    /// Records what a node said to an attempt; `SIGNED`, `BROADCAST` and `UNKNOWN` become what it says. Later states stay.
+    async fn sent(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        outcome: &SentOutcome,
+    ) -> Result<OperationRecord, LedgerError>;
+
+    /// Records a receipt that is not final yet (`MINED`), or with `None` that it is gone (`BROADCAST`).
+    async fn mined(
+        &self,
+        operation: OperationId,
+        actual: Option<&Actual>,
+    ) -> Result<OperationRecord, LedgerError>;
+
+    /// Takes the charges out of committed and puts what is kept of each into settled: a rolling
+    /// window's bucket of now, a calendar window's own period. Moves to `EXECUTED` or `REVERTED`.
+    async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError>;
+
+    /// Takes a settled operation back to committed and `BROADCAST`, after a reorg.
+    async fn unsettle(&self, operation: OperationId) -> Result<OperationRecord, LedgerError>;
+
+    /// Releases a committed operation, with proof, and moves it to `CANCELLED` or `CONFLICT` as the proof says.
+    async fn release_committed(
+        &self,
+        operation: OperationId,
+        proof: &ReleaseProof,
+    ) -> Result<OperationRecord, LedgerError>;
+
+    /// Changes `delivery` from one value to another; `false` if it was not `from`. `Waiting` of a dead
+    /// gateway counts as `Owed`.
+    async fn deliver(
+        &self,
+        operation: OperationId,
+        from: Delivery,
+        to: Delivery,
+    ) -> Result<bool, LedgerError>;
+
+    /// One operation.
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, LedgerError>;
+
+    /// Operations, newest first.
+    async fn operations(
+        &self,
+        query: &OperationQuery,
+    ) -> Result<Page<OperationRecord>, LedgerError>;
+
+    /// Up to `max` operations that need the gateway's work (`APPROVED`, `ALLOWED`, `PREPARED`, `SIGNED`,
+    /// `BROADCAST`, `UNKNOWN`, `MINED`, `CANCELLING`) and have not changed since `idle_since`; oldest change first.
+    async fn open(
+        &self,
+        idle_since: Timestamp,
+        max: u32,
+    ) -> Result<Vec<OperationRecord>, LedgerError>;
+
+    /// The operation that holds a nonce.
+    async fn holder(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        nonce: u64,
+    ) -> Result<Option<OperationId>, LedgerError>;
+
+    /// One more than the highest nonce ever bound for this wallet; `None` if none was.
+    async fn next_nonce(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+    ) -> Result<Option<u64>, LedgerError>;
+
+    /// What the counters of these charges show now; `frees_at` for the charge's own amount. `without` takes out
+    /// what that operation itself has reserved.
+    async fn status(
+        &self,
+        charges: &[Charge],
+        without: Option<OperationId>,
+    ) -> Result<Vec<Reading>, LedgerError>;
+
+    /// Which of these addresses the wallet has committed a payment or approval to before.
+    async fn seen(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        addresses: &[Address],
+    ) -> Result<BTreeSet<Address>, LedgerError>;
+
+    /// Puts a freeze in force: no commit under it after this returns.
+    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError>;
+
+    /// Lifts a freeze; `false` if it was not in force.
+    async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError>;
+
+    /// Freezes in force.
+    async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError>;
+
+    /// Stops every commit until [`Ledger::unseal`]; the reason is shown to operators.
+    async fn seal(&self, reason: &str) -> Result<(), LedgerError>;
+
+    /// Lifts the seal.
+    async fn unseal(&self) -> Result<(), LedgerError>;
+
+    /// What the store is and promises.
+    async fn describe(&self) -> Result<LedgerStatus, LedgerError>;
+}
+
+/// What makes a request a repetition (CONTRACT §3, Repeating).
+///
+/// With a key: the operation of that key, for ever; `KeyConflict` if its fingerprint differs.
+///
+/// Without: among the operations of this fingerprint that have no key and are not of the same batch,
+/// first the oldest that is `Owed` and not finished for more than [`COLLECT_WITHIN`]; else, if `window`
+/// is not zero, the newest that is not `DENIED`, `REJECTED` or `EXPIRED` and is `Waiting`, or is `Collected`
+/// and was finished at most `window` ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repeat {
+    /// What is asked.
+    pub fingerprint: Fingerprint,
+    /// The hash of the agent's idempotency key.
+    pub key: Option<KeyHash>,
+    /// The agent's duplicate window; zero turns that rule off.
+    pub window: Millis,
+    /// The batch that the request came in.
+    pub batch: Option<u64>,
+}
+
+/// What [`Ledger::find`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Found {
+    /// The request is new.
+    Nothing,
+    /// It repeats this one.
+    Same(Box<OperationRecord>),
+    /// Its key belongs to this one, which has another payload.
+    KeyConflict(Box<OperationRecord>),
+}
+
+/// What is common to every new operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewOperation {
+    /// A fresh random id.
+    pub id: OperationId,
+    /// The gateway that took it in.
+    pub gateway: String,
+    /// The intent as it was judged.
+    pub intent: Intent,
+    /// What it may repeat.
+    pub repeat: Repeat,
+    /// The trace of its decision.
+    pub trace: TraceHash,
+    /// The code that decided; empty when allowed.
+    pub code: String,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// What [`Ledger::deny`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DenyAnswer {
+    /// It is recorded, delivery `Waiting`.
+    Denied(Box<OperationRecord>),
+    /// The request repeats another operation; nothing was written.
+    Same(Box<OperationRecord>),
+    /// The key belongs to another payload; nothing was written.
+    KeyConflict(Box<OperationRecord>),
+}
+
+/// A reservation to be made. Checks, in this order: the same operation id again (same answer), then
+/// [`Repeat`], then that every calendar window contains the store's now, then the charges:
+/// `used + amount ≤ limit` for each `Over::Deny`, and for each `Over::Park` that is not waived unless the
+/// disposition is `Park`. Several charges on one counter in one reservation add up. Then all are charged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reserve {
+    /// Who and what.
+    pub operation: NewOperation,
+    /// What it takes out.
+    pub charges: Vec<Charge>,
+    /// Go on, or wait for people.
+    pub disposition: Disposition,
+}
+
+/// Where a reservation leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disposition {
+    /// `ALLOWED`
+    Allow,
+    /// `PARKED`
+    Park(Parking),
+}
+
+/// What people are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parking {
+    /// The gates.
+    pub gates: Vec<Gate>,
+    /// What they must name.
+    pub digest: ApprovalDigest,
+    /// When the question lapses.
+    pub expires_at: Timestamp,
+}
+
+/// What [`Ledger::reserve`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReserveAnswer {
+    /// Charged, with delivery `Waiting`.
+    Reserved(Box<OperationRecord>),
+    /// The request repeats another operation; nothing was written.
+    Same(Box<OperationRecord>),
+    /// The key belongs to another payload; nothing was written.
+    KeyConflict(Box<OperationRecord>),
+    /// These charges do not fit; nothing was written.
+    Over(Vec<Overrun>),
+    /// A calendar window has ended since the decision; decide again. Nothing was written.
+    PeriodMoved,
+}
+
+/// An approved operation, decided again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Redeem {
+    /// Which.
+    pub operation: OperationId,
+    /// The intent as it was judged now (fees may differ from what was parked).
+    pub intent: Intent,
+    /// What it takes out now.
+    pub charges: Vec<Charge>,
+    /// Go on, or ask people again.
+    pub disposition: Disposition,
+    /// The trace of the new decision, or the old one.
+    pub trace: TraceHash,
+}
+
+/// What [`Ledger::redeem`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RedeemAnswer {
+    /// `ALLOWED` now, or `PARKED` again.
+    Redeemed(Box<OperationRecord>),
+    /// It is in another state; nothing was written. A repetition of a redemption that already happened also
+    /// answers this.
+    Elsewhere(Box<OperationRecord>),
+    /// These charges do not fit; nothing was written.
+    Over(Vec<Overrun>),
+    /// A calendar window has ended since the decision; decide again. Nothing was written.
+    PeriodMoved,
+}
+
+/// A vote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approve {
+    /// On which operation.
+    pub operation: OperationId,
+    /// What the operator saw.
+    pub digest: ApprovalDigest,
+    /// Who, and what they wrote.
+    pub vote: Vote,
+    /// How many votes there were when the caller looked.
+    pub votes_seen: usize,
+    /// Whether this vote opens every gate, as the caller computed from those votes.
+    pub completes: bool,
+}
+
+/// What [`Ledger::approve`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ApproveAnswer {
+    /// The vote is recorded. The same operator's repeated vote with the same digest answers this too.
+    Voted(Box<OperationRecord>),
+    /// Another vote came in between; look again.
+    Raced,
+    /// The digest is not the parked one.
+    OtherDigest,
+    /// It is not parked any more.
+    Elsewhere(Box<OperationRecord>),
+    /// Its time is over.
+    Expired,
+    /// There is no such operation.
+    Missing,
+}
+
+/// A release before commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Which.
+    pub operation: OperationId,
+    /// Only from these states.
+    pub from: Vec<OperationState>,
+    /// The code for the agent.
+    pub code: String,
+    /// One sentence for the agent.
+    pub reason: String,
+    /// Who said so, if a person did.
+    pub vote: Option<Vote>,
+}
+
+/// What [`Ledger::reject`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RejectAnswer {
+    /// `REJECTED`; its charges are released.
+    Rejected(Box<OperationRecord>),
+    /// It was in none of the states; nothing was written.
+    Elsewhere(Box<OperationRecord>),
+    /// There is no such operation.
+    Missing,
+}
+
+/// A nonce to be bound. A second call for the same operation returns the same nonce.
+///
+/// The lane's next nonce is one more than its highest; where no entry is open (all operations of
+/// this wallet and chain are terminal, or there are none) it is at least `floor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    /// Which operation; must be `ALLOWED`.
+    pub operation: OperationId,
+    /// The account's transaction count on the chain.
+    pub floor: u64,
+    /// The most operations of this wallet and chain that may be committed and not terminal.
+    pub in_flight_max: u32,
+    /// `true` if only authority shrinks: then a freeze does not stop it, unless it is [`Freeze::All`].
+    pub shrinks_only: bool,
+    /// Counterparties to remember as seen.
+    pub counterparties: Vec<Address>,
+}
+
+/// What [`Ledger::commit`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommitAnswer {
+    /// Nonce and payload are bound as attempt 0. Later states answer this too, with the record as it is.
+    Bound(Box<OperationRecord>),
+    /// The client fixed a nonce above the next one; wait for the ones between. Nothing was written.
+    Gap {
+        /// The next nonce of the lane.
+        next: u64,
+    },
+    /// The client fixed a nonce that is already taken. Nothing was written.
+    NonceTaken {
+        /// The next nonce of the lane.
+        next: u64,
+    },
+    /// Too many are in flight. Nothing was written.
+    LaneFull,
+    /// A freeze is in force. Nothing was written.
+    Frozen(Freeze),
+    /// The ledger is sealed. Nothing was written.
+    Sealed(String),
+    /// It is in a state that cannot be committed. Nothing was written.
+    Elsewhere(Box<OperationRecord>),
+}
+
+/// Signed bytes with their hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedBytes {
+    /// What was signed.
+    pub transaction: UnsignedTransaction,
+    /// The raw bytes.
+    pub raw: Bytes,
+    /// Their Keccak-256.
+    pub hash: B256,
+}
+
+/// What a node said, as the ledger records it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentOutcome {
+    /// `BROADCAST`
+    Accepted,
+    /// `UNKNOWN`, with the node's words or the fault.
+    Unknown(String),
+}
+
+/// What the chain kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settle {
+    /// Which operation.
+    pub operation: OperationId,
+    /// The final receipt.
+    pub actual: Actual,
+    /// What each charge came to, in the order of the record's charges.
+    pub kept: Vec<u64>,
+}
+
+/// Proof that a committed operation can never take effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReleaseProof {
+    /// A recorded cancel of ours is final at the nonce.
+    CancelFinal(Actual),
+    /// A transaction that we do not know is final at the nonce: `CONFLICT`.
+    NonceUsedElsewhere {
+        /// The account's final transaction count.
+        final_nonce: u64,
+    },
+}
+
+/// Which operations.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OperationQuery {
+    /// Only in these states; empty means any.
+    pub states: Vec<OperationState>,
+    /// Only of this agent.
+    pub agent: Option<AgentId>,
+    /// At most so many; stores never return more than 1 000.
+    pub limit: u32,
+    /// Where the last page ended.
+    pub cursor: Option<String>,
+}
+
+/// What the store is and promises.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerStatus {
+    /// Drawn at initialisation.
+    pub ledger_id: String,
+    /// `A`, `B` or `D` (LEDGER §3).
+    pub durability: char,
+    /// What the class was read from, for people.
+    pub durability_reason: String,
+    /// Why the ledger is sealed, if it is.
+    pub sealed: Option<String>,
+    /// How many entries its log has.
+    pub sequence: u64,
+}
+
+/// The ledger cannot be used. Refusals are answers, not errors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The call did not reach the store: nothing was written.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The call may have reached the store; ask again with the same arguments.
+    #[error("the store did not answer: {0}")]
+    Ambiguous(String),
+    /// There is no such operation, or it is in a state from which the step is not defined.
+    #[error("the ledger refuses the step: {0}")]
+    Refused(String),
+    /// The store holds something that cannot be read. Nothing is guessed from it.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
