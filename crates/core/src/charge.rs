@@ -148,6 +148,15 @@ pub struct Reading {
     pub frees_at: Option<Timestamp>,
 }
 
+/// A charge that the store found not to fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Overrun {
+    /// Its place in the list of charges.
+    pub index: usize,
+    /// What the counter showed, without the operation's own charges.
+    pub reading: Reading,
+}
+
 impl Reading {
     /// Reserved, committed and settled together.
     #[must_use]

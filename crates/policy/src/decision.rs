@@ -1,9 +1,11 @@
 //! What `decide` returns, and the proof that it decided.
 
+pub use countersign_core::charge::Overrun;
+
 use countersign_core::{
     amount::MicroUsd,
     approval::Gate,
-    charge::{Charge, Reading},
+    charge::Charge,
     identity::PolicyId,
     intent::Intent,
     time::Millis,
@@ -220,13 +222,4 @@ pub struct Violation {
     /// When capacity frees.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub frees_at: Option<String>,
-}
-
-/// A charge that the store found not to fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overrun {
-    /// Its place in the list of charges.
-    pub index: usize,
-    /// What the counter showed.
-    pub reading: Reading,
 }

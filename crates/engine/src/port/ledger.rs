@@ -23,7 +23,7 @@ use countersign_core::{
 
 use super::journal::Page;
 
-pub use countersign_policy::decision::Overrun;
+pub use countersign_core::charge::Overrun;
 
 /// How long a finished result waits for its agent to collect it.
 pub const COLLECT_WITHIN: Millis = Millis(24 * 3_600_000);

@@ -1,0 +1,138 @@
+//! What the configuration says, resolved: an immutable snapshot that a reload replaces whole.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::Address;
+use countersign_core::{
+    identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
+    time::Millis,
+};
+use countersign_decode::Registry;
+use countersign_policy::Policy;
+
+use crate::port::{Chain, Prices, Signer};
+
+/// Everything that a request may be served with. A request keeps the snapshot that it began with.
+#[derive(Debug)]
+pub struct Setup {
+    /// The tenant.
+    pub app: AppId,
+    /// Chains by id.
+    pub chains: BTreeMap<ChainId, ChainSetup>,
+    /// Wallets by id.
+    pub wallets: BTreeMap<WalletId, WalletSetup>,
+    /// Agents by id.
+    pub agents: BTreeMap<AgentId, AgentSetup>,
+    /// Operators by id.
+    pub operators: BTreeMap<OperatorId, OperatorSetup>,
+    /// Every guard; each says for itself whom it covers.
+    pub guards: Vec<Policy>,
+    /// Where USD prices come from.
+    pub prices: Arc<dyn Prices>,
+}
+
+impl Setup {
+    /// The wallet with this address that this agent may use.
+    #[must_use]
+    pub fn wallet_of(&self, agent: &AgentSetup, address: Address) -> Option<&WalletSetup> {
+        agent.wallets.iter().filter_map(|id| self.wallets.get(id)).find(|w| w.address == address)
+    }
+
+    /// Whether an address is any managed wallet's.
+    #[must_use]
+    pub fn is_managed(&self, address: Address) -> bool {
+        self.wallets.values().any(|wallet| wallet.address == address)
+    }
+}
+
+/// One chain.
+#[derive(Debug)]
+pub struct ChainSetup {
+    /// Its id.
+    pub id: ChainId,
+    /// Its name: an alternative to the id in a path.
+    pub name: String,
+    /// The nodes.
+    pub port: Arc<dyn Chain>,
+    /// The most that `maxFeePerGas` or `gasPrice` may be, in wei per gas.
+    pub fee_ceiling: u128,
+    /// The chain's own currency.
+    pub native: TokenSetup,
+    /// Tokens that policies may name.
+    pub tokens: Vec<TokenSetup>,
+    /// What the decoder knows: standards, tokens, contracts, and the functions that policies name.
+    pub registry: Registry,
+    /// How long a committed transaction with an earlier nonce may be waited for.
+    pub gap_wait: Millis,
+}
+
+/// A token that policies may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSetup {
+    /// As policies say: `usdc@31337`; the chain's own currency is `eth@31337`.
+    pub name: String,
+    /// The contract; `None` for the chain's own currency.
+    pub address: Option<Address>,
+    /// Base units per whole unit, as a power of ten.
+    pub decimals: u8,
+    /// What price sources call it: `ETH`, `USD`.
+    pub symbol: String,
+}
+
+/// One wallet.
+#[derive(Debug)]
+pub struct WalletSetup {
+    /// Its id.
+    pub id: WalletId,
+    /// Its address.
+    pub address: Address,
+    /// Its key.
+    pub signer: Arc<dyn Signer>,
+    /// The most operations that may be committed and not terminal, per chain.
+    pub in_flight_max: u32,
+}
+
+/// One agent.
+#[derive(Debug)]
+pub struct AgentSetup {
+    /// Its id.
+    pub id: AgentId,
+    /// The wallets that it may use, the default first.
+    pub wallets: Vec<WalletId>,
+    /// Its grant.
+    pub grant: Policy,
+    /// The person who owns it, and therefore never approves for it.
+    pub owner: Option<String>,
+    /// Its role, as a fact.
+    pub role: Option<String>,
+    /// How long an equal request counts as a repetition; zero turns it off.
+    pub duplicate_window: Millis,
+    /// How long a parked call is held open before it is answered "pending".
+    pub hold: Millis,
+}
+
+/// One operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperatorSetup {
+    /// Its id.
+    pub id: OperatorId,
+    /// What it may do.
+    pub roles: Vec<Role>,
+    /// The person behind it.
+    pub person: String,
+    /// The groups that it votes for.
+    pub groups: Vec<String>,
+}
+
+/// What an operator may do (CONTRACT §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Look.
+    View,
+    /// Approve and reject.
+    Approve,
+    /// Change policies.
+    Policy,
+    /// Freeze and unfreeze, seal and unseal.
+    Freeze,
+}

@@ -1,0 +1,228 @@
+//! What an agent submits, and what it is told.
+
+use alloy_primitives::{Address, B256, Bytes};
+use countersign_core::{
+    identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash},
+    intent::{Declared, Method},
+    operation::OperationState,
+    time::{Millis, Timestamp},
+    transaction::{TransactionDraft, UnsignedTransaction},
+};
+use countersign_policy::decision::{Register, Violation};
+use serde_json::Value;
+
+/// One signing request of an authenticated agent, strictly parsed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submission {
+    /// Who asks.
+    pub agent: AgentId,
+    /// The chain of the path.
+    pub chain: ChainId,
+    /// The method.
+    pub method: Method,
+    /// What to sign.
+    pub draft: TransactionDraft,
+    /// What the agent says about it.
+    pub declared: Declared,
+    /// The agent's idempotency key as it was given (for an entry of a batch already `key#index`).
+    pub key: Option<String>,
+    /// How long to hold a parked call open, over the agent's own `hold`; at most 60 s. Zero for an entry
+    /// of a batch.
+    pub wait: Option<Millis>,
+    /// The batch that it came in; entries of one batch share a number.
+    pub batch: Option<u64>,
+    /// When the request's first byte was read, on the monotonic clock.
+    pub received: Millis,
+}
+
+/// What the agent is told. Errors become codes in the server, in one function.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The bytes exist: their hash, whatever the node said.
+    Signed(Signed),
+    /// 4001: a policy, an operator or the clock said no; final.
+    Denied(Denied),
+    /// -32002: it waits for people, or nobody can prove yet what became of it.
+    Pending(Pending),
+    /// -32602: the request cannot be meant.
+    Malformed(Malformed),
+    /// 4100: not this agent's account; the same for foreign and unknown ones.
+    NotYours(Address),
+    /// -32003: the node refused before anything was signed.
+    NodeRefused(NodeRefused),
+    /// -32010: something that is needed does not answer, and nothing was committed. Safe to repeat.
+    Unavailable(Unavailable),
+}
+
+/// A signature exists.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Signed {
+    /// The operation.
+    pub operation: OperationId,
+    /// The hash of the raw bytes.
+    pub hash: B256,
+    /// The raw bytes.
+    pub raw: Bytes,
+    /// What was signed.
+    pub transaction: UnsignedTransaction,
+}
+
+/// A final no.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Denied {
+    /// Stable code.
+    pub code: String,
+    /// One sentence without a full stop.
+    pub reason: String,
+    /// What to do with it.
+    pub register: Register,
+    /// Every reason.
+    pub violations: Vec<Violation>,
+    /// The trace.
+    pub trace: TraceHash,
+    /// The grant's version.
+    pub policy: Option<PolicyId>,
+    /// The operation, where one was recorded.
+    pub operation: Option<OperationId>,
+}
+
+/// Not yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pending {
+    /// The operation.
+    pub operation: OperationId,
+    /// Where it stands: `PARKED` while it waits for people.
+    pub state: OperationState,
+    /// Why it waits.
+    pub code: String,
+    /// One sentence without a full stop.
+    pub reason: String,
+    /// The gates that it waits for, by id.
+    pub gates: Vec<String>,
+    /// When it lapses.
+    pub expires_at: Option<Timestamp>,
+    /// The trace.
+    pub trace: TraceHash,
+    /// The grant's version.
+    pub policy: Option<PolicyId>,
+}
+
+/// A field that cannot be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// The field: `nonce`, `maxFeePerGas`, `idempotencyKey`.
+    pub field: String,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// The node's no.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NodeRefused {
+    /// The node's words, or ours where we read the chain's state ourselves.
+    pub message: String,
+    /// The node's code.
+    pub upstream_code: Option<i64>,
+    /// The node's data.
+    pub upstream_data: Option<Value>,
+}
+
+/// Something does not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// Stable code: `store_unavailable`, `upstream_unavailable`, `price_unavailable`, `sealed`.
+    pub code: &'static str,
+    /// One sentence; no secrets.
+    pub reason: String,
+}
+
+/// An answer, with the duty to say whether it reached the agent.
+#[derive(Debug)]
+#[must_use]
+pub struct Reply {
+    /// What to say.
+    pub answer: Answer,
+    /// Call [`Receipt::handed_over`] once the bytes were given to the connection; dropping it says that
+    /// they were not.
+    pub receipt: Receipt,
+}
+
+/// Tells the engine whether the agent has its answer. Dropped without `handed_over`, the operation stays
+/// owed to the agent, who finds it by repeating the request.
+pub struct Receipt {
+    on_loss: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Receipt {
+    /// Nothing is owed if the answer is lost.
+    pub const NONE: Self = Self { on_loss: None };
+
+    /// Runs `on_loss` if the answer is not handed over.
+    pub fn new(on_loss: impl FnOnce() + Send + 'static) -> Self {
+        Self { on_loss: Some(Box::new(on_loss)) }
+    }
+
+    /// The answer's bytes were given to the connection.
+    pub fn handed_over(mut self) {
+        self.on_loss = None;
+    }
+}
+
+impl std::fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Receipt(owed: {})", self.on_loss.is_some())
+    }
+}
+
+impl Drop for Receipt {
+    fn drop(&mut self) {
+        if let Some(on_loss) = self.on_loss.take() {
+            on_loss();
+        }
+    }
+}
+
+/// `countersign_getOperation`
+#[derive(Debug, Clone, PartialEq)]
+pub struct OperationView {
+    /// The operation.
+    pub id: OperationId,
+    /// `PENDING_APPROVAL` for a parked one, else the state's name.
+    pub status: String,
+    /// Why, where it was parked or refused.
+    pub code: String,
+    /// The transaction's hash, once signed.
+    pub hash: Option<B256>,
+    /// What the method would have answered, once it can: the hash, or the raw bytes.
+    pub result: Option<String>,
+    /// When it lapses.
+    pub expires_at: Option<Timestamp>,
+    /// The trace of its decision.
+    pub trace: TraceHash,
+}
+
+/// `countersign_simulate`: the verdict without the act. Fields as CONTRACT §3 shows them, as JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulation {
+    /// `{outcome, code, violations, gates, actions, verdicts, charges, policy}`
+    pub body: Value,
+}
+
+/// One line of `countersign_budget`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BudgetLine {
+    /// The limit's id.
+    pub limit: String,
+    /// The policy that has it.
+    pub policy: String,
+    /// The window: `24h`, `day`.
+    pub per: String,
+    /// The maximum, in USD or as a count.
+    pub max: String,
+    /// Reserved, committed and settled.
+    pub used: String,
+    /// What is left.
+    pub remaining: String,
+    /// When something frees next.
+    pub frees_at: Option<Timestamp>,
+}
