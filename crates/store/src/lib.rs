@@ -1,1 +1,4 @@
-//! x
+//! The ledger and the journal on disk: one SQLite file for one process, or Redis for many gateways.
+
+pub mod embedded;
+pub mod redis;

@@ -1,0 +1,1 @@
+//! The Redis store: the ledger as scripts, for several gateways.
