@@ -1,0 +1,57 @@
+//! Where things are and which ports are free.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+};
+
+/// The root of the checkout.
+#[must_use]
+pub fn checkout() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().map(Path::to_path_buf).expect("the tests lie inside the checkout")
+}
+
+/// The folder of the real clients, where npm puts anvil and cast too.
+#[must_use]
+pub fn clients() -> PathBuf {
+    checkout().join("tests/clients")
+}
+
+/// A port of the loopback that nobody listens on at this moment. Does not reserve it.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+/// A variable of the environment: how `scripts/test` tells the tests where things are.
+#[must_use]
+pub fn environment(name: &str) -> Option<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "the tests' own settings, not the gateway's")]
+    let value = std::env::var_os(name);
+    value.filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// A program: named by `variable`, in one of `folders`, or on the PATH.
+#[must_use]
+pub fn program(name: &str, variable: &str, folders: &[PathBuf]) -> PathBuf {
+    let path = environment("PATH").unwrap_or_default();
+    let on_path: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let named = environment(variable);
+    let found = folders.iter().chain(&on_path).map(|folder| folder.join(name));
+    named
+        .into_iter()
+        .chain(found)
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("no `{name}` found: run ./scripts/test once, or set {variable}"))
+}
+
+/// The folders in which npm keeps the native binary of one of foundry's tools. Its wrapper script is
+/// not used: it exits 0 on failure.
+#[must_use]
+pub fn foundry_folders(tool: &str) -> Vec<PathBuf> {
+    let scope = clients().join("node_modules/@foundry-rs");
+    let platforms = ["linux-amd64", "linux-arm64", "darwin-arm64", "darwin-amd64"];
+    platforms.iter().map(|platform| scope.join(format!("{tool}-{platform}/bin"))).collect()
+}
