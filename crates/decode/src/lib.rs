@@ -1,1 +1,76 @@
-//! Calldata to actions: recursive, canonical, bounded. Pure.
+//! Calldata to actions: canonical, bounded, pure.
+//!
+//! [`actions`] reads one call and says what it would really do, as a flat list of leaf effects that
+//! policies judge. It is total: whatever the bytes are, the answer is at least one action, and bytes
+//! that are not understood become an action that says so. Nothing here looks at the chain: what an
+//! address is (a token, a collection, a contract with an ABI) is what the [`Registry`] was told.
+//!
+//! # How a call is read
+//!
+//! | call | actions |
+//! |---|---|
+//! | no recipient, init code | `Deploy` with its hash |
+//! | no recipient, no init code | `Undecodable`, with or without value |
+//! | no data | `Transfer` of the chain's currency, of nothing too |
+//! | 1 to 3 bytes of data, more than [`CALLDATA_BYTES_MAX`] | `Undecodable` |
+//! | a standard's selector, canonical | its effects: `Transfer`, `Approve`, `Revoke` |
+//! | a selector that some ABI claims, but none reads | `Undecodable` |
+//! | anything else | `Call`, with every ABI that reads it in `functions` |
+//!
+//! **Canonical.** Arguments are read by a strict decoder: each offset must be the one that the
+//! canonical encoder would write, padding must be zero, and nothing may follow the last argument.
+//! Hence no two arguments can share bytes, decoding cannot grow beyond the calldata, and what was
+//! read encodes to the same bytes again.
+//!
+//! **Which ABI.** At a token, a collection and the canonical Permit2, the standard decides alone: a
+//! standard selector with sloppy arguments stays `Undecodable` there whatever other ABI reads it,
+//! because the contract behind it would act on it. At a configured contract that is neither, the
+//! contract's own ABI takes the selector away from the standard. Anywhere else the standard applies,
+//! and where it cannot read the call, only an ABI registered for exactly that target can. ABIs
+//! without a target (`fn` in a policy) add readings but never displace a standard.
+//!
+//! **ERC-20 or ERC-721.** `approve` and `transferFrom` look the same in both. At a collection the
+//! number is an item; elsewhere it is an amount. One reading would be dangerous: `approve(x, 0)` at
+//! an address that nobody registered may hand over item 0. It is a `Revoke` only at a registered
+//! token, or where the spender is the zero address, which takes authority away in both standards;
+//! elsewhere it stays an `Approve` of amount 0.
+//!
+//! **Value.** Wei sent with a `Call`, a `Deploy` or an `Undecodable` is that action's `value_wei`.
+//! Wei sent along with a standard's effect is a leaf of its own, a `Transfer` of the chain's
+//! currency to the target, and the other leaves carry 0. So the sum of `value_wei` over the actions
+//! is the value of the call, and no kind that policies count as free can carry value.
+//!
+//! **Deadline.** Only authority that ends by itself has one (Permit2). The deadline of a permit in
+//! calldata bounds its signature, which is used by this very call; it is in the arguments.
+//!
+//! # What it does not do
+//!
+//! Containers (multicall, Safe, routers) are not opened: they are calls. It does not know what a
+//! contract does beyond its arguments, nor whether a signature carried in calldata is valid.
+
+mod actions;
+mod call;
+mod canonical;
+mod layout;
+mod readable;
+mod registry;
+mod standard;
+
+pub use actions::actions;
+pub use call::Call;
+pub use canonical::decode_call;
+pub use layout::DecodeError;
+pub use registry::Registry;
+
+/// The most calldata that is read: what nodes accept as one transaction.
+pub const CALLDATA_BYTES_MAX: usize = 128 * 1024;
+
+/// How deep a type may nest: `uint256` is 1, `uint256[]` is 2.
+pub const TYPE_DEPTH_MAX: usize = 16;
+
+/// The most actions that one call may have; a call with more is `Undecodable`.
+pub const LEAVES_MAX: usize = 128;
+
+/// The most calldata that all actions of one call may carry together: each has the whole call in
+/// `functions`. A call with more is `Undecodable`.
+pub const EXPANSION_BYTES_MAX: usize = 1024 * 1024;

@@ -1,0 +1,126 @@
+//! ERC-20, ERC-721, ERC-1155, ERC-2612 and DAI: authority is given or taken.
+
+use alloy_primitives::{Address, U256};
+use countersign_core::{action::Effect, token::Asset};
+
+use super::{Leaf, Scene, Table, arguments::Arguments};
+
+type Leaves = Result<Vec<Leaf>, &'static str>;
+
+pub(super) const ANYWHERE: &Table = &[
+    ("approve(address spender,uint256 amount)", approve),
+    ("increaseAllowance(address spender,uint256 addedValue)", increase),
+    ("decreaseAllowance(address spender,uint256 subtractedValue)", decrease),
+    ("setApprovalForAll(address operator,bool approved)", operator),
+    (
+        "permit(address owner,address spender,uint256 value,uint256 deadline,uint8 v,bytes32 r,bytes32 s)",
+        permit,
+    ),
+    (
+        "permit(address owner,address spender,uint256 value,uint256 deadline,bytes signature)",
+        permit,
+    ),
+    (
+        "permit(address holder,address spender,uint256 nonce,uint256 expiry,bool allowed,uint8 v,bytes32 r,bytes32 s)",
+        dai_permit,
+    ),
+];
+
+/// The same selector, where the number is an item.
+pub(super) const COLLECTIONS: &Table =
+    &[("approve(address spender,uint256 tokenId)", approve_item)];
+
+/// An allowance of an ERC-20 after the call.
+fn allowance(scene: Scene, owner: Address, spender: Address, amount: U256) -> Effect {
+    let asset = Asset::Token(scene.target);
+    if amount.is_zero() {
+        return Effect::Revoke { asset, spender };
+    }
+    let unlimited = amount == U256::MAX;
+    Effect::Approve { asset, owner, spender, amount, unlimited, deadline: None }
+}
+
+/// Zero takes an allowance away only where the number is known to be an amount: as an item's id it
+/// gives item 0 away.
+fn approve(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let spender = args.address("spender")?;
+    let amount = args.number("amount")?;
+    let effect = if amount.is_zero() && !scene.token && !spender.is_zero() {
+        Effect::Approve {
+            asset: Asset::Token(scene.target),
+            owner: scene.wallet,
+            spender,
+            amount,
+            unlimited: false,
+            deadline: None,
+        }
+    } else {
+        allowance(scene, scene.wallet, spender, amount)
+    };
+    Ok(vec![Leaf::call(effect)])
+}
+
+/// What it adds. An addition of nothing gives nothing, yet it is no revocation.
+fn increase(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let amount = args.number("addedValue")?;
+    Ok(vec![Leaf::call(Effect::Approve {
+        asset: Asset::Token(scene.target),
+        owner: scene.wallet,
+        spender: args.address("spender")?,
+        amount,
+        unlimited: amount == U256::MAX,
+        deadline: None,
+    })])
+}
+
+fn decrease(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let asset = Asset::Token(scene.target);
+    Ok(vec![Leaf::call(Effect::Revoke { asset, spender: args.address("spender")? })])
+}
+
+fn operator(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let asset = Asset::Collection(scene.target);
+    let spender = args.address("operator")?;
+    let effect = if args.flag("approved")? {
+        Effect::Approve {
+            asset,
+            owner: scene.wallet,
+            spender,
+            amount: U256::MAX,
+            unlimited: true,
+            deadline: None,
+        }
+    } else {
+        Effect::Revoke { asset, spender }
+    };
+    Ok(vec![Leaf::call(effect)])
+}
+
+fn permit(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let (owner, spender) = (args.address("owner")?, args.address("spender")?);
+    Ok(vec![Leaf::signature(allowance(scene, owner, spender, args.number("value")?))])
+}
+
+fn dai_permit(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let (owner, spender) = (args.address("holder")?, args.address("spender")?);
+    let amount = if args.flag("allowed")? { U256::MAX } else { U256::ZERO };
+    Ok(vec![Leaf::signature(allowance(scene, owner, spender, amount))])
+}
+
+fn approve_item(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let asset = Asset::Item { collection: scene.target, id: args.number("tokenId")? };
+    let spender = args.address("spender")?;
+    let effect = if spender.is_zero() {
+        Effect::Revoke { asset, spender }
+    } else {
+        Effect::Approve {
+            asset,
+            owner: scene.wallet,
+            spender,
+            amount: U256::ONE,
+            unlimited: false,
+            deadline: None,
+        }
+    };
+    Ok(vec![Leaf::call(effect)])
+}
