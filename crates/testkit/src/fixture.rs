@@ -1,0 +1,314 @@
+//! Small valid things to build tests from. Numbers make them distinct: the same number gives the same thing.
+
+use std::str::FromStr;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use countersign_core::{
+    approval::{Gate, Quorum, Vote},
+    charge::{Charge, CounterId, LimitRef, Over, Unit, Window},
+    identity::{
+        AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, TraceHash, WalletId,
+    },
+    intent::{Declared, Intent, Method},
+    operation::{Actual, OperationRecord, OperationState},
+    time::{Millis, Period, Timestamp},
+    transaction::{FeeBid, TransactionPlan, TransactionType, UnsignedTransaction},
+};
+use countersign_engine::port::ledger::{
+    Approve, Commit, Disposition, NewOperation, Parking, Redeem, Reject, Repeat, Reserve, Settle,
+    SignedBytes,
+};
+
+/// The chain of every fixture: anvil's.
+pub const CHAIN: ChainId = ChainId(31337);
+
+/// The gateway of every fixture.
+pub const GATEWAY: &str = "gateway-1";
+
+/// One hour.
+pub const HOUR: Millis = Millis(3_600_000);
+
+/// One day of 24 hours.
+pub const DAY: Millis = Millis(86_400_000);
+
+fn bytes32(tag: u8, n: u64) -> B256 {
+    let mut bytes = [0_u8; 32];
+    bytes[0] = tag;
+    bytes[24..].copy_from_slice(&n.to_be_bytes());
+    B256::from(bytes)
+}
+
+/// The n-th operation id.
+#[must_use]
+pub fn operation_id(n: u64) -> OperationId {
+    let mut bytes = [0_u8; 16];
+    bytes[8..].copy_from_slice(&n.to_be_bytes());
+    OperationId::from_random(bytes)
+}
+
+/// The n-th address; none of them is zero.
+#[must_use]
+pub fn address(n: u64) -> Address {
+    let mut bytes = [0xaa_u8; 20];
+    bytes[12..].copy_from_slice(&n.to_be_bytes());
+    Address::from(bytes)
+}
+
+/// An agent.
+#[must_use]
+pub fn agent(name: &str) -> AgentId {
+    AgentId::parse(name).unwrap()
+}
+
+/// A wallet.
+#[must_use]
+pub fn wallet(name: &str) -> WalletId {
+    WalletId::parse(name).unwrap()
+}
+
+/// The n-th trace hash.
+#[must_use]
+pub fn trace_hash(n: u64) -> TraceHash {
+    TraceHash(bytes32(0x7a, n))
+}
+
+/// The n-th idempotency key's hash.
+#[must_use]
+pub fn key(n: u64) -> KeyHash {
+    KeyHash(bytes32(0x6b, n))
+}
+
+/// The n-th approval digest.
+#[must_use]
+pub fn digest(n: u64) -> ApprovalDigest {
+    ApprovalDigest(bytes32(0xdd, n))
+}
+
+/// The agent `trader` sends `n` wei from the wallet `hot` to a shop: payloads with different `n` are
+/// different.
+#[must_use]
+pub fn intent(n: u64) -> Intent {
+    Intent {
+        agent: agent("trader"),
+        wallet: wallet("hot"),
+        address: address(1),
+        method: Method::SendTransaction,
+        plan: TransactionPlan {
+            chain: CHAIN,
+            kind: TransactionType::DynamicFee,
+            to: Some(address(2)),
+            value: U256::from(n),
+            data: Bytes::new(),
+            gas: 21_000,
+            fee: FeeBid::Dynamic { max_fee: 2_000_000_000, tip: 1_000_000_000 },
+            access_list: Vec::new(),
+        },
+        nonce: None,
+        declared: Declared::default(),
+    }
+}
+
+/// The n-th operation over the n-th intent: no key, no batch, no duplicate window.
+#[must_use]
+pub fn operation(n: u64) -> NewOperation {
+    operation_of(n, intent(n))
+}
+
+/// The n-th operation over an intent of the caller.
+#[must_use]
+pub fn operation_of(n: u64, intent: Intent) -> NewOperation {
+    NewOperation {
+        id: operation_id(n),
+        gateway: GATEWAY.into(),
+        repeat: Repeat {
+            fingerprint: intent.fingerprint(),
+            key: None,
+            window: Millis::ZERO,
+            batch: None,
+        },
+        intent,
+        trace: trace_hash(n),
+        code: String::new(),
+        reason: "allowed by rule `shop`".into(),
+    }
+}
+
+/// A counter with a name.
+#[must_use]
+pub fn counter(name: &str) -> CounterId {
+    CounterId::from_parts(&["testkit", name])
+}
+
+/// A charge of `amount` against `limit`, which denies what does not fit.
+#[must_use]
+pub fn charge(name: &str, window: Window, amount: u64, limit: u64) -> Charge {
+    let per = match window {
+        Window::Rolling(length) => length.to_string(),
+        Window::Calendar(_) => "day".into(),
+        Window::Grant => "grant".into(),
+    };
+    Charge {
+        counter: counter(name),
+        window,
+        unit: Unit::Usd,
+        value: amount,
+        fee: 0,
+        limit,
+        over: Over::Deny,
+        source: LimitRef {
+            policy: "testkit".into(),
+            limit: name.into(),
+            code: "daily_quota_exceeded".into(),
+            per,
+        },
+    }
+}
+
+/// A charge on a rolling window of 24 hours.
+#[must_use]
+pub fn rolling(name: &str, amount: u64, limit: u64) -> Charge {
+    charge(name, Window::Rolling(DAY), amount, limit)
+}
+
+/// A charge on the UTC day of an instant.
+#[must_use]
+pub fn daily(name: &str, now: Timestamp, amount: u64, limit: u64) -> Charge {
+    let day = Period::day(now, &countersign_core::time::Zone::UTC);
+    charge(name, Window::Calendar(day), amount, limit)
+}
+
+/// A charge that asks people where it does not fit.
+#[must_use]
+pub fn asking(charge: Charge, waived: bool) -> Charge {
+    Charge { over: Over::Park { gate: gate("large"), waived }, ..charge }
+}
+
+/// A gate that one of the group `treasury` opens.
+#[must_use]
+pub fn gate(id: &str) -> Gate {
+    Gate {
+        policy: "testkit".into(),
+        id: id.into(),
+        need: vec![Quorum { any: 1, of: vec!["treasury".into()] }],
+        ttl: HOUR,
+        delay: Millis::ZERO,
+        drift_fee_bps: None,
+        drift_usd_bps: None,
+    }
+}
+
+/// What people are asked, under the n-th digest.
+#[must_use]
+pub fn parking(n: u64, expires_at: Timestamp) -> Parking {
+    Parking { gates: vec![gate("large")], digest: digest(n), expires_at }
+}
+
+/// The n-th operation, to be reserved and carried out.
+#[must_use]
+pub fn reserve(n: u64, charges: Vec<Charge>) -> Reserve {
+    Reserve { operation: operation(n), charges, disposition: Disposition::Allow }
+}
+
+/// The n-th operation, to be reserved and parked under the n-th digest.
+#[must_use]
+pub fn park(n: u64, charges: Vec<Charge>, expires_at: Timestamp) -> Reserve {
+    let parking = Disposition::Park(parking(n, expires_at));
+    Reserve { operation: operation(n), charges, disposition: parking }
+}
+
+/// The n-th operation, approved, to be carried out with these charges.
+#[must_use]
+pub fn redeem(n: u64, charges: Vec<Charge>) -> Redeem {
+    Redeem {
+        operation: operation_id(n),
+        intent: intent(n),
+        charges,
+        disposition: Disposition::Allow,
+        trace: trace_hash(n),
+    }
+}
+
+/// A vote of an operator of the group `treasury`.
+#[must_use]
+pub fn vote(operator: &str, at: Timestamp) -> Vote {
+    Vote {
+        operator: OperatorId::parse(operator).unwrap(),
+        person: operator.into(),
+        groups: vec!["treasury".into()],
+        note: None,
+        at,
+    }
+}
+
+/// The first vote on the n-th operation under the n-th digest; it opens the gate.
+#[must_use]
+pub fn approve(n: u64, operator: &str, at: Timestamp) -> Approve {
+    Approve {
+        operation: operation_id(n),
+        digest: digest(n),
+        vote: vote(operator, at),
+        votes_seen: 0,
+        completes: true,
+    }
+}
+
+/// A person's no to the n-th operation, from any state before commit.
+#[must_use]
+pub fn reject(n: u64) -> Reject {
+    Reject {
+        operation: operation_id(n),
+        from: vec![OperationState::Parked, OperationState::Approved, OperationState::Allowed],
+        code: "rejected".into(),
+        reason: "rejected by ann".into(),
+        vote: None,
+    }
+}
+
+/// A commit of the n-th operation: floor 0, at most 16 in flight.
+#[must_use]
+pub fn commit(n: u64) -> Commit {
+    Commit {
+        operation: operation_id(n),
+        floor: 0,
+        in_flight_max: 16,
+        shrinks_only: false,
+        counterparties: vec![address(2)],
+    }
+}
+
+/// Bytes that stand for the signed transaction; the hash depends on the nonce and the payload.
+#[must_use]
+pub fn signed_bytes(transaction: &UnsignedTransaction) -> SignedBytes {
+    let hash = transaction.signing_hash();
+    SignedBytes { transaction: transaction.clone(), raw: Bytes::from(hash.to_vec()), hash }
+}
+
+/// The signed bytes of a committed operation's first attempt.
+#[must_use]
+pub fn signed_first(record: &OperationRecord) -> SignedBytes {
+    signed_bytes(&record.attempts.first().unwrap().transaction)
+}
+
+/// A receipt of these bytes, in block 7.
+#[must_use]
+pub fn receipt(hash: B256, succeeded: bool) -> Actual {
+    Actual {
+        hash,
+        block_number: 7,
+        block_hash: bytes32(0xb1, 7),
+        succeeded,
+        fee_wei: U256::from(21_000_000_000_000_u64),
+    }
+}
+
+/// A settlement of a signed operation that keeps these amounts.
+#[must_use]
+pub fn settle(record: &OperationRecord, kept: Vec<u64>) -> Settle {
+    Settle { operation: record.id, actual: receipt(record.hash().unwrap(), true), kept }
+}
+
+/// Reads an instant.
+#[must_use]
+pub fn at(text: &str) -> Timestamp {
+    Timestamp::from_str(text).unwrap()
+}

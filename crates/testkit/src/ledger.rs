@@ -1,0 +1,272 @@
+//! The money protocol in its most obvious form: a list of operations, and sums over all of it.
+
+mod books;
+mod counters;
+mod steps;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use alloy_primitives::Address;
+use async_trait::async_trait;
+use countersign_core::{
+    charge::{Charge, Reading},
+    fact::Freeze,
+    identity::{ChainId, OperationId, WalletId},
+    operation::{Actual, Delivery, OperationRecord},
+    time::{Millis, Timestamp},
+};
+use countersign_engine::port::{
+    Ledger,
+    journal::Page,
+    ledger::{
+        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError, LedgerStatus,
+        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
+        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+    },
+};
+
+use self::books::Books;
+use crate::time::ManualTime;
+
+/// The ledger in memory. It keeps no counters: what is used is summed up over the operations whenever
+/// somebody asks. It can be told to be out of reach.
+#[derive(Debug)]
+pub struct ModelLedger {
+    time: ManualTime,
+    books: Mutex<Books>,
+    outage: Mutex<Option<LedgerError>>,
+}
+
+impl ModelLedger {
+    /// An empty ledger that reads this clock.
+    #[must_use]
+    pub fn new(time: ManualTime) -> Self {
+        Self { time, books: Mutex::default(), outage: Mutex::default() }
+    }
+
+    /// From now on every call fails with this error and does nothing; `None` ends that.
+    pub fn break_with(&self, outage: Option<LedgerError>) {
+        *lock(&self.outage) = outage;
+    }
+
+    /// What a crash of the one gateway leaves: every caller that waited is gone.
+    pub fn restart(&self) {
+        lock(&self.books).restart();
+    }
+
+    /// A copy of every operation, in the order of arrival.
+    #[must_use]
+    pub fn all(&self) -> Vec<OperationRecord> {
+        lock(&self.books).operations.clone()
+    }
+
+    fn with<T>(
+        &self,
+        step: impl FnOnce(&mut Books) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        if let Some(outage) = lock(&self.outage).clone() {
+            return Err(outage);
+        }
+        let mut books = lock(&self.books);
+        books.tick(self.time.now());
+        step(&mut books)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[async_trait]
+impl Ledger for ModelLedger {
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        self.with(|books| Ok(books.now))
+    }
+
+    async fn present(&self, gateway: &str, ttl: Millis) -> Result<(), LedgerError> {
+        self.with(|books| {
+            books.present(gateway, ttl);
+            Ok(())
+        })
+    }
+
+    async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
+        self.with(|books| Ok(books.find(repeat)))
+    }
+
+    async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError> {
+        self.with(|books| books.deny(denied))
+    }
+
+    async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
+        self.with(|books| books.reserve(reserve))
+    }
+
+    async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
+        self.with(|books| books.redeem(redeem))
+    }
+
+    async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError> {
+        self.with(|books| Ok(books.approve(approve)))
+    }
+
+    async fn reject(&self, reject: &Reject) -> Result<RejectAnswer, LedgerError> {
+        self.with(|books| Ok(books.reject(reject)))
+    }
+
+    async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError> {
+        self.with(|books| Ok(books.expire(max)))
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
+        self.with(|books| books.commit(commit))
+    }
+
+    async fn signed(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.signed(operation, attempt, bytes))
+    }
+
+    async fn sent(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        outcome: &SentOutcome,
+    ) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.sent(operation, attempt, outcome))
+    }
+
+    async fn mined(
+        &self,
+        operation: OperationId,
+        actual: Option<&Actual>,
+    ) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.mined(operation, actual))
+    }
+
+    async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.settle(settle))
+    }
+
+    async fn unsettle(&self, operation: OperationId) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.unsettle(operation))
+    }
+
+    async fn release_committed(
+        &self,
+        operation: OperationId,
+        proof: &ReleaseProof,
+    ) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.release_committed(operation, proof))
+    }
+
+    async fn deliver(
+        &self,
+        operation: OperationId,
+        from: Delivery,
+        to: Delivery,
+    ) -> Result<bool, LedgerError> {
+        self.with(|books| books.deliver(operation, from, to))
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, LedgerError> {
+        self.with(|books| Ok(books.operation(id).cloned()))
+    }
+
+    async fn operations(
+        &self,
+        query: &OperationQuery,
+    ) -> Result<Page<OperationRecord>, LedgerError> {
+        self.with(|books| books.list(query))
+    }
+
+    async fn open(
+        &self,
+        idle_since: Timestamp,
+        max: u32,
+    ) -> Result<Vec<OperationRecord>, LedgerError> {
+        self.with(|books| Ok(books.open(idle_since, max)))
+    }
+
+    async fn holder(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        nonce: u64,
+    ) -> Result<Option<OperationId>, LedgerError> {
+        self.with(|books| Ok(books.holder(chain, wallet, nonce)))
+    }
+
+    async fn next_nonce(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+    ) -> Result<Option<u64>, LedgerError> {
+        self.with(|books| Ok(books.next_nonce(chain, wallet)))
+    }
+
+    async fn status(
+        &self,
+        charges: &[Charge],
+        without: Option<OperationId>,
+    ) -> Result<Vec<Reading>, LedgerError> {
+        self.with(|books| Ok(books.status(charges, without)))
+    }
+
+    async fn seen(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        addresses: &[Address],
+    ) -> Result<BTreeSet<Address>, LedgerError> {
+        self.with(|books| Ok(books.seen(chain, wallet, addresses)))
+    }
+
+    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
+        self.with(|books| {
+            books.freeze(freeze);
+            Ok(())
+        })
+    }
+
+    async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
+        self.with(|books| Ok(books.unfreeze(freeze)))
+    }
+
+    async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
+        self.with(|books| Ok(books.freezes.iter().cloned().collect()))
+    }
+
+    async fn seal(&self, reason: &str) -> Result<(), LedgerError> {
+        self.with(|books| {
+            books.seal(Some(reason.into()));
+            Ok(())
+        })
+    }
+
+    async fn unseal(&self) -> Result<(), LedgerError> {
+        self.with(|books| {
+            books.seal(None);
+            Ok(())
+        })
+    }
+
+    async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
+        self.with(|books| {
+            Ok(LedgerStatus {
+                ledger_id: "model".into(),
+                durability: 'D',
+                durability_reason: "memory only".into(),
+                sealed: books.seal.clone(),
+                sequence: books.sequence,
+            })
+        })
+    }
+}

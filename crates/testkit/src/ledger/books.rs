@@ -1,0 +1,354 @@
+//! The books before commit: repetition, reservation, approval; and what is asked of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::Address;
+use countersign_core::{
+    charge::{Charge, Window},
+    fact::Freeze,
+    identity::{ChainId, OperationId, WalletId},
+    operation::{Delivery, OperationRecord, OperationState},
+    time::{Millis, Timestamp},
+};
+use countersign_engine::port::{
+    journal::Page,
+    ledger::{
+        Approve, ApproveAnswer, COLLECT_WITHIN, DenyAnswer, Disposition, Found, LedgerError,
+        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, Repeat, Reserve,
+        ReserveAnswer,
+    },
+};
+
+use super::counters::Asking;
+
+/// Everything that the model knows.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    pub(super) now: Timestamp,
+    pub(super) sequence: u64,
+    pub(super) operations: Vec<OperationRecord>,
+    pub(super) freezes: BTreeSet<Freeze>,
+    pub(super) seal: Option<String>,
+    pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
+    present: BTreeMap<String, Timestamp>,
+}
+
+impl Books {
+    pub(super) fn tick(&mut self, wall: Timestamp) {
+        self.now = self.now.max(wall);
+    }
+
+    pub(super) fn restart(&mut self) {
+        self.present.clear();
+        for operation in &mut self.operations {
+            if operation.delivery == Delivery::Waiting {
+                operation.delivery = Delivery::Owed;
+            }
+        }
+    }
+
+    pub(super) fn present(&mut self, gateway: &str, ttl: Millis) {
+        self.present.insert(gateway.into(), self.now.after(ttl));
+    }
+
+    /// `Waiting` of a dead gateway counts as `Owed`.
+    pub(super) fn delivery(&self, operation: &OperationRecord) -> Delivery {
+        let lives = self.present.get(&operation.gateway).is_some_and(|until| *until > self.now);
+        match operation.delivery {
+            Delivery::Waiting if !lives => Delivery::Owed,
+            other => other,
+        }
+    }
+
+    pub(super) fn find(&self, repeat: &Repeat) -> Found {
+        match repeat.key {
+            Some(key) => {
+                let Some(same) = self.operations.iter().find(|o| o.key == Some(key)) else {
+                    return Found::Nothing;
+                };
+                let same = Box::new(same.clone());
+                if same.fingerprint == repeat.fingerprint {
+                    Found::Same(same)
+                } else {
+                    Found::KeyConflict(same)
+                }
+            }
+            None => match self.owed(repeat).or_else(|| self.recent(repeat)) {
+                Some(same) => Found::Same(Box::new(same.clone())),
+                None => Found::Nothing,
+            },
+        }
+    }
+
+    fn candidates(&self, repeat: &Repeat) -> impl Iterator<Item = &OperationRecord> {
+        self.operations.iter().filter(|o| {
+            let same_batch = o.batch.is_some() && o.batch == repeat.batch;
+            o.key.is_none() && o.fingerprint == repeat.fingerprint && !same_batch
+        })
+    }
+
+    fn owed(&self, repeat: &Repeat) -> Option<&OperationRecord> {
+        self.candidates(repeat)
+            .filter(|o| self.delivery(o) == Delivery::Owed)
+            .filter(|o| o.finished_at.is_none_or(|at| self.now.since(at) <= COLLECT_WITHIN))
+            .min_by_key(|o| (o.created_at, o.id))
+    }
+
+    fn recent(&self, repeat: &Repeat) -> Option<&OperationRecord> {
+        use OperationState::{Denied, Expired, Rejected};
+        if repeat.window == Millis::ZERO {
+            return None;
+        }
+        self.candidates(repeat)
+            .filter(|o| ![Denied, Rejected, Expired].contains(&o.state))
+            .filter(|o| match self.delivery(o) {
+                Delivery::Waiting => true,
+                Delivery::Owed => false,
+                Delivery::Collected => {
+                    o.finished_at.is_some_and(|at| self.now.since(at) <= repeat.window)
+                }
+            })
+            .max_by_key(|o| (o.created_at, o.id))
+    }
+
+    pub(super) fn deny(&mut self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError> {
+        if let Some(again) = self.operation(denied.id) {
+            return match again.state {
+                OperationState::Denied => Ok(DenyAnswer::Denied(Box::new(again.clone()))),
+                _ => Err(refused("the operation was not denied")),
+            };
+        }
+        Ok(match self.find(&denied.repeat) {
+            Found::Same(same) => DenyAnswer::Same(same),
+            Found::KeyConflict(other) => DenyAnswer::KeyConflict(other),
+            Found::Nothing => {
+                let mut record = self.record(denied, OperationState::Denied);
+                record.finished_at = Some(self.now);
+                DenyAnswer::Denied(Box::new(self.append(record)))
+            }
+        })
+    }
+
+    pub(super) fn reserve(&mut self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
+        if let Some(again) = self.operation(reserve.operation.id) {
+            return match again.state {
+                OperationState::Denied => Err(refused("the operation was denied")),
+                _ => Ok(ReserveAnswer::Reserved(Box::new(again.clone()))),
+            };
+        }
+        match self.find(&reserve.operation.repeat) {
+            Found::Same(same) => return Ok(ReserveAnswer::Same(same)),
+            Found::KeyConflict(other) => return Ok(ReserveAnswer::KeyConflict(other)),
+            Found::Nothing => {}
+        }
+        if self.period_moved(&reserve.charges) {
+            return Ok(ReserveAnswer::PeriodMoved);
+        }
+        let over = self.overruns(&Asking {
+            charges: &reserve.charges,
+            parks: matches!(reserve.disposition, Disposition::Park(_)),
+            without: None,
+        });
+        if !over.is_empty() {
+            return Ok(ReserveAnswer::Over(over));
+        }
+        let mut record = self.record(&reserve.operation, OperationState::Allowed);
+        record.charges.clone_from(&reserve.charges);
+        dispose(&mut record, &reserve.disposition);
+        Ok(ReserveAnswer::Reserved(Box::new(self.append(record))))
+    }
+
+    pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
+        let record = self.known(redeem.operation)?;
+        if record.state != OperationState::Approved {
+            return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
+        }
+        if self.period_moved(&redeem.charges) {
+            return Ok(RedeemAnswer::PeriodMoved);
+        }
+        let over = self.overruns(&Asking {
+            charges: &redeem.charges,
+            parks: matches!(redeem.disposition, Disposition::Park(_)),
+            without: Some(redeem.operation),
+        });
+        if !over.is_empty() {
+            return Ok(RedeemAnswer::Over(over));
+        }
+        let mut record = record;
+        record.intent = redeem.intent.clone();
+        record.charges.clone_from(&redeem.charges);
+        record.trace = redeem.trace;
+        record.state = OperationState::Allowed;
+        dispose(&mut record, &redeem.disposition);
+        Ok(RedeemAnswer::Redeemed(Box::new(self.replace(record))))
+    }
+
+    fn period_moved(&self, charges: &[Charge]) -> bool {
+        charges.iter().any(|charge| match charge.window {
+            Window::Calendar(period) => !period.contains(self.now),
+            Window::Rolling(_) | Window::Grant => false,
+        })
+    }
+
+    pub(super) fn approve(&mut self, approve: &Approve) -> ApproveAnswer {
+        use OperationState as S;
+        let Some(record) = self.operation(approve.operation).cloned() else {
+            return ApproveAnswer::Missing;
+        };
+        let same_digest = record.digest == Some(approve.digest);
+        let voted = record.votes.iter().any(|vote| vote.operator == approve.vote.operator);
+        let released = [S::Denied, S::Rejected, S::Expired].contains(&record.state);
+        if same_digest && voted && !released {
+            return ApproveAnswer::Voted(Box::new(record));
+        }
+        if record.state != S::Parked {
+            return ApproveAnswer::Elsewhere(Box::new(record));
+        }
+        if !same_digest {
+            return ApproveAnswer::OtherDigest;
+        }
+        if record.expires_at.is_some_and(|at| at <= self.now) {
+            return ApproveAnswer::Expired;
+        }
+        if record.votes.len() != approve.votes_seen {
+            return ApproveAnswer::Raced;
+        }
+        let mut record = record;
+        record.votes.push(approve.vote.clone());
+        if approve.completes {
+            record.state = S::Approved;
+        }
+        ApproveAnswer::Voted(Box::new(self.replace(record)))
+    }
+
+    pub(super) fn reject(&mut self, reject: &Reject) -> RejectAnswer {
+        use OperationState as S;
+        let Some(mut record) = self.operation(reject.operation).cloned() else {
+            return RejectAnswer::Missing;
+        };
+        let again = record.state == S::Rejected
+            && record.code == reject.code
+            && record.reason == reject.reason;
+        if again {
+            return RejectAnswer::Rejected(Box::new(record));
+        }
+        let held = [S::Parked, S::Approved, S::Allowed].contains(&record.state);
+        if !held || !reject.from.contains(&record.state) {
+            return RejectAnswer::Elsewhere(Box::new(record));
+        }
+        record.state = S::Rejected;
+        record.code.clone_from(&reject.code);
+        record.reason.clone_from(&reject.reason);
+        record.votes.extend(reject.vote.clone());
+        RejectAnswer::Rejected(Box::new(self.replace(record)))
+    }
+
+    pub(super) fn expire(&mut self, max: u32) -> Vec<OperationRecord> {
+        use OperationState::{Approved, Expired, Parked};
+        let mut due: Vec<OperationRecord> = self
+            .operations
+            .iter()
+            .filter(|o| [Parked, Approved].contains(&o.state))
+            .filter(|o| o.expires_at.is_some_and(|at| at <= self.now))
+            .cloned()
+            .collect();
+        due.sort_by_key(|o| (o.expires_at, o.id));
+        due.truncate(usize::try_from(max).unwrap());
+        due.into_iter()
+            .map(|record| self.replace(OperationRecord { state: Expired, ..record }))
+            .collect()
+    }
+
+    pub(super) fn list(
+        &self,
+        query: &OperationQuery,
+    ) -> Result<Page<OperationRecord>, LedgerError> {
+        let mut all: Vec<&OperationRecord> = self
+            .operations
+            .iter()
+            .filter(|o| query.states.is_empty() || query.states.contains(&o.state))
+            .filter(|o| query.agent.as_ref().is_none_or(|agent| agent == o.agent()))
+            .collect();
+        all.sort_by_key(|o| std::cmp::Reverse((o.created_at, o.id)));
+        if let Some(cursor) = &query.cursor {
+            let id: OperationId = cursor
+                .parse()
+                .map_err(|_| refused(&format!("`{cursor}` is not a cursor of this list")))?;
+            let last = self.known(id)?;
+            all.retain(|o| (o.created_at, o.id) < (last.created_at, last.id));
+        }
+        let limit = usize::try_from(query.limit.min(1000)).unwrap();
+        let more = all.len() > limit;
+        let items: Vec<OperationRecord> = all.into_iter().take(limit).cloned().collect();
+        let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
+        Ok(Page { items, next_cursor })
+    }
+
+    pub(super) fn operation(&self, id: OperationId) -> Option<&OperationRecord> {
+        self.operations.iter().find(|o| o.id == id)
+    }
+
+    pub(super) fn known(&self, id: OperationId) -> Result<OperationRecord, LedgerError> {
+        self.operation(id).cloned().ok_or_else(|| refused(&format!("there is no operation {id}")))
+    }
+
+    fn record(&self, new: &NewOperation, state: OperationState) -> OperationRecord {
+        OperationRecord {
+            id: new.id,
+            state,
+            intent: new.intent.clone(),
+            fingerprint: new.repeat.fingerprint,
+            key: new.repeat.key,
+            batch: new.repeat.batch,
+            delivery: Delivery::Waiting,
+            code: new.code.clone(),
+            reason: new.reason.clone(),
+            trace: new.trace,
+            digest: None,
+            gates: Vec::new(),
+            votes: Vec::new(),
+            charges: Vec::new(),
+            attempts: Vec::new(),
+            actual: None,
+            kept: Vec::new(),
+            settled_at: None,
+            gateway: new.gateway.clone(),
+            created_at: self.now,
+            updated_at: self.now,
+            expires_at: None,
+            finished_at: None,
+        }
+    }
+
+    fn append(&mut self, record: OperationRecord) -> OperationRecord {
+        self.sequence += 1;
+        self.operations.push(record.clone());
+        record
+    }
+
+    /// Puts a changed record in the place of the old one.
+    pub(super) fn replace(&mut self, mut record: OperationRecord) -> OperationRecord {
+        self.sequence += 1;
+        record.updated_at = self.now;
+        if record.state.is_finished_for_agent() && record.finished_at.is_none() {
+            record.finished_at = Some(self.now);
+        }
+        let place = self.operations.iter_mut().find(|o| o.id == record.id).unwrap();
+        place.clone_from(&record);
+        record
+    }
+}
+
+fn dispose(record: &mut OperationRecord, disposition: &Disposition) {
+    if let Disposition::Park(parking) = disposition {
+        record.state = OperationState::Parked;
+        record.gates.clone_from(&parking.gates);
+        record.digest = Some(parking.digest);
+        record.expires_at = Some(parking.expires_at);
+        record.votes.clear();
+    }
+}
+
+pub(super) fn refused(why: &str) -> LedgerError {
+    LedgerError::Refused(why.into())
+}

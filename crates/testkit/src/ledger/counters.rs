@@ -1,0 +1,137 @@
+//! What counters show: sums over operations, computed anew each time.
+
+use countersign_core::{
+    amount::AMOUNT_MAX,
+    charge::{Charge, Over, Reading, Window},
+    identity::OperationId,
+    operation::{OperationRecord, OperationState},
+    time::{Millis, Timestamp},
+};
+use countersign_engine::port::ledger::Overrun;
+
+use super::books::Books;
+
+/// What a charge asks for and whether it may be refused.
+pub(super) struct Asking<'a> {
+    /// The charges of one reservation.
+    pub(super) charges: &'a [Charge],
+    /// Whether the reservation parks.
+    pub(super) parks: bool,
+    /// The operation whose reserved charges do not count.
+    pub(super) without: Option<OperationId>,
+}
+
+impl Books {
+    /// The counters of these charges, each asked for the charge's own amount.
+    pub(super) fn status(&self, charges: &[Charge], without: Option<OperationId>) -> Vec<Reading> {
+        charges.iter().map(|charge| self.reading(charge, asked(charge), without)).collect()
+    }
+
+    /// The charges that do not fit, if any.
+    pub(super) fn overruns(&self, asking: &Asking<'_>) -> Vec<Overrun> {
+        let mut over = Vec::new();
+        for (index, charge) in asking.charges.iter().enumerate() {
+            let earlier = asking.charges.iter().take(index).filter(|c| same_counter(c, charge));
+            let own = earlier.map(asked).fold(asked(charge), u64::saturating_add);
+            let reading = self.reading(charge, own, asking.without);
+            let total = reading.used().saturating_add(own);
+            let bound = match &charge.over {
+                Over::Park { waived, .. } if *waived || asking.parks => AMOUNT_MAX,
+                Over::Deny | Over::Park { .. } => charge.limit,
+            };
+            if total > bound.min(AMOUNT_MAX) {
+                over.push(Overrun { index, reading });
+            }
+        }
+        over
+    }
+
+    fn reading(&self, charge: &Charge, asked: u64, without: Option<OperationId>) -> Reading {
+        let mut reading = Reading::default();
+        let mut leaving = Vec::new();
+        for operation in &self.operations {
+            for (index, held) in operation.charges.iter().enumerate() {
+                if !same_counter(held, charge) {
+                    continue;
+                }
+                let amount = held.amount().unwrap();
+                match money(operation.state) {
+                    Money::Reserved if Some(operation.id) != without => reading.reserved += amount,
+                    Money::Committed => reading.committed += amount,
+                    Money::Settled => leaving.push((operation, operation.kept[index])),
+                    Money::Reserved | Money::None => {}
+                }
+            }
+        }
+        let mut leaving: Vec<(Option<Timestamp>, u64)> = leaving
+            .into_iter()
+            .map(|(operation, kept)| (leaves_at(charge.window, operation), kept))
+            .filter(|(leaves, _)| leaves.is_none_or(|leaves| leaves > self.now))
+            .collect();
+        leaving.sort_unstable();
+        reading.settled = leaving.iter().map(|(_, kept)| kept).sum();
+        reading.frees_at = frees_at(charge, asked, &reading, &leaving);
+        reading
+    }
+}
+
+fn frees_at(
+    charge: &Charge,
+    asked: u64,
+    reading: &Reading,
+    leaving: &[(Option<Timestamp>, u64)],
+) -> Option<Timestamp> {
+    let limit = charge.limit.min(AMOUNT_MAX);
+    let fits = |used: u64| used.saturating_add(asked) <= limit;
+    if fits(reading.used()) {
+        return None;
+    }
+    match charge.window {
+        Window::Grant => None,
+        Window::Calendar(period) => fits(0).then_some(period.end),
+        Window::Rolling(_) => {
+            let mut used = reading.used();
+            leaving.iter().find_map(|(leaves, kept)| {
+                used -= kept;
+                fits(used).then_some((*leaves)?)
+            })
+        }
+    }
+}
+
+/// When a settled operation's bucket has left a rolling window; `None` for the other windows.
+fn leaves_at(window: Window, operation: &OperationRecord) -> Option<Timestamp> {
+    let Window::Rolling(length) = window else { return None };
+    let Millis(width) = window.bucket();
+    let bucket = operation.settled_at.unwrap().millis() / width;
+    Some(Timestamp::from_millis((bucket + 1) * width).after(length))
+}
+
+fn asked(charge: &Charge) -> u64 {
+    charge.amount().unwrap_or(u64::MAX)
+}
+
+fn same_counter(a: &Charge, b: &Charge) -> bool {
+    a.counter == b.counter && a.window.period_key() == b.window.period_key()
+}
+
+enum Money {
+    None,
+    Reserved,
+    Committed,
+    Settled,
+}
+
+/// Where the charges are. After a conflict they are released: the nonce is gone, so nothing of ours can
+/// be mined any more.
+fn money(state: OperationState) -> Money {
+    use OperationState as S;
+    match state {
+        S::Denied | S::Rejected | S::Expired | S::Cancelled | S::Conflict => Money::None,
+        S::Parked | S::Approved | S::Allowed => Money::Reserved,
+        S::Prepared | S::Signed | S::Broadcast | S::Unknown | S::Mined | S::Cancelling => {
+            Money::Committed
+        }
+        S::Executed | S::Reverted => Money::Settled,
+    }
+}

@@ -1,0 +1,303 @@
+//! From commit on: nonces, signatures, receipts, settlement; and the switches that stop it.
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::Address;
+use countersign_core::{
+    fact::Freeze,
+    identity::{ChainId, OperationId, WalletId},
+    operation::{Actual, Attempt, Delivery, OperationRecord, OperationState as S},
+    time::Timestamp,
+};
+use countersign_engine::port::ledger::{
+    Commit, CommitAnswer, LedgerError, ReleaseProof, SentOutcome, Settle, SignedBytes,
+};
+
+use super::books::{Books, refused};
+
+/// Committed, not terminal: the operations that hold their lane open.
+const IN_FLIGHT: [S; 6] =
+    [S::Prepared, S::Signed, S::Broadcast, S::Unknown, S::Mined, S::Cancelling];
+
+/// Signed, and not known to be final.
+const SENDING: [S; 5] = [S::Signed, S::Broadcast, S::Unknown, S::Mined, S::Cancelling];
+
+impl Books {
+    pub(super) fn commit(&mut self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
+        let mut record = self.known(commit.operation)?;
+        if !record.attempts.is_empty() {
+            return Ok(CommitAnswer::Bound(Box::new(record)));
+        }
+        if record.state != S::Allowed {
+            return Ok(CommitAnswer::Elsewhere(Box::new(record)));
+        }
+        if let Some(reason) = &self.seal {
+            return Ok(CommitAnswer::Sealed(reason.clone()));
+        }
+        if let Some(freeze) = self.stopping(&record, commit.shrinks_only) {
+            return Ok(CommitAnswer::Frozen(freeze));
+        }
+        let (chain, wallet) = (record.chain(), record.wallet().clone());
+        let in_flight = self.lane(chain, &wallet).filter(|o| IN_FLIGHT.contains(&o.state)).count();
+        let highest = self.next_nonce(chain, &wallet).unwrap_or(0);
+        let next = if in_flight == 0 { highest.max(commit.floor) } else { highest };
+        let nonce = record.intent.nonce.unwrap_or(next);
+        if nonce > next {
+            return Ok(CommitAnswer::Gap { next });
+        }
+        if nonce < next {
+            return Ok(CommitAnswer::NonceTaken { next });
+        }
+        if in_flight >= usize::try_from(commit.in_flight_max).unwrap() {
+            return Ok(CommitAnswer::LaneFull);
+        }
+        self.seen.extend(commit.counterparties.iter().map(|a| (chain, wallet.clone(), *a)));
+        record.state = S::Prepared;
+        record.attempts = vec![Attempt {
+            number: 0,
+            transaction: record.intent.plan.clone().with_nonce(nonce),
+            raw: None,
+            hash: None,
+            outcome: None,
+        }];
+        Ok(CommitAnswer::Bound(Box::new(self.replace(record))))
+    }
+
+    fn stopping(&self, record: &OperationRecord, shrinks_only: bool) -> Option<Freeze> {
+        let covers = |f: &&Freeze| f.covers(record.agent(), record.wallet(), record.chain());
+        self.freezes
+            .iter()
+            .filter(covers)
+            .find(|freeze| !shrinks_only || **freeze == Freeze::All)
+            .cloned()
+    }
+
+    /// Every operation that ever got a nonce of this wallet on this chain.
+    fn lane(&self, chain: ChainId, wallet: &WalletId) -> impl Iterator<Item = &OperationRecord> {
+        self.operations
+            .iter()
+            .filter(move |o| o.chain() == chain && o.wallet() == wallet && !o.attempts.is_empty())
+    }
+
+    pub(super) fn next_nonce(&self, chain: ChainId, wallet: &WalletId) -> Option<u64> {
+        self.lane(chain, wallet).filter_map(OperationRecord::nonce).max().map(|n| n + 1)
+    }
+
+    pub(super) fn holder(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        nonce: u64,
+    ) -> Option<OperationId> {
+        self.lane(chain, wallet).find(|o| o.nonce() == Some(nonce)).map(|o| o.id)
+    }
+
+    pub(super) fn signed(
+        &mut self,
+        id: OperationId,
+        number: u32,
+        bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(id)?;
+        let attempt = attempt(&mut record, number)?;
+        if attempt.transaction != bytes.transaction {
+            return Err(refused("the attempt is bound to another payload"));
+        }
+        if let Some(hash) = attempt.hash {
+            let same = hash == bytes.hash && attempt.raw.as_ref() == Some(&bytes.raw);
+            return if same { Ok(record) } else { Err(refused("the attempt has other bytes")) };
+        }
+        attempt.raw = Some(bytes.raw.clone());
+        attempt.hash = Some(bytes.hash);
+        if record.state == S::Prepared {
+            record.state = S::Signed;
+        }
+        Ok(self.replace(record))
+    }
+
+    pub(super) fn sent(
+        &mut self,
+        id: OperationId,
+        number: u32,
+        outcome: &SentOutcome,
+    ) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(id)?;
+        let attempt = attempt(&mut record, number)?;
+        if attempt.hash.is_none() {
+            return Err(refused("the attempt is not signed"));
+        }
+        let (state, words) = match outcome {
+            SentOutcome::Accepted => (S::Broadcast, "accepted"),
+            SentOutcome::Unknown(words) => (S::Unknown, words.as_str()),
+        };
+        attempt.outcome = Some(words.into());
+        if ![S::Signed, S::Broadcast, S::Unknown].contains(&record.state) {
+            return self.known(id);
+        }
+        record.state = state;
+        Ok(self.replace(record))
+    }
+
+    pub(super) fn mined(
+        &mut self,
+        id: OperationId,
+        actual: Option<&Actual>,
+    ) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(id)?;
+        match (record.state, actual) {
+            (S::Executed | S::Reverted, Some(_)) => Ok(record),
+            (S::Mined, None) => {
+                record.state = S::Broadcast;
+                record.actual = None;
+                Ok(self.replace(record))
+            }
+            (state, None) if SENDING.contains(&state) => Ok(record),
+            (S::Mined, Some(actual)) if record.actual.as_ref() == Some(actual) => Ok(record),
+            (state, Some(actual)) if SENDING.contains(&state) => {
+                ours(&record, actual)?;
+                record.state = S::Mined;
+                record.actual = Some(actual.clone());
+                Ok(self.replace(record))
+            }
+            _ => Err(undefined("mined", &record)),
+        }
+    }
+
+    pub(super) fn settle(&mut self, settle: &Settle) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(settle.operation)?;
+        if [S::Executed, S::Reverted].contains(&record.state) {
+            return Ok(record);
+        }
+        if !SENDING.contains(&record.state) {
+            return Err(undefined("settle", &record));
+        }
+        ours(&record, &settle.actual)?;
+        if settle.kept.len() != record.charges.len() {
+            return Err(refused("there is not one kept amount for each charge"));
+        }
+        record.state = if settle.actual.succeeded { S::Executed } else { S::Reverted };
+        record.actual = Some(settle.actual.clone());
+        record.kept.clone_from(&settle.kept);
+        record.settled_at = Some(self.now);
+        Ok(self.replace(record))
+    }
+
+    pub(super) fn unsettle(&mut self, id: OperationId) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(id)?;
+        match record.state {
+            S::Broadcast => Ok(record),
+            S::Executed | S::Reverted => {
+                record.state = S::Broadcast;
+                record.actual = None;
+                record.kept.clear();
+                record.settled_at = None;
+                Ok(self.replace(record))
+            }
+            _ => Err(undefined("unsettle", &record)),
+        }
+    }
+
+    pub(super) fn release_committed(
+        &mut self,
+        id: OperationId,
+        proof: &ReleaseProof,
+    ) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(id)?;
+        match (proof, record.state) {
+            (ReleaseProof::CancelFinal(_), S::Cancelled)
+            | (ReleaseProof::NonceUsedElsewhere { .. }, S::Conflict) => return Ok(record),
+            _ => {}
+        }
+        if !IN_FLIGHT.contains(&record.state) {
+            return Err(undefined("release_committed", &record));
+        }
+        match proof {
+            ReleaseProof::CancelFinal(actual) => {
+                record.state = S::Cancelled;
+                record.actual = Some(actual.clone());
+            }
+            ReleaseProof::NonceUsedElsewhere { final_nonce } => {
+                if Some(*final_nonce) <= record.nonce() {
+                    return Err(refused("the nonce is not used up"));
+                }
+                record.state = S::Conflict;
+                record.actual = None;
+            }
+        }
+        Ok(self.replace(record))
+    }
+
+    pub(super) fn deliver(
+        &mut self,
+        id: OperationId,
+        from: Delivery,
+        to: Delivery,
+    ) -> Result<bool, LedgerError> {
+        let mut record = self.known(id)?;
+        let changes = self.delivery(&record) == from;
+        if changes {
+            record.delivery = to;
+            self.replace(record);
+        }
+        Ok(changes)
+    }
+
+    pub(super) fn open(&self, idle_since: Timestamp, max: u32) -> Vec<OperationRecord> {
+        let works = |s: S| [S::Approved, S::Allowed].contains(&s) || IN_FLIGHT.contains(&s);
+        let mut open: Vec<OperationRecord> = self
+            .operations
+            .iter()
+            .filter(|o| works(o.state) && o.updated_at <= idle_since)
+            .cloned()
+            .collect();
+        open.sort_by_key(|o| (o.updated_at, o.id));
+        open.truncate(usize::try_from(max).unwrap());
+        open
+    }
+
+    pub(super) fn seen(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        addresses: &[Address],
+    ) -> BTreeSet<Address> {
+        let known = |a: &&Address| self.seen.contains(&(chain, wallet.clone(), **a));
+        addresses.iter().filter(known).copied().collect()
+    }
+
+    pub(super) fn freeze(&mut self, freeze: &Freeze) {
+        if self.freezes.insert(freeze.clone()) {
+            self.sequence += 1;
+        }
+    }
+
+    pub(super) fn unfreeze(&mut self, freeze: &Freeze) -> bool {
+        let lifted = self.freezes.remove(freeze);
+        if lifted {
+            self.sequence += 1;
+        }
+        lifted
+    }
+
+    pub(super) fn seal(&mut self, reason: Option<String>) {
+        if self.seal != reason {
+            self.seal = reason;
+            self.sequence += 1;
+        }
+    }
+}
+
+fn attempt(record: &mut OperationRecord, number: u32) -> Result<&mut Attempt, LedgerError> {
+    let known = record.attempts.iter_mut().find(|a| a.number == number);
+    known.ok_or_else(|| refused(&format!("there is no attempt {number}")))
+}
+
+/// A receipt counts only if it is of bytes that we stored.
+fn ours(record: &OperationRecord, actual: &Actual) -> Result<(), LedgerError> {
+    let known = record.attempts.iter().any(|a| a.hash == Some(actual.hash));
+    if known { Ok(()) } else { Err(refused("the receipt is of bytes that we do not know")) }
+}
+
+fn undefined(step: &str, record: &OperationRecord) -> LedgerError {
+    refused(&format!("`{step}` is not defined in {}", record.state.name()))
+}

@@ -1,0 +1,6 @@
+//! The tests of a port that every adapter of it must pass.
+
+pub mod desk;
+pub mod ledger;
+
+pub use self::desk::{Desk, LedgerBench};

@@ -1,0 +1,184 @@
+//! Asking again: what makes a request a repetition (CONTRACT §3).
+
+use countersign_core::{
+    operation::{Delivery, OperationState},
+    time::Millis,
+};
+use countersign_engine::port::ledger::{
+    COLLECT_WITHIN, DenyAnswer, Found, NewOperation, Repeat, Reserve, ReserveAnswer,
+};
+
+use crate::{
+    fixture::{self, DAY, intent, key, operation_id, operation_of, reject, rolling},
+    suite::{Desk, LedgerBench},
+};
+
+/// A duplicate window.
+const WINDOW: Millis = Millis(15_000);
+
+/// The n-th operation over the payload `p`.
+fn asked(n: u64, p: u64, edit: impl FnOnce(&mut Repeat)) -> Reserve {
+    let mut operation = operation_of(n, intent(p));
+    edit(&mut operation.repeat);
+    Reserve { operation, ..fixture::reserve(n, vec![rolling("day", 1, 1_000_000)]) }
+}
+
+async fn reserved(desk: &Desk, reserve: &Reserve) {
+    let answer = desk.ledger.reserve(reserve).await.unwrap();
+    assert!(matches!(answer, ReserveAnswer::Reserved(_)), "{answer:?}");
+}
+
+/// Which operation a request repeats, as `find`, `reserve` and `deny` must all say.
+async fn repeats(desk: &Desk, repeat: &Repeat) -> Option<u64> {
+    let found = desk.ledger.find(repeat).await.unwrap();
+    let operation = NewOperation { repeat: repeat.clone(), ..fixture::operation(9_999) };
+    match found {
+        Found::Nothing => None,
+        Found::Same(same) => {
+            let denied = desk.ledger.deny(&operation).await.unwrap();
+            assert_eq!(denied, DenyAnswer::Same(same.clone()));
+            let reserve = Reserve { operation, ..fixture::reserve(9_999, vec![]) };
+            let reserved = desk.ledger.reserve(&reserve).await.unwrap();
+            assert_eq!(reserved, ReserveAnswer::Same(same.clone()));
+            (0..1000).find(|n| operation_id(*n) == same.id)
+        }
+        Found::KeyConflict(other) => panic!("conflict with {}", other.id),
+    }
+}
+
+async fn deliver(desk: &Desk, n: u64, from: Delivery, to: Delivery) -> bool {
+    desk.ledger.deliver(operation_id(n), from, to).await.unwrap()
+}
+
+pub async fn a_key_finds_its_operation_for_ever(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let first = asked(1, 7, |r| r.key = Some(key(1)));
+    reserved(&desk, &first).await;
+    assert_eq!(repeats(&desk, &first.operation.repeat).await, Some(1));
+    desk.ledger.reject(&reject(1)).await.unwrap();
+    assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Collected).await);
+    desk.time.advance(Millis(1000 * DAY.0));
+    assert_eq!(repeats(&desk, &first.operation.repeat).await, Some(1));
+    let other_key = Repeat { key: Some(key(2)), ..first.operation.repeat };
+    assert_eq!(repeats(&desk, &other_key).await, None);
+}
+
+pub async fn a_key_with_another_payload_is_a_conflict(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    reserved(&desk, &asked(1, 7, |r| r.key = Some(key(1)))).await;
+    let other = asked(2, 8, |r| r.key = Some(key(1)));
+    let length = desk.sequence().await;
+    let first = Box::new(desk.record(1).await);
+    let found = desk.ledger.find(&other.operation.repeat).await.unwrap();
+    assert_eq!(found, Found::KeyConflict(first.clone()));
+    let answer = desk.ledger.reserve(&other).await.unwrap();
+    assert_eq!(answer, ReserveAnswer::KeyConflict(first.clone()));
+    let answer = desk.ledger.deny(&other.operation).await.unwrap();
+    assert_eq!(answer, DenyAnswer::KeyConflict(first));
+    assert_eq!(desk.sequence().await, length);
+}
+
+pub async fn without_a_key_the_owed_result_is_found_until_collected(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let repeat = asked(1, 7, |_| {}).operation.repeat;
+    reserved(&desk, &asked(1, 7, |_| {})).await;
+    assert_eq!(repeats(&desk, &repeat).await, None, "its caller still waits");
+    desk.time.advance(Millis(1));
+    reserved(&desk, &asked(2, 7, |_| {})).await;
+    for n in [2, 1] {
+        assert!(deliver(&desk, n, Delivery::Waiting, Delivery::Owed).await);
+        assert!(!deliver(&desk, n, Delivery::Waiting, Delivery::Owed).await);
+    }
+    assert_eq!(repeats(&desk, &repeat).await, Some(1), "the oldest first");
+    desk.ledger.reject(&reject(1)).await.unwrap();
+    assert_eq!(repeats(&desk, &repeat).await, Some(1), "a rejection is a result too");
+    assert!(deliver(&desk, 1, Delivery::Owed, Delivery::Collected).await);
+    assert_eq!(repeats(&desk, &repeat).await, Some(2));
+    assert!(deliver(&desk, 2, Delivery::Owed, Delivery::Collected).await);
+    assert_eq!(repeats(&desk, &repeat).await, None);
+}
+
+pub async fn an_owed_result_is_kept_for_24_hours_after_it_is_finished(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let first = asked(1, 7, |_| {});
+    reserved(&desk, &first).await;
+    assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
+    desk.time.advance(Millis(5 * DAY.0));
+    assert_eq!(repeats(&desk, &first.operation.repeat).await, Some(1), "it is not finished");
+    desk.ledger.reject(&reject(1)).await.unwrap();
+    desk.time.advance(COLLECT_WITHIN);
+    assert_eq!(repeats(&desk, &first.operation.repeat).await, Some(1));
+    desk.time.advance(Millis(1));
+    assert_eq!(repeats(&desk, &first.operation.repeat).await, None);
+}
+
+pub async fn a_recent_answer_repeats_within_the_window_only(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let repeat = Repeat { window: WINDOW, ..asked(1, 7, |_| {}).operation.repeat };
+    let zero = Repeat { window: Millis::ZERO, ..repeat.clone() };
+    desk.signed(7, vec![]).await;
+    assert_eq!(repeats(&desk, &repeat).await, Some(7), "its caller waits");
+    assert!(deliver(&desk, 7, Delivery::Waiting, Delivery::Collected).await);
+    desk.time.advance(WINDOW);
+    assert_eq!(repeats(&desk, &repeat).await, Some(7));
+    assert_eq!(repeats(&desk, &zero).await, None);
+    desk.time.advance(Millis(1));
+    assert_eq!(repeats(&desk, &repeat).await, None);
+    reserved(&desk, &asked(8, 7, |_| {})).await;
+    desk.time.advance(Millis(1));
+    reserved(&desk, &asked(9, 7, |_| {})).await;
+    assert_eq!(repeats(&desk, &repeat).await, Some(9), "the newest");
+    desk.ledger.reject(&reject(9)).await.unwrap();
+    assert_eq!(repeats(&desk, &repeat).await, Some(8), "a no is no reason to say no again");
+    assert_eq!(desk.state(9).await, OperationState::Rejected);
+}
+
+pub async fn entries_of_one_batch_are_never_each_others_duplicates(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let entry = |n, batch| {
+        asked(n, 7, |r| {
+            r.window = WINDOW;
+            r.batch = batch;
+        })
+    };
+    for n in 1..=20 {
+        reserved(&desk, &entry(n, Some(1))).await;
+    }
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [20, 0, 0]);
+    assert_eq!(repeats(&desk, &entry(0, Some(2)).operation.repeat).await, Some(20));
+    assert_eq!(repeats(&desk, &entry(0, None).operation.repeat).await, Some(20));
+    assert!(deliver(&desk, 3, Delivery::Waiting, Delivery::Owed).await);
+    assert_eq!(repeats(&desk, &entry(0, Some(1)).operation.repeat).await, None);
+    assert_eq!(repeats(&desk, &entry(0, Some(2)).operation.repeat).await, Some(3));
+}
+
+pub async fn a_keyed_operation_is_never_found_without_its_key(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let keyed = asked(1, 7, |r| r.key = Some(key(1)));
+    reserved(&desk, &keyed).await;
+    assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
+    let bare = Repeat { key: None, window: WINDOW, ..keyed.operation.repeat };
+    assert_eq!(repeats(&desk, &bare).await, None);
+    reserved(&desk, &asked(2, 7, |_| {})).await;
+    assert_eq!(repeats(&desk, &Repeat { key: Some(key(2)), ..bare }).await, None);
+}
+
+pub async fn what_waits_at_a_dead_gateway_is_owed(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let mut reserve = asked(1, 7, |_| {});
+    reserve.operation.gateway = "gateway-2".into();
+    desk.ledger.present("gateway-2", Millis(10_000)).await.unwrap();
+    reserved(&desk, &reserve).await;
+    let repeat = reserve.operation.repeat;
+    desk.time.advance(Millis(9_999));
+    assert_eq!(repeats(&desk, &repeat).await, None);
+    assert!(!deliver(&desk, 1, Delivery::Owed, Delivery::Collected).await);
+    desk.time.advance(Millis(1));
+    assert_eq!(repeats(&desk, &repeat).await, Some(1));
+    assert!(!deliver(&desk, 1, Delivery::Waiting, Delivery::Collected).await);
+    desk.ledger.present("gateway-2", Millis(10_000)).await.unwrap();
+    assert_eq!(repeats(&desk, &repeat).await, None, "it was only slow");
+    desk.time.advance(Millis(10_000));
+    assert!(deliver(&desk, 1, Delivery::Owed, Delivery::Collected).await);
+    assert_eq!(repeats(&desk, &repeat).await, None);
+}
