@@ -9,6 +9,7 @@ pub mod action;
 pub mod amount;
 pub mod approval;
 pub mod charge;
+pub mod draft;
 pub mod fact;
 pub mod identity;
 pub mod intent;
