@@ -1,5 +1,7 @@
 //! Function signatures as people write them, and decoded arguments.
 
+mod signature;
+
 use std::fmt;
 
 use alloy_json_abi::{Function, Param};
@@ -18,10 +20,11 @@ pub struct AbiFunction {
 }
 
 impl AbiFunction {
-    /// Parses `transfer(address to, uint256 amount)`, with or without the word `function`.
+    /// Parses `transfer(address to, uint256 amount)`, with or without the word `function`. A type that
+    /// is not elementary is refused.
     pub fn parse(text: &str) -> Result<Self, AbiError> {
         let function =
-            Function::parse(text.trim()).map_err(|_| AbiError::Signature(text.trim().into()))?;
+            signature::parse(text).ok_or_else(|| AbiError::Signature(text.trim().into()))?;
         let signature = function.signature().into();
         let selector = function.selector();
         Ok(Self { function, signature, selector })
