@@ -1,0 +1,58 @@
+//! The configuration file: strict, and every problem at once, each with its place.
+
+mod chain;
+mod cross;
+mod environment;
+mod model;
+mod network;
+mod people;
+mod problem;
+mod read;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod yaml;
+
+use std::path::Path;
+
+pub(crate) use self::{
+    model::{
+        AgentEntry, ChainEntry, Config, Door, FinalityRule, Placed, SecretUrl, StoreChoice,
+        TlsFiles,
+    },
+    network::is_mainnet,
+    problem::{Place, Problem, Problems, Report},
+    reader::did_you_mean,
+};
+
+/// Reads a configuration without the policies that it names.
+pub(crate) fn read(file: &Path, report: &Report) -> Option<Config> {
+    let text = match text_of(file) {
+        Ok(text) => text,
+        Err(message) => {
+            report.refuse(Place::default(), message);
+            return None;
+        }
+    };
+    match yaml::parse(&text) {
+        Ok(root) => {
+            let config = read::config(report, &root, file)?;
+            cross::check(report, &config);
+            Some(config)
+        }
+        Err(broken) => {
+            report.refuse(broken.place, broken.message);
+            None
+        }
+    }
+}
+
+/// The text of a configuration or policy file, bounded.
+pub(crate) fn text_of(file: &Path) -> Result<String, String> {
+    let size = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?.len();
+    if size > yaml::BYTES_MAX {
+        return Err(format!("is too large: {size} bytes, at most {}", yaml::BYTES_MAX));
+    }
+    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}

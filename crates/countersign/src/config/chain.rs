@@ -1,0 +1,193 @@
+//! `chains:`
+
+use alloy_primitives::{Address, U256, utils::parse_units};
+use countersign_core::{abi::AbiFunction, identity::ChainId};
+
+use super::{
+    model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, Placed, TokenEntry},
+    network,
+    problem::Report,
+    read::url,
+    yaml::Node,
+};
+
+/// One chain.
+pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
+    report.section(node, "a chain", |s| {
+        let id = s.required("id").and_then(|n| chain_id(report, n));
+        let name = s.or("name", None, |r, n| name(r, n).map(Some));
+        let upstream = s.required("upstream").and_then(|n| {
+            let urls = report.list(n, |n| url(report, n, &["http", "https"]))?;
+            if urls.is_empty() {
+                report.refuse(n.place, "a chain needs at least one `upstream` URL");
+            }
+            Some(urls)
+        });
+        let finality = s.or("finality", None, |r, n| r.read_as(n, finality).map(Some));
+        let fee_ceiling = s.or("fee_ceiling_gwei", 500_000_000_000, |r, n| r.read_as(n, gwei));
+        // accepted already; a source of simulations comes later, and until then there is none to be had
+        let _simulate = s.or("simulate", (), simulate);
+        let native = s.or("native", ether(), native);
+        let tokens = s.or("tokens", Vec::new(), |r, n| r.list(n, |n| token(r, n)));
+        let contracts = s.or("contracts", Vec::new(), |r, n| r.list(n, |n| contract(r, n)));
+        let id = id?;
+        Some(ChainEntry {
+            place: s.place(),
+            id,
+            name: name?.unwrap_or_else(|| id.to_string()),
+            upstream: upstream?,
+            finality: finality?.unwrap_or_else(|| usual_finality(id)),
+            fee_ceiling: fee_ceiling?,
+            native: native?,
+            tokens: tokens?,
+            contracts: contracts?,
+        })
+    })?
+}
+
+/// `finalized` where people's money is, one block where it is not.
+fn usual_finality(id: ChainId) -> FinalityRule {
+    if network::is_development(id) { FinalityRule::Blocks(1) } else { FinalityRule::Finalized }
+}
+
+fn ether() -> NativeEntry {
+    NativeEntry { symbol: "ETH".into(), decimals: 18 }
+}
+
+fn chain_id(report: &Report, node: &Node) -> Option<ChainId> {
+    match report.number(node)? {
+        0 => {
+            report.refuse(node.place, "`0` is not a chain id");
+            None
+        }
+        id => Some(ChainId(id)),
+    }
+}
+
+fn simulate(report: &Report, node: &Node) -> Option<()> {
+    let required =
+        report.word(node, &[("when_available", false), ("off", false), ("required", true)])?;
+    if required {
+        report
+            .refuse(node.place, "`required` comes with a later version: use when_available or off");
+    }
+    Some(())
+}
+
+/// A word that can stand in a path and in a policy: `^[a-z0-9-]{1,63}$`.
+pub(crate) fn name(report: &Report, node: &Node) -> Option<String> {
+    report.read_as(node, countersign_core::identity::AppId::parse).map(|name| name.to_string())
+}
+
+fn finality(text: &str) -> Result<FinalityRule, String> {
+    match (text, text.parse()) {
+        ("finalized", _) => Ok(FinalityRule::Finalized),
+        (_, Ok(blocks @ 1..)) => Ok(FinalityRule::Blocks(blocks)),
+        _ => Err(format!(
+            "`{text}` is no finality: expected a number of blocks from 1, or finalized"
+        )),
+    }
+}
+
+fn gwei(text: &str) -> Result<u128, String> {
+    let wrong =
+        || format!("`{text}` is not a fee in gwei: expected a number above 0, as in 500 or 0.5");
+    if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
+        return Err(wrong());
+    }
+    let units = parse_units(text, "gwei").map_err(|_| wrong())?;
+    let wei: U256 = units.into();
+    u128::try_from(wei).ok().filter(|wei| *wei > 0).ok_or_else(wrong)
+}
+
+fn native(report: &Report, node: &Node) -> Option<NativeEntry> {
+    report.section(node, "`native`", |s| {
+        let symbol = s.required("symbol").and_then(|n| symbol(report, n));
+        let decimals = s.or("decimals", 18, decimals);
+        Some(NativeEntry { symbol: symbol?, decimals: decimals? })
+    })?
+}
+
+fn decimals(report: &Report, node: &Node) -> Option<u8> {
+    report.read_as(node, |text| match text.parse() {
+        Ok(decimals @ 0..=36) => Ok(decimals),
+        _ => Err(format!("`{text}` is no number of decimals: expected 0 to 36")),
+    })
+}
+
+fn symbol(report: &Report, node: &Node) -> Option<String> {
+    report.read_as(node, |text| {
+        let fits = (1..=32).contains(&text.len());
+        let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+        if fits && plain {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{text}` is not a symbol, as in ETH or USD"))
+        }
+    })
+}
+
+fn token(report: &Report, node: &Node) -> Option<TokenEntry> {
+    report.section(node, "a token", |s| {
+        let id = s.required("id").and_then(|n| name(report, n));
+        let address = s.required("address").and_then(|n| address(report, n));
+        let decimals = s.required("decimals").and_then(|n| decimals(report, n));
+        let price = s.or("price", None, |r, n| symbol(r, n).map(Some));
+        let id = id?;
+        let price = price?.unwrap_or_else(|| id.to_uppercase());
+        Some(TokenEntry { place: s.place(), id, address: address?, decimals: decimals?, price })
+    })?
+}
+
+fn contract(report: &Report, node: &Node) -> Option<ContractEntry> {
+    report.section(node, "a contract", |s| {
+        let id = s.required("id").and_then(|n| name(report, n));
+        let address = s.required("address").and_then(|n| address(report, n));
+        let abi = s.or("abi", Vec::new(), |r, n| r.list(n, |n| r.read_as(n, AbiFunction::parse)));
+        let action = s.or("action", None, |r, n| action(r, n).map(Some));
+        let container = s
+            .or("container", None, |r, n| Some(Some(Placed { value: r.text(n)?, place: n.place })));
+        Some(ContractEntry {
+            place: s.place(),
+            id: id?,
+            address: address?,
+            abi: abi?,
+            action: action?,
+            container: container?,
+        })
+    })?
+}
+
+fn action(report: &Report, node: &Node) -> Option<String> {
+    report.read_as(node, |text| {
+        let fits = (1..=63).contains(&text.len());
+        let plain = text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        if fits && plain {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("`{text}` is not an action, as in swap or bridge_out"))
+        }
+    })
+}
+
+/// An address: all lower case, all upper case, or with a right checksum; never zero.
+pub(crate) fn address(report: &Report, node: &Node) -> Option<Address> {
+    report.read_as(node, |text| {
+        let digits = text.strip_prefix("0x").unwrap_or_default();
+        let parsed: Option<Address> = (digits.len() == 40).then(|| text.parse().ok()).flatten();
+        let address = parsed
+            .ok_or_else(|| format!("`{text}` is not an address: expected 0x and 40 hex digits"))?;
+        let mixed = digits.bytes().any(|b| b.is_ascii_lowercase())
+            && digits.bytes().any(|b| b.is_ascii_uppercase());
+        if mixed && address.to_checksum(None) != text {
+            return Err(format!(
+                "`{text}` has a wrong checksum: if the digits are right it is {address}"
+            ));
+        }
+        if address.is_zero() {
+            Err("the zero address belongs to nobody".to_owned())
+        } else {
+            Ok(address)
+        }
+    })
+}

@@ -1,0 +1,137 @@
+//! What only shows when the sections are looked at together.
+
+use std::{collections::BTreeMap, fmt::Display, path::Path};
+
+use super::{
+    model::{AgentEntry, ChainEntry, Config, TokenDigest},
+    network,
+    problem::{Place, Report},
+    reader::did_you_mean,
+};
+
+/// Reports every reference that leads nowhere, everything that stands there twice, and every secret that
+/// others can read.
+pub(crate) fn check(report: &Report, config: &Config) {
+    unique(report, "the chain id", config.chains.iter().map(|c| (c.place, c.id)));
+    unique(report, "the chain name", config.chains.iter().map(|c| (c.place, &c.name)));
+    unique(report, "the wallet", config.wallets.iter().map(|w| (w.place, &w.id)));
+    unique(report, "the wallet address", config.wallets.iter().map(|w| (w.place, w.address)));
+    unique(report, "the agent", config.agents.iter().map(|a| (a.place, &a.id)));
+    unique(report, "the operator", config.operators.iter().map(|o| (o.place, &o.id)));
+    config.chains.iter().for_each(|chain| names_in(report, chain));
+    config.agents.iter().for_each(|agent| wallets_of(report, agent, config));
+    tokens(report, config);
+    chains_are_told_apart(report, config);
+    unpriced(report, config);
+    secrets(report, config);
+}
+
+fn unique<T: Ord + Display>(
+    report: &Report,
+    what: &str,
+    entries: impl Iterator<Item = (Place, T)>,
+) {
+    let mut first = BTreeMap::new();
+    for (place, key) in entries {
+        if let Some(Place { line, .. }) = first.get(&key) {
+            report.refuse(place, format!("{what} `{key}` is already used in line {line}"));
+        } else {
+            first.insert(key, place);
+        }
+    }
+}
+
+fn names_in(report: &Report, chain: &ChainEntry) {
+    let native = [(chain.place, chain.native.symbol.to_lowercase())];
+    let tokens = chain.tokens.iter().map(|t| (t.place, t.id.clone()));
+    unique(report, "the token", native.into_iter().chain(tokens));
+    unique(report, "the token address", chain.tokens.iter().map(|t| (t.place, t.address)));
+    unique(report, "the contract", chain.contracts.iter().map(|c| (c.place, &c.id)));
+    unique(report, "the contract address", chain.contracts.iter().map(|c| (c.place, c.address)));
+}
+
+/// A path `/1` must not mean a chain that is only called so.
+fn chains_are_told_apart(report: &Report, config: &Config) {
+    for chain in &config.chains {
+        let other = |c: &&ChainEntry| c.id != chain.id && c.id.to_string() == chain.name;
+        if config.chains.iter().any(|c| other(&c)) {
+            report.refuse(
+                chain.place,
+                format!("the name `{}` is the id of another chain", chain.name),
+            );
+        }
+    }
+}
+
+fn wallets_of(report: &Report, agent: &AgentEntry, config: &Config) {
+    let known: Vec<&str> = config.wallets_declared.iter().map(String::as_str).collect();
+    for wallet in &agent.wallets {
+        let name = wallet.value.as_str();
+        if !known.contains(&name) {
+            let hint = did_you_mean(name, &known);
+            report.refuse(wallet.place, format!("there is no wallet `{name}`{hint}"));
+        }
+    }
+    unique(report, "the wallet", agent.wallets.iter().map(|w| (w.place, &w.value)));
+}
+
+/// One token, one meaning. The message names holders, never digests.
+fn tokens(report: &Report, config: &Config) {
+    let agents = config.agents.iter().map(|a| (&a.token, format!("the agent `{}`", a.id)));
+    let operators = config.operators.iter().map(|o| (&o.token, format!("the operator `{}`", o.id)));
+    let mut first: BTreeMap<TokenDigest, String> = BTreeMap::new();
+    for (token, holder) in agents.chain(operators) {
+        if let Some(known) = first.get(&token.value) {
+            report.refuse(
+                token.place,
+                format!(
+                    "{holder} has the same token as {known}: make one with `countersign token new`"
+                ),
+            );
+        } else {
+            first.insert(token.value, holder);
+        }
+    }
+}
+
+/// Not refused: a token that nobody priced is refused request by request.
+fn unpriced(report: &Report, config: &Config) {
+    for chain in &config.chains {
+        let native = [(chain.place, &chain.native.symbol)];
+        let tokens = chain.tokens.iter().map(|t| (t.place, &t.price));
+        for (place, symbol) in native.into_iter().chain(tokens) {
+            if !config.prices.fixed.contains_key(symbol) {
+                report.warn(
+                    place,
+                    format!("no price source names `{symbol}`: every limit in USD will refuse it"),
+                );
+            }
+        }
+    }
+}
+
+fn secrets(report: &Report, config: &Config) {
+    let all_development = config.chains.iter().all(|chain| network::is_development(chain.id));
+    let doors = [&config.rpc, &config.admin].into_iter().filter_map(|door| door.tls.as_ref());
+    let keys = doors.map(|tls| (Place::default(), tls.key.as_path()));
+    let wallets = config.wallets.iter();
+    let wallets = wallets
+        .flat_map(|w| [(w.place, w.keystore.as_path()), (w.place, w.password_file.as_path())]);
+    for (place, file) in keys.chain(wallets).filter(|(_, file)| is_open_to_others(file)) {
+        let message =
+            format!("the secret file `{0}` can be read by others: chmod 600 {0}", file.display());
+        if all_development { report.warn(place, message) } else { report.refuse(place, message) }
+    }
+}
+
+/// Whether anybody but its owner and group can read a file, or anybody but its owner can change it.
+#[cfg(unix)]
+fn is_open_to_others(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o027 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_open_to_others(_file: &Path) -> bool {
+    false
+}

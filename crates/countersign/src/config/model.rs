@@ -1,0 +1,230 @@
+//! What a configuration says, typed. References between its parts hold; files that it names exist.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+
+use alloy_primitives::Address;
+use countersign_core::{
+    abi::AbiFunction,
+    amount::Price,
+    identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
+    time::Millis,
+};
+use countersign_engine::setup::Role;
+
+use super::problem::Place;
+
+/// A value and where the file says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed<T> {
+    pub(crate) value: T,
+    pub(crate) place: Place,
+}
+
+/// A configuration whose parts fit together.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// The file that it was read from.
+    pub(crate) file: PathBuf,
+    pub(crate) app: AppId,
+    pub(crate) rpc: Door,
+    pub(crate) admin: Door,
+    pub(crate) state: PathBuf,
+    pub(crate) store: StoreChoice,
+    pub(crate) chains: Vec<ChainEntry>,
+    pub(crate) wallets: Vec<WalletEntry>,
+    /// Names of wallets, of those too that could not be read.
+    pub(crate) wallets_declared: Vec<String>,
+    pub(crate) agents: Vec<AgentEntry>,
+    pub(crate) operators: Vec<OperatorEntry>,
+    /// Files of policies that may only narrow.
+    pub(crate) guards: Vec<Placed<PathBuf>>,
+    pub(crate) prices: PriceBook,
+}
+
+/// Where one of the two doors listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: Option<TlsFiles>,
+}
+
+/// PEM files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TlsFiles {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+    pub(crate) client_ca: Option<PathBuf>,
+}
+
+/// Where the books are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StoreChoice {
+    /// One file in this folder, one process.
+    Embedded(PathBuf),
+    /// Shared by several gateways.
+    Redis { url: SecretUrl, acknowledge_replicas: u32 },
+}
+
+/// A URL that may carry a credential: only its scheme and host are ever shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SecretUrl(String);
+
+impl SecretUrl {
+    /// Reads a URL of one of these schemes. The message does not repeat the URL.
+    pub(crate) fn parse(text: &str, schemes: &[&str]) -> Result<Self, String> {
+        let wanted = || format!("expected a URL that begins with {}://", schemes.join(":// or "));
+        let (scheme, rest) = text.split_once("://").ok_or_else(wanted)?;
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let uri = schemes.contains(&scheme) && !authority.is_empty();
+        let uri = uri && text.parse::<http::Uri>().is_ok();
+        if uri { Ok(Self(text.to_owned())) } else { Err(wanted()) }
+    }
+
+    /// The whole URL, credentials and all.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a password stands between scheme and host.
+    pub(crate) fn has_password(&self) -> bool {
+        self.authority().rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    }
+
+    fn authority(&self) -> &str {
+        let rest = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        rest.split(['/', '?', '#']).next().unwrap_or_default()
+    }
+}
+
+/// Scheme and host only: a path may be a key as well.
+impl fmt::Display for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = self.0.split_once("://").map_or("", |(scheme, _)| scheme);
+        let host = self.authority().rsplit('@').next().unwrap_or_default();
+        write!(f, "{scheme}://{host}")
+    }
+}
+
+impl fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// One chain.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ChainEntry {
+    pub(crate) place: Place,
+    pub(crate) id: ChainId,
+    pub(crate) name: String,
+    pub(crate) upstream: Vec<SecretUrl>,
+    pub(crate) finality: FinalityRule,
+    /// Wei per gas.
+    pub(crate) fee_ceiling: u128,
+    pub(crate) native: NativeEntry,
+    pub(crate) tokens: Vec<TokenEntry>,
+    pub(crate) contracts: Vec<ContractEntry>,
+}
+
+/// When a receipt is final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FinalityRule {
+    /// So many blocks; the receipt's own counts as one.
+    Blocks(u64),
+    /// The node's `finalized` tag.
+    Finalized,
+}
+
+/// The chain's own currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NativeEntry {
+    pub(crate) symbol: String,
+    pub(crate) decimals: u8,
+}
+
+/// A token that policies may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenEntry {
+    pub(crate) place: Place,
+    pub(crate) id: String,
+    pub(crate) address: Address,
+    pub(crate) decimals: u8,
+    /// What price sources call it.
+    pub(crate) price: String,
+}
+
+/// A contract whose functions are known.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ContractEntry {
+    pub(crate) place: Place,
+    pub(crate) id: String,
+    pub(crate) address: Address,
+    pub(crate) abi: Vec<AbiFunction>,
+    pub(crate) action: Option<String>,
+    /// A layout that the decoder knows, by name.
+    pub(crate) container: Option<Placed<String>>,
+}
+
+/// One wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WalletEntry {
+    pub(crate) place: Place,
+    pub(crate) id: WalletId,
+    pub(crate) address: Address,
+    pub(crate) keystore: PathBuf,
+    pub(crate) password_file: PathBuf,
+    pub(crate) in_flight_max: u32,
+}
+
+/// One agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AgentEntry {
+    pub(crate) place: Place,
+    pub(crate) id: AgentId,
+    pub(crate) token: Placed<TokenDigest>,
+    pub(crate) wallets: Vec<Placed<WalletId>>,
+    pub(crate) policy: Placed<PathBuf>,
+    pub(crate) owner: Option<String>,
+    pub(crate) role: Option<String>,
+    pub(crate) duplicate_window: Millis,
+    pub(crate) hold: Millis,
+}
+
+/// One operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OperatorEntry {
+    pub(crate) place: Place,
+    pub(crate) id: OperatorId,
+    pub(crate) token: Placed<TokenDigest>,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) person: String,
+    pub(crate) groups: Vec<String>,
+}
+
+/// The SHA-256 of a token's bytes.
+pub(crate) type TokenDigest = [u8; 32];
+
+/// Prices that the configuration states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PriceBook {
+    /// How old a price may be. What is stated here never ages.
+    pub(crate) max_age: Millis,
+    /// By symbol.
+    pub(crate) fixed: BTreeMap<String, Price>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_never_shows_its_credentials() {
+        let url =
+            SecretUrl::parse("https://bot:hunter2@node.example:8545/v3/KEY?k=KEY", &["https"]);
+        let url = url.unwrap();
+        assert_eq!(format!("{url} {url:?}"), "https://node.example:8545 https://node.example:8545");
+        assert!(url.has_password());
+        let refused = SecretUrl::parse("ftp://u:hunter2@h/", &["http", "https"]).unwrap_err();
+        assert!(!refused.contains("hunter2"), "{refused}");
+    }
+}

@@ -1,0 +1,143 @@
+//! `wallets:`, `agents:`, `operators:`
+
+use std::path::Path;
+
+use countersign_core::{
+    identity::{AgentId, OperatorId, WalletId},
+    time::Millis,
+};
+use countersign_engine::setup::Role;
+
+use super::{
+    chain::address,
+    model::{AgentEntry, OperatorEntry, Placed, TokenDigest, WalletEntry},
+    problem::Report,
+    read::{file, policy_file},
+    yaml::Node,
+};
+
+/// The most that a caller is held open.
+const HOLD_MAX: Millis = Millis(60_000);
+
+/// The longest time for which an equal request may count as a repetition.
+const DUPLICATE_WINDOW_MAX: Millis = Millis(86_400_000);
+
+/// The most operations of one wallet that may be in flight.
+const IN_FLIGHT: u32 = 16_384;
+
+/// One wallet.
+pub(crate) fn wallet(report: &Report, node: &Node, folder: &Path) -> Option<WalletEntry> {
+    report.section(node, "a wallet", |s| {
+        let id = s.required("id").and_then(|n| report.read_as(n, WalletId::parse));
+        let address = s.required("address").and_then(|n| address(report, n));
+        let signer = s.required("signer").and_then(|n| {
+            report.section(n, "`signer`", |s| {
+                let keystore = s.required("keystore").and_then(|n| file(report, n, folder));
+                let password = s.required("password_file").and_then(|n| file(report, n, folder));
+                Some((keystore?, password?))
+            })?
+        });
+        let in_flight_max = s.or("max_in_flight", IN_FLIGHT, in_flight);
+        let (keystore, password_file) = signer?;
+        Some(WalletEntry {
+            place: s.place(),
+            id: id?,
+            address: address?,
+            keystore,
+            password_file,
+            in_flight_max: in_flight_max?,
+        })
+    })?
+}
+
+fn in_flight(report: &Report, node: &Node) -> Option<u32> {
+    report.read_as(node, |text| match text.parse() {
+        Ok(count @ 1..=1_000_000) => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 1 to 1000000")),
+    })
+}
+
+/// One agent.
+pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<AgentEntry> {
+    report.section(node, "an agent", |s| {
+        let id = s.required("id").and_then(|n| report.read_as(n, AgentId::parse));
+        let token = s.required("token_sha256").and_then(|n| token(report, n));
+        let wallets = s.required("wallets").and_then(|n| {
+            let ids = report.list(n, |n| {
+                Some(Placed { value: report.read_as(n, WalletId::parse)?, place: n.place })
+            })?;
+            if ids.is_empty() {
+                report.refuse(n.place, "an agent needs at least one wallet");
+            }
+            Some(ids)
+        });
+        let policy = s.required("policy").and_then(|n| policy_file(report, n, folder));
+        let owner = s.or("owner", None, |r, n| r.text(n).map(Some));
+        let role = s.or("role", None, |r, n| r.text(n).map(Some));
+        let duplicate_window =
+            s.or("duplicate_window", Millis(15_000), |r, n| within(r, n, DUPLICATE_WINDOW_MAX));
+        let hold = s.or("hold", Millis::ZERO, |r, n| within(r, n, HOLD_MAX));
+        Some(AgentEntry {
+            place: s.place(),
+            id: id?,
+            token: token?,
+            wallets: wallets?,
+            policy: policy?,
+            owner: owner?,
+            role: role?,
+            duplicate_window: duplicate_window?,
+            hold: hold?,
+        })
+    })?
+}
+
+fn within(report: &Report, node: &Node, max: Millis) -> Option<Millis> {
+    report.read_as(node, |text| match text.parse::<Millis>() {
+        Ok(given) if given > max => Err(format!("`{text}` is too long: at most {max}")),
+        Ok(given) => Ok(given),
+        Err(error) => Err(error.to_string()),
+    })
+}
+
+/// One operator.
+pub(crate) fn operator(report: &Report, node: &Node) -> Option<OperatorEntry> {
+    report.section(node, "an operator", |s| {
+        let id = s.required("id").and_then(|n| report.read_as(n, OperatorId::parse));
+        let token = s.required("token_sha256").and_then(|n| token(report, n));
+        let roles = s.required("roles").and_then(|n| report.list(n, |n| role(report, n)));
+        let person = s.or("person", None, |r, n| r.text(n).map(Some));
+        let groups = s.or("groups", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
+        let id = id?;
+        let person = person?.unwrap_or_else(|| id.to_string());
+        Some(OperatorEntry {
+            place: s.place(),
+            id,
+            token: token?,
+            roles: roles?,
+            person,
+            groups: groups?,
+        })
+    })?
+}
+
+fn role(report: &Report, node: &Node) -> Option<Role> {
+    let roles = [
+        ("view", Role::View),
+        ("approve", Role::Approve),
+        ("policy", Role::Policy),
+        ("freeze", Role::Freeze),
+    ];
+    report.word(node, &roles)
+}
+
+/// The message does not repeat what was given: somebody may have put the token itself there.
+fn token(report: &Report, node: &Node) -> Option<Placed<TokenDigest>> {
+    let value = report.read_as(node, |text| {
+        let mut digest = [0_u8; 32];
+        hex::decode_to_slice(text, &mut digest).map_err(|_| {
+            "not a SHA-256 in 64 hex digits: `countersign token new` prints a token with its hash"
+        })?;
+        Ok::<_, &str>(digest)
+    })?;
+    Some(Placed { value, place: node.place })
+}

@@ -1,0 +1,232 @@
+//! The configuration's sections, read from the tree.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use countersign_core::{amount::Price, identity::AppId, time::Millis};
+
+use super::{
+    chain,
+    model::{ChainEntry, Config, Door, Placed, PriceBook, SecretUrl, StoreChoice, TlsFiles},
+    people,
+    problem::Report,
+    reader::{Section, path_from},
+    yaml::{Node, Value},
+};
+
+/// Reads every section; what is wrong is in the report. `None` where a part could not be read at all.
+pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config> {
+    let folder = file.parent().unwrap_or_else(|| Path::new("."));
+    let found = report.section(root, "the configuration", |s| {
+        let app =
+            s.or("app", AppId::parse("default").ok(), |r, n| Some(r.read_as(n, AppId::parse)));
+        let doors = listen(report, s, folder);
+        let state = s.or("state", folder.join("state"), |r, n| path(r, n, folder));
+        let store =
+            s.or("store", StoreChoice::Embedded(folder.join("data")), |r, n| store(r, n, folder));
+        let chains = s.required("chains").and_then(|n| chains(report, n));
+        let wallets = s.required("wallets");
+        let wallets_declared = wallets.map(ids).unwrap_or_default();
+        let wallets = wallets.and_then(|n| report.list(n, |n| people::wallet(report, n, folder)));
+        let agents =
+            s.required("agents").and_then(|n| report.list(n, |n| people::agent(report, n, folder)));
+        let operators = s.or("operators", Vec::new(), |r, n| r.list(n, |n| people::operator(r, n)));
+        let guards = s.or("guards", Vec::new(), |r, n| r.list(n, |n| policy_file(r, n, folder)));
+        let prices = s.or("prices", no_prices(), prices);
+        later(report, s);
+        let (rpc, admin) = doors?;
+        Some(Config {
+            file: file.to_path_buf(),
+            app: app??,
+            rpc,
+            admin,
+            state: state?,
+            store: store?,
+            chains: chains?,
+            wallets: wallets?,
+            wallets_declared,
+            agents: agents?,
+            operators: operators?,
+            guards: guards?,
+            prices: prices?,
+        })
+    });
+    found?
+}
+
+fn chains(report: &Report, node: &Node) -> Option<Vec<ChainEntry>> {
+    if matches!(&node.value, Value::Null)
+        || matches!(&node.value, Value::List(items) if items.is_empty())
+    {
+        report.refuse(node.place, "`chains` is empty: a gateway needs at least one");
+    }
+    report.list(node, |n| chain::entry(report, n))
+}
+
+/// What the entries of a list call themselves, whatever else is wrong with them.
+fn ids(list: &Node) -> Vec<String> {
+    let Value::List(items) = &list.value else { return Vec::new() };
+    let id = |item: &Node| match &item.value {
+        Value::Map(entries) => entries.iter().find_map(|(key, node)| match &node.value {
+            Value::Text(id) if key.text == "id" => Some(id.clone()),
+            Value::Text(_) | Value::Null | Value::List(_) | Value::Map(_) => None,
+        }),
+        Value::Null | Value::Text(_) | Value::List(_) => None,
+    };
+    items.iter().filter_map(id).collect()
+}
+
+/// Parts of the format that this version does not serve yet: absent or empty, else refused.
+fn later(report: &Report, s: &mut Section<'_>) {
+    for (key, what) in [("notify", "notifications"), ("telemetry", "telemetry over OTLP")] {
+        let Some(node) = s.optional(key) else { continue };
+        let empty = match &node.value {
+            Value::Null => true,
+            Value::List(items) => items.is_empty(),
+            Value::Map(entries) => entries.is_empty(),
+            Value::Text(_) => false,
+        };
+        if !empty {
+            report.refuse(node.place, format!("{what} come with a later version: remove `{key}`"));
+        }
+    }
+}
+
+fn listen(report: &Report, s: &mut Section<'_>, folder: &Path) -> Option<(Door, Door)> {
+    let rpc = Door { address: SocketAddr::from(([127, 0, 0, 1], 8555)), tls: None };
+    let admin = Door { address: SocketAddr::from(([127, 0, 0, 1], 8556)), tls: None };
+    let Some(node) = s.optional("listen") else { return Some((rpc, admin)) };
+    report.section(node, "`listen`", |s| {
+        let rpc = s.or("rpc", rpc, |r, n| door(r, n, folder));
+        let admin = s.or("admin", admin, |r, n| door(r, n, folder));
+        Some((rpc?, admin?))
+    })?
+}
+
+fn door(report: &Report, node: &Node, folder: &Path) -> Option<Door> {
+    report.section(node, "a door", |s| {
+        let address = s.required("address").and_then(|n| report.read_as(n, socket));
+        let tls = s.or("tls", None, |r, n| tls(r, n, folder).map(Some));
+        let door = Door { address: address?, tls: tls? };
+        if door.tls.is_none() && !door.address.ip().is_loopback() {
+            let message = "listens beyond this machine without tls: tokens travel in the clear";
+            report.warn(s.place(), message);
+        }
+        Some(door)
+    })?
+}
+
+fn socket(text: &str) -> Result<SocketAddr, String> {
+    let named = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
+    let parsed = named.as_deref().unwrap_or(text).parse();
+    parsed
+        .map_err(|_| format!("`{text}` is not an address: expected IP:PORT, as in 127.0.0.1:8555"))
+}
+
+fn tls(report: &Report, node: &Node, folder: &Path) -> Option<TlsFiles> {
+    report.section(node, "`tls`", |s| {
+        let certificate = s.required("certificate").and_then(|n| file(report, n, folder));
+        let key = s.required("key").and_then(|n| file(report, n, folder));
+        let client_ca = s.or("client_ca", None, |r, n| file(r, n, folder).map(Some));
+        Some(TlsFiles { certificate: certificate?, key: key?, client_ca: client_ca? })
+    })?
+}
+
+fn store(report: &Report, node: &Node, folder: &Path) -> Option<StoreChoice> {
+    report.section(node, "`store`", |s| {
+        let embedded = s.optional("embedded");
+        let redis = s.optional("redis");
+        let acknowledge_replicas = s.or("acknowledge_replicas", 0, Report::number);
+        match (embedded, redis) {
+            (Some(node), None) => path(report, node, folder).map(StoreChoice::Embedded),
+            (None, Some(node)) => {
+                let url = url(report, node, &["redis", "rediss"]);
+                Some(StoreChoice::Redis { url: url?, acknowledge_replicas: acknowledge_replicas? })
+            }
+            (Some(_), Some(_)) | (None, None) => {
+                let message = "`store` needs exactly one of `embedded: FOLDER` and `redis: URL`";
+                report.refuse(s.place(), message);
+                None
+            }
+        }
+    })?
+}
+
+/// A URL whose password, if it has one, comes from the environment.
+pub(crate) fn url(report: &Report, node: &Node, schemes: &[&str]) -> Option<SecretUrl> {
+    let url = report.read_as(node, |text| SecretUrl::parse(text, schemes))?;
+    let written = matches!(&node.value, Value::Text(raw) if !raw.contains("${"));
+    if written && url.has_password() {
+        report.refuse(
+            node.place,
+            "a password is written in this URL: put it into the environment and write ${NAME}",
+        );
+    }
+    Some(url)
+}
+
+fn no_prices() -> PriceBook {
+    PriceBook { max_age: Millis(3_600_000), fixed: BTreeMap::new() }
+}
+
+fn prices(report: &Report, node: &Node) -> Option<PriceBook> {
+    report.section(node, "`prices`", |s| {
+        let max_age = s.or("max_age", Millis(3_600_000), Report::parsed);
+        let sources = s.or("sources", Vec::new(), |r, n| r.list(n, |n| source(r, n)));
+        let mut fixed = BTreeMap::new();
+        for entries in sources? {
+            // the first source that names a symbol is asked first
+            for (symbol, price) in entries {
+                fixed.entry(symbol).or_insert(price);
+            }
+        }
+        Some(PriceBook { max_age: max_age?, fixed })
+    })?
+}
+
+fn source(report: &Report, node: &Node) -> Option<Vec<(String, Price)>> {
+    report.section(node, "a price source", |s| {
+        for key in ["chainlink", "http"] {
+            if let Some(node) = s.optional(key) {
+                report.refuse(
+                    node.place,
+                    format!("the price source `{key}` comes with a later version: use `static`"),
+                );
+            }
+        }
+        let Some(node) = s.optional("static") else { return Some(Vec::new()) };
+        let Value::Map(entries) = &node.value else {
+            report.refuse(node.place, "expected prices as `SYMBOL: \"USD\"`, as in ETH: \"3000\"");
+            return None;
+        };
+        let price = |(key, node): &(_, Node)| priced(report, key, node);
+        Some(entries.iter().filter_map(price).collect())
+    })?
+}
+
+fn priced(report: &Report, key: &super::yaml::Key, node: &Node) -> Option<(String, Price)> {
+    Some((key.text.clone(), report.parsed(node)?))
+}
+
+/// A path from the folder of the configuration file. Need not exist.
+pub(crate) fn path(report: &Report, node: &Node, folder: &Path) -> Option<PathBuf> {
+    report.text(node).map(|text| path_from(folder, &text))
+}
+
+/// A path to a file that exists.
+pub(crate) fn file(report: &Report, node: &Node, folder: &Path) -> Option<PathBuf> {
+    let path = path(report, node, folder)?;
+    if path.is_file() {
+        return Some(path);
+    }
+    report.refuse(node.place, format!("there is no file `{}`", path.display()));
+    None
+}
+
+/// A policy's file, with its place.
+pub(crate) fn policy_file(report: &Report, node: &Node, folder: &Path) -> Option<Placed<PathBuf>> {
+    Some(Placed { value: file(report, node, folder)?, place: node.place })
+}

@@ -1,0 +1,312 @@
+//! Broken configurations, and exactly what is said about them.
+
+use std::{fs, path::Path};
+
+use tempfile::TempDir;
+
+use super::{Config, Problem, Report, read};
+
+/// A configuration that is right; the tests break it line by line.
+const GOOD: &str = r#"app: default
+listen:
+  rpc:   { address: "127.0.0.1:8555" }
+  admin: { address: "127.0.0.1:8556" }
+state: ./state
+store: { embedded: ./data }
+chains:
+  - id: 31337
+    name: anvil
+    upstream: ["http://127.0.0.1:8545"]
+    finality: 1
+    fee_ceiling_gwei: 500
+    simulate: when_available
+    native: { symbol: ETH, decimals: 18 }
+    tokens: [ { id: usdc, address: "0x1111111111111111111111111111111111111111", decimals: 6, price: USD } ]
+    contracts: [ { id: router, address: "0x2222222222222222222222222222222222222222", abi: ["function swap(uint256 amount)"], action: swap } ]
+wallets:
+  - { id: ops-1, address: "0x3333333333333333333333333333333333333333", signer: { keystore: key.json, password_file: key.password }, max_in_flight: 16384 }
+agents:
+  - { id: bot, token_sha256: "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", wallets: [ops-1], policy: bot.yaml, owner: alice, role: trader, duplicate_window: 15s, hold: 0s }
+operators:
+  - { id: alice, token_sha256: "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb", roles: [view, approve, policy, freeze], person: alice, groups: [desk] }
+guards: [ bot.yaml ]
+prices: { max_age: 1h, sources: [ { static: { ETH: "3000", USD: "1" } } ] }
+notify: []
+"#;
+
+/// A folder with the files that [`GOOD`] names, all of them private.
+fn folder() -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for name in ["key.json", "key.password", "bot.yaml"] {
+        fs::write(folder.path().join(name), "").unwrap();
+        permit(&folder.path().join(name), 0o600);
+    }
+    folder
+}
+
+fn permit(file: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Reads `text`; the messages are shown as `line:column: message`.
+fn load(folder: &Path, text: &str) -> (Option<Config>, Vec<String>, Vec<String>) {
+    let file = folder.join("countersign.yaml");
+    fs::write(&file, text).unwrap();
+    let report = Report::new(&file);
+    let config = read(&file, &report);
+    let shown = |problems: Vec<Problem>| -> Vec<String> {
+        let prefix = format!("{}/", folder.display());
+        let whole = format!("{prefix}countersign.yaml:");
+        let text = |problem: Problem| problem.to_string().replace(&whole, "").replace(&prefix, "");
+        problems.into_iter().map(text).collect()
+    };
+    match report.finish(config) {
+        Ok((config, warnings)) => (Some(config), Vec::new(), shown(warnings)),
+        Err(problems) => (None, shown(problems.0), Vec::new()),
+    }
+}
+
+/// The problems of [`GOOD`] with a piece replaced.
+fn problems_of(from: &str, to: &str) -> Vec<String> {
+    assert!(GOOD.contains(from), "the good configuration lacks `{from}`");
+    let folder = folder();
+    load(folder.path(), &GOOD.replacen(from, to, 1)).1
+}
+
+#[test]
+fn a_good_configuration_is_read_without_a_word() {
+    let folder = folder();
+    let (config, problems, warnings) = load(folder.path(), GOOD);
+    assert_eq!((problems, warnings), (Vec::new(), Vec::new()));
+    let config = config.unwrap();
+    assert_eq!(config.chains[0].fee_ceiling, 500_000_000_000);
+    assert_eq!(config.state, folder.path().join("./state"));
+    assert_eq!(config.agents[0].duplicate_window.to_string(), "15s");
+}
+
+#[test]
+fn every_mistake_is_named_with_its_place_and_what_to_do() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "app: default",
+            "aap: default",
+            &["1:1: unknown key `aap` in the configuration; did you mean `app`?"],
+        ),
+        (
+            "app: default",
+            "app: De:fault",
+            &["1:6: `De:fault` is not a name: use 1 to 63 of a-z, 0-9 and -"],
+        ),
+        ("app: default", "app: &a default", &[]),
+        (
+            "app: default",
+            "app: default\napp: other",
+            &["2:1: `app` stands here twice, first in line 1"],
+        ),
+        (
+            "app: default",
+            "app: \"default",
+            &["2:1: not YAML: invalid indentation in multiline quoted scalar"],
+        ),
+        (
+            "127.0.0.1:8555",
+            "127.0.0.1",
+            &["3:21: `127.0.0.1` is not an address: expected IP:PORT, as in 127.0.0.1:8555"],
+        ),
+        (
+            "{ embedded: ./data }",
+            "{ embedded: ./data, redis: \"redis://h\" }",
+            &["6:8: `store` needs exactly one of `embedded: FOLDER` and `redis: URL`"],
+        ),
+        (
+            "{ embedded: ./data }",
+            "{ redis: \"http://h\" }",
+            &["6:17: expected a URL that begins with redis:// or rediss://"],
+        ),
+        (
+            "{ embedded: ./data }",
+            "{ redis: \"redis://u:hunter2@h\" }",
+            &[
+                "6:17: a password is written in this URL: put it into the environment and write ${NAME}",
+            ],
+        ),
+        (
+            "{ embedded: ./data }",
+            "{ redis: \"${COUNTERSIGN_UNSET}\" }",
+            &[
+                "6:17: the environment variable `COUNTERSIGN_UNSET` is not set: export it, or use a *_file key",
+            ],
+        ),
+        ("id: 31337", "id: 0", &["8:9: `0` is not a chain id"]),
+        (
+            "[\"http://127.0.0.1:8545\"]",
+            "[]",
+            &["10:15: a chain needs at least one `upstream` URL"],
+        ),
+        (
+            "finality: 1",
+            "finality: soon",
+            &["11:15: `soon` is no finality: expected a number of blocks from 1, or finalized"],
+        ),
+        (
+            "fee_ceiling_gwei: 500",
+            "fee_ceiling_gwei: -1",
+            &["12:23: `-1` is not a fee in gwei: expected a number above 0, as in 500 or 0.5"],
+        ),
+        (
+            "when_available",
+            "always",
+            &["13:15: `always` is not one of when_available, off, required"],
+        ),
+        (
+            "when_available",
+            "required",
+            &["13:15: `required` comes with a later version: use when_available or off"],
+        ),
+        (
+            "0x1111111111111111111111111111111111111111",
+            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD",
+            &[
+                "15:36: `0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD` has a wrong checksum: if the digits are right it is 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+            ],
+        ),
+        (
+            "0x1111111111111111111111111111111111111111",
+            "0x11",
+            &["15:36: `0x11` is not an address: expected 0x and 40 hex digits"],
+        ),
+        ("id: usdc", "id: eth", &["15:15: the token `eth` is already used in line 8"]),
+        (
+            "function swap(uint256 amount)",
+            "swap",
+            &["16:93: `swap` is not a function signature: expected name(type name, ...)"],
+        ),
+        (
+            "id: ops-1",
+            "id: \"}:sc:org\"",
+            &[
+                "18:11: `}:sc:org` is not a name: use 1 to 63 of a-z, 0-9 and -",
+                "20:108: there is no wallet `ops-1`",
+            ],
+        ),
+        ("keystore: key.json", "keystore: lost.json", &["18:93: there is no file `lost.json`"]),
+        (
+            "keystore: key.json",
+            "private_key: \"0x01\"",
+            &[
+                "18:81: `signer` lacks `keystore`",
+                "18:83: unknown key `private_key` in `signer` (known: keystore, password_file)",
+            ],
+        ),
+        (
+            "wallets: [ops-1]",
+            "wallets: [ops-2]",
+            &["20:108: there is no wallet `ops-2`; did you mean `ops-1`?"],
+        ),
+        ("wallets: [ops-1]", "wallets: []", &["20:107: an agent needs at least one wallet"]),
+        (
+            "token_sha256: \"aaaa",
+            "token_sha256: \"zzz",
+            &[
+                "20:30: not a SHA-256 in 64 hex digits: `countersign token new` prints a token with its hash",
+            ],
+        ),
+        (
+            "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+            &[
+                "22:32: the operator `alice` has the same token as the agent `bot`: make one with `countersign token new`",
+            ],
+        ),
+        ("policy: bot.yaml", "policy: bots.yaml", &["20:124: there is no file `bots.yaml`"]),
+        ("hold: 0s", "hold: 61s", &["20:191: `61s` is too long: at most 1m"]),
+        (
+            "duplicate_window: 15s",
+            "duplicate_window: 15",
+            &["20:180: `15` is not a duration: expected a number and a unit, as in 15s, 2h or 7d"],
+        ),
+        (
+            "[view, approve",
+            "[veiw, approve",
+            &["22:108: `veiw` is not one of view, approve, policy, freeze; did you mean `view`?"],
+        ),
+        ("ETH: \"3000\"", "ETH: \"0\"", &["24:52: a price must be above 0"]),
+        (
+            "static:",
+            "chainlink:",
+            &["24:48: the price source `chainlink` comes with a later version: use `static`"],
+        ),
+        (
+            "notify: []",
+            "notify: [ { webhook: \"https://h\" } ]",
+            &["25:9: notifications come with a later version: remove `notify`"],
+        ),
+        ("prices: {", "prices: {{", &["24:10: a key must be a plain word"]),
+    ];
+    let wrong: Vec<String> = cases
+        .iter()
+        .filter_map(|(from, to, expected)| {
+            let found = problems_of(from, to);
+            (found != *expected).then(|| format!("`{from}` -> `{to}`: {found:#?}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn all_mistakes_are_named_at_once() {
+    let folder = folder();
+    let text =
+        GOOD.replace("app: default", "app: X").replace("[ops-1]", "[ops-9]").replace("15s", "soon");
+    let (_, problems, _) = load(folder.path(), &text);
+    let lines: Vec<&str> = problems.iter().map(|p| p.split(':').next().unwrap()).collect();
+    assert_eq!(lines, ["1", "20"], "{problems:?}");
+}
+
+#[test]
+fn a_secret_from_the_environment_never_shows_in_a_message() {
+    let folder = folder();
+    let text = GOOD.replace("app: default", "app: \"${PATH}\"");
+    let (_, problems, _) = load(folder.path(), &text);
+    assert_eq!(problems, ["1:6: `${PATH}` is not a name: use 1 to 63 of a-z, 0-9 and -"]);
+}
+
+#[test]
+fn an_open_secret_file_is_a_warning_in_development_and_refused_where_money_is() {
+    let folder = folder();
+    permit(&folder.path().join("key.json"), 0o644);
+    let message = "18:5: the secret file `key.json` can be read by others: chmod 600 key.json";
+    let (_, problems, warnings) = load(folder.path(), GOOD);
+    assert_eq!((problems, warnings), (Vec::new(), vec![message.to_owned()]));
+    let (_, problems, _) = load(folder.path(), &GOOD.replace("id: 31337", "id: 8453"));
+    assert_eq!(problems, [message]);
+}
+
+#[test]
+fn what_works_but_surprises_is_a_warning() {
+    let folder = folder();
+    let text = GOOD.replace("127.0.0.1:8555", "0.0.0.0:8555").replace("USD: \"1\"", "EUR: \"1\"");
+    let (_, _, warnings) = load(folder.path(), &text);
+    assert_eq!(
+        warnings,
+        [
+            "3:10: listens beyond this machine without tls: tokens travel in the clear",
+            "15:15: no price source names `USD`: every limit in USD will refuse it",
+        ]
+    );
+}
+
+#[test]
+fn a_missing_file_is_one_plain_sentence() {
+    let folder = folder();
+    let file = folder.path().join("nowhere.yaml");
+    let report = Report::new(&file);
+    let config = read(&file, &report);
+    let problems = report.finish(config).unwrap_err();
+    assert!(
+        problems
+            .to_string()
+            .ends_with("nowhere.yaml: cannot be read: No such file or directory (os error 2)")
+    );
+}
