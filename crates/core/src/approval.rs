@@ -31,7 +31,7 @@ pub struct Gate {
 pub struct Quorum {
     /// How many distinct persons.
     pub any: u32,
-    /// Operators by id, or groups by name.
+    /// Operators by id, groups by name, or [`Quorum::ANYONE`].
     pub of: Vec<String>,
 }
 
@@ -84,10 +84,15 @@ impl Quorum {
         u32::try_from(persons.len()).is_ok_and(|count| count >= self.any)
     }
 
+    /// The name that stands for every operator with the role `approve`.
+    pub const ANYONE: &'static str = "*";
+
     /// Whether this operator may vote under this clause.
     #[must_use]
     pub fn admits(&self, vote: &Vote) -> bool {
-        let named = |name: &String| name == vote.operator.as_str() || vote.groups.contains(name);
+        let named = |name: &String| {
+            name == Self::ANYONE || name == vote.operator.as_str() || vote.groups.contains(name)
+        };
         self.of.iter().any(named)
     }
 }

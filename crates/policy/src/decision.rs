@@ -2,6 +2,8 @@
 
 pub use countersign_core::charge::Overrun;
 
+pub use crate::overrun::counter_verdicts;
+
 use countersign_core::{
     amount::MicroUsd,
     approval::Gate,

@@ -1,0 +1,184 @@
+//! The store's refusal of a charge, turned into the same answer as `decide` would have given.
+
+use countersign_core::{
+    amount::MicroUsd,
+    approval::Gate,
+    charge::{Charge, Over, Overrun, Reading, Unit},
+};
+
+use crate::decision::{
+    Denial, Ground, Hold, Outcome, Permit, Register, Says, Verdict, Violation,
+};
+
+impl Permit {
+    /// What follows when the store found that these charges do not fit: a denial if one of them denies,
+    /// else the same request parked at the gates of those that ask. A refusal that names no charge of
+    /// this permit denies.
+    pub fn overrun(self, overruns: &[Overrun]) -> Outcome {
+        let Self { intent, charges, policy } = self;
+        let gates = Vec::new();
+        let triggers = Vec::new();
+        Hold { intent, charges, policy, gates, code: String::new(), reason: String::new(), triggers }
+            .overrun(overruns)
+    }
+}
+
+impl Hold {
+    /// As [`Permit::overrun`]; the gates of the refused charges are added to those that it waits for.
+    pub fn overrun(mut self, overruns: &[Overrun]) -> Outcome {
+        let refused = refused(&self.charges, overruns);
+        let denials: Vec<Refused<'_>> =
+            refused.iter().filter(|r| r.gate().is_none()).copied().collect();
+        if refused.is_empty() || !denials.is_empty() {
+            return Outcome::Deny(denial(&denials));
+        }
+        let asked: Vec<(Gate, Violation, String)> = refused
+            .iter()
+            .filter_map(|r| Some((r.gate()?.clone(), r.violation(), r.reason())))
+            .collect();
+        for (gate, violation, reason) in asked {
+            if self.code.is_empty() {
+                self.code.clone_from(&violation.code);
+                self.reason = reason;
+            }
+            if !self.gates.contains(&gate) {
+                self.gates.push(gate);
+            }
+            self.triggers.push(violation);
+        }
+        Outcome::Park(self)
+    }
+}
+
+fn denial(refused: &[Refused<'_>]) -> Denial {
+    let first = refused.first();
+    Denial {
+        code: first.map_or_else(|| "store_unavailable".into(), |r| r.charge.source.code.clone()),
+        reason: first.map_or_else(
+            || "the store refused a charge that this request does not have".into(),
+            Refused::reason,
+        ),
+        register: Register::Constructive,
+        ground: if refused.is_empty() { Ground::Unavailable } else { Ground::Policy },
+        violations: refused.iter().map(Refused::violation).collect(),
+    }
+}
+
+/// The verdict of each charge against a reading of its counter, and the charges that do not fit: the
+/// arithmetic that a store does inside `reserve`, for answers that reserve nothing. Charges without a
+/// reading count as not fitting.
+#[must_use]
+pub fn counter_verdicts(charges: &[Charge], readings: &[Reading]) -> (Vec<Verdict>, Vec<Overrun>) {
+    let mut verdicts = Vec::with_capacity(charges.len());
+    let mut overruns = Vec::new();
+    for (index, charge) in charges.iter().enumerate() {
+        let full = Reading { settled: charge.limit, ..Reading::default() };
+        let reading = readings.get(index).copied().unwrap_or(full);
+        let before = earlier(charges.get(..index).unwrap_or_default(), charge);
+        let refused = Refused { charge, reading, before };
+        if !refused.fits() && refused.stops() {
+            overruns.push(Overrun { index, reading });
+        }
+        verdicts.push(refused.verdict());
+    }
+    (verdicts, overruns)
+}
+
+/// What charges of the same reservation take out of the same counter before this one.
+fn earlier(charges: &[Charge], charge: &Charge) -> u64 {
+    let same = |other: &&Charge| other.counter == charge.counter && other.window == charge.window;
+    let amounts = charges.iter().filter(same).map(|other| other.amount().unwrap_or(u64::MAX));
+    amounts.fold(0, u64::saturating_add)
+}
+
+fn refused<'a>(charges: &'a [Charge], overruns: &[Overrun]) -> Vec<Refused<'a>> {
+    let mut sorted: Vec<&Overrun> = overruns.iter().collect();
+    sorted.sort_by_key(|overrun| overrun.index);
+    let found = sorted.into_iter().filter_map(|overrun| {
+        let charge = charges.get(overrun.index)?;
+        Some(Refused { charge, reading: overrun.reading, before: 0 })
+    });
+    found.collect()
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refused<'a> {
+    charge: &'a Charge,
+    reading: Reading,
+    before: u64,
+}
+
+impl Refused<'_> {
+    fn gate(&self) -> Option<&Gate> {
+        match &self.charge.over {
+            Over::Deny => None,
+            Over::Park { gate, .. } => Some(gate),
+        }
+    }
+
+    const fn used(&self) -> u64 {
+        self.reading.used().saturating_add(self.before)
+    }
+
+    fn fits(&self) -> bool {
+        let after = self.charge.amount().and_then(|amount| self.used().checked_add(amount));
+        after.is_some_and(|after| after <= self.charge.limit)
+    }
+
+    const fn stops(&self) -> bool {
+        !matches!(self.charge.over, Over::Park { waived: true, .. })
+    }
+
+    fn shown(&self, value: u64) -> String {
+        shown(self.charge.unit, value)
+    }
+
+    fn violation(&self) -> Violation {
+        Violation {
+            rule: self.charge.source.limit.clone(),
+            code: self.charge.source.code.clone(),
+            limit: Some(self.shown(self.charge.limit)),
+            current: Some(self.shown(self.used())),
+            requested: Some(self.shown(self.charge.amount().unwrap_or(u64::MAX))),
+            frees_at: self.reading.frees_at.map(|at| at.to_string()),
+        }
+    }
+
+    /// `100 USD asked, 50 of 1000 USD left, frees 2026-01-01T00:00:00Z`
+    fn reason(&self) -> String {
+        let asked = self.shown(self.charge.amount().unwrap_or(u64::MAX));
+        let left = self.shown(self.charge.limit.saturating_sub(self.used()));
+        let limit = self.shown(self.charge.limit);
+        let unit = match self.charge.unit {
+            Unit::Usd => " USD",
+            Unit::Count => "",
+        };
+        let frees = self.reading.frees_at.map(|at| format!(", frees {at}")).unwrap_or_default();
+        format!("{asked}{unit} asked, {left} of {limit}{unit} left{frees}")
+    }
+
+    fn verdict(&self) -> Verdict {
+        let over = !self.fits();
+        let says = match (&self.charge.over, over) {
+            (_, false) => Says::Within,
+            (Over::Deny, true) => Says::Deny,
+            (Over::Park { .. }, true) => Says::Approve,
+        };
+        let decides = over && self.stops();
+        Verdict {
+            policy: self.charge.source.policy.clone(),
+            rule: self.charge.source.limit.clone(),
+            says,
+            code: if decides { self.charge.source.code.clone() } else { String::new() },
+            detail: self.reason(),
+        }
+    }
+}
+
+/// An amount of a unit as text: decimal USD, or a count.
+pub(crate) fn shown(unit: Unit, value: u64) -> String {
+    match unit {
+        Unit::Usd => MicroUsd::from_micros(value).unwrap_or(MicroUsd::MAX).to_string(),
+        Unit::Count => value.to_string(),
+    }
+}
