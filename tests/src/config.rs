@@ -46,6 +46,8 @@ pub struct AgentSetup {
     pub owner: &'static str,
     /// For how long an equal send counts as a repetition.
     pub duplicate_window: &'static str,
+    /// For how long a parked call is held open.
+    pub hold: &'static str,
 }
 
 impl AgentSetup {
@@ -53,7 +55,7 @@ impl AgentSetup {
     #[must_use]
     pub fn new(id: &'static str, wallet: usize) -> Self {
         let policy = POLICY.replace("{agent}", id).replace("{wallet}", &wallet_id(wallet));
-        Self { id, wallet, policy, owner: "carol", duplicate_window: "15s" }
+        Self { id, wallet, policy, owner: "carol", duplicate_window: "15s", hold: "0s" }
     }
 }
 
@@ -245,11 +247,12 @@ fn wallet(account: usize) -> String {
 fn agent(agent: &AgentSetup) -> String {
     format!(
         "  - {{ id: {id}, token_sha256: \"{}\", wallets: [{}], policy: policies/{id}.yaml, \
-         owner: {}, role: trader, duplicate_window: {} }}",
+         owner: {}, role: trader, duplicate_window: {}, hold: {} }}",
         digest(agent.id),
         wallet_id(agent.wallet),
         agent.owner,
         agent.duplicate_window,
+        agent.hold,
         id = agent.id,
     )
 }

@@ -21,6 +21,7 @@ pub mod operator;
 pub mod place;
 pub mod redis;
 pub mod rpc;
+pub mod stores;
 pub mod tap;
 pub mod tls;
 pub mod wait;

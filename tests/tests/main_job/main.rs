@@ -1,0 +1,13 @@
+//! The main job on real input: an agent's call is read, judged, reserved, signed and forwarded, on a real
+//! node, on both stores.
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a failed test panics")]
+
+mod approval;
+mod door;
+mod failure;
+mod life;
+mod nonces;
+mod outside;
+mod repeating;
+mod signing;
+mod tenancy;
