@@ -73,4 +73,4 @@ pub const LEAVES_MAX: usize = 128;
 
 /// The most calldata that all actions of one call may carry together: each has the whole call in
 /// `functions`. A call with more is `Undecodable`.
-pub const EXPANSION_BYTES_MAX: usize = 1024 * 1024;
+pub const EXPANSION_BYTES_MAX: usize = 2 * 1024 * 1024;
