@@ -1,0 +1,15 @@
+"""web3.py with an account that the node holds, as an agent would use it."""
+
+import json
+import sys
+
+from web3 import Web3
+
+url, sender, to, wei = sys.argv[1:]
+web3 = Web3(Web3.HTTPProvider(url))
+try:
+    transaction_hash = web3.eth.send_transaction({"from": sender, "to": to, "value": int(wei)})
+    web3.eth.wait_for_transaction_receipt(transaction_hash, poll_latency=0.05)
+    print(json.dumps({"hash": "0x" + bytes(transaction_hash).hex()}))
+except Exception as error:  # whatever the library raises is what its user sees
+    print(json.dumps({"error": f"{type(error).__name__}: {error}"}))
