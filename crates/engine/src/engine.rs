@@ -1,16 +1,28 @@
 //! The engine: one value that the doors call.
 
-use std::sync::{Arc, RwLock};
-
-use countersign_core::{
-    identity::{AgentId, ChainId, OperationId},
-    operation::OperationRecord,
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use alloy_primitives::Address;
+use countersign_core::{
+    identity::{AgentId, ApprovalDigest, ChainId, OperationId},
+    operation::OperationRecord,
+};
+use tokio::sync::oneshot;
+
 use crate::{
+    hub::Hub,
+    lane::{Lane, LaneId},
     port::{Clock, Journal, Ledger},
+    reply::Caller,
     setup::{OperatorSetup, Setup},
-    submission::{Answer, BudgetLine, OperationView, Receipt, Reply, Simulation, Submission, Unavailable},
+    submission::{Answer, BudgetLine, OperationView, Reply, Simulation, Submission, Unavailable},
+    tracker::Tracked,
 };
 
 /// The ports that do not change while the process runs.
@@ -31,6 +43,10 @@ pub struct Ports {
 pub struct Engine {
     ports: Ports,
     setup: RwLock<Arc<Setup>>,
+    hub: Hub,
+    lanes: Mutex<HashMap<LaneId, Lane>>,
+    tracked: Mutex<BTreeMap<(LaneId, OperationId), Tracked>>,
+    resumed: AtomicBool,
 }
 
 /// Why an operator's word had no effect.
@@ -63,18 +79,25 @@ impl Engine {
     /// An engine that has not begun to work.
     #[must_use]
     pub fn new(ports: Ports, setup: Setup) -> Arc<Self> {
-        Arc::new(Self { ports, setup: RwLock::new(Arc::new(setup)) })
+        Arc::new(Self {
+            ports,
+            setup: RwLock::new(Arc::new(setup)),
+            hub: Hub::default(),
+            lanes: Mutex::default(),
+            tracked: Mutex::default(),
+            resumed: AtomicBool::new(false),
+        })
     }
 
     /// The snapshot in force.
     #[must_use]
     pub fn setup(&self) -> Arc<Setup> {
-        self.setup.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        Arc::clone(&self.setup.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Puts a new snapshot in force. Requests that have begun keep the old one.
     pub fn replace(&self, setup: Setup) {
-        *self.setup.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(setup);
+        *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
     }
 
     /// The ports.
@@ -83,32 +106,33 @@ impl Engine {
         &self.ports
     }
 
-    /// Tracks, sweeps and resumes until the future `stop` completes. Call once; await it to its end.
+    /// Tracks, sweeps and resumes until the future `stop` completes. Call once; await it to its end. What is
+    /// on its way then is taken up at the next start, or by another gateway.
     pub async fn run(self: Arc<Self>, stop: impl Future<Output = ()> + Send) {
-        stop.await;
+        self.work(stop).await;
     }
 
     /// Judges a request and, if it is allowed, has it signed (and sent). The work goes on if the caller is
     /// dropped.
     pub async fn submit(self: &Arc<Self>, submission: Submission) -> Reply {
-        drop(submission);
-        let answer = Answer::Unavailable(Unavailable {
-            code: "store_unavailable",
-            reason: "not ready".into(),
-        });
-        Reply { answer, receipt: Receipt::NONE }
+        let (sender, receiver) = oneshot::channel();
+        let (_listening, caller) = Caller::new();
+        let engine = Arc::clone(self);
+        self.ports.clock.spawn(Box::pin(async move {
+            // a reply that nobody takes drops its receipt, and so stays owed
+            drop(sender.send(engine.serve(submission, caller).await));
+        }));
+        receiver.await.unwrap_or_else(|_| Reply::of(stopped()))
     }
 
     /// The verdict without the act: nothing is reserved, recorded or signed.
     pub async fn simulate(&self, submission: Submission) -> Result<Simulation, Answer> {
-        drop(submission);
-        Ok(Simulation { body: serde_json::Value::Null })
+        self.simulated(submission).await
     }
 
     /// What is left in each window of the agent's limits.
     pub async fn budget(&self, agent: &AgentId) -> Result<Vec<BudgetLine>, Unavailable> {
-        let _agent = agent;
-        Ok(Vec::new())
+        self.budget_lines(agent).await
     }
 
     /// One operation of this agent; `None` for one that is unknown or another's. Collects a finished result.
@@ -117,19 +141,18 @@ impl Engine {
         agent: &AgentId,
         id: OperationId,
     ) -> Result<Option<OperationView>, Unavailable> {
-        let _given = (agent, id);
-        Ok(None)
+        self.operation_view(agent, id).await
     }
 
-    /// The next nonce of a managed wallet, in-flight ones included; `None` if the address is not managed.
+    /// The transaction count of a managed wallet, with in-flight ones if `pending`; `None` if the address is
+    /// not managed or the chain not served.
     pub async fn transaction_count(
         &self,
         chain: ChainId,
-        address: alloy_primitives::Address,
+        address: Address,
         pending: bool,
     ) -> Result<Option<u64>, Unavailable> {
-        let _given = (chain, address, pending);
-        Ok(None)
+        self.count_transactions(chain, address, pending).await
     }
 
     /// An operator's yes. Execution follows by itself.
@@ -137,11 +160,10 @@ impl Engine {
         self: &Arc<Self>,
         operator: &OperatorSetup,
         operation: OperationId,
-        digest: countersign_core::identity::ApprovalDigest,
+        digest: ApprovalDigest,
         note: Option<String>,
     ) -> Result<OperationRecord, DeskError> {
-        let _given = (operator, operation, digest, note);
-        Err(DeskError::Missing)
+        self.approve_at_desk(operator, operation, digest, note).await
     }
 
     /// An operator's no.
@@ -151,7 +173,36 @@ impl Engine {
         operation: OperationId,
         reason: String,
     ) -> Result<OperationRecord, DeskError> {
-        let _given = (operator, operation, reason);
-        Err(DeskError::Missing)
+        self.reject_at_desk(operator, operation, reason).await
     }
+
+    /// Whether everything that was open at start has been taken up.
+    #[must_use]
+    pub fn has_resumed(&self) -> bool {
+        self.resumed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn begins(&self) -> bool {
+        !self.has_resumed()
+    }
+
+    pub(crate) fn begun(&self) {
+        self.resumed.store(true, Ordering::Release);
+    }
+
+    pub(crate) const fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    pub(crate) fn lanes(&self) -> MutexGuard<'_, HashMap<LaneId, Lane>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tracked(&self) -> MutexGuard<'_, BTreeMap<(LaneId, OperationId), Tracked>> {
+        self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn stopped() -> Answer {
+    Answer::Unavailable(Unavailable { code: "stopping", reason: "the gateway is stopping".into() })
 }

@@ -1,6 +1,130 @@
 //! Proof tokens: each is made by one arrow of DESIGN §2 and taken by the next.
+//!
+//! There is no way from a request to a key but through these types, in this order. None can be copied,
+//! stored, or made outside of this module's arrows.
 
-use countersign_core::identity::OperationId;
+#[cfg(feature = "whole")]
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, B256, Bytes, Signature};
+use countersign_core::{
+    identity::OperationId,
+    operation::{OperationRecord, OperationState},
+    transaction::{TransactionPlan, UnsignedTransaction},
+};
+#[cfg(feature = "whole")]
+use countersign_policy::decision::Permit;
+
+#[cfg(feature = "whole")]
+use crate::port::ledger::{Commit, CommitAnswer, LedgerError};
+use crate::port::{Ledger, Signer, ledger::SignedBytes, signer::SignerError};
+
+/// Money held for one operation, in stage `S`.
+#[derive(Debug)]
+#[must_use]
+pub struct Reservation<S> {
+    record: Box<OperationRecord>,
+    stage: S,
+}
+
+/// All counters were re-checked and charged in one step; nothing is bound yet.
+#[cfg(feature = "whole")]
+#[derive(Debug)]
+pub struct Reserved {
+    permit: Permit,
+}
+
+/// Nonce and payload are bound durably: the ledger knows that a signature may exist.
+#[derive(Debug)]
+pub struct Committed {
+    transaction: UnsignedTransaction,
+    attempt: u32,
+}
+
+impl<S> Reservation<S> {
+    /// The operation as the ledger had it at this stage.
+    #[must_use]
+    pub const fn record(&self) -> &OperationRecord {
+        &self.record
+    }
+}
+
+/// What became of a commit.
+#[cfg(feature = "whole")]
+#[derive(Debug)]
+pub(crate) enum Commitment {
+    /// Bound.
+    Made(Reservation<Committed>),
+    /// Not bound; the reservation still stands.
+    Refused(Reservation<Reserved>, CommitAnswer),
+}
+
+#[cfg(feature = "whole")]
+impl Reservation<Reserved> {
+    /// The ledger's word that it reserved what this permit charges.
+    pub(crate) const fn new(permit: Permit, record: Box<OperationRecord>) -> Self {
+        Self { record, stage: Reserved { permit } }
+    }
+
+    /// Binds nonce and payload in the ledger.
+    pub(crate) async fn commit(
+        self,
+        ledger: &dyn Ledger,
+        commit: &Commit,
+    ) -> Result<Commitment, (Self, LedgerError)> {
+        match ledger.commit(commit).await {
+            Ok(CommitAnswer::Bound(record)) => Ok(self.bound(record)),
+            Ok(refused) => Ok(Commitment::Refused(self, refused)),
+            Err(error) => Err((self, error)),
+        }
+    }
+
+    fn bound(self, record: Box<OperationRecord>) -> Commitment {
+        let inside = record.attempts.first().is_some_and(|attempt| {
+            lies_inside(&attempt.transaction.plan, &self.stage.permit.intent().plan)
+        });
+        match Reservation::committed(record) {
+            Some(committed) if inside => Commitment::Made(committed),
+            // INVARIANT: a payload outside of the permit is never signed under it.
+            Some(other) => Commitment::Refused(self, CommitAnswer::Elsewhere(other.record)),
+            None => {
+                let record = self.record.clone();
+                Commitment::Refused(self, CommitAnswer::Elsewhere(record))
+            }
+        }
+    }
+}
+
+/// Exact in everything that moves value; gas and fee at most what was permitted.
+#[cfg(feature = "whole")]
+fn lies_inside(payload: &TransactionPlan, permitted: &TransactionPlan) -> bool {
+    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = payload;
+    *chain == permitted.chain
+        && *kind == permitted.kind
+        && *to == permitted.to
+        && *value == permitted.value
+        && *data == permitted.data
+        && *access_list == permitted.access_list
+        && *gas <= permitted.gas
+        && fee.ceiling() <= permitted.fee.ceiling()
+}
+
+impl Reservation<Committed> {
+    /// A commit that the ledger shows. `None` if the record's newest attempt is signed already, or it is in
+    /// no committed state.
+    pub(crate) fn committed(record: Box<OperationRecord>) -> Option<Self> {
+        let attempt = record.attempts.last()?;
+        let waits = attempt.raw.is_none() && record.state == OperationState::Prepared;
+        let stage = Committed { transaction: attempt.transaction.clone(), attempt: attempt.number };
+        waits.then(|| Self { record, stage })
+    }
+
+    /// The right to one signature over exactly the bound payload.
+    pub(crate) fn authorize(self) -> Authorized<UnsignedTransaction> {
+        let Committed { transaction, attempt } = self.stage;
+        Authorized { operation: self.record.id, attempt, payload: transaction }
+    }
+}
 
 /// The right to one signature over one payload. Made from a committed reservation only.
 #[derive(Debug)]
@@ -29,4 +153,76 @@ impl<P> Authorized<P> {
     pub const fn attempt(&self) -> u32 {
         self.attempt
     }
+}
+
+/// A signature that is by the key that we meant, over the bytes that we meant.
+#[derive(Debug)]
+#[must_use]
+pub struct Signed {
+    operation: OperationId,
+    attempt: u32,
+    bytes: SignedBytes,
+}
+
+impl Signed {
+    /// The operation.
+    #[must_use]
+    pub const fn operation(&self) -> OperationId {
+        self.operation
+    }
+
+    /// The attempt of that operation.
+    #[must_use]
+    pub const fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// What was signed, raw and hashed.
+    #[must_use]
+    pub const fn bytes(&self) -> &SignedBytes {
+        &self.bytes
+    }
+}
+
+/// Why an authorised payload has no usable signature.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SignError {
+    /// The signer could not.
+    #[error(transparent)]
+    Signer(#[from] SignerError),
+    /// It signed with another key, or other bytes. The signature is thrown away.
+    #[error("the signer of {expected} returned a signature that is not its own")]
+    NotOurs {
+        /// Whose signature it ought to be.
+        expected: Address,
+    },
+}
+
+/// Has an authorised payload signed, and checks the signature before anybody else sees it.
+pub(crate) async fn sign(
+    authorized: Authorized<UnsignedTransaction>,
+    signer: &dyn Signer,
+    expected: Address,
+) -> Result<Signed, SignError> {
+    let signature = signer.sign(&authorized).await?;
+    let digest = authorized.payload.signing_hash();
+    if recovered(&signature, digest) != Some(expected) {
+        return Err(SignError::NotOurs { expected });
+    }
+    let Authorized { operation, attempt, payload } = authorized;
+    let (raw, hash): (Bytes, B256) = payload.encode_signed(signature);
+    let bytes = SignedBytes { transaction: payload, raw, hash };
+    Ok(Signed { operation, attempt, bytes })
+}
+
+fn recovered(signature: &Signature, digest: B256) -> Option<Address> {
+    // EIP-2: a high s is malleable, and nodes refuse it
+    let canonical = signature.normalize_s().is_none();
+    signature.recover_address_from_prehash(&digest).ok().filter(|_| canonical)
+}
+
+/// The counterparties of a plan that the wallet's history should remember.
+#[must_use]
+pub fn distinct(addresses: impl IntoIterator<Item = Address>) -> Vec<Address> {
+    addresses.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }

@@ -117,7 +117,7 @@ pub struct Malformed {
 }
 
 /// The node's no.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct NodeRefused {
     /// The node's words, or ours where we read the chain's state ourselves.
     pub message: String,
@@ -125,6 +125,12 @@ pub struct NodeRefused {
     pub upstream_code: Option<i64>,
     /// The node's data.
     pub upstream_data: Option<Value>,
+}
+
+impl From<crate::plan::Fails> for NodeRefused {
+    fn from(fails: crate::plan::Fails) -> Self {
+        Self { message: fails.message, upstream_code: fails.code, upstream_data: fails.data }
+    }
 }
 
 /// Something does not answer.
@@ -147,38 +153,58 @@ pub struct Reply {
     pub receipt: Receipt,
 }
 
-/// Tells the engine whether the agent has its answer. Dropped without `handed_over`, the operation stays
-/// owed to the agent, who finds it by repeating the request.
+/// Tells the engine whether the agent has its answer. Dropped without [`Receipt::handed_over`], the operation
+/// stays owed to the agent, who finds it by repeating the request.
 pub struct Receipt {
-    on_loss: Option<Box<dyn FnOnce() + Send>>,
+    on_end: Option<Box<dyn FnOnce(Handover) + Send>>,
+}
+
+/// Whether an answer reached the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// Its bytes were given to the connection.
+    Given,
+    /// The caller went away first.
+    Lost,
 }
 
 impl Receipt {
-    /// Nothing is owed if the answer is lost.
-    pub const NONE: Self = Self { on_loss: None };
+    /// Nothing depends on whether the answer arrives.
+    pub const NONE: Self = Self { on_end: None };
 
-    /// Runs `on_loss` if the answer is not handed over.
-    pub fn new(on_loss: impl FnOnce() + Send + 'static) -> Self {
-        Self { on_loss: Some(Box::new(on_loss)) }
+    /// Runs `on_end` once, with what became of the answer.
+    pub fn new(on_end: impl FnOnce(Handover) + Send + 'static) -> Self {
+        Self { on_end: Some(Box::new(on_end)) }
     }
 
     /// The answer's bytes were given to the connection.
     pub fn handed_over(mut self) {
-        self.on_loss = None;
+        self.end(Handover::Given);
+    }
+
+    fn end(&mut self, handover: Handover) {
+        if let Some(on_end) = self.on_end.take() {
+            on_end(handover);
+        }
     }
 }
 
 impl std::fmt::Debug for Receipt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Receipt(owed: {})", self.on_loss.is_some())
+        write!(f, "Receipt(open: {})", self.on_end.is_some())
     }
 }
 
 impl Drop for Receipt {
     fn drop(&mut self) {
-        if let Some(on_loss) = self.on_loss.take() {
-            on_loss();
-        }
+        self.end(Handover::Lost);
+    }
+}
+
+impl Reply {
+    /// An answer that leaves nothing owed.
+    pub const fn of(answer: Answer) -> Self {
+        Self { answer, receipt: Receipt::NONE }
     }
 }
 

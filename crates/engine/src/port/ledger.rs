@@ -47,7 +47,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Re-checks every limit and charges all of them, or writes nothing; see [`Reserve`].
     async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError>;
 
-    /// Decides an `APPROVED` operation's charges anew: takes the old ones out, checks the new ones,
+    /// Decides an `APPROVED` operation's charges anew, or those of an `ALLOWED` one whose gateway died before
+    /// commit: takes the old ones out, checks the new ones,
     /// puts them in, and moves to `ALLOWED` (or back to `PARKED` with new gates, digest and expiry and
     /// no votes). Where a charge does not fit, nothing is written.
     async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError>;

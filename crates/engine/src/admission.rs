@@ -1,0 +1,133 @@
+//! From a submission to what it is about: whose request, which wallet and chain, which repetition.
+
+use std::sync::Arc;
+
+use alloy_primitives::B256;
+use countersign_core::{
+    identity::{Fingerprint, KeyHash},
+    intent::{Subject, fingerprint},
+    time::Millis,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    port::ledger::Repeat,
+    reply::Caller,
+    setup::{AgentSetup, ChainSetup, Setup, WalletSetup},
+    submission::{Answer, Malformed, Submission, Unavailable},
+};
+
+/// The longest that a call is held open, whoever asks for it.
+const HOLD_MAX: Millis = Millis(60_000);
+
+/// An agent's request for a wallet that it may use, on a chain that is served.
+#[derive(Debug)]
+pub(crate) struct Admitted {
+    setup: Arc<Setup>,
+    /// What was submitted.
+    pub(crate) submission: Submission,
+    /// What makes it the same payload.
+    pub(crate) fingerprint: Fingerprint,
+    /// What it may repeat.
+    pub(crate) repeat: Repeat,
+    /// How long a parked call is held open.
+    pub(crate) hold: Millis,
+    /// Whether anybody listens.
+    pub(crate) caller: Caller,
+    wallet: countersign_core::identity::WalletId,
+}
+
+impl Admitted {
+    /// Resolves a submission against the snapshot in force.
+    pub(crate) fn admit(
+        setup: Arc<Setup>,
+        submission: Submission,
+        caller: Caller,
+    ) -> Result<Self, Answer> {
+        let agent = setup.agents.get(&submission.agent).ok_or_else(gone)?;
+        if !setup.chains.contains_key(&submission.chain) {
+            return Err(malformed("chainId", "this chain is not served"));
+        }
+        let wallet = wallet_for(&setup, agent, &submission)?;
+        let subject = Subject {
+            agent: &agent.id,
+            wallet: &wallet.id,
+            method: submission.method,
+            chain: submission.chain,
+        };
+        let draft = &submission.draft;
+        if draft.chain.is_some_and(|chain| chain != submission.chain) {
+            return Err(malformed("chainId", "the transaction names another chain than the URL"));
+        }
+        let print = fingerprint(&subject, draft.to, draft.value, (&draft.data, &draft.access_list));
+        let repeat = Repeat {
+            fingerprint: print,
+            key: submission.key.as_deref().map(|key| key_hash(&submission, key)),
+            window: agent.duplicate_window,
+            batch: submission.batch,
+        };
+        let hold = submission.wait.unwrap_or(agent.hold).min(HOLD_MAX);
+        let wallet = wallet.id.clone();
+        Ok(Self { fingerprint: print, repeat, hold, caller, wallet, submission, setup })
+    }
+
+    /// The snapshot that the request began with.
+    pub(crate) const fn setup(&self) -> &Arc<Setup> {
+        &self.setup
+    }
+
+    /// The agent, the wallet and the chain.
+    pub(crate) fn parties(&self) -> Result<Parties<'_>, Answer> {
+        let parties = || {
+            Some(Parties {
+                agent: self.setup.agents.get(&self.submission.agent)?,
+                wallet: self.setup.wallets.get(&self.wallet)?,
+                chain: self.setup.chains.get(&self.submission.chain)?,
+            })
+        };
+        parties().ok_or_else(gone)
+    }
+}
+
+/// Whom a request concerns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Parties<'a> {
+    /// Who asks.
+    pub(crate) agent: &'a AgentSetup,
+    /// Whose key.
+    pub(crate) wallet: &'a WalletSetup,
+    /// Where.
+    pub(crate) chain: &'a ChainSetup,
+}
+
+fn wallet_for<'a>(
+    setup: &'a Setup,
+    agent: &'a AgentSetup,
+    submission: &Submission,
+) -> Result<&'a WalletSetup, Answer> {
+    let Some(from) = submission.draft.from else {
+        return Err(malformed("from", "name the account that is to sign"));
+    };
+    setup.wallet_of(agent, from).ok_or(Answer::NotYours(from))
+}
+
+/// One agent's keys never meet another's, and no agent's text becomes part of a store key.
+fn key_hash(submission: &Submission, key: &str) -> KeyHash {
+    let mut hasher = Sha256::new();
+    hasher.update(submission.agent.as_str());
+    hasher.update([0]);
+    hasher.update(key);
+    KeyHash(B256::from(<[u8; 32]>::from(hasher.finalize())))
+}
+
+pub(crate) fn malformed(field: &str, reason: &str) -> Answer {
+    Answer::Malformed(Malformed { field: field.into(), reason: reason.into() })
+}
+
+/// The agent was removed from the configuration between its credential's check and now.
+fn gone() -> Answer {
+    Answer::Unavailable(Unavailable {
+        code: "agent_removed",
+        reason: "this agent is not configured any more".into(),
+    })
+}

@@ -1,0 +1,410 @@
+//! The way of a signing request, arrow by arrow: find, gather, decide, reserve, record, act.
+
+use std::sync::Arc;
+
+use countersign_core::{
+    identity::{OperationId, PolicyId},
+    intent::Declared,
+    operation::{Delivery, OperationRecord},
+    trace::{TraceStatus, TraceUpdate},
+};
+use countersign_policy::{
+    Policies, decide,
+    decision::{Denial, Ground, Hold, Outcome, Permit, Register, Violation},
+};
+use futures_util::future::try_join;
+
+use crate::{
+    admission::{Admitted, Parties, malformed},
+    engine::Engine,
+    gather::{Gathered, Request, no_store},
+    lane::Errand,
+    port::{
+        journal::NewTrace,
+        ledger::{
+            DenyAnswer, Disposition, Found, LedgerError, NewOperation, Parking, Reserve,
+            ReserveAnswer,
+        },
+    },
+    record::{Ending, Judgement, approval_digest, trace},
+    reply::Caller,
+    stage::{Reservation, Reserved},
+    submission::{Answer, Denied, NodeRefused, Pending, Reply, Submission, Unavailable},
+};
+
+/// How often a request is begun again because the world moved between two of its steps.
+const ROUNDS_MAX: u8 = 6;
+
+/// What a round of the request came to.
+enum Round {
+    /// Say this.
+    Done(Reply),
+    /// The world moved; look again from the start.
+    Again,
+}
+
+/// One decision on its way to becoming an operation.
+struct Case<'a> {
+    id: OperationId,
+    admitted: &'a Admitted,
+    gathered: Gathered,
+    judgement: Judgement,
+}
+
+impl Engine {
+    /// A request from its submission to its reply.
+    pub(crate) async fn serve(self: &Arc<Self>, submission: Submission, caller: Caller) -> Reply {
+        let admitted = match Admitted::admit(self.setup(), submission, caller) {
+            Ok(admitted) => admitted,
+            Err(answer) => return Reply::of(answer),
+        };
+        for _ in 0..ROUNDS_MAX {
+            match self.round(&admitted).await {
+                Ok(Round::Done(reply)) => return reply,
+                Ok(Round::Again) => {}
+                Err(answer) => return Reply::of(answer),
+            }
+        }
+        Reply::of(Answer::Unavailable(Unavailable {
+            code: "contention",
+            reason: "the books kept changing while this request was judged".into(),
+        }))
+    }
+
+    async fn round(self: &Arc<Self>, admitted: &Admitted) -> Result<Round, Answer> {
+        let found = self.find(admitted);
+        let request = request(admitted, &[])?;
+        // a repetition is the rare case: the facts are gathered meanwhile
+        let gathering = self.gather(admitted.setup(), request);
+        let (found, gathered) = futures_util::future::join(found, gathering).await;
+        match found? {
+            Found::KeyConflict(_) => {
+                Err(malformed("idempotencyKey", "this key belongs to another payload"))
+            }
+            Found::Same(record) => Ok(self.repeated(admitted, *record).await?.into()),
+            Found::Nothing => self.judged(admitted, gathered?).await,
+        }
+    }
+
+    /// By key or repetition, or by the nonce that the client fixed.
+    async fn find(&self, admitted: &Admitted) -> Result<Found, Answer> {
+        let ledger = &self.ports().ledger;
+        let found = ledger.find(&admitted.repeat).await.map_err(|e| no_store(&e))?;
+        let Some(nonce) = admitted.submission.draft.nonce.filter(|_| found == Found::Nothing)
+        else {
+            return Ok(found);
+        };
+        let parties = admitted.parties()?;
+        let (chain, wallet) = (parties.chain.id, &parties.wallet.id);
+        let holder = ledger.holder(chain, wallet, nonce).await.map_err(|e| no_store(&e))?;
+        let Some(holder) = holder else { return Ok(found) };
+        match ledger.operation(holder).await.map_err(|e| no_store(&e))? {
+            Some(record) if record.fingerprint == admitted.fingerprint => {
+                Ok(Found::Same(Box::new(record)))
+            }
+            _ => Err(self.nonce_taken(parties, nonce).await),
+        }
+    }
+
+    pub(crate) async fn nonce_taken(&self, parties: Parties<'_>, nonce: u64) -> Answer {
+        let next = self.ports().ledger.next_nonce(parties.chain.id, &parties.wallet.id).await;
+        let next = next.ok().flatten().map_or_else(String::new, |n| format!("; the next is {n}"));
+        Answer::NodeRefused(NodeRefused {
+            message: format!("nonce {nonce} is taken by another payload{next}"),
+            upstream_code: None,
+            upstream_data: None,
+        })
+    }
+
+    async fn judged(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        gathered: Gathered,
+    ) -> Result<Round, Answer> {
+        let policies = policies(admitted.setup(), admitted.parties()?);
+        let decision = decide(&gathered.intent, &gathered.facts, &policies);
+        let (judgement, outcome) = Judgement::part(decision);
+        let outcome = match over_ceiling(admitted, &gathered) {
+            Some(refusal) => denied_first(outcome, refusal),
+            None => outcome,
+        };
+        let id = OperationId::from_random(self.ports().clock.random());
+        let case = Case { id, admitted, gathered, judgement };
+        self.act(case, outcome).await
+    }
+
+    /// Reserves or refuses; where the store finds a limit overrun, its word replaces the outcome.
+    async fn act(self: &Arc<Self>, case: Case<'_>, outcome: Outcome) -> Result<Round, Answer> {
+        let mut outcome = outcome;
+        for _ in 0..ROUNDS_MAX {
+            outcome = match outcome {
+                Outcome::Deny(denial) => return self.deny(&case, denial).await,
+                Outcome::Allow(_) | Outcome::Park(_) if case.gathered.fails.is_some() => {
+                    return self.refused_by_node(&case, &outcome).await;
+                }
+                Outcome::Allow(permit) => match self.allow(&case, permit).await? {
+                    Ok(round) => return Ok(round),
+                    Err(next) => next,
+                },
+                Outcome::Park(hold) => match self.park(&case, hold).await? {
+                    Ok(round) => return Ok(round),
+                    Err(next) => next,
+                },
+            };
+        }
+        Ok(Round::Again)
+    }
+
+    async fn deny(self: &Arc<Self>, case: &Case<'_>, denial: Denial) -> Result<Round, Answer> {
+        let entry = case.trace(Ending::Denied(&denial));
+        if denial.ground == Ground::Unavailable {
+            self.ports().journal.record(&entry).await.map_err(no_journal)?;
+            let code = "price_unavailable";
+            return Err(Answer::Unavailable(Unavailable { code, reason: denial.reason }));
+        }
+        let new = case.operation(&entry, (&denial.code, &denial.reason), &self.ports().gateway);
+        let recorded = async { self.ports().journal.record(&entry).await.map_err(no_journal) };
+        let noted = async { self.ports().ledger.deny(&new).await.map_err(|e| no_store(&e)) };
+        let ((), noted) = try_join(recorded, noted).await?;
+        Self::tell(&entry);
+        match noted {
+            DenyAnswer::Denied(record) => {
+                let answer = denied_answer(&record, denial, &case.judgement);
+                Ok(Round::Done(self.reply(answer, record.id, Delivery::Waiting)))
+            }
+            DenyAnswer::Same(_) | DenyAnswer::KeyConflict(_) => Ok(Round::Again),
+        }
+    }
+
+    async fn refused_by_node(&self, case: &Case<'_>, outcome: &Outcome) -> Result<Round, Answer> {
+        let mut entry = case.trace(Ending::of(outcome));
+        entry.status = TraceStatus::Failed;
+        self.ports().journal.record(&entry).await.map_err(no_journal)?;
+        let fails = case.gathered.fails.clone();
+        Err(Answer::NodeRefused(fails.map_or_else(NodeRefused::default, NodeRefused::from)))
+    }
+
+    async fn allow(
+        self: &Arc<Self>,
+        case: &Case<'_>,
+        permit: Permit,
+    ) -> Result<Result<Round, Outcome>, Answer> {
+        let entry = case.trace(Ending::Allowed(permit.charges()));
+        let reserve = Reserve {
+            operation: case.operation(&entry, ("", ""), &self.ports().gateway),
+            charges: permit.charges().to_vec(),
+            disposition: Disposition::Allow,
+        };
+        match self.reserve(&reserve).await? {
+            ReserveAnswer::Reserved(record) => {
+                self.recorded(&entry, record.id).await?;
+                let reservation = Reservation::<Reserved>::new(permit, record);
+                Ok(Ok(Round::Done(self.carry_out(case.admitted, reservation, case.errand()).await)))
+            }
+            ReserveAnswer::Over(overruns) => Ok(Err(permit.overrun(&overruns))),
+            ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
+                Ok(Ok(Round::Again))
+            }
+        }
+    }
+
+    async fn park(
+        self: &Arc<Self>,
+        case: &Case<'_>,
+        hold: Hold,
+    ) -> Result<Result<Round, Outcome>, Answer> {
+        let (entry, parking) = case.parking(&hold);
+        let reserve = Reserve {
+            operation: case.operation(&entry, (hold.code(), hold.reason()), &self.ports().gateway),
+            charges: hold.charges().to_vec(),
+            disposition: Disposition::Park(parking),
+        };
+        match self.reserve(&reserve).await? {
+            ReserveAnswer::Reserved(record) => {
+                self.recorded(&entry, record.id).await?;
+                Ok(Ok(self.wait_for_people(case.admitted, *record).await?.into()))
+            }
+            ReserveAnswer::Over(overruns) => Ok(Err(hold.overrun(&overruns))),
+            ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
+                Ok(Ok(Round::Again))
+            }
+        }
+    }
+
+    /// Asks again with the same arguments where the first answer was lost: the ledger is idempotent.
+    async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, Answer> {
+        let ledger = &self.ports().ledger;
+        let answer = match ledger.reserve(reserve).await {
+            Err(LedgerError::Ambiguous(_)) => ledger.reserve(reserve).await,
+            answer => answer,
+        };
+        answer.map_err(|error| no_store(&error))
+    }
+
+    /// The decision is durable before its effect; without a record the reservation is given back.
+    async fn recorded(&self, entry: &NewTrace, operation: OperationId) -> Result<(), Answer> {
+        match self.ports().journal.record(entry).await {
+            Ok(()) => {
+                Self::tell(entry);
+                Ok(())
+            }
+            Err(error) => {
+                self.give_back(operation, "store_unavailable", &error.to_string()).await;
+                Err(no_journal(error))
+            }
+        }
+    }
+
+    /// One event per decision, for those who watch; the trace is the record.
+    fn tell(entry: &NewTrace) {
+        let decision = &entry.decision;
+        tracing::info!(
+            trace_id = %entry.trace_hash,
+            operation = ?decision.operation_id,
+            agent = decision.agent_id.as_ref().map(tracing::field::display),
+            status = entry.status.name(),
+            blocked_by = decision.blocked_by.as_deref(),
+            "decided"
+        );
+    }
+}
+
+impl Case<'_> {
+    fn trace(&self, ending: Ending<'_>) -> NewTrace {
+        trace(self.id, &self.gathered, &self.judgement, ending)
+    }
+
+    fn parking(&self, hold: &Hold) -> (NewTrace, Parking) {
+        let entry = self.trace(Ending::Parked {
+            charges: hold.charges(),
+            gates: hold.gates(),
+            code: hold.code(),
+            triggers: hold.triggers(),
+        });
+        let expires_at = self.gathered.facts.at.after(hold.ttl());
+        let gates = hold.gates().to_vec();
+        let digest = approval_digest(self.id, &self.gathered, &gates, expires_at, entry.trace_hash);
+        (entry, Parking { gates, digest, expires_at })
+    }
+
+    fn errand(&self) -> Errand {
+        Errand::of(&self.gathered.facts.actions, self.gathered.intent.address)
+    }
+
+    fn operation(
+        &self,
+        entry: &NewTrace,
+        (code, reason): (&str, &str),
+        gateway: &str,
+    ) -> NewOperation {
+        NewOperation {
+            id: self.id,
+            gateway: gateway.into(),
+            intent: self.gathered.intent.clone(),
+            repeat: self.admitted.repeat.clone(),
+            trace: entry.trace_hash,
+            code: code.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<Option<Reply>> for Round {
+    fn from(reply: Option<Reply>) -> Self {
+        reply.map_or(Self::Again, Self::Done)
+    }
+}
+
+fn request<'a>(
+    admitted: &'a Admitted,
+    approvals: &'a [countersign_core::approval::GateApproval],
+) -> Result<Request<'a>, Answer> {
+    let declared: &Declared = &admitted.submission.declared;
+    Ok(Request {
+        parties: admitted.parties()?,
+        method: admitted.submission.method,
+        draft: &admitted.submission.draft,
+        declared,
+        approvals,
+    })
+}
+
+/// The grant of the agent and every guard; each guard says for itself whom it covers.
+pub(crate) fn policies(setup: &crate::setup::Setup, parties: Parties<'_>) -> Policies {
+    Policies { grant: parties.agent.grant.clone(), guards: setup.guards.clone() }
+}
+
+/// The chain's fee ceiling stands above every policy.
+fn over_ceiling(admitted: &Admitted, gathered: &Gathered) -> Option<Denial> {
+    let ceiling = admitted.parties().ok()?.chain.fee_ceiling;
+    let asked = gathered.intent.plan.fee.ceiling();
+    (asked > ceiling).then(|| {
+        let code = "fee_ceiling_exceeded";
+        let violation = Violation {
+            rule: "fee_ceiling_gwei".into(),
+            code: code.into(),
+            limit: Some(format!("{ceiling} wei per gas")),
+            current: None,
+            requested: Some(format!("{asked} wei per gas")),
+            frees_at: None,
+        };
+        Denial {
+            code: code.into(),
+            reason: format!("{asked} wei per gas offered, the chain's ceiling is {ceiling}"),
+            register: Register::Constructive,
+            ground: Ground::Policy,
+            violations: vec![violation],
+        }
+    })
+}
+
+/// A policy's own denial keeps the first word; otherwise the refusal decides.
+fn denied_first(outcome: Outcome, refusal: Denial) -> Outcome {
+    match outcome {
+        Outcome::Deny(mut denial) if denial.ground == Ground::Policy => {
+            denial.violations.extend(refusal.violations);
+            Outcome::Deny(denial)
+        }
+        Outcome::Deny(_) | Outcome::Allow(_) | Outcome::Park(_) => Outcome::Deny(refusal),
+    }
+}
+
+fn denied_answer(record: &OperationRecord, denial: Denial, judgement: &Judgement) -> Answer {
+    Answer::Denied(Denied {
+        code: denial.code,
+        reason: denial.reason,
+        register: denial.register,
+        violations: denial.violations,
+        trace: record.trace,
+        policy: Some(judgement.policy),
+        operation: Some(record.id),
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
+pub(crate) fn no_journal(error: crate::port::journal::JournalError) -> Answer {
+    Answer::Unavailable(Unavailable { code: "store_unavailable", reason: error.to_string() })
+}
+
+/// What an unfinished operation tells its agent.
+pub(crate) fn pending(record: &OperationRecord, policy: Option<PolicyId>) -> Pending {
+    Pending {
+        operation: record.id,
+        state: record.state,
+        code: if record.code.is_empty() { "in_flight".into() } else { record.code.clone() },
+        reason: record.reason.clone(),
+        gates: record.gates.iter().map(|gate| gate.id.clone()).collect(),
+        expires_at: record.expires_at,
+        trace: record.trace,
+        policy,
+    }
+}
+
+/// The change of a trace whose operation came to nothing.
+pub(crate) fn failed_update(code: &str) -> TraceUpdate {
+    TraceUpdate {
+        status: Some(TraceStatus::Failed),
+        blocked_by: Some(code.into()),
+        ..TraceUpdate::default()
+    }
+}

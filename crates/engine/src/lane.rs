@@ -1,0 +1,418 @@
+//! One lane per (chain, wallet): commit, sign and send in order. Lanes never wait for each other.
+
+use std::sync::Arc;
+
+use alloy_primitives::{Address, U256};
+use countersign_core::{
+    identity::{ChainId, OperationId, WalletId},
+    intent::Method,
+    operation::{OperationRecord, OperationState},
+    time::Millis,
+};
+use futures_util::future::{Either, select};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    engine::Engine,
+    plan::outflow_max,
+    port::chain::Broadcast,
+    port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
+    reply::NODE_REFUSED,
+    setup::Setup,
+    stage::{Commitment, Committed, Reservation, Reserved, sign},
+};
+
+/// Jobs that a lane holds before its callers wait.
+const QUEUE_MAX: usize = 16_384;
+
+/// How often a lane looks whether the nonces that it waits for have come.
+const GAP_LOOK: Millis = Millis(200);
+
+/// How often a step is repeated that may have reached the store.
+const ASK_MAX: u8 = 3;
+
+/// Which lane.
+pub(crate) type LaneId = (ChainId, WalletId);
+
+/// Work for a lane.
+#[derive(Debug)]
+pub(crate) struct Job {
+    /// What to carry out.
+    pub(crate) task: Task,
+    /// The snapshot that it was judged with.
+    pub(crate) setup: Arc<Setup>,
+    /// Told when the first send is over, or there will be none.
+    pub(crate) done: oneshot::Sender<Outcome>,
+}
+
+/// Where the work begins.
+#[derive(Debug)]
+pub(crate) enum Task {
+    /// From the reservation on.
+    Commit { reservation: Reservation<Reserved>, errand: Errand },
+    /// The ledger shows a commit without a signature.
+    Sign(Reservation<Committed>),
+}
+
+/// What commit must know besides the reservation.
+#[derive(Debug, Clone)]
+pub(crate) struct Errand {
+    /// Only authority shrinks.
+    pub(crate) shrinks_only: bool,
+    /// Who gets value or authority.
+    pub(crate) counterparties: Vec<Address>,
+}
+
+/// What became of a job.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The record as it stands: signed, or released with a code.
+    Finished(Box<OperationRecord>),
+    /// It goes on by itself; nobody can say yet how it ends.
+    Open,
+}
+
+/// The way in.
+pub(crate) type Lane = mpsc::Sender<Job>;
+
+/// Starts a lane; it ends when its way in is dropped and its queue is empty.
+pub(crate) fn start(engine: &Arc<Engine>) -> Lane {
+    let (sender, receiver) = mpsc::channel(QUEUE_MAX);
+    let engine = Arc::clone(engine);
+    let clock = Arc::clone(&engine.ports().clock);
+    clock
+        .spawn(Box::pin(async move { Worker { engine, waiting: Vec::new() }.run(receiver).await }));
+    sender
+}
+
+/// A job whose fixed nonce lies above the lane's next one.
+#[derive(Debug)]
+struct Gap {
+    job: Box<GapJob>,
+    until: Millis,
+}
+
+#[derive(Debug)]
+struct GapJob {
+    reservation: Reservation<Reserved>,
+    errand: Errand,
+    setup: Arc<Setup>,
+    done: oneshot::Sender<Outcome>,
+}
+
+struct Worker {
+    engine: Arc<Engine>,
+    waiting: Vec<Gap>,
+}
+
+/// What one attempt to commit came to.
+enum Step {
+    Over(Option<oneshot::Sender<Outcome>>, Outcome),
+    Waits(GapJob),
+}
+
+impl Worker {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Job>) {
+        loop {
+            if self.waiting.is_empty() {
+                let Some(job) = receiver.recv().await else { return };
+                self.take(job).await;
+                continue;
+            }
+            let timer = self.engine.ports().clock.sleep(GAP_LOOK);
+            match select(Box::pin(receiver.recv()), timer).await {
+                Either::Left((Some(job), _)) => self.take(job).await,
+                Either::Left((None, timer)) => timer.await,
+                Either::Right(_) => {}
+            }
+            self.fill_gaps().await;
+        }
+    }
+
+    async fn take(&mut self, job: Job) {
+        let Job { task, setup, done } = job;
+        match task {
+            Task::Sign(committed) => {
+                let outcome = self.engine.sign_and_send(&setup, committed).await;
+                tell(done, outcome);
+            }
+            Task::Commit { reservation, errand } => {
+                self.try_commit(GapJob { reservation, errand, setup, done }, None).await;
+            }
+        }
+    }
+
+    async fn try_commit(&mut self, job: GapJob, until: Option<Millis>) {
+        let wait = gap_wait(&job);
+        match self.engine.commit_step(job).await {
+            Step::Over(done, outcome) => {
+                if let Some(done) = done {
+                    tell(done, outcome);
+                }
+            }
+            Step::Waits(job) => {
+                let now = self.engine.ports().clock.monotonic();
+                let until = until.unwrap_or(Millis(now.0.saturating_add(wait.0)));
+                self.waiting.push(Gap { job: Box::new(job), until });
+            }
+        }
+    }
+
+    /// Tries every waiting job once, lowest nonce first; gives back those whose time is over.
+    async fn fill_gaps(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_by_key(|gap| gap.job.reservation.record().intent.nonce);
+        for Gap { job, until } in waiting {
+            if self.engine.ports().clock.monotonic() < until {
+                self.try_commit(*job, Some(until)).await;
+                continue;
+            }
+            let record = job.reservation.record();
+            let reason = self.engine.gap_reason(record).await;
+            let outcome = self.engine.refuse(record.id, NODE_REFUSED, &reason).await;
+            tell(job.done, outcome);
+        }
+    }
+}
+
+fn gap_wait(job: &GapJob) -> Millis {
+    let chain = job.reservation.record().chain();
+    job.setup.chains.get(&chain).map_or(Millis::ZERO, |chain| chain.gap_wait)
+}
+
+/// A caller that has gone finds the operation by repeating its request.
+fn tell(done: oneshot::Sender<Outcome>, outcome: Outcome) {
+    drop(done.send(outcome));
+}
+
+impl Engine {
+    async fn commit_step(self: &Arc<Self>, job: GapJob) -> Step {
+        let GapJob { reservation, errand, setup, done } = job;
+        let id = reservation.record().id;
+        let commit = match self.commitment(&setup, &reservation, &errand).await {
+            Ok(commit) => commit,
+            Err((code, reason)) => {
+                let outcome = self.refuse(id, code, &reason).await;
+                return Step::Over(Some(done), outcome);
+            }
+        };
+        match self.commit(reservation, &commit).await {
+            Ok(Commitment::Made(committed)) => {
+                self.follow(committed.record());
+                Step::Over(Some(done), self.sign_and_send(&setup, committed).await)
+            }
+            Ok(Commitment::Refused(reservation, CommitAnswer::Gap { .. })) => {
+                Step::Waits(GapJob { reservation, errand, setup, done })
+            }
+            Ok(Commitment::Refused(reservation, refusal)) => {
+                Step::Over(Some(done), self.refused(&setup, &reservation, refusal).await)
+            }
+            Err(error) => {
+                tracing::error!(operation = %id, %error, "a commit has no answer; it will be looked up");
+                Step::Over(Some(done), Outcome::Open)
+            }
+        }
+    }
+
+    async fn commit(
+        &self,
+        mut reservation: Reservation<Reserved>,
+        commit: &Commit,
+    ) -> Result<Commitment, LedgerError> {
+        let mut asked: u8 = 1;
+        loop {
+            match reservation.commit(&*self.ports().ledger, commit).await {
+                Err((back, LedgerError::Ambiguous(_))) if asked < ASK_MAX => {
+                    reservation = back;
+                    asked = asked.saturating_add(1);
+                }
+                Err((_, error)) => return Err(error),
+                Ok(commitment) => return Ok(commitment),
+            }
+        }
+    }
+
+    /// The commit's arguments, or why the wallet cannot pay.
+    async fn commitment(
+        &self,
+        setup: &Setup,
+        reservation: &Reservation<Reserved>,
+        errand: &Errand,
+    ) -> Result<Commit, (&'static str, String)> {
+        let record = reservation.record();
+        let (Some(wallet), Some(chain)) =
+            (setup.wallets.get(record.wallet()), setup.chains.get(&record.chain()))
+        else {
+            let reason = "the wallet or chain is not configured any more";
+            return Err(("configuration_changed", reason.into()));
+        };
+        let account = chain.port.account(wallet.address).await;
+        let account = account.map_err(|error| ("upstream_unavailable", error.to_string()))?;
+        let lane = (chain.id, wallet.id.clone());
+        let needed =
+            outflow_max(record.plan()).saturating_add(self.in_flight(&lane, account.nonce));
+        if needed > account.balance {
+            return Err((NODE_REFUSED, shortfall(needed, account.balance)));
+        }
+        Ok(Commit {
+            operation: record.id,
+            floor: account.nonce,
+            in_flight_max: wallet.in_flight_max,
+            shrinks_only: errand.shrinks_only,
+            counterparties: errand.counterparties.clone(),
+        })
+    }
+
+    async fn refused(
+        self: &Arc<Self>,
+        setup: &Arc<Setup>,
+        reservation: &Reservation<Reserved>,
+        refusal: CommitAnswer,
+    ) -> Outcome {
+        let record = reservation.record();
+        let id = record.id;
+        match refusal {
+            CommitAnswer::NonceTaken { next } => {
+                let nonce = record.intent.nonce.unwrap_or(next);
+                let reason = format!("nonce {nonce} is taken; the next is {next}");
+                self.refuse(id, NODE_REFUSED, &reason).await
+            }
+            CommitAnswer::Gap { next } => {
+                self.refuse(id, NODE_REFUSED, &format!("the next nonce is {next}")).await
+            }
+            CommitAnswer::LaneFull => {
+                let reason = "too many transactions of this wallet are on their way";
+                self.refuse(id, "lane_unavailable", reason).await
+            }
+            CommitAnswer::Frozen(_) => {
+                self.refuse(id, "frozen", "an operator has frozen signing").await
+            }
+            CommitAnswer::Sealed(reason) => {
+                let reason = format!("the ledger is sealed: {reason}");
+                self.refuse(id, "store_unavailable", &reason).await
+            }
+            CommitAnswer::Bound(record) | CommitAnswer::Elsewhere(record) => {
+                self.carry_on(setup, *record).await
+            }
+        }
+    }
+
+    /// Another hand moved the operation: go on from where it stands.
+    async fn carry_on(self: &Arc<Self>, setup: &Arc<Setup>, record: OperationRecord) -> Outcome {
+        if record.state == OperationState::Prepared {
+            if let Some(committed) = Reservation::committed(Box::new(record)) {
+                return self.sign_and_send(setup, committed).await;
+            }
+            return Outcome::Open;
+        }
+        if record.state.is_finished_for_agent() {
+            return Outcome::Finished(Box::new(record));
+        }
+        Outcome::Open
+    }
+
+    async fn gap_reason(&self, record: &OperationRecord) -> String {
+        let next = self.ports().ledger.next_nonce(record.chain(), record.wallet()).await;
+        let next = next.ok().flatten().unwrap_or(0);
+        let nonce = record.intent.nonce.unwrap_or(next);
+        format!("nonce {nonce} waited for earlier ones that did not come; the next is {next}")
+    }
+
+    /// Releases what is reserved, with a code. Never called after commit.
+    async fn refuse(&self, id: OperationId, code: &str, reason: &str) -> Outcome {
+        match self.give_back(id, code, reason).await {
+            Some(record) => Outcome::Finished(record),
+            None => Outcome::Open,
+        }
+    }
+
+    /// One signature, stored before the first byte is sent.
+    pub(crate) async fn sign_and_send(
+        self: &Arc<Self>,
+        setup: &Setup,
+        committed: Reservation<Committed>,
+    ) -> Outcome {
+        let record = committed.record().clone();
+        let Some(wallet) = setup.wallets.get(record.wallet()) else { return Outcome::Open };
+        let signed = match sign(committed.authorize(), &*wallet.signer, wallet.address).await {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::error!(operation = %record.id, %error, "no signature");
+                return Outcome::Open;
+            }
+        };
+        let stored = self.store_signed(signed.operation(), signed.attempt(), signed.bytes()).await;
+        let record = match stored {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::error!(operation = %record.id, %error, "a signature is not stored, nothing is sent");
+                return Outcome::Open;
+            }
+        };
+        let record = self.send(setup, record, signed.attempt(), signed.bytes()).await;
+        self.follow(&record);
+        self.hub().wake(record.id);
+        self.note_signed(&record);
+        Outcome::Finished(Box::new(record))
+    }
+
+    async fn store_signed(
+        &self,
+        id: OperationId,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let ledger = &self.ports().ledger;
+        let mut asked: u8 = 1;
+        loop {
+            match ledger.signed(id, attempt, bytes).await {
+                Err(LedgerError::Ambiguous(_)) if asked < ASK_MAX => {
+                    asked = asked.saturating_add(1);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Sends what was asked to be sent. Whatever the node says, the operation stays committed.
+    async fn send(
+        &self,
+        setup: &Setup,
+        record: OperationRecord,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> OperationRecord {
+        let Some(chain) = setup.chains.get(&record.chain()) else { return record };
+        if record.intent.method == Method::SignTransaction {
+            return record;
+        }
+        let outcome = outcome_of(chain.port.broadcast(&bytes.raw, bytes.hash).await);
+        if let SentOutcome::Unknown(words) = &outcome {
+            tracing::warn!(operation = %record.id, hash = %bytes.hash, %words, "the node did not take a transaction; the same bytes will be sent again");
+        }
+        match self.ports().ledger.sent(record.id, attempt, &outcome).await {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::warn!(operation = %record.id, %error, "a send is not noted; it will be repeated");
+                record
+            }
+        }
+    }
+}
+
+/// Only an acceptance is certain; every refusal leaves bytes that may still be mined (LEDGER §1).
+pub(crate) fn outcome_of(broadcast: Broadcast) -> SentOutcome {
+    match broadcast {
+        Broadcast::Accepted => SentOutcome::Accepted,
+        Broadcast::NonceTooLow(words)
+        | Broadcast::Underpriced(words)
+        | Broadcast::Refused(words)
+        | Broadcast::Unknown(words) => SentOutcome::Unknown(words),
+    }
+}
+
+fn shortfall(needed: U256, balance: U256) -> String {
+    format!(
+        "the wallet's balance of {balance} wei does not cover value, fee and what is in flight: {needed} wei"
+    )
+}

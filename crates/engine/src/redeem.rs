@@ -1,0 +1,275 @@
+//! An approval is a fact, not a permission: an approved operation is decided again before it is
+//! carried out. So is one that was allowed by a gateway that died before commit.
+
+use std::sync::Arc;
+
+use countersign_core::{
+    approval::GateApproval,
+    identity::PolicyId,
+    operation::{OperationRecord, OperationState},
+    time::Millis,
+    trace::{DecisionRecord, TraceStatus, TraceUpdate},
+    transaction::{FeeBid, TransactionDraft, TransactionPlan},
+};
+use countersign_policy::{
+    decide,
+    decision::{Denial, Ground, Hold, Outcome, Permit},
+};
+use serde_json::json;
+
+use crate::{
+    admission::Parties,
+    engine::Engine,
+    gather::{Gathered, Request},
+    intake::policies,
+    lane::{Errand, Task},
+    port::{
+        chain::Head,
+        ledger::{Disposition, Parking, Redeem, RedeemAnswer},
+    },
+    record::{Judgement, approval_digest},
+    reply::NODE_REFUSED,
+    setup::Setup,
+    stage::{Reservation, Reserved},
+    submission::Answer,
+};
+
+/// How often a redemption is judged anew because the books moved.
+const ROUNDS_MAX: u8 = 6;
+
+/// A redemption's next step.
+enum Next {
+    /// Nothing more to do now; a sweep comes back to what is still open.
+    Rest,
+    /// Judge again.
+    Again,
+}
+
+impl Engine {
+    /// Decides an `APPROVED` (or orphaned `ALLOWED`) operation again and carries out what follows. Whatever
+    /// cannot be had now is tried again by a later sweep, until the operation expires.
+    pub(crate) async fn redeem(self: &Arc<Self>, record: OperationRecord) {
+        for _ in 0..ROUNDS_MAX {
+            match self.redeem_once(&record).await {
+                Next::Rest => return,
+                Next::Again => {}
+            }
+        }
+    }
+
+    async fn redeem_once(self: &Arc<Self>, record: &OperationRecord) -> Next {
+        let setup = self.setup();
+        let Some(parties) = parties(&setup, record) else { return Next::Rest };
+        let Some(evidence) = self.evidence(record).await else { return Next::Rest };
+        let approvals = approvals(record, &evidence);
+        let Ok(head) = parties.chain.port.head().await else { return Next::Rest };
+        let draft = draft_again(record, &head);
+        let request = Request {
+            parties,
+            method: record.intent.method,
+            draft: &draft,
+            declared: &record.intent.declared,
+            approvals: &approvals,
+        };
+        match self.gather(&setup, request).await {
+            Ok(gathered) => self.decide_again(&setup, parties, record, gathered).await,
+            Err(Answer::Unavailable(_)) => Next::Rest,
+            Err(answer) => {
+                tracing::warn!(operation = %record.id, ?answer, "an approved operation cannot be built");
+                self.give_back(record.id, "evidence_changed", "it cannot be built any more").await;
+                Next::Rest
+            }
+        }
+    }
+
+    /// The frozen record that people saw. An operation whose decision was never recorded is given back.
+    async fn evidence(&self, record: &OperationRecord) -> Option<DecisionRecord> {
+        match self.ports().journal.trace(record.trace).await {
+            Ok(Some(trace)) => Some(trace.decision),
+            Ok(None) => {
+                let reason = "its decision was not recorded before the gateway stopped";
+                self.give_back(record.id, "evidence_missing", reason).await;
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn decide_again(
+        self: &Arc<Self>,
+        setup: &Arc<Setup>,
+        parties: Parties<'_>,
+        record: &OperationRecord,
+        gathered: Gathered,
+    ) -> Next {
+        let policies = policies(setup, parties);
+        let (judgement, outcome) =
+            Judgement::part(decide(&gathered.intent, &gathered.facts, &policies));
+        let mut outcome = outcome;
+        for _ in 0..ROUNDS_MAX {
+            let case = Again { setup, record, gathered: &gathered, policy: judgement.policy };
+            let step = match outcome {
+                Outcome::Deny(denial) => {
+                    self.denied_again(record, denial).await;
+                    return Next::Rest;
+                }
+                Outcome::Allow(_) | Outcome::Park(_) if gathered.fails.is_some() => {
+                    let words = gathered.fails.map(|fails| fails.message).unwrap_or_default();
+                    self.give_back(record.id, NODE_REFUSED, &words).await;
+                    return Next::Rest;
+                }
+                Outcome::Allow(permit) => self.allowed_again(&case, permit).await,
+                Outcome::Park(hold) => self.parked_again(&case, hold).await,
+            };
+            match step {
+                Ok(next) => return next,
+                Err(changed) => outcome = changed,
+            }
+        }
+        Next::Again
+    }
+
+    async fn denied_again(self: &Arc<Self>, record: &OperationRecord, denial: Denial) {
+        if denial.ground == Ground::Policy {
+            self.give_back(record.id, &denial.code, &denial.reason).await;
+        }
+    }
+
+    async fn allowed_again(
+        self: &Arc<Self>,
+        case: &Again<'_>,
+        permit: Permit,
+    ) -> Result<Next, Outcome> {
+        let redeem = case.redeem(permit.charges().to_vec(), Disposition::Allow);
+        match self.ports().ledger.redeem(&redeem).await {
+            Ok(RedeemAnswer::Redeemed(record)) => {
+                let errand = Errand::of(&case.gathered.facts.actions, record.intent.address);
+                let shown = (*record).clone();
+                let reservation = Reservation::<Reserved>::new(permit, record);
+                let task = Task::Commit { reservation, errand };
+                drop(self.enqueue(Arc::clone(case.setup), task, &shown).await);
+                Ok(Next::Rest)
+            }
+            Ok(RedeemAnswer::Over(overruns)) => Err(permit.overrun(&overruns)),
+            Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
+            Ok(RedeemAnswer::Elsewhere(_)) | Err(_) => Ok(Next::Rest),
+        }
+    }
+
+    /// The facts have drifted beyond what people agreed to: they are asked again, with what is new.
+    async fn parked_again(self: &Arc<Self>, case: &Again<'_>, hold: Hold) -> Result<Next, Outcome> {
+        let parking = case.parking(&hold);
+        let expires_at = parking.expires_at;
+        let redeem = case.redeem(hold.charges().to_vec(), Disposition::Park(parking));
+        match self.ports().ledger.redeem(&redeem).await {
+            Ok(RedeemAnswer::Redeemed(record)) => {
+                let update = TraceUpdate {
+                    status: Some(TraceStatus::PendingApproval),
+                    approval: Some(json!({
+                        "asked_again": hold.reason(),
+                        "code": "evidence_changed",
+                        "expires_at": expires_at,
+                    })),
+                    ..TraceUpdate::default()
+                };
+                self.note(&record, &update).await;
+                self.hub().wake(record.id);
+                Ok(Next::Rest)
+            }
+            Ok(RedeemAnswer::Over(overruns)) => Err(hold.overrun(&overruns)),
+            Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
+            Ok(RedeemAnswer::Elsewhere(_)) | Err(_) => Ok(Next::Rest),
+        }
+    }
+}
+
+/// One operation, judged again.
+struct Again<'a> {
+    setup: &'a Arc<Setup>,
+    record: &'a OperationRecord,
+    gathered: &'a Gathered,
+    policy: PolicyId,
+}
+
+impl Again<'_> {
+    fn redeem(
+        &self,
+        charges: Vec<countersign_core::charge::Charge>,
+        disposition: Disposition,
+    ) -> Redeem {
+        tracing::debug!(operation = %self.record.id, policy = %self.policy, "decided again");
+        Redeem {
+            operation: self.record.id,
+            intent: self.gathered.intent.clone(),
+            charges,
+            disposition,
+            trace: self.record.trace,
+        }
+    }
+
+    fn parking(&self, hold: &Hold) -> Parking {
+        let gates = hold.gates().to_vec();
+        let expires_at = self.gathered.facts.at.after(hold.ttl());
+        let evidence = self.record.trace;
+        let digest = approval_digest(self.record.id, self.gathered, &gates, expires_at, evidence);
+        Parking { gates, digest, expires_at }
+    }
+}
+
+fn parties<'a>(setup: &'a Setup, record: &OperationRecord) -> Option<Parties<'a>> {
+    Some(Parties {
+        agent: setup.agents.get(record.agent())?,
+        wallet: setup.wallets.get(record.wallet())?,
+        chain: setup.chains.get(&record.chain())?,
+    })
+}
+
+/// The gates that people opened, with what they saw when they did.
+fn approvals(record: &OperationRecord, evidence: &DecisionRecord) -> Vec<GateApproval> {
+    let (Some(fee_wei_max), Some(policy)) = (record.plan().fee_wei_max(), evidence.policy) else {
+        return Vec::new();
+    };
+    let opened = |gate: &countersign_core::approval::Gate| GateApproval {
+        gate: gate.clone(),
+        votes: record.votes.clone(),
+        fee_wei_max,
+        policy,
+    };
+    record.gates.iter().map(opened).collect()
+}
+
+/// The plan that people saw, unless the chain would not take its fee any more: then a fresh one, which
+/// the gate's drift has to allow.
+fn draft_again(record: &OperationRecord, head: &Head) -> TransactionDraft {
+    let plan = record.plan();
+    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = plan.clone();
+    let rising = |base: u128| base.saturating_add(base.checked_div(8).unwrap_or(0));
+    let holds = head.base_fee.is_none_or(|base| fee.ceiling() >= rising(base));
+    let (gas_price, max_fee, tip) = match fee {
+        _ if !holds => (None, None, None),
+        FeeBid::Price(price) => (Some(price), None, None),
+        FeeBid::Dynamic { max_fee, tip } => (None, Some(max_fee), Some(tip)),
+    };
+    TransactionDraft {
+        from: Some(record.intent.address),
+        to,
+        value,
+        data,
+        gas: Some(gas),
+        gas_price,
+        max_fee_per_gas: max_fee,
+        max_priority_fee_per_gas: tip,
+        nonce: record.intent.nonce,
+        kind: Some(kind),
+        chain: Some(chain),
+        access_list,
+    }
+}
+
+/// How long an operation may rest before a sweep takes it up: its own gateway is at work till then.
+pub(crate) const TAKEOVER_AFTER: Millis = Millis(5000);
+
+/// Whether an operation waits for a decision rather than for the chain.
+pub(crate) const fn is_undecided(state: OperationState) -> bool {
+    matches!(state, OperationState::Approved | OperationState::Allowed)
+}

@@ -1,0 +1,224 @@
+//! What an agent is told about an operation, and the duty to notice whether it was told.
+
+use std::sync::Arc;
+
+use countersign_core::{
+    identity::OperationId,
+    operation::{Delivery, OperationRecord, OperationState},
+    time::Millis,
+    trace::TraceRecord,
+};
+use countersign_policy::decision::{Register, Violation};
+use futures_util::future::select;
+use tokio::sync::watch;
+
+use crate::{
+    admission::Admitted,
+    engine::Engine,
+    gather::no_store,
+    intake::pending,
+    submission::{Answer, Denied, Handover, NodeRefused, Receipt, Reply, Signed, Unavailable},
+};
+
+/// The code of a rejection that stands for the node's refusal before anything was signed.
+pub(crate) const NODE_REFUSED: &str = "upstream_refused";
+
+/// The codes of rejections that say nothing about the request: it may be repeated.
+const UNAVAILABLE: [&str; 4] =
+    ["store_unavailable", "upstream_unavailable", "lane_unavailable", "configuration_changed"];
+
+/// How long a caller waits for what is on its way to a signature already.
+const SIGN_WAIT: Millis = Millis(8000);
+
+/// How often a waiting caller looks again by itself: another gateway may have acted.
+const LOOK_AGAIN: Millis = Millis(1000);
+
+/// Whether the caller still listens.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(watch::Receiver<()>);
+
+impl Caller {
+    /// A caller, and what it drops when it goes away.
+    pub(crate) fn new() -> (watch::Sender<()>, Self) {
+        let (sender, receiver) = watch::channel(());
+        (sender, Self(receiver))
+    }
+
+    /// Completes when the caller has gone.
+    async fn gone(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+
+    fn has_gone(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}
+
+impl Engine {
+    /// Answers a request that repeats an operation; `None` if there is nothing left to collect, so that
+    /// the request must be looked at anew.
+    pub(crate) async fn repeated(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        record: OperationRecord,
+    ) -> Result<Option<Reply>, Answer> {
+        let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await?;
+        if !record.state.is_finished_for_agent() {
+            return Ok(Some(Reply::of(self.answer(&record).await)));
+        }
+        if record.key.is_some() {
+            return Ok(Some(Reply::of(self.answer(&record).await)));
+        }
+        match record.delivery {
+            Delivery::Owed => self.collect(&record).await,
+            Delivery::Waiting | Delivery::Collected if record.state.is_signed() => {
+                Ok(Some(Reply::of(self.answer(&record).await)))
+            }
+            Delivery::Waiting | Delivery::Collected => Ok(None),
+        }
+    }
+
+    /// Hands an owed result to exactly one request.
+    async fn collect(self: &Arc<Self>, record: &OperationRecord) -> Result<Option<Reply>, Answer> {
+        let ledger = &self.ports().ledger;
+        let claimed = ledger.deliver(record.id, Delivery::Owed, Delivery::Collected).await;
+        if !claimed.map_err(|error| no_store(&error))? {
+            return Ok(None);
+        }
+        let answer = self.answer(record).await;
+        Ok(Some(self.reply(answer, record.id, Delivery::Collected)))
+    }
+
+    /// Holds a parked call open, then says that it waits.
+    pub(crate) async fn wait_for_people(
+        self: &Arc<Self>,
+        admitted: &Admitted,
+        record: OperationRecord,
+    ) -> Result<Option<Reply>, Answer> {
+        let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await?;
+        if record.state.is_finished_for_agent() {
+            let answer = self.answer(&record).await;
+            return Ok(Some(self.reply(answer, record.id, Delivery::Waiting)));
+        }
+        let ledger = &self.ports().ledger;
+        let owed = ledger.deliver(record.id, Delivery::Waiting, Delivery::Owed).await;
+        owed.map_err(|error| no_store(&error))?;
+        Ok(Some(Reply::of(self.answer(&record).await)))
+    }
+
+    /// Follows an operation until its agent can be answered, the caller goes away, or time is up: `hold`
+    /// for one that waits for people, at least [`SIGN_WAIT`] for one that is being signed.
+    async fn watch(
+        &self,
+        mut record: OperationRecord,
+        hold: Millis,
+        caller: &mut Caller,
+    ) -> Result<OperationRecord, Answer> {
+        let begun = self.ports().clock.monotonic();
+        loop {
+            let parked = record.state == OperationState::Parked;
+            let patience = if parked { hold } else { hold.max(SIGN_WAIT) };
+            let waited = self.ports().clock.monotonic().0.saturating_sub(begun.0);
+            let left = Millis(patience.0.saturating_sub(waited).min(LOOK_AGAIN.0));
+            if record.state.is_finished_for_agent() || left == Millis::ZERO || caller.has_gone() {
+                return Ok(record);
+            }
+            let change = self.hub().subscribe(record.id);
+            let current = self.ports().ledger.operation(record.id).await;
+            record = current.map_err(|error| no_store(&error))?.unwrap_or(record);
+            if !record.state.is_finished_for_agent() {
+                let timer = self.ports().clock.sleep(left);
+                let either = select(change, timer);
+                drop(select(either, Box::pin(caller.gone())).await);
+            }
+            record = self.fresh(record).await?;
+        }
+    }
+
+    async fn fresh(&self, record: OperationRecord) -> Result<OperationRecord, Answer> {
+        let current = self.ports().ledger.operation(record.id).await;
+        Ok(current.map_err(|error| no_store(&error))?.unwrap_or(record))
+    }
+
+    /// An answer whose loss leaves the result owed. `from` is how the delivery stands now.
+    pub(crate) fn reply(
+        self: &Arc<Self>,
+        answer: Answer,
+        operation: OperationId,
+        from: Delivery,
+    ) -> Reply {
+        let engine = Arc::clone(self);
+        let receipt = Receipt::new(move |handover| {
+            let to = match handover {
+                Handover::Given => Delivery::Collected,
+                Handover::Lost => Delivery::Owed,
+            };
+            if from != to {
+                let clock = Arc::clone(&engine.ports().clock);
+                clock.spawn(Box::pin(
+                    async move { engine.note_delivery(operation, from, to).await },
+                ));
+            }
+        });
+        Reply { answer, receipt }
+    }
+
+    /// A delivery that cannot be noted stays `Waiting`: the agent can still collect it when this
+    /// gateway is gone, and a repetition inside the duplicate window finds it.
+    async fn note_delivery(&self, operation: OperationId, from: Delivery, to: Delivery) {
+        if let Err(error) = self.ports().ledger.deliver(operation, from, to).await {
+            tracing::warn!(%operation, %error, "the delivery of a result could not be noted");
+        }
+    }
+
+    /// What the agent is told about an operation as it stands.
+    pub(crate) async fn answer(&self, record: &OperationRecord) -> Answer {
+        if let Some(signed) = signed(record) {
+            return Answer::Signed(signed);
+        }
+        let evidence = self.ports().journal.trace(record.trace).await.ok().flatten();
+        if record.state.is_finished_for_agent() {
+            return refused_answer(record, evidence.as_ref());
+        }
+        let policy = evidence.and_then(|trace| trace.decision.policy);
+        Answer::Pending(pending(record, policy))
+    }
+}
+
+/// The bytes, where they exist.
+pub(crate) fn signed(record: &OperationRecord) -> Option<Signed> {
+    let hash = record.hash().filter(|_| record.state.is_signed())?;
+    let attempt = record.attempts.iter().find(|attempt| attempt.hash == Some(hash))?;
+    let raw = attempt.raw.clone()?;
+    Some(Signed { operation: record.id, hash, raw, transaction: attempt.transaction.clone() })
+}
+
+fn refused_answer(record: &OperationRecord, evidence: Option<&TraceRecord>) -> Answer {
+    if record.code == NODE_REFUSED {
+        let message = record.reason.clone();
+        return Answer::NodeRefused(NodeRefused { message, ..NodeRefused::default() });
+    }
+    if let Some(code) = UNAVAILABLE.iter().find(|code| **code == record.code) {
+        return Answer::Unavailable(Unavailable { code, reason: record.reason.clone() });
+    }
+    let denied = record.state == OperationState::Denied;
+    let violations = evidence.filter(|_| denied).map(violations).unwrap_or_default();
+    let rejected = record.state == OperationState::Rejected;
+    let register = if rejected { Register::Halt } else { Register::Constructive };
+    Answer::Denied(Denied {
+        code: record.code.clone(),
+        reason: record.reason.clone(),
+        register,
+        violations,
+        trace: record.trace,
+        policy: evidence.and_then(|trace| trace.decision.policy),
+        operation: Some(record.id),
+    })
+}
+
+fn violations(trace: &TraceRecord) -> Vec<Violation> {
+    let text = trace.decision.validation_result.as_str().unwrap_or("null");
+    let parsed = serde_json::from_str::<serde_json::Value>(text).ok();
+    let listed = parsed.and_then(|validation| validation.get("violations").cloned());
+    listed.and_then(|list| serde_json::from_value(list).ok()).unwrap_or_default()
+}

@@ -1,0 +1,272 @@
+//! Follows committed operations until the chain has the last word: receipts, finality, settlement,
+//! and the same bytes again where nobody knows.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::U256;
+use countersign_core::{
+    charge::{Charge, Unit},
+    intent::Method,
+    operation::{Actual, Money, OperationRecord, OperationState},
+    time::Millis,
+    trace::{Severity, TraceStatus, TraceUpdate},
+};
+use futures_util::future::join_all;
+
+use crate::{
+    engine::Engine,
+    lane::{LaneId, outcome_of},
+    plan::outflow_max,
+    port::{
+        chain::Finality,
+        ledger::{ReleaseProof, Settle},
+    },
+    setup::{ChainSetup, Setup},
+};
+
+/// The first wait before bytes are sent again; it doubles up to [`RESEND_MAX`].
+const RESEND_FIRST: Millis = Millis(1000);
+
+/// The longest that accepted bytes stay without being offered again: a pool may have dropped them.
+const RESEND_MAX: Millis = Millis(45_000);
+
+/// How many operations of one lane are asked about at once.
+const AT_ONCE: usize = 32;
+
+/// A committed operation on its way.
+#[derive(Debug, Clone)]
+pub(crate) struct Tracked {
+    record: OperationRecord,
+    outflow: U256,
+    resend_at: Millis,
+    resend_after: Millis,
+}
+
+impl Engine {
+    /// Keeps an eye on a committed operation from now on.
+    pub(crate) fn follow(&self, record: &OperationRecord) {
+        if record.state.money() != Money::Committed || record.state == OperationState::Conflict {
+            self.unfollow(record);
+            return;
+        }
+        let now = self.ports().clock.monotonic();
+        let accepted = [OperationState::Broadcast, OperationState::Mined].contains(&record.state);
+        let after = if accepted { RESEND_MAX } else { RESEND_FIRST };
+        let fresh = Tracked {
+            record: record.clone(),
+            outflow: outflow_max(record.plan()),
+            resend_at: Millis(now.0.saturating_add(after.0)),
+            resend_after: after,
+        };
+        self.tracked().insert((lane_of(record), record.id), fresh);
+    }
+
+    pub(crate) fn unfollow(&self, record: &OperationRecord) {
+        self.tracked().remove(&(lane_of(record), record.id));
+    }
+
+    /// Whether somebody in this process is already on it.
+    pub(crate) fn is_followed(&self, record: &OperationRecord) -> bool {
+        self.tracked().contains_key(&(lane_of(record), record.id))
+    }
+
+    /// What a lane's operations may still take out of the balance that the chain showed with
+    /// `mined` transactions, in wei.
+    pub(crate) fn in_flight(&self, lane: &LaneId, mined: u64) -> U256 {
+        let open = |tracked: &&Tracked| tracked.record.nonce().is_some_and(|n| n >= mined);
+        let tracked = self.tracked();
+        let lane = tracked.iter().filter(|((id, _), _)| id == lane).map(|(_, tracked)| tracked);
+        lane.filter(open).fold(U256::ZERO, |sum, tracked| sum.saturating_add(tracked.outflow))
+    }
+
+    /// One look at every lane that has something on its way.
+    pub(crate) async fn track(self: &Arc<Self>) {
+        let setup = self.setup();
+        let mut lanes: BTreeMap<LaneId, Vec<Tracked>> = BTreeMap::new();
+        for ((lane, _), tracked) in self.tracked().iter() {
+            lanes.entry(lane.clone()).or_default().push(tracked.clone());
+        }
+        let looks = lanes.into_iter().map(|(lane, open)| self.track_lane(&setup, lane, open));
+        join_all(looks).await;
+    }
+
+    async fn track_lane(self: &Arc<Self>, setup: &Setup, lane: LaneId, open: Vec<Tracked>) {
+        let (Some(chain), Some(wallet)) = (setup.chains.get(&lane.0), setup.wallets.get(&lane.1))
+        else {
+            return;
+        };
+        let Ok(account) = chain.port.account(wallet.address).await else { return };
+        for some in open.chunks(AT_ONCE) {
+            let looks = some.iter().map(|tracked| self.look(chain, tracked, account.nonce));
+            join_all(looks).await;
+        }
+    }
+
+    async fn look(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked, mined: u64) {
+        let record = &tracked.record;
+        let is_mined = record.nonce().is_some_and(|nonce| nonce < mined);
+        if is_mined || record.state == OperationState::Mined {
+            self.look_for_receipt(chain, record).await;
+        } else if tracked.resend_at <= self.ports().clock.monotonic() {
+            self.resend(chain, tracked).await;
+        }
+    }
+
+    async fn look_for_receipt(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord) {
+        for hash in record.attempts.iter().filter_map(|attempt| attempt.hash) {
+            match chain.port.receipt(hash).await {
+                Ok(Some(actual)) => return self.mined(chain, record, actual).await,
+                Ok(None) => {}
+                Err(_) => return,
+            }
+        }
+        if record.state == OperationState::Mined {
+            return self.note_mined(record, None).await;
+        }
+        self.look_for_conflict(chain, record).await;
+    }
+
+    async fn mined(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord, actual: Actual) {
+        match chain.port.finality(&actual).await {
+            Ok(Finality::Final) => self.settle(record, actual).await,
+            Ok(Finality::Pending) if record.actual.as_ref() != Some(&actual) => {
+                self.note_mined(record, Some(&actual)).await;
+            }
+            Ok(Finality::Gone) if record.state == OperationState::Mined => {
+                self.note_mined(record, None).await;
+            }
+            Ok(Finality::Pending | Finality::Gone) | Err(_) => {}
+        }
+    }
+
+    async fn note_mined(self: &Arc<Self>, record: &OperationRecord, actual: Option<&Actual>) {
+        match self.ports().ledger.mined(record.id, actual).await {
+            Ok(record) => self.follow(&record),
+            Err(error) => {
+                tracing::warn!(operation = %record.id, %error, "a receipt is not noted yet");
+            }
+        }
+    }
+
+    async fn settle(self: &Arc<Self>, record: &OperationRecord, actual: Actual) {
+        let kept = record.charges.iter().map(|charge| kept(charge, record, &actual)).collect();
+        let over = actual.fee_wei > record.plan().fee_wei_max().unwrap_or(U256::MAX);
+        let settle = Settle { operation: record.id, actual, kept };
+        match self.ports().ledger.settle(&settle).await {
+            Ok(settled) => {
+                self.unfollow(&settled);
+                self.hub().wake(settled.id);
+                let update = TraceUpdate {
+                    status: Some(TraceStatus::Executed),
+                    tx_hash: settled.hash(),
+                    ..TraceUpdate::default()
+                };
+                self.note(&settled, &update).await;
+                tracing::info!(operation = %settled.id, state = settled.state.name(), hash = ?settled.hash(), "settled");
+                if over {
+                    self.raise_over(&settled).await;
+                }
+            }
+            Err(error) => tracing::warn!(operation = %record.id, %error, "not settled yet"),
+        }
+    }
+
+    async fn raise_over(&self, record: &OperationRecord) {
+        let title = "the chain charged more than was reserved";
+        self.raise(Severity::High, "actual_above_reserved", title, Some(record)).await;
+    }
+
+    /// No hash of ours has a receipt although the nonce is used: proof only once that is final.
+    async fn look_for_conflict(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord) {
+        let (Some(nonce), Ok(final_nonce)) =
+            (record.nonce(), chain.port.final_nonce(record.intent.address).await)
+        else {
+            return;
+        };
+        if final_nonce <= nonce {
+            return;
+        }
+        let proof = ReleaseProof::NonceUsedElsewhere { final_nonce };
+        match self.ports().ledger.release_committed(record.id, &proof).await {
+            Ok(released) => {
+                self.unfollow(&released);
+                self.stop_wallet(&released).await;
+            }
+            Err(error) => {
+                tracing::warn!(operation = %record.id, %error, "a conflict is not noted yet");
+            }
+        }
+    }
+
+    /// The key is used elsewhere: nothing more is signed with it until a person has looked.
+    async fn stop_wallet(&self, record: &OperationRecord) {
+        let freeze = countersign_core::fact::Freeze::Wallet(record.wallet().clone());
+        if let Err(error) = self.ports().ledger.freeze(&freeze).await {
+            tracing::error!(wallet = %record.wallet(), %error, "a wallet in conflict could not be frozen");
+        }
+        let title = "a nonce of ours was used by a transaction that we did not make";
+        self.raise(Severity::Critical, "nonce_conflict", title, Some(record)).await;
+    }
+
+    async fn resend(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked) {
+        let record = &tracked.record;
+        let newest =
+            record.attempts.iter().rev().find_map(|a| Some((a.number, a.raw.clone()?, a.hash?)));
+        let Some((attempt, raw, hash)) = newest else { return };
+        let was_seen = record.state != OperationState::Signed;
+        if record.intent.method == Method::SignTransaction && !was_seen {
+            return;
+        }
+        let outcome = outcome_of(chain.port.broadcast(&raw, hash).await);
+        match self.ports().ledger.sent(record.id, attempt, &outcome).await {
+            Ok(record) => self.follow_later(&record, tracked.resend_after),
+            Err(error) => tracing::warn!(operation = %record.id, %error, "a send is not noted"),
+        }
+    }
+
+    fn follow_later(&self, record: &OperationRecord, waited: Millis) {
+        self.follow(record);
+        let after = Millis(waited.0.saturating_mul(2).min(RESEND_MAX.0));
+        let now = self.ports().clock.monotonic();
+        if let Some(tracked) = self.tracked().get_mut(&(lane_of(record), record.id)) {
+            tracked.resend_after = after;
+            tracked.resend_at = Millis(now.0.saturating_add(after.0));
+        }
+    }
+}
+
+pub(crate) fn lane_of(record: &OperationRecord) -> LaneId {
+    (record.chain(), record.wallet().clone())
+}
+
+/// The value as reserved unless it reverted, and the fee's actual share, rounded up. A count stays: the
+/// transaction happened.
+fn kept(charge: &Charge, record: &OperationRecord, actual: &Actual) -> u64 {
+    match charge.unit {
+        Unit::Count => charge.value.saturating_add(charge.fee),
+        Unit::Usd => {
+            let value = if actual.succeeded { charge.value } else { 0 };
+            value.saturating_add(share(charge.fee, actual.fee_wei, record.plan().fee_wei_max()))
+        }
+    }
+}
+
+fn share(reserved: u64, fee_wei: U256, fee_wei_max: Option<U256>) -> u64 {
+    let Some(most) = fee_wei_max.filter(|most| !most.is_zero()) else { return reserved };
+    let exact = U256::from(reserved).checked_mul(fee_wei).map(|product| product.div_ceil(most));
+    exact.and_then(|share| u64::try_from(share).ok()).unwrap_or(reserved)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fees_share_is_rounded_up_and_follows_the_actual_cost() {
+        let cases = [(100, 50, 100, 50), (100, 1, 3, 34), (100, 0, 100, 0), (100, 200, 100, 200)];
+        for (reserved, actual, most, expect) in cases {
+            let got = share(reserved, U256::from(actual), Some(U256::from(most)));
+            assert_eq!(got, expect);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Questions that change nothing but what the agent has collected: simulate, budget, operation, nonce.
+
+use alloy_primitives::Address;
+use countersign_core::{
+    approval::Gate,
+    charge::{Charge, Reading, Unit},
+    identity::{AgentId, ChainId, OperationId},
+    intent::Method,
+    operation::{Delivery, OperationRecord, OperationState},
+    time::Timestamp,
+};
+use countersign_policy::{Identity, Policies, budget, counter_verdicts, decide, decision::Outcome};
+use serde_json::{Value, json};
+
+use crate::{
+    admission::Admitted,
+    engine::Engine,
+    gather::{Gathered, Request, no_store},
+    intake::policies,
+    port::{chain::ChainError, ledger::LedgerError},
+    record::{Judgement, actions_json, charge_json, in_unit, verdict_json},
+    reply::{Caller, signed},
+    setup::{AgentSetup, Setup},
+    submission::{Answer, BudgetLine, OperationView, Signed, Simulation, Submission, Unavailable},
+};
+
+impl Engine {
+    pub(crate) async fn simulated(&self, submission: Submission) -> Result<Simulation, Answer> {
+        let (_listening, caller) = Caller::new();
+        let admitted = Admitted::admit(self.setup(), submission, caller)?;
+        let parties = admitted.parties()?;
+        let request = Request {
+            parties,
+            method: admitted.submission.method,
+            draft: &admitted.submission.draft,
+            declared: &admitted.submission.declared,
+            approvals: &[],
+        };
+        let gathered = self.gather(admitted.setup(), request).await?;
+        let policies = policies(admitted.setup(), parties);
+        let decision = decide(&gathered.intent, &gathered.facts, &policies);
+        let (judgement, outcome) = Judgement::part(decision);
+        let (outcome, charges, counted) = self.counted(outcome).await?;
+        Ok(Simulation { body: body(&gathered, &judgement, &outcome, (charges, counted)) })
+    }
+
+    /// The counter check as the store would make it, without its effect.
+    async fn counted(&self, outcome: Outcome) -> Result<(Outcome, Vec<Value>, Vec<Value>), Answer> {
+        let charges = match &outcome {
+            Outcome::Allow(permit) => permit.charges().to_vec(),
+            Outcome::Park(hold) => hold.charges().to_vec(),
+            Outcome::Deny(_) => Vec::new(),
+        };
+        let readings = self.ports().ledger.status(&charges, None).await;
+        let readings = readings.map_err(|error| no_store(&error))?;
+        let (verdicts, overruns) = counter_verdicts(&charges, &readings);
+        let outcome = match outcome {
+            outcome if overruns.is_empty() => outcome,
+            Outcome::Allow(permit) => permit.overrun(&overruns),
+            Outcome::Park(hold) => hold.overrun(&overruns),
+            Outcome::Deny(denial) => Outcome::Deny(denial),
+        };
+        let charges = charges.iter().map(charge_json).collect();
+        Ok((outcome, charges, verdicts.iter().map(verdict_json).collect()))
+    }
+
+    pub(crate) async fn budget_lines(
+        &self,
+        agent: &AgentId,
+    ) -> Result<Vec<BudgetLine>, Unavailable> {
+        let setup = self.setup();
+        let Some(agent) = setup.agents.get(agent) else { return Ok(Vec::new()) };
+        let ledger = &self.ports().ledger;
+        let now = ledger.now().await.map_err(|error| store(&error))?;
+        let policies = Policies { grant: agent.grant.clone(), guards: setup.guards.clone() };
+        let charges = window_charges(&setup, agent, &policies, now);
+        let readings = ledger.status(&charges, None).await.map_err(|error| store(&error))?;
+        let shown = |(charge, reading): (&Charge, _)| line(charge, reading);
+        Ok(charges.iter().zip(readings).map(shown).collect())
+    }
+
+    pub(crate) async fn operation_view(
+        &self,
+        agent: &AgentId,
+        id: OperationId,
+    ) -> Result<Option<OperationView>, Unavailable> {
+        let ledger = &self.ports().ledger;
+        let record = ledger.operation(id).await.map_err(|error| store(&error))?;
+        let Some(record) = record.filter(|record| record.agent() == agent) else { return Ok(None) };
+        if record.state.is_finished_for_agent() && record.delivery == Delivery::Owed {
+            let collected = ledger.deliver(id, Delivery::Owed, Delivery::Collected).await;
+            collected.map_err(|error| store(&error))?;
+        }
+        Ok(Some(view(&record)))
+    }
+
+    pub(crate) async fn count_transactions(
+        &self,
+        chain: ChainId,
+        address: Address,
+        pending: bool,
+    ) -> Result<Option<u64>, Unavailable> {
+        let setup = self.setup();
+        let wallet = setup.wallets.values().find(|wallet| wallet.address == address);
+        let (Some(wallet), Some(chain)) = (wallet, setup.chains.get(&chain)) else {
+            return Ok(None);
+        };
+        let account = chain.port.account(address).await.map_err(|error| node(&error))?;
+        if !pending {
+            return Ok(Some(account.nonce));
+        }
+        let next = self.ports().ledger.next_nonce(chain.id, &wallet.id).await;
+        let next = next.map_err(|error| store(&error))?;
+        Ok(Some(next.unwrap_or(0).max(account.nonce)))
+    }
+}
+
+/// One empty charge for each window that any of the agent's wallets and chains meets.
+fn window_charges(
+    setup: &Setup,
+    agent: &AgentSetup,
+    policies: &Policies,
+    now: Timestamp,
+) -> Vec<Charge> {
+    let mut charges: Vec<Charge> = Vec::new();
+    for wallet in &agent.wallets {
+        for chain in setup.chains.keys() {
+            let identity = Identity { agent: &agent.id, wallet, chain: *chain };
+            let lines = budget(policies, identity, now).into_iter().map(|line| line.charge);
+            let new = lines.filter(|c| charges.iter().all(|known| known.counter != c.counter));
+            let new: Vec<Charge> = new.collect();
+            charges.extend(new);
+        }
+    }
+    charges
+}
+
+fn line(charge: &Charge, reading: Reading) -> BudgetLine {
+    let unit: Unit = charge.unit;
+    let used = reading.used();
+    BudgetLine {
+        limit: charge.source.limit.clone(),
+        policy: charge.source.policy.clone(),
+        per: charge.source.per.clone(),
+        max: in_unit(unit, charge.limit),
+        used: in_unit(unit, used),
+        remaining: in_unit(unit, charge.limit.saturating_sub(used)),
+        frees_at: reading.frees_at,
+    }
+}
+
+fn body(
+    gathered: &Gathered,
+    judgement: &Judgement,
+    outcome: &Outcome,
+    (charges, counted): (Vec<Value>, Vec<Value>),
+) -> Value {
+    let (word, code, reason, violations, gates) = match outcome {
+        Outcome::Allow(_) => ("allow", "", String::new(), json!([]), Vec::new()),
+        Outcome::Park(hold) => (
+            "park",
+            hold.code(),
+            hold.reason().to_owned(),
+            json!(hold.triggers()),
+            hold.gates().iter().map(|gate: &Gate| json!(gate.id)).collect(),
+        ),
+        Outcome::Deny(denial) => (
+            "deny",
+            denial.code.as_str(),
+            denial.reason.clone(),
+            json!(denial.violations),
+            Vec::new(),
+        ),
+    };
+    let verdicts: Vec<Value> = judgement.verdicts.iter().map(verdict_json).chain(counted).collect();
+    json!({
+        "outcome": word,
+        "code": code,
+        "reason": reason,
+        "violations": violations,
+        "gates": gates,
+        "actions": actions_json(&gathered.facts, judgement),
+        "verdicts": verdicts,
+        "charges": charges,
+        "policy": judgement.policy,
+        "risk_score": judgement.risk_score,
+        "would_fail": gathered.fails.as_ref().map(|fails| &fails.message),
+    })
+}
+
+fn view(record: &OperationRecord) -> OperationView {
+    let parked = record.state == OperationState::Parked;
+    let status = if parked { "PENDING_APPROVAL" } else { record.state.name() };
+    let result = signed(record).map(|Signed { hash, raw, .. }| match record.intent.method {
+        Method::SendTransaction => hash.to_string(),
+        Method::SignTransaction => raw.to_string(),
+    });
+    OperationView {
+        id: record.id,
+        status: status.into(),
+        code: record.code.clone(),
+        hash: record.hash(),
+        result,
+        expires_at: record.expires_at,
+        trace: record.trace,
+    }
+}
+
+fn store(error: &LedgerError) -> Unavailable {
+    Unavailable { code: "store_unavailable", reason: error.to_string() }
+}
+
+fn node(error: &ChainError) -> Unavailable {
+    Unavailable { code: "upstream_unavailable", reason: error.to_string() }
+}
