@@ -1,0 +1,253 @@
+//! The ledger's face: each call of the port becomes one step of the thread.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use alloy_primitives::Address;
+use async_trait::async_trait;
+use countersign_core::{
+    charge::{Charge, Reading},
+    fact::Freeze,
+    identity::{ChainId, OperationId, WalletId},
+    operation::{Actual, Delivery, OperationRecord},
+    time::{Millis, Timestamp},
+};
+use countersign_engine::port::{
+    Ledger,
+    journal::Page,
+    ledger::{
+        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError, LedgerStatus,
+        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
+        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+    },
+};
+
+use super::{
+    row::lane,
+    worker::{Step, Worker},
+};
+
+/// The ledger of an [`EmbeddedStore`](super::EmbeddedStore).
+#[derive(Debug)]
+pub struct EmbeddedLedger {
+    worker: Arc<Worker>,
+}
+
+impl EmbeddedLedger {
+    pub(super) const fn new(worker: Arc<Worker>) -> Self {
+        Self { worker }
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Step<'_>) -> Result<T, super::fault::Fault> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        Ok(self.worker.read(step).await?)
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Step<'_>) -> Result<T, super::fault::Fault> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        Ok(self.worker.write(step).await?)
+    }
+}
+
+#[expect(
+    clippy::redundant_closure_for_method_calls,
+    reason = "a method's path is not general over the step's lifetime"
+)]
+#[async_trait]
+impl Ledger for EmbeddedLedger {
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        self.read(|step| Ok(step.now)).await
+    }
+
+    async fn present(&self, gateway: &str, ttl: Millis) -> Result<(), LedgerError> {
+        let gateway = gateway.to_owned();
+        self.read(move |step| {
+            step.present(&gateway, ttl);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
+        let repeat = repeat.clone();
+        self.read(move |step| step.find(&repeat)).await
+    }
+
+    async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError> {
+        let denied = denied.clone();
+        self.write(move |step| step.deny(&denied)).await
+    }
+
+    async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
+        let reserve = reserve.clone();
+        self.write(move |step| step.reserve(&reserve)).await
+    }
+
+    async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
+        let redeem = redeem.clone();
+        self.write(move |step| step.redeem(&redeem)).await
+    }
+
+    async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError> {
+        let approve = approve.clone();
+        self.write(move |step| step.approve(&approve)).await
+    }
+
+    async fn reject(&self, reject: &Reject) -> Result<RejectAnswer, LedgerError> {
+        let reject = reject.clone();
+        self.write(move |step| step.reject(&reject)).await
+    }
+
+    async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError> {
+        self.write(move |step| step.expire(max)).await
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
+        let commit = commit.clone();
+        self.write(move |step| step.commit(&commit)).await
+    }
+
+    async fn signed(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let bytes = bytes.clone();
+        self.write(move |step| step.signed(operation, attempt, &bytes)).await
+    }
+
+    async fn sent(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        outcome: &SentOutcome,
+    ) -> Result<OperationRecord, LedgerError> {
+        let outcome = outcome.clone();
+        self.write(move |step| step.sent(operation, attempt, &outcome)).await
+    }
+
+    async fn mined(
+        &self,
+        operation: OperationId,
+        actual: Option<&Actual>,
+    ) -> Result<OperationRecord, LedgerError> {
+        let actual = actual.cloned();
+        self.write(move |step| step.mined(operation, actual.as_ref())).await
+    }
+
+    async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError> {
+        let settle = settle.clone();
+        self.write(move |step| step.settle(&settle)).await
+    }
+
+    async fn unsettle(&self, operation: OperationId) -> Result<OperationRecord, LedgerError> {
+        self.write(move |step| step.unsettle(operation)).await
+    }
+
+    async fn release_committed(
+        &self,
+        operation: OperationId,
+        proof: &ReleaseProof,
+    ) -> Result<OperationRecord, LedgerError> {
+        let proof = proof.clone();
+        self.write(move |step| step.release_committed(operation, &proof)).await
+    }
+
+    async fn deliver(
+        &self,
+        operation: OperationId,
+        from: Delivery,
+        to: Delivery,
+    ) -> Result<bool, LedgerError> {
+        self.write(move |step| step.deliver(operation, from, to)).await
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, LedgerError> {
+        self.read(move |step| step.operation(id)).await
+    }
+
+    async fn operations(
+        &self,
+        query: &OperationQuery,
+    ) -> Result<Page<OperationRecord>, LedgerError> {
+        let query = query.clone();
+        self.read(move |step| step.operations(&query)).await
+    }
+
+    async fn open(
+        &self,
+        idle_since: Timestamp,
+        max: u32,
+    ) -> Result<Vec<OperationRecord>, LedgerError> {
+        self.read(move |step| step.open(idle_since, max)).await
+    }
+
+    async fn holder(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        nonce: u64,
+    ) -> Result<Option<OperationId>, LedgerError> {
+        let lane = lane(chain, wallet);
+        self.read(move |step| step.holder(&lane, nonce)).await
+    }
+
+    async fn next_nonce(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+    ) -> Result<Option<u64>, LedgerError> {
+        let lane = lane(chain, wallet);
+        self.read(move |step| step.next_nonce(&lane)).await
+    }
+
+    async fn status(
+        &self,
+        charges: &[Charge],
+        without: Option<OperationId>,
+    ) -> Result<Vec<Reading>, LedgerError> {
+        let charges = charges.to_vec();
+        self.read(move |step| step.status(&charges, without)).await
+    }
+
+    async fn seen(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        addresses: &[Address],
+    ) -> Result<BTreeSet<Address>, LedgerError> {
+        let (lane, addresses) = (lane(chain, wallet), addresses.to_vec());
+        self.read(move |step| step.seen(&lane, &addresses)).await
+    }
+
+    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
+        let freeze = freeze.clone();
+        self.write(move |step| step.freeze(&freeze)).await
+    }
+
+    async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
+        let freeze = freeze.clone();
+        self.write(move |step| step.unfreeze(&freeze)).await
+    }
+
+    async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
+        self.read(|step| step.freezes()).await
+    }
+
+    async fn seal(&self, reason: &str) -> Result<(), LedgerError> {
+        let reason = reason.to_owned();
+        self.write(move |step| step.seal(&reason)).await
+    }
+
+    async fn unseal(&self) -> Result<(), LedgerError> {
+        self.write(|step| step.unseal()).await
+    }
+
+    async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
+        self.read(|step| step.describe()).await
+    }
+}

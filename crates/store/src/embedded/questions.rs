@@ -1,0 +1,206 @@
+//! What is asked of the books without changing them; freezes and the seal.
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::Address;
+use countersign_core::{
+    charge::{Charge, Reading},
+    fact::Freeze,
+    identity::OperationId,
+    operation::{Money, OperationRecord},
+    time::Timestamp,
+};
+use countersign_engine::port::{
+    journal::Page,
+    ledger::{LedgerStatus, OperationQuery},
+};
+use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
+
+use super::{
+    counters::{asked, held},
+    fault::Fault,
+    row::{int, parse, read},
+    schema::meta,
+    worker::Step,
+};
+
+/// The most that one page shows.
+pub(super) const PAGE_MAX: u32 = 1000;
+
+impl Step<'_> {
+    pub(super) fn status(
+        &self,
+        charges: &[Charge],
+        without: Option<OperationId>,
+    ) -> Result<Vec<Reading>, Fault> {
+        let own = match without {
+            Some(id) => self.operation(id)?.filter(|o| o.state.money() == Money::Reserved),
+            None => None,
+        };
+        let own = own.map(|record| record.charges).unwrap_or_default();
+        charges
+            .iter()
+            .map(|charge| self.reading(charge, asked(charge), held(&own, charge)))
+            .collect()
+    }
+
+    pub(super) fn operations(
+        &self,
+        query: &OperationQuery,
+    ) -> Result<Page<OperationRecord>, Fault> {
+        let before = match &query.cursor {
+            Some(cursor) => Some(self.position(cursor)?),
+            None => None,
+        };
+        let limit = query.limit.min(PAGE_MAX);
+        let (created, id) = before.unwrap_or((i64::MAX, String::new()));
+        let (sql, mut values) = list_sql(query);
+        let more = i64::from(limit).saturating_add(1);
+        values.extend([Value::from(created), Value::from(id), Value::from(more)]);
+        let rows: Vec<String> = self
+            .connection()
+            .prepare_cached(&sql)?
+            .query_map(params_from_iter(values), read)?
+            .collect::<Result<_, _>>()?;
+        let mut items = rows.iter().map(|json| parse(json)).collect::<Result<Vec<_>, _>>()?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
+        Ok(Page { items, next_cursor })
+    }
+
+    /// Where in the list a cursor stands: the last operation of the page before.
+    fn position(&self, cursor: &str) -> Result<(i64, String), Fault> {
+        self.connection()
+            .prepare_cached("SELECT created, id FROM operations WHERE id = ?1")?
+            .query_row([cursor], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?
+            .ok_or_else(|| Fault::Cursor(cursor.into()))
+    }
+
+    pub(super) fn open(
+        &self,
+        idle_since: Timestamp,
+        max: u32,
+    ) -> Result<Vec<OperationRecord>, Fault> {
+        let rows: Vec<String> = self
+            .connection()
+            .prepare_cached(
+                "SELECT record FROM operations WHERE idle <= ?1 ORDER BY idle, id LIMIT ?2",
+            )?
+            .query_map([int(idle_since.millis()), i64::from(max)], read)?
+            .collect::<Result<_, _>>()?;
+        rows.iter().map(|json| parse(json)).collect()
+    }
+
+    pub(super) fn holder(&self, lane: &str, nonce: u64) -> Result<Option<OperationId>, Fault> {
+        let id: Option<String> = self
+            .connection()
+            .prepare_cached("SELECT operation FROM nonces WHERE lane = ?1 AND nonce = ?2")?
+            .query_row(params![lane, int(nonce)], |row| row.get(0))
+            .optional()?;
+        let damaged = |_| Fault::Damaged("a nonce names no operation".into());
+        id.map(|id| id.parse().map_err(damaged)).transpose()
+    }
+
+    pub(super) fn seen(
+        &self,
+        lane: &str,
+        addresses: &[Address],
+    ) -> Result<BTreeSet<Address>, Fault> {
+        let mut statement = self
+            .connection()
+            .prepare_cached("SELECT 1 FROM seen WHERE lane = ?1 AND address = ?2")?;
+        let mut seen = BTreeSet::new();
+        for address in addresses {
+            if statement.exists(params![lane, address.as_slice()])? {
+                seen.insert(*address);
+            }
+        }
+        Ok(seen)
+    }
+
+    pub(super) fn freezes(&self) -> Result<Vec<Freeze>, Fault> {
+        let rows: Vec<String> = self
+            .connection()
+            .prepare_cached("SELECT freeze FROM freezes")?
+            .query_map([], read)?
+            .collect::<Result<_, _>>()?;
+        let freezes: Result<BTreeSet<Freeze>, _> =
+            rows.iter().map(|json| serde_json::from_str(json)).collect();
+        Ok(freezes?.into_iter().collect())
+    }
+
+    pub(super) fn freeze(&self, freeze: &Freeze) -> Result<(), Fault> {
+        let json = serde_json::to_string(freeze)?;
+        let changed = self
+            .connection()
+            .prepare_cached("INSERT OR IGNORE INTO freezes VALUES (?1)")?
+            .execute([&json])?;
+        if changed == 0 { Ok(()) } else { self.log("freeze", "-", &json) }
+    }
+
+    pub(super) fn unfreeze(&self, freeze: &Freeze) -> Result<bool, Fault> {
+        let json = serde_json::to_string(freeze)?;
+        let changed = self
+            .connection()
+            .prepare_cached("DELETE FROM freezes WHERE freeze = ?1")?
+            .execute([&json])?;
+        if changed > 0 {
+            self.log("unfreeze", "-", &json)?;
+        }
+        Ok(changed > 0)
+    }
+
+    pub(super) fn sealed(&self) -> Result<Option<String>, Fault> {
+        Ok(meta(self.connection(), "seal")?)
+    }
+
+    pub(super) fn seal(&self, reason: &str) -> Result<(), Fault> {
+        if self.sealed()?.as_deref() == Some(reason) {
+            return Ok(());
+        }
+        self.connection()
+            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('seal', ?1)")?
+            .execute([reason])?;
+        self.log("seal", "-", reason)
+    }
+
+    pub(super) fn unseal(&self) -> Result<(), Fault> {
+        let changed =
+            self.connection().prepare_cached("DELETE FROM meta WHERE name = 'seal'")?.execute([])?;
+        if changed == 0 { Ok(()) } else { self.log("unseal", "-", "") }
+    }
+
+    pub(super) fn describe(&self) -> Result<LedgerStatus, Fault> {
+        let ledger: Option<String> = meta(self.connection(), "ledger")?;
+        Ok(LedgerStatus {
+            ledger_id: ledger.ok_or_else(|| Fault::Damaged("the ledger has no id".into()))?,
+            durability: 'A',
+            durability_reason: "embedded, synchronous=FULL: one fsync per commit".into(),
+            sealed: self.sealed()?,
+            sequence: self.head()?.0,
+        })
+    }
+}
+
+/// The list's statement, with the values that come before the position and the limit.
+fn list_sql(query: &OperationQuery) -> (String, Vec<Value>) {
+    let mut filter = String::new();
+    let mut values = Vec::new();
+    if !query.states.is_empty() {
+        let marks = vec!["?"; query.states.len()].join(", ");
+        filter.extend(["state IN (", &marks, ") AND "]);
+        values.extend(query.states.iter().map(|state| Value::from(state.name().to_owned())));
+    }
+    if let Some(agent) = &query.agent {
+        filter.push_str("agent = ? AND ");
+        values.push(Value::from(agent.to_string()));
+    }
+    let sql = format!(
+        "SELECT record FROM operations WHERE {filter}(created, id) < (?, ?)
+         ORDER BY created DESC, id DESC LIMIT ?"
+    );
+    (sql, values)
+}

@@ -1,0 +1,147 @@
+//! Denying, reserving and redeeming: where money is held.
+
+use countersign_core::{
+    charge::{Charge, Window},
+    operation::{Delivery, OperationRecord, OperationState},
+};
+use countersign_engine::port::ledger::{
+    DenyAnswer, Disposition, Found, NewOperation, Redeem, RedeemAnswer, Reserve, ReserveAnswer,
+};
+
+use super::{counters::Move, fault::Fault, worker::Step};
+
+impl Step<'_> {
+    pub(super) fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, Fault> {
+        if let Some(again) = self.operation(denied.id)? {
+            let denied = again.state == OperationState::Denied;
+            let other = || Fault::Refused(format!("operation {} was not denied", again.id));
+            return denied.then(|| DenyAnswer::Denied(Box::new(again.clone()))).ok_or_else(other);
+        }
+        Ok(match self.find(&denied.repeat)? {
+            Found::Same(same) => DenyAnswer::Same(same),
+            Found::KeyConflict(other) => DenyAnswer::KeyConflict(other),
+            Found::Nothing => {
+                let mut record = self.record(denied, OperationState::Denied);
+                record.finished_at = Some(self.now);
+                self.insert(&record, "deny")?;
+                DenyAnswer::Denied(Box::new(record))
+            }
+        })
+    }
+
+    pub(super) fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, Fault> {
+        let Reserve { operation, charges, disposition } = reserve;
+        if let Some(again) = self.operation(operation.id)? {
+            let denied = again.state == OperationState::Denied;
+            let other = || Fault::Refused(format!("operation {} was denied", again.id));
+            return (!denied)
+                .then(|| ReserveAnswer::Reserved(Box::new(again.clone())))
+                .ok_or_else(other);
+        }
+        match self.find(&operation.repeat)? {
+            Found::Same(same) => return Ok(ReserveAnswer::Same(same)),
+            Found::KeyConflict(other) => return Ok(ReserveAnswer::KeyConflict(other)),
+            Found::Nothing => {}
+        }
+        if self.has_moved(charges) {
+            return Ok(ReserveAnswer::PeriodMoved);
+        }
+        let over = self.overruns(charges, &[], disposition.parks())?;
+        if !over.is_empty() {
+            return Ok(ReserveAnswer::Over(over));
+        }
+        self.charge(charges)?;
+        let mut record = self.record(operation, OperationState::Allowed);
+        record.charges.clone_from(charges);
+        disposition.apply(&mut record);
+        self.insert(&record, "reserve")?;
+        Ok(ReserveAnswer::Reserved(Box::new(record)))
+    }
+
+    pub(super) fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, Fault> {
+        let Redeem { operation, intent, charges, disposition, trace } = redeem;
+        let mut record = self.known(*operation)?;
+        if !self.is_redeemable(&record)? {
+            return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
+        }
+        if self.has_moved(charges) {
+            return Ok(RedeemAnswer::PeriodMoved);
+        }
+        let over = self.overruns(charges, &record.charges, disposition.parks())?;
+        if !over.is_empty() {
+            return Ok(RedeemAnswer::Over(over));
+        }
+        self.shift(&record.charges, Move::Release)?;
+        self.charge(charges)?;
+        record.intent = intent.clone();
+        record.charges.clone_from(charges);
+        record.trace = *trace;
+        record.state = OperationState::Allowed;
+        disposition.apply(&mut record);
+        Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, "redeem")?)))
+    }
+
+    /// Approved, or allowed by a gateway that died before it committed.
+    fn is_redeemable(&self, record: &OperationRecord) -> Result<bool, Fault> {
+        let forsaken = record.state == OperationState::Allowed && !self.is_attended(record.id)?;
+        Ok(forsaken || record.state == OperationState::Approved)
+    }
+
+    /// Whether a calendar window does not contain now.
+    fn has_moved(&self, charges: &[Charge]) -> bool {
+        charges.iter().any(|charge| match charge.window {
+            Window::Calendar(period) => !period.contains(self.now),
+            Window::Rolling(_) | Window::Grant => false,
+        })
+    }
+
+    fn record(&self, new: &NewOperation, state: OperationState) -> OperationRecord {
+        OperationRecord {
+            id: new.id,
+            state,
+            intent: new.intent.clone(),
+            fingerprint: new.repeat.fingerprint,
+            key: new.repeat.key,
+            batch: new.repeat.batch,
+            delivery: Delivery::Waiting,
+            code: new.code.clone(),
+            reason: new.reason.clone(),
+            trace: new.trace,
+            digest: None,
+            gates: Vec::new(),
+            votes: Vec::new(),
+            charges: Vec::new(),
+            attempts: Vec::new(),
+            actual: None,
+            kept: Vec::new(),
+            settled_at: None,
+            gateway: new.gateway.clone(),
+            created_at: self.now,
+            updated_at: self.now,
+            expires_at: None,
+            finished_at: None,
+        }
+    }
+}
+
+/// What a disposition makes of a record.
+trait Dispose {
+    fn parks(&self) -> bool;
+    fn apply(&self, record: &mut OperationRecord);
+}
+
+impl Dispose for Disposition {
+    fn parks(&self) -> bool {
+        matches!(self, Self::Park(_))
+    }
+
+    fn apply(&self, record: &mut OperationRecord) {
+        if let Self::Park(parking) = self {
+            record.state = OperationState::Parked;
+            record.gates.clone_from(&parking.gates);
+            record.digest = Some(parking.digest);
+            record.expires_at = Some(parking.expires_at);
+            record.votes.clear();
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! Operations as rows.
+
+use countersign_core::{
+    identity::{ChainId, OperationId, WalletId},
+    operation::{Delivery, OperationRecord, OperationState},
+};
+use rusqlite::{OptionalExtension, Row, named_params};
+
+use super::{fault::Fault, worker::Step};
+
+/// Finished at the end of time: not yet.
+pub(super) const NEVER: i64 = i64::MAX;
+
+/// A number for SQLite, which has no unsigned ones. Larger ones than it can hold become the largest: no
+/// time or amount of ours is near.
+pub(super) fn int(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A number from SQLite.
+pub(super) fn uint(number: i64) -> Result<u64, Fault> {
+    u64::try_from(number).map_err(|_| Fault::Damaged(format!("{number} is negative")))
+}
+
+/// The name of a lane: all transactions of one wallet on one chain.
+pub(super) fn lane(chain: ChainId, wallet: &WalletId) -> String {
+    format!("{chain}/{wallet}")
+}
+
+pub(super) const fn delivery_number(delivery: Delivery) -> i64 {
+    match delivery {
+        Delivery::Waiting => 0,
+        Delivery::Owed => 1,
+        Delivery::Collected => 2,
+    }
+}
+
+/// Committed and not terminal: holds its lane open.
+pub(super) const fn is_in_flight(state: OperationState) -> bool {
+    use OperationState as S;
+    match state {
+        S::Prepared | S::Signed | S::Broadcast | S::Unknown | S::Mined | S::Cancelling => true,
+        S::Denied
+        | S::Parked
+        | S::Approved
+        | S::Allowed
+        | S::Executed
+        | S::Reverted
+        | S::Rejected
+        | S::Expired
+        | S::Cancelled
+        | S::Conflict => false,
+    }
+}
+
+fn lapses(record: &OperationRecord) -> Option<i64> {
+    let waits = matches!(record.state, OperationState::Parked | OperationState::Approved);
+    record.expires_at.filter(|_| waits).map(|at| int(at.millis()))
+}
+
+fn idle(record: &OperationRecord) -> Option<i64> {
+    let next = matches!(record.state, OperationState::Approved | OperationState::Allowed);
+    (next || is_in_flight(record.state)).then(|| int(record.updated_at.millis()))
+}
+
+fn open_lane(record: &OperationRecord) -> Option<String> {
+    is_in_flight(record.state).then(|| lane(record.chain(), record.wallet()))
+}
+
+fn finished(record: &OperationRecord) -> i64 {
+    record.finished_at.map_or(NEVER, |at| int(at.millis()))
+}
+
+/// The record in a row whose first column is its JSON.
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<String> {
+    row.get(0)
+}
+
+/// A record from its JSON.
+pub(super) fn parse(json: &str) -> Result<OperationRecord, Fault> {
+    Ok(serde_json::from_str(json)?)
+}
+
+impl Step<'_> {
+    /// One operation.
+    pub(super) fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, Fault> {
+        let json: Option<String> = self
+            .connection()
+            .prepare_cached("SELECT record FROM operations WHERE id = ?1")?
+            .query_row([id.to_string()], read)
+            .optional()?;
+        json.as_deref().map(parse).transpose()
+    }
+
+    /// One operation that must be there.
+    pub(super) fn known(&self, id: OperationId) -> Result<OperationRecord, Fault> {
+        let missing = || Fault::Refused(format!("there is no operation {id}"));
+        self.operation(id)?.ok_or_else(missing)
+    }
+
+    /// Whether the gateway of an operation lives. The column says who works on it, which is nobody after
+    /// a restart; the record says who took it in.
+    pub(super) fn is_attended(&self, id: OperationId) -> Result<bool, Fault> {
+        let gateway: String = self
+            .connection()
+            .prepare_cached("SELECT gateway FROM operations WHERE id = ?1")?
+            .query_row([id.to_string()], |row| row.get(0))?;
+        Ok(self.lives(&gateway))
+    }
+
+    /// Stores a new operation.
+    pub(super) fn insert(&self, record: &OperationRecord, event: &str) -> Result<(), Fault> {
+        let json = serde_json::to_string(record)?;
+        self.connection()
+            .prepare_cached(
+                "INSERT INTO operations (id, state, agent, fingerprint, key, batch, delivery,
+                    gateway, created, finished, lapses, idle, lane, record)
+                 VALUES (:id, :state, :agent, :fingerprint, :key, :batch, :delivery,
+                    :gateway, :created, :finished, :lapses, :idle, :lane, :record)",
+            )?
+            .execute(named_params! {
+                ":id": record.id.to_string(),
+                ":state": record.state.name(),
+                ":agent": record.agent().as_str(),
+                ":fingerprint": record.fingerprint.0.as_slice(),
+                ":key": record.key.as_ref().map(|key| key.0.as_slice()),
+                ":batch": record.batch.map(batch_number),
+                ":delivery": delivery_number(record.delivery),
+                ":gateway": record.gateway,
+                ":created": int(record.created_at.millis()),
+                ":finished": finished(record),
+                ":lapses": lapses(record),
+                ":idle": idle(record),
+                ":lane": open_lane(record),
+                ":record": json,
+            })?;
+        self.log(event, &record.id.to_string(), &json)
+    }
+
+    /// Stores a changed operation, which changed now.
+    pub(super) fn update(
+        &self,
+        mut record: OperationRecord,
+        event: &str,
+    ) -> Result<OperationRecord, Fault> {
+        record.updated_at = self.now;
+        if record.finished_at.is_none() && record.state.is_finished_for_agent() {
+            record.finished_at = Some(self.now);
+        }
+        let json = serde_json::to_string(&record)?;
+        self.connection()
+            .prepare_cached(
+                "UPDATE operations SET state = :state, delivery = :delivery,
+                    finished = :finished, lapses = :lapses, idle = :idle, lane = :lane,
+                    record = :record
+                 WHERE id = :id",
+            )?
+            .execute(named_params! {
+                ":id": record.id.to_string(),
+                ":state": record.state.name(),
+                ":delivery": delivery_number(record.delivery),
+                ":finished": finished(&record),
+                ":lapses": lapses(&record),
+                ":idle": idle(&record),
+                ":lane": open_lane(&record),
+                ":record": json,
+            })?;
+        self.log(event, &record.id.to_string(), &json)?;
+        Ok(record)
+    }
+}
+
+/// A batch's number is only ever compared, so that its sign does not matter.
+pub(super) const fn batch_number(batch: u64) -> i64 {
+    batch.cast_signed()
+}

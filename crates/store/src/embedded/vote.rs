@@ -1,0 +1,84 @@
+//! What people and time say before commit: approve, reject, expire.
+
+use countersign_core::operation::{OperationRecord, OperationState as S};
+use countersign_engine::port::ledger::{Approve, ApproveAnswer, Reject, RejectAnswer};
+
+use super::{
+    counters::Move,
+    fault::Fault,
+    row::{int, parse, read},
+    worker::Step,
+};
+
+impl Step<'_> {
+    pub(super) fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, Fault> {
+        let Some(mut record) = self.operation(approve.operation)? else {
+            return Ok(ApproveAnswer::Missing);
+        };
+        let same_digest = record.digest == Some(approve.digest);
+        if same_digest && has_voted(&record, approve) {
+            return Ok(ApproveAnswer::Voted(Box::new(record)));
+        }
+        if record.state != S::Parked {
+            return Ok(ApproveAnswer::Elsewhere(Box::new(record)));
+        }
+        if !same_digest {
+            return Ok(ApproveAnswer::OtherDigest);
+        }
+        if record.expires_at.is_some_and(|at| at <= self.now) {
+            return Ok(ApproveAnswer::Expired);
+        }
+        if record.votes.len() != approve.votes_seen {
+            return Ok(ApproveAnswer::Raced);
+        }
+        record.votes.push(approve.vote.clone());
+        if approve.completes {
+            record.state = S::Approved;
+        }
+        Ok(ApproveAnswer::Voted(Box::new(self.update(record, "approve")?)))
+    }
+
+    pub(super) fn reject(&self, reject: &Reject) -> Result<RejectAnswer, Fault> {
+        let Some(mut record) = self.operation(reject.operation)? else {
+            return Ok(RejectAnswer::Missing);
+        };
+        let said = record.code == reject.code && record.reason == reject.reason;
+        if record.state == S::Rejected && said {
+            return Ok(RejectAnswer::Rejected(Box::new(record)));
+        }
+        let held = matches!(record.state, S::Parked | S::Approved | S::Allowed);
+        if !held || !reject.from.contains(&record.state) {
+            return Ok(RejectAnswer::Elsewhere(Box::new(record)));
+        }
+        self.shift(&record.charges, Move::Release)?;
+        record.state = S::Rejected;
+        record.code.clone_from(&reject.code);
+        record.reason.clone_from(&reject.reason);
+        record.votes.extend(reject.vote.clone());
+        Ok(RejectAnswer::Rejected(Box::new(self.update(record, "reject")?)))
+    }
+
+    pub(super) fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, Fault> {
+        let due: Vec<String> = self
+            .connection()
+            .prepare_cached(
+                "SELECT record FROM operations WHERE lapses <= ?1 ORDER BY lapses, id LIMIT ?2",
+            )?
+            .query_map([int(self.now.millis()), i64::from(max)], read)?
+            .collect::<Result<_, _>>()?;
+        due.iter()
+            .map(|json| {
+                let mut record = parse(json)?;
+                self.shift(&record.charges, Move::Release)?;
+                record.state = S::Expired;
+                self.update(record, "expire")
+            })
+            .collect()
+    }
+}
+
+/// Whether this operator's yes is recorded already. Votes on what was released since are history.
+fn has_voted(record: &OperationRecord, approve: &Approve) -> bool {
+    let released = matches!(record.state, S::Denied | S::Rejected | S::Expired);
+    !released && record.votes.iter().any(|vote| vote.operator == approve.vote.operator)
+}

@@ -1,0 +1,51 @@
+//! The embedded store under the suite of the port.
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use countersign_core::identity::AppId;
+use countersign_engine::port::Ledger;
+use countersign_store::embedded::EmbeddedStore;
+use countersign_testkit::{ManualTime, suite::LedgerBench};
+use tempfile::TempDir;
+
+struct Bench {
+    store: Option<EmbeddedStore>,
+    time: ManualTime,
+    dir: TempDir,
+}
+
+impl Bench {
+    fn open(&mut self) {
+        let app = AppId::parse("test").unwrap();
+        self.store = Some(EmbeddedStore::open(self.dir.path(), &app, self.time.source()).unwrap());
+    }
+}
+
+#[async_trait]
+impl LedgerBench for Bench {
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.store.as_ref().unwrap().ledger()
+    }
+
+    fn time(&self) -> ManualTime {
+        self.time.clone()
+    }
+
+    async fn reopen(&mut self) {
+        self.store.take().unwrap().close();
+        self.open();
+    }
+}
+
+fn bench() -> Ready<Bench> {
+    let dir = TempDir::new().unwrap();
+    let mut bench = Bench { store: None, time: ManualTime::default(), dir };
+    bench.open();
+    ready(bench)
+}
+
+countersign_testkit::ledger_suite!(bench);
