@@ -5,7 +5,7 @@ use std::sync::Arc;
 use countersign_core::{
     action::{Action, Effect},
     identity::OperationId,
-    operation::{Delivery, OperationRecord, OperationState},
+    operation::{OperationRecord, OperationState},
     trace::{TraceStatus, TraceUpdate},
 };
 use serde_json::json;
@@ -44,13 +44,13 @@ impl Engine {
     ) -> Reply {
         let record = reservation.record().clone();
         let setup = Arc::clone(admitted.setup());
-        let outcome = self.enqueue(setup, Task::Commit { reservation, errand }, &record).await;
+        let task = Task::Commit { reservation, errand };
+        let outcome = self.enqueue(setup, task, &record).await;
         let record = match outcome {
             Outcome::Finished(record) => *record,
             Outcome::Open => self.current(record).await,
         };
-        let answer = self.answer(&record).await;
-        self.reply(answer, record.id, Delivery::Waiting)
+        self.answer_waiting(&record).await
     }
 
     /// Puts a task into its lane and waits until its first send is over.

@@ -1,6 +1,6 @@
 //! The way of a signing request, arrow by arrow: find, gather, decide, reserve, record, act.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use countersign_core::{
     identity::{OperationId, PolicyId},
@@ -12,7 +12,7 @@ use countersign_policy::{
     Policies, decide,
     decision::{Denial, Ground, Hold, Outcome, Permit, Register, Violation},
 };
-use futures_util::future::try_join;
+use futures_util::future::{Either, ready, select, try_join};
 
 use crate::{
     admission::{Admitted, Parties, malformed},
@@ -59,7 +59,7 @@ impl Engine {
             Err(answer) => return Reply::of(answer),
         };
         for _ in 0..ROUNDS_MAX {
-            match self.round(&admitted).await {
+            match Box::pin(self.round(&admitted)).await {
                 Ok(Round::Done(reply)) => return reply,
                 Ok(Round::Again) => {}
                 Err(answer) => return Reply::of(answer),
@@ -76,13 +76,17 @@ impl Engine {
         let request = request(admitted, &[])?;
         // a repetition is the rare case: the facts are gathered meanwhile
         let gathering = self.gather(admitted.setup(), request);
-        let (found, gathered) = futures_util::future::join(found, gathering).await;
-        match found? {
+        let (found, gathering) = (pin!(found), pin!(gathering));
+        let (found, gathering) = match select(found, gathering).await {
+            Either::Left((found, gathering)) => (found?, Either::Left(gathering)),
+            Either::Right((gathered, found)) => (found.await?, Either::Right(ready(gathered))),
+        };
+        match found {
             Found::KeyConflict(_) => {
                 Err(malformed("idempotencyKey", "this key belongs to another payload"))
             }
             Found::Same(record) => Ok(self.repeated(admitted, *record).await?.into()),
-            Found::Nothing => self.judged(admitted, gathered?).await,
+            Found::Nothing => self.judged(admitted, gathering.await?).await,
         }
     }
 
@@ -197,7 +201,7 @@ impl Engine {
         };
         match self.reserve(&reserve).await? {
             ReserveAnswer::Reserved(record) => {
-                self.recorded(&entry, record.id).await?;
+                self.recorded(&entry, &record).await?;
                 let reservation = Reservation::<Reserved>::new(permit, record);
                 Ok(Ok(Round::Done(self.carry_out(case.admitted, reservation, case.errand()).await)))
             }
@@ -221,7 +225,7 @@ impl Engine {
         };
         match self.reserve(&reserve).await? {
             ReserveAnswer::Reserved(record) => {
-                self.recorded(&entry, record.id).await?;
+                self.recorded(&entry, &record).await?;
                 Ok(Ok(self.wait_for_people(case.admitted, *record).await?.into()))
             }
             ReserveAnswer::Over(overruns) => Ok(Err(hold.overrun(&overruns))),
@@ -241,17 +245,16 @@ impl Engine {
         answer.map_err(|error| no_store(&error))
     }
 
-    /// The decision is durable before its effect; without a record the reservation is given back.
-    async fn recorded(&self, entry: &NewTrace, operation: OperationId) -> Result<(), Answer> {
-        match self.ports().journal.record(entry).await {
-            Ok(()) => {
-                Self::tell(entry);
-                Ok(())
-            }
-            Err(error) => {
-                self.give_back(operation, "store_unavailable", &error.to_string()).await;
-                Err(no_journal(error))
-            }
+    /// The decision is durable before its effect; without a record the reservation is given back. Only what
+    /// was certainly given back may be repeated safely.
+    async fn recorded(&self, entry: &NewTrace, record: &OperationRecord) -> Result<(), Answer> {
+        let Err(error) = self.ports().journal.record(entry).await else {
+            Self::tell(entry);
+            return Ok(());
+        };
+        match self.give_back(record.id, "store_unavailable", &error.to_string()).await {
+            Some(_) => Err(no_journal(error)),
+            None => Err(Answer::Pending(pending(record, entry.decision.policy))),
         }
     }
 

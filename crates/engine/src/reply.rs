@@ -96,14 +96,17 @@ impl Engine {
         record: OperationRecord,
     ) -> Result<Option<Reply>, Answer> {
         let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await?;
+        Ok(Some(self.answer_waiting(&record).await))
+    }
+
+    /// Answers the caller that brought an operation in. What is not finished stays owed to it.
+    pub(crate) async fn answer_waiting(self: &Arc<Self>, record: &OperationRecord) -> Reply {
+        let answer = self.answer(record).await;
         if record.state.is_finished_for_agent() {
-            let answer = self.answer(&record).await;
-            return Ok(Some(self.reply(answer, record.id, Delivery::Waiting)));
+            return self.reply(answer, record.id, Delivery::Waiting);
         }
-        let ledger = &self.ports().ledger;
-        let owed = ledger.deliver(record.id, Delivery::Waiting, Delivery::Owed).await;
-        owed.map_err(|error| no_store(&error))?;
-        Ok(Some(Reply::of(self.answer(&record).await)))
+        self.note_delivery(record.id, Delivery::Waiting, Delivery::Owed).await;
+        Reply::of(answer)
     }
 
     /// Follows an operation until its agent can be answered, the caller goes away, or time is up: `hold`
@@ -205,9 +208,14 @@ fn refused_answer(record: &OperationRecord, evidence: Option<&TraceRecord>) -> A
     let violations = evidence.filter(|_| denied).map(violations).unwrap_or_default();
     let rejected = record.state == OperationState::Rejected;
     let register = if rejected { Register::Halt } else { Register::Constructive };
+    let (code, reason) = if record.state == OperationState::Expired {
+        ("approval_expired", "nobody approved it in time")
+    } else {
+        (record.code.as_str(), record.reason.as_str())
+    };
     Answer::Denied(Denied {
-        code: record.code.clone(),
-        reason: record.reason.clone(),
+        code: code.into(),
+        reason: reason.into(),
         register,
         violations,
         trace: record.trace,
