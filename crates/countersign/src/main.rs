@@ -1,2 +1,36 @@
-//! x
-fn main() {}
+//! Countersign's binary: command line, configuration, wiring. It knows every crate and decides nothing.
+
+mod admin;
+mod cli;
+mod clock;
+mod command;
+mod config;
+mod failure;
+mod logs;
+mod policies;
+mod screen;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{cli::Cli, failure::Failure, screen::complain};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            complain(format!("{} {failure}", screen::Paint::stderr().red("error:")));
+            failure.code()
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Failure> {
+    logs::start(&cli.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
+    runtime.block_on(command::run(cli))
+}

@@ -126,6 +126,15 @@ pub(crate) struct ChainEntry {
     pub(crate) contracts: Vec<ContractEntry>,
 }
 
+impl ChainEntry {
+    /// What policies may name: `eth@31337`, `usdc@31337`.
+    pub(crate) fn token_names(&self) -> Vec<String> {
+        let native = self.native.symbol.to_lowercase();
+        let ids = self.tokens.iter().map(|token| token.id.as_str());
+        std::iter::once(native.as_str()).chain(ids).map(|id| format!("{id}@{}", self.id)).collect()
+    }
+}
+
 /// When a receipt is final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FinalityRule {

@@ -1,0 +1,150 @@
+//! A client of the operators' door, for the commands that talk to a running gateway.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use http::{Method, Request, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject as _}};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::Value;
+
+use crate::{cli::AdminArgs, failure::Failure};
+
+/// How long one answer may take.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How large one answer may be.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A connection to the operators' door. Debug shows no token.
+pub(crate) struct AdminClient {
+    base: String,
+    token: SecretString,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl fmt::Debug for AdminClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AdminClient({})", self.base)
+    }
+}
+
+impl AdminClient {
+    /// From the command line and the environment.
+    pub(crate) fn new(args: &AdminArgs) -> Result<Self, Failure> {
+        let base = args.admin.trim_end_matches('/').to_owned();
+        let uri: Uri = base
+            .parse()
+            .map_err(|_| Failure::refused("--admin is not a URL: expected http://HOST:PORT"))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) {
+            return Err(Failure::refused("--admin is not a URL: expected http://HOST:PORT"));
+        }
+        let token = token(args)?;
+        let connector = trust(args.admin_ca.as_deref())?.https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
+        Ok(Self { base, token, client })
+    }
+
+    /// Gets a resource.
+    pub(crate) async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.send(Method::GET, path, None).await
+    }
+
+    /// Posts to a resource.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+        let request = self.request(method, path, body)?;
+        let exchange = async {
+            let response = self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let bytes = body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
+            Ok::<_, anyhow::Error>((status, bytes))
+        };
+        let answer = tokio::time::timeout(DEADLINE, exchange).await;
+        let (status, bytes) =
+            answer.map_err(|_| Failure::failed(format!("{} did not answer in 30 s", self.base)))??;
+        understand(status, &bytes)
+    }
+
+    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Request<Full<Bytes>>> {
+        let bytes = body.map(Value::to_string).unwrap_or_default();
+        Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.token.expose_secret()))
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(bytes)))
+            .context("the request cannot be built: is there a stray character in the URL or token?")
+    }
+
+    fn unreachable(&self, error: &dyn std::error::Error) -> anyhow::Error {
+        let mut cause = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        anyhow::anyhow!("no gateway answers at {}: {cause}; is it running? set COUNTERSIGN_ADMIN", self.base)
+    }
+}
+
+/// What an answer says; a problem's own words where there is one.
+fn understand(status: http::StatusCode, bytes: &Bytes) -> Result<Value, Failure> {
+    let body: Value = serde_json::from_slice(bytes).unwrap_or(Value::Null);
+    if status.is_success() {
+        return Ok(body);
+    }
+    let text = |key: &str| body.get(key).and_then(Value::as_str).map(crate::screen::plain);
+    let code = text("code").map_or_else(String::new, |code| format!(" [{code}]"));
+    let said = text("detail").or_else(|| text("title")).unwrap_or_else(|| status.to_string());
+    let hint = match status.as_u16() {
+        401 => "; set COUNTERSIGN_TOKEN to an operator's token",
+        _ => "",
+    };
+    Err(Failure::failed(format!("{}{code}: {said}{hint}", status.as_u16())))
+}
+
+fn token(args: &AdminArgs) -> Result<SecretString, Failure> {
+    if let Some(file) = &args.token_file {
+        let text = std::fs::read_to_string(file)
+            .map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
+        return Ok(text.trim().to_owned().into());
+    }
+    let token = args.token.clone().filter(|token| !token.is_empty());
+    token.map(SecretString::from).ok_or_else(|| {
+        Failure::refused("no operator token: set COUNTERSIGN_TOKEN, or use --token-file FILE")
+    })
+}
+
+/// Trusts one authority, or those that every browser trusts.
+fn trust(authority: Option<&Path>) -> Result<HttpsConnectorBuilder<WantsSchemes>, Failure> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let broken = |error: &dyn fmt::Display| Failure::failed(format!("TLS cannot be set up: {error}"));
+    let Some(file) = authority else {
+        let builder = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider);
+        return builder.map_err(|error| broken(&error));
+    };
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = versions.map_err(|error| broken(&error))?;
+    let config = builder.with_root_certificates(roots(file)?).with_no_client_auth();
+    Ok(HttpsConnectorBuilder::new().with_tls_config(config))
+}
+
+fn roots(file: &Path) -> Result<RootCertStore, Failure> {
+    let wrong = |error: &dyn fmt::Display| Failure::refused(format!("{}: {error}", file.display()));
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error))? {
+        let certificate = certificate.map_err(|error| wrong(&error))?;
+        roots.add(certificate).map_err(|error| wrong(&error))?;
+    }
+    Ok(roots)
+}

@@ -1,0 +1,319 @@
+//! `countersign policy explain`: one call in, everything that a policy says to it out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy_primitives::{Address, Bytes, U256, utils::parse_units};
+use countersign_core::{
+    action::Action,
+    draft,
+    fact::{Fact, Facts, TokenFact},
+    identity::{AgentId, ChainId, WalletId},
+    intent::{Declared, Intent, Method},
+    json::{Json, Limits},
+    token::Asset,
+    transaction::{FeeBid, TransactionDraft, TransactionPlan, TransactionType},
+};
+use countersign_decode::{Call, Registry, actions};
+use countersign_engine::setup::TokenSetup;
+use countersign_policy::{
+    Kind, Policies, Policy, decide,
+    decision::{Decision, Outcome, Says, Verdict},
+};
+use serde_json::json;
+
+use super::{policy, pretty};
+use crate::{
+    cli::{ExplainArgs, Output},
+    clock,
+    config::Config,
+    failure::Failure,
+    policies,
+    screen::{Paint, plain, say},
+    wiring,
+};
+
+/// Gas and price of a call that names neither: a plain transfer at 1 gwei.
+const GAS: u64 = 21_000;
+const WEI_PER_GAS: u128 = 1_000_000_000;
+
+/// Shows what a policy would say now, with nothing spent yet.
+pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+    let policy = policy::read(&args.file)?;
+    let loaded = args.config.as_deref().map(policies::load).transpose()?;
+    let place = Place::find(args, &policy, loaded.as_ref().map(|loaded| &loaded.config))?;
+    let draft = draft(args, place.native.decimals)?;
+    let (intent, facts) = place.facts(&draft);
+    let judged = judge(policy, &intent, &facts)?;
+    match args.output.output {
+        Output::Json => say(pretty(&as_json(&facts, &judged))),
+        Output::Table => show(&facts, &judged),
+    }
+    Ok(())
+}
+
+/// A grant judges alone; a guard beside a grant that allows everything it is asked.
+fn judge(policy: Policy, intent: &Intent, facts: &Facts) -> Result<Decision, Failure> {
+    let policies = match policy.kind() {
+        Kind::Grant => Policies { grant: policy, guards: Vec::new() },
+        Kind::Guard => {
+            let grant = Policy::parse(ALLOW_ALL, "the grant that explain puts beside a guard");
+            let grant = grant.map_err(|errors| Failure::failed(errors.to_string()))?;
+            Policies { grant, guards: vec![policy] }
+        }
+    };
+    Ok(decide(intent, facts, &policies))
+}
+
+const ALLOW_ALL: &str = "policy: explain\nkind: grant\nrules:\n  - { id: everything, when: { kind: [transfer, approve, revoke, call, deploy] }, then: allow }\n";
+
+/// Where the call would happen.
+struct Place {
+    chain: ChainId,
+    agent: AgentId,
+    wallet: WalletId,
+    address: Address,
+    owner: Option<String>,
+    role: Option<String>,
+    native: TokenSetup,
+    tokens: Vec<TokenSetup>,
+    registry: Registry,
+    prices: BTreeMap<String, countersign_core::amount::Price>,
+}
+
+impl Place {
+    fn find(args: &ExplainArgs, policy: &Policy, config: Option<&Config>) -> Result<Self, Failure> {
+        match config {
+            Some(config) => Self::configured(args, policy, config),
+            None => Self::invented(args, policy),
+        }
+    }
+
+    fn configured(args: &ExplainArgs, policy: &Policy, config: &Config) -> Result<Self, Failure> {
+        let asked = args.chain.map(ChainId).or_else(|| policy.scope().chains.first().copied());
+        let mut chains = config.chains.iter();
+        let chain = chains.find(|chain| asked.is_none_or(|id| id == chain.id));
+        let chain = chain.ok_or_else(|| Failure::refused("the configuration has no such chain: see --chain"))?;
+        let (agent, wallet) = names(policy)?;
+        let entry = config.agents.iter().find(|entry| entry.id == agent);
+        let wallet = entry.and_then(|entry| entry.wallets.first()).map_or(wallet, |w| w.value.clone());
+        let address = config.wallets.iter().find(|entry| entry.id == wallet).map(|entry| entry.address);
+        let (native, tokens) = wiring::tokens(chain);
+        Ok(Self {
+            chain: chain.id,
+            owner: entry.and_then(|entry| entry.owner.clone()),
+            role: entry.and_then(|entry| entry.role.clone()),
+            agent,
+            wallet,
+            address: address.unwrap_or(SOMEBODY),
+            native,
+            tokens,
+            registry: wiring::registry(chain, [policy]),
+            prices: config.prices.fixed.clone(),
+        })
+    }
+
+    fn invented(args: &ExplainArgs, policy: &Policy) -> Result<Self, Failure> {
+        let chain = args.chain.map(ChainId).or_else(|| policy.scope().chains.first().copied());
+        let chain = chain.unwrap_or(ChainId(31337));
+        let price = args.price.parse().map_err(|error| Failure::refused(format!("--price: {error}")))?;
+        let (agent, wallet) = names(policy)?;
+        let mut registry = Registry::new();
+        policy.functions().into_iter().for_each(|(target, f)| registry.add_function(target, f));
+        Ok(Self {
+            chain,
+            agent,
+            wallet,
+            address: SOMEBODY,
+            owner: None,
+            role: None,
+            native: TokenSetup { name: format!("eth@{chain}"), address: None, decimals: 18, symbol: "ETH".into() },
+            tokens: Vec::new(),
+            registry,
+            prices: BTreeMap::from([("ETH".to_owned(), price)]),
+        })
+    }
+
+    fn facts(&self, draft: &TransactionDraft) -> (Intent, Facts) {
+        let call = Call { wallet: self.address, to: draft.to, value: draft.value, data: &draft.data };
+        let actions = actions(&call, &self.registry);
+        let plan = self.plan(draft);
+        let fee_wei_max = plan.fee_wei_max().unwrap_or(U256::MAX);
+        let gas = plan.gas;
+        let intent = Intent {
+            agent: self.agent.clone(),
+            wallet: self.wallet.clone(),
+            address: self.address,
+            method: Method::SendTransaction,
+            plan,
+            nonce: draft.nonce,
+            declared: Declared::default(),
+        };
+        let facts = Facts {
+            at: clock::now(),
+            role: self.role.clone(),
+            owner: self.owner.clone(),
+            actions,
+            tokens: std::iter::once(&self.native).chain(&self.tokens).map(|t| self.priced(t)).collect(),
+            gas,
+            fee_wei_max,
+            nonce: draft.nonce,
+            balance_wei: Fact::Unknown("nobody was asked: this is no running gateway".into()),
+            seen: Fact::Known(BTreeSet::new()),
+            freezes: Vec::new(),
+            approvals: Vec::new(),
+        };
+        (intent, facts)
+    }
+
+    fn plan(&self, draft: &TransactionDraft) -> TransactionPlan {
+        let fee = draft.max_fee_per_gas.or(draft.gas_price).unwrap_or(WEI_PER_GAS);
+        TransactionPlan {
+            chain: self.chain,
+            kind: TransactionType::DynamicFee,
+            to: draft.to,
+            value: draft.value,
+            data: draft.data.clone(),
+            gas: draft.gas.unwrap_or(GAS),
+            fee: FeeBid::Dynamic { max_fee: fee, tip: draft.max_priority_fee_per_gas.unwrap_or(0) },
+            access_list: draft.access_list.clone(),
+        }
+    }
+
+    fn priced(&self, token: &TokenSetup) -> TokenFact {
+        let price = self.prices.get(&token.symbol).copied();
+        TokenFact {
+            asset: token.address.map_or(Asset::Native, Asset::Token),
+            name: token.name.clone(),
+            decimals: token.decimals,
+            never_priced: price.is_none(),
+            price: price.map_or_else(|| Fact::Unknown(format!("no price for {}", token.symbol)), Fact::Known),
+        }
+    }
+}
+
+/// The wallet of a call that nobody configured.
+const SOMEBODY: Address = Address::repeat_byte(0xaa);
+
+/// The agent and wallet that a policy is for, or stand-ins.
+fn names(policy: &Policy) -> Result<(AgentId, WalletId), Failure> {
+    let scope = policy.scope();
+    let agent = scope.agent.clone().map_or_else(|| AgentId::parse("agent"), Ok);
+    let wallet = scope.wallets.first().cloned().map_or_else(|| WalletId::parse("wallet"), Ok);
+    let wrong = |error: countersign_core::identity::IdentityError| Failure::failed(error.to_string());
+    Ok((agent.map_err(wrong)?, wallet.map_err(wrong)?))
+}
+
+fn draft(args: &ExplainArgs, decimals: u8) -> Result<TransactionDraft, Failure> {
+    if let Some(text) = &args.tx {
+        let wrong = |error: &dyn std::fmt::Display| Failure::refused(format!("--tx: {error}"));
+        let json = Json::parse(text.as_bytes(), Limits::REQUEST).map_err(|error| wrong(&error))?;
+        return TransactionDraft::parse(&json).map_err(|error| wrong(&error));
+    }
+    let to = args.to.as_deref().map(draft::address).transpose();
+    let data = args.calldata.as_deref().map(draft::bytes).transpose();
+    let value = args.value.as_deref().map(|text| amount(text, decimals)).transpose();
+    let wrong = |option: &'static str| move |error: String| Failure::refused(format!("{option}: {error}"));
+    Ok(TransactionDraft {
+        from: None,
+        to: to.map_err(wrong("--to"))?,
+        value: value.map_err(wrong("--value"))?.unwrap_or_default(),
+        data: data.map_err(wrong("--calldata"))?.unwrap_or(Bytes::new()),
+        gas: None,
+        gas_price: None,
+        max_fee_per_gas: None,
+        max_priority_fee_per_gas: None,
+        nonce: None,
+        kind: None,
+        chain: None,
+        access_list: Vec::new(),
+    })
+}
+
+fn amount(text: &str, decimals: u8) -> Result<U256, String> {
+    let wrong = || format!("`{text}` is not an amount: expected whole units, as in 0.2");
+    let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let units = parse_units(text, decimals).ok().filter(|_| plain).ok_or_else(wrong)?;
+    Ok(units.into())
+}
+
+fn as_json(facts: &Facts, decision: &Decision) -> serde_json::Value {
+    let (outcome, code, reason) = outcome(decision);
+    json!({
+        "outcome": outcome, "code": code, "reason": reason, "actions": facts.actions,
+        "usd": decision.usd, "fee_usd": decision.fee_usd, "verdicts": decision.verdicts,
+        "policy": decision.policy, "risk_score": decision.risk_score,
+    })
+}
+
+fn outcome(decision: &Decision) -> (&'static str, &str, &str) {
+    match &decision.outcome {
+        Outcome::Allow(_) => ("allow", "", ""),
+        Outcome::Park(hold) => ("park", hold.code(), hold.reason()),
+        Outcome::Deny(denial) => ("deny", &denial.code, &denial.reason),
+    }
+}
+
+fn show(facts: &Facts, decision: &Decision) {
+    let paint = Paint::stdout();
+    say(paint.bold("The call does"));
+    for (index, action) in facts.actions.iter().enumerate() {
+        let usd = decision.usd.get(index).copied().flatten();
+        let usd = usd.map_or_else(|| "unknown USD".to_owned(), |usd| format!("{usd} USD"));
+        say(format!("  {}  ({usd})", described(action)));
+    }
+    say(paint.bold("Rules and limits"));
+    decision.verdicts.iter().for_each(|verdict| say(format!("  {}", line(verdict, paint))));
+    let (word, code, reason) = outcome(decision);
+    let word = match &decision.outcome {
+        Outcome::Allow(_) => paint.green(word),
+        Outcome::Park(_) => paint.yellow(word),
+        Outcome::Deny(_) => paint.red(word),
+    };
+    let why = if code.is_empty() { String::new() } else { format!(" [{code}] {reason}") };
+    say(format!("{} {word}{why}", paint.bold("Outcome")));
+}
+
+fn line(verdict: &Verdict, paint: Paint) -> String {
+    let says = match verdict.says {
+        Says::Allow => paint.green("allow  "),
+        Says::Approve => paint.yellow("approve"),
+        Says::Deny => paint.red("deny   "),
+        Says::Pass => paint.dim("pass   "),
+        Says::Within => paint.green("within "),
+    };
+    format!("{says} {}/{}  {}", verdict.policy, verdict.rule, plain(&verdict.detail))
+}
+
+/// An action in one line.
+fn described(action: &Action) -> String {
+    use countersign_core::action::Effect;
+    match &action.effect {
+        Effect::Transfer { asset, to, amount, .. } => format!("transfer {amount} of {} to {to}", named(asset)),
+        Effect::Approve { asset, spender, unlimited: true, .. } => {
+            format!("approve {spender} for everything of {}", named(asset))
+        }
+        Effect::Approve { asset, spender, amount, .. } => {
+            format!("approve {spender} for {amount} of {}", named(asset))
+        }
+        Effect::Revoke { asset, spender } => format!("revoke {spender} on {}", named(asset)),
+        Effect::Call => called(action),
+        Effect::Deploy { init_code_hash } => format!("deploy {init_code_hash}"),
+        Effect::Undecodable { reason } => format!("call that nobody can read: {}", plain(reason)),
+    }
+}
+
+fn called(action: &Action) -> String {
+    let target = action.target.map_or_else(|| "nobody".to_owned(), |target| target.to_string());
+    let name = action.functions.first().map(|function| function.signature.clone());
+    let name = name.or_else(|| action.selector.map(|selector| selector.to_string()));
+    format!("call {} at {target}", name.unwrap_or_else(|| "without data".to_owned()))
+}
+
+fn named(asset: &Asset) -> String {
+    match asset {
+        Asset::Native => "the chain's own currency (wei)".to_owned(),
+        Asset::Token(token) => format!("token {token}"),
+        Asset::Item { collection, id } => format!("item {id} of {collection}"),
+        Asset::Collection(collection) => format!("collection {collection}"),
+    }
+}

@@ -1,0 +1,93 @@
+//! `countersign policy`
+
+use std::path::{Path, PathBuf};
+
+use countersign_policy::{Policy, TestOutcome};
+use serde_json::json;
+
+use super::{explain, pretty};
+use crate::{
+    cli::{Output, PolicyCommand},
+    config::Problems,
+    failure::Failure,
+    policies,
+    screen::{Paint, complain, say},
+};
+
+/// Works on policy files; nothing is sent anywhere.
+pub(crate) fn run(command: PolicyCommand) -> Result<(), Failure> {
+    match command {
+        PolicyCommand::Check { files } => check(&files),
+        PolicyCommand::Test { files, output } => test(&files, output.output),
+        PolicyCommand::Explain(args) => explain::run(&args),
+    }
+}
+
+/// The name under which a file's policy runs where the file itself does not say it.
+pub(super) fn stem(file: &Path) -> &str {
+    file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("policy")
+}
+
+fn check(files: &[PathBuf]) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    for file in files {
+        match policies::parse(file, stem(file)) {
+            Ok(policy) => {
+                policy.warnings().iter().for_each(|warning| complain(format!("warning: {warning}")));
+                say(format!("{}: in order, `{}` {}", file.display(), policy.name(), policy.id()));
+            }
+            Err(found) => problems.extend(found.0),
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(Problems(problems).into()) }
+}
+
+fn test(files: &[PathBuf], output: Output) -> Result<(), Failure> {
+    let mut results = Vec::new();
+    for file in files {
+        let policy = policies::parse_untested(file, stem(file))?;
+        results.push((file, policy.run_tests()));
+    }
+    match output {
+        Output::Json => say(pretty(&as_json(&results))),
+        Output::Table => results.iter().for_each(|(file, outcomes)| show(file, outcomes)),
+    }
+    let all = || results.iter().flat_map(|(_, outcomes)| outcomes);
+    let failed = all().filter(|outcome| !outcome.passed).count();
+    if failed > 0 {
+        return Err(Failure::refused(format!("{failed} of {} tests failed", all().count())));
+    }
+    Ok(())
+}
+
+fn as_json(results: &[(&PathBuf, Vec<TestOutcome>)]) -> serde_json::Value {
+    let item = |file: &Path, outcome: &TestOutcome| {
+        json!({
+            "file": file, "line": outcome.line, "name": outcome.name, "passed": outcome.passed,
+            "expected": outcome.expected, "got": outcome.got,
+        })
+    };
+    let items = results.iter().flat_map(|(file, outcomes)| outcomes.iter().map(move |o| item(file, o)));
+    json!({ "items": items.collect::<Vec<_>>() })
+}
+
+fn show(file: &Path, outcomes: &[TestOutcome]) {
+    let paint = Paint::stdout();
+    for outcome in outcomes {
+        let place = format!("{}:{}", file.display(), outcome.line);
+        if outcome.passed {
+            say(format!("{} {place}: {}", paint.green("ok  "), outcome.name));
+        } else {
+            let TestOutcome { name, expected, got, .. } = outcome;
+            say(format!("{} {place}: {name}: expected {expected}, got {got}", paint.red("FAIL")));
+        }
+    }
+    if outcomes.is_empty() {
+        say(format!("{} {}: has no tests", paint.yellow("none"), file.display()));
+    }
+}
+
+/// Reads a policy for its verdicts; a test of its own that fails is no obstacle here.
+pub(super) fn read(file: &Path) -> Result<Policy, Failure> {
+    Ok(policies::parse_untested(file, stem(file))?)
+}

@@ -1,0 +1,209 @@
+//! The policies that a configuration names, read and held against it.
+
+use std::{collections::BTreeMap, path::{Path, PathBuf}};
+
+use countersign_core::{
+    approval::{Gate, Vote},
+    identity::AgentId,
+    time::Timestamp,
+};
+use countersign_engine::setup::Role;
+use countersign_policy::{Diagnostic, Kind, Policy, PolicyErrors};
+
+use crate::config::{self, AgentEntry, Config, Place, Placed, Problem, Problems, Report, did_you_mean};
+
+/// A configuration with its policies: everything that starting needs but the outside world.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) config: Config,
+    pub(crate) grants: BTreeMap<AgentId, Policy>,
+    pub(crate) guards: Vec<Policy>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl Loaded {
+    /// Every file whose change matters: the configuration first, then the policies.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        let policies = self.config.agents.iter().map(|agent| &agent.policy.value);
+        let guards = self.config.guards.iter().map(|guard| &guard.value);
+        std::iter::once(&self.config.file).chain(policies).chain(guards).cloned().collect()
+    }
+}
+
+/// Reads a configuration and every policy that it names; everything that is wrong is told at once.
+pub(crate) fn load(file: &Path) -> Result<Loaded, Problems> {
+    let report = Report::new(file);
+    let loaded = config::read(file, &report).map(|config| {
+        let grants = config.agents.iter().filter_map(|agent| {
+            Some((agent.id.clone(), grant(&report, &config, agent)?))
+        });
+        let grants = grants.collect();
+        let guards = config.guards.iter().filter_map(|guard| self::guard(&report, &config, guard)).collect();
+        Loaded { config, grants, guards, warnings: Vec::new() }
+    });
+    let (loaded, warnings) = report.finish(loaded)?;
+    Ok(Loaded { warnings, ..loaded })
+}
+
+fn grant(report: &Report, config: &Config, agent: &AgentEntry) -> Option<Policy> {
+    let file = &agent.policy.value;
+    let policy = read(report, file, agent.id.as_str())?;
+    if policy.kind() != Kind::Grant {
+        report.refuse(agent.policy.place, format!("`{}` is a guard: an agent needs a grant; list it under `guards`", file.display()));
+    }
+    let named = policy.scope().agent.as_ref();
+    if let Some(other) = named.filter(|named| **named != agent.id) {
+        report.refuse(agent.policy.place, format!("`{}` is for the agent `{other}`, not for `{}`", file.display(), agent.id));
+    }
+    References { report, config, file, policy: &policy }.check(agent.owner.as_deref());
+    Some(policy)
+}
+
+fn guard(report: &Report, config: &Config, guard: &Placed<PathBuf>) -> Option<Policy> {
+    let file = &guard.value;
+    let policy = read(report, file, "guard")?;
+    if policy.kind() != Kind::Guard {
+        report.refuse(guard.place, format!("`{}` is a grant: name it as an agent's `policy`", file.display()));
+    }
+    References { report, config, file, policy: &policy }.check(None);
+    Some(policy)
+}
+
+/// Reads one policy file and runs its own tests.
+fn read(report: &Report, file: &Path, name: &str) -> Option<Policy> {
+    match parse(file, name) {
+        Ok(policy) => {
+            report.warn_all(policy.warnings().iter().map(|warning| problem(file, warning)));
+            Some(policy)
+        }
+        Err(problems) => {
+            report.refuse_all(problems.0);
+            None
+        }
+    }
+}
+
+/// Reads one policy file, in any of the formats that there are, and runs its own tests.
+pub(crate) fn parse(file: &Path, name: &str) -> Result<Policy, Problems> {
+    parse_with(file, name, Policy::parse)
+}
+
+/// Reads one policy file without running its tests.
+pub(crate) fn parse_untested(file: &Path, name: &str) -> Result<Policy, Problems> {
+    parse_with(file, name, Policy::parse_untested)
+}
+
+fn parse_with(
+    file: &Path,
+    name: &str,
+    read: impl FnOnce(&str, &str) -> Result<Policy, PolicyErrors>,
+) -> Result<Policy, Problems> {
+    let unreadable = |message| Problem { file: file.to_path_buf(), place: Place::default(), message };
+    let text = config::text_of(file).map_err(|message| Problems(vec![unreadable(message)]))?;
+    let shown = file.display().to_string();
+    let parsed =
+        if is_fields(&text) { Policy::from_fields(name, &text, &shown) } else { read(&text, &shown) };
+    parsed.map_err(|errors| Problems(errors.items.iter().map(|found| problem(file, found)).collect()))
+}
+
+/// The agent policy fields have no `policy:` key, and no rules or limits of their own.
+fn is_fields(text: &str) -> bool {
+    let keys = config::keys_of(text);
+    !keys.is_empty() && !keys.iter().any(|key| matches!(key.as_str(), "policy" | "kind" | "rules" | "limits"))
+}
+
+fn problem(file: &Path, found: &Diagnostic) -> Problem {
+    let number = |n: Option<u32>| n.and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+    let place = Place { line: number(found.line), column: number(found.column) };
+    let hint = if found.hint.is_empty() { String::new() } else { format!("; {}", found.hint) };
+    Problem { file: file.to_path_buf(), place, message: format!("{}{hint}", found.message) }
+}
+
+/// What a policy names and the configuration must have.
+struct References<'a> {
+    report: &'a Report,
+    config: &'a Config,
+    file: &'a Path,
+    policy: &'a Policy,
+}
+
+impl References<'_> {
+    fn check(&self, owner: Option<&str>) {
+        self.scope();
+        self.tokens();
+        self.people();
+        self.gates(owner);
+    }
+
+    fn scope(&self) {
+        let scope = self.policy.scope();
+        let wallets: Vec<&str> = self.config.wallets_declared.iter().map(String::as_str).collect();
+        for wallet in &scope.wallets {
+            self.known("wallet", wallet.as_str(), &wallets);
+        }
+        let chains: Vec<String> = self.config.chains.iter().map(|c| c.id.to_string()).collect();
+        let chains: Vec<&str> = chains.iter().map(String::as_str).collect();
+        for chain in &scope.chains {
+            self.known("chain", &chain.to_string(), &chains);
+        }
+    }
+
+    fn tokens(&self) {
+        let names = self.config.chains.iter().flat_map(config::ChainEntry::token_names);
+        let names: Vec<String> = names.collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        for token in self.policy.tokens() {
+            self.known("token", &token, &names);
+        }
+    }
+
+    fn people(&self) {
+        let ids = self.config.operators.iter().map(|o| o.id.as_str());
+        let groups = self.config.operators.iter().flat_map(|o| o.groups.iter().map(String::as_str));
+        let names: Vec<&str> = ids.chain(groups).collect();
+        for name in self.policy.operators() {
+            self.known("operator or group", &name, &names);
+        }
+    }
+
+    fn known(&self, what: &str, name: &str, known: &[&str]) {
+        if !known.contains(&name) {
+            let hint = did_you_mean(name, known);
+            self.refuse(name, format!("there is no {what} `{name}` in the configuration{hint}"));
+        }
+    }
+
+    /// A gate that nobody can open parks for ever; that works, and is seldom meant.
+    fn gates(&self, owner: Option<&str>) {
+        let voters = self.config.operators.iter().filter(|o| o.roles.contains(&Role::Approve));
+        let votes: Vec<Vote> = voters
+            .map(|o| Vote {
+                operator: o.id.clone(),
+                person: o.person.clone(),
+                groups: o.groups.clone(),
+                note: None,
+                at: Timestamp::default(),
+            })
+            .collect();
+        let shut = |gate: &&Gate| !gate.is_open(&votes, owner);
+        for gate in self.policy.gates().iter().filter(shut) {
+            let message = format!("nobody can open the gate `{}`: too few operators with the role `approve` are in it (owners do not count)", gate.id);
+            self.report.warn_all([Problem { file: self.file.to_path_buf(), place: self.place(&gate.id), message }]);
+        }
+    }
+
+    fn refuse(&self, word: &str, message: String) {
+        self.report.refuse_all([Problem { file: self.file.to_path_buf(), place: self.place(word), message }]);
+    }
+
+    /// Where the policy says a word first.
+    fn place(&self, word: &str) -> Place {
+        let text = config::text_of(self.file).unwrap_or_default();
+        let mut lines = text.lines().enumerate();
+        let found = lines.find_map(|(index, line)| Some((index, line.find(word)?)));
+        found.map_or_else(Place::default, |(line, column)| Place {
+            line: line.saturating_add(1),
+            column: column.saturating_add(1),
+        })
+    }
+}
