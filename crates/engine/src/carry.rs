@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use countersign_core::{
     action::{Action, Effect},
-    identity::OperationId,
+    identity::{OperationId, TraceHash},
     operation::{OperationRecord, OperationState},
     trace::{TraceStatus, TraceUpdate},
 };
@@ -50,7 +50,29 @@ impl Engine {
             Outcome::Finished(record) => *record,
             Outcome::Open => self.current(record).await,
         };
+        if record.state.is_signed() {
+            self.note_signed(&record, Some(self.duration(admitted)));
+        }
         self.answer_waiting(&record).await
+    }
+
+    /// From the request's first byte until now, in milliseconds.
+    pub(crate) fn duration(&self, admitted: &Admitted) -> u64 {
+        self.ports().clock.monotonic().0.saturating_sub(admitted.submission.received.0)
+    }
+
+    /// Carries out what nobody waits for, and notes the signature.
+    pub(crate) async fn carry_on_alone(
+        self: &Arc<Self>,
+        setup: Arc<Setup>,
+        task: Task,
+        record: &OperationRecord,
+    ) {
+        if let Outcome::Finished(record) = self.enqueue(setup, task, record).await
+            && record.state.is_signed()
+        {
+            self.note_signed(&record, None);
+        }
     }
 
     /// Puts a task into its lane and waits until its first send is over.
@@ -109,7 +131,11 @@ impl Engine {
     }
 
     /// Notes in the trace, beside the caller, that a signature exists.
-    pub(crate) fn note_signed(self: &Arc<Self>, record: &OperationRecord) {
+    pub(crate) fn note_signed(
+        self: &Arc<Self>,
+        record: &OperationRecord,
+        duration_ms: Option<u64>,
+    ) {
         let engine = Arc::clone(self);
         let record = record.clone();
         self.ports().clock.spawn(Box::pin(async move {
@@ -121,9 +147,22 @@ impl Engine {
                     "address": record.intent.address,
                     "hash": record.hash(),
                 })),
+                duration_ms,
                 ..TraceUpdate::default()
             };
             engine.note(&record, &update).await;
+        }));
+    }
+
+    /// Notes beside the caller how long a decision took that led to no signature.
+    pub(crate) fn note_duration(self: &Arc<Self>, admitted: &Admitted, trace: TraceHash) {
+        let duration_ms = Some(self.duration(admitted));
+        let engine = Arc::clone(self);
+        self.ports().clock.spawn(Box::pin(async move {
+            let update = TraceUpdate { duration_ms, ..TraceUpdate::default() };
+            if let Err(error) = engine.ports().journal.update(trace, &update).await {
+                tracing::debug!(trace_id = %trace, %error, "a duration is not noted");
+            }
         }));
     }
 

@@ -170,6 +170,7 @@ impl Engine {
         let recorded = async { self.ports().journal.record(&entry).await.map_err(no_journal) };
         let noted = async { self.ports().ledger.deny(&new).await.map_err(|e| no_store(&e)) };
         let ((), noted) = try_join(recorded, noted).await?;
+        self.note_duration(case.admitted, entry.trace_hash);
         Self::tell(&entry);
         match noted {
             DenyAnswer::Denied(record) => {
@@ -226,6 +227,7 @@ impl Engine {
         match self.reserve(&reserve).await? {
             ReserveAnswer::Reserved(record) => {
                 self.recorded(&entry, &record).await?;
+                self.note_duration(case.admitted, entry.trace_hash);
                 Ok(Ok(self.wait_for_people(case.admitted, *record).await?.into()))
             }
             ReserveAnswer::Over(overruns) => Ok(Err(hold.overrun(&overruns))),

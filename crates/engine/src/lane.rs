@@ -352,7 +352,6 @@ impl Engine {
         let record = self.send(setup, record, signed.attempt(), signed.bytes()).await;
         self.follow(&record);
         self.hub().wake(record.id);
-        self.note_signed(&record);
         Outcome::Finished(Box::new(record))
     }
 

@@ -147,7 +147,7 @@ impl Engine {
                 let shown = (*record).clone();
                 let reservation = Reservation::<Reserved>::new(permit, record);
                 let task = Task::Commit { reservation, errand };
-                drop(self.enqueue(Arc::clone(case.setup), task, &shown).await);
+                self.carry_on_alone(Arc::clone(case.setup), task, &shown).await;
                 Ok(Next::Rest)
             }
             Ok(RedeemAnswer::Over(overruns)) => Err(permit.overrun(&overruns)),

@@ -69,16 +69,16 @@ impl Engine {
         if record.key.is_some() {
             return Ok(Some(Reply::of(self.answer(&record).await)));
         }
-        match record.delivery {
-            Delivery::Owed => self.collect(&record).await,
-            Delivery::Waiting | Delivery::Collected if record.state.is_signed() => {
-                Ok(Some(Reply::of(self.answer(&record).await)))
-            }
-            Delivery::Waiting | Delivery::Collected => Ok(None),
+        if record.delivery != Delivery::Collected
+            && let Some(reply) = self.collect(&record).await?
+        {
+            return Ok(Some(reply));
         }
+        let repeats = record.delivery != Delivery::Owed && record.state.is_signed();
+        Ok(if repeats { Some(Reply::of(self.answer(&record).await)) } else { None })
     }
 
-    /// Hands an owed result to exactly one request.
+    /// Hands an owed result to exactly one request; also what a dead gateway's caller never got.
     async fn collect(self: &Arc<Self>, record: &OperationRecord) -> Result<Option<Reply>, Answer> {
         let ledger = &self.ports().ledger;
         let claimed = ledger.deliver(record.id, Delivery::Owed, Delivery::Collected).await;

@@ -138,7 +138,7 @@ impl Engine {
         let work = async move {
             engine.follow(&shown);
             let setup = engine.setup();
-            drop(engine.enqueue(setup, Task::Sign(committed), &shown).await);
+            engine.carry_on_alone(setup, Task::Sign(committed), &shown).await;
         };
         self.ports().clock.spawn(Box::pin(work));
     }
