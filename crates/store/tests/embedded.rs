@@ -1,4 +1,5 @@
 //! The embedded store under the suite of the port.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::{
     future::{Ready, ready},

@@ -13,9 +13,22 @@
     reason = "this crate is linked into tests only, where a panic is a failed test"
 )]
 
+pub mod chain;
+pub mod clock;
 pub mod fixture;
+pub mod journal;
 pub mod ledger;
+pub mod prices;
+pub mod signer;
 pub mod suite;
 pub mod time;
 
-pub use self::{ledger::ModelLedger, time::ManualTime};
+pub use self::{
+    chain::FakeChain,
+    clock::FakeClock,
+    journal::{ModelJournal, ModelJournals},
+    ledger::ModelLedger,
+    prices::FixedPrices,
+    signer::FakeSigner,
+    time::ManualTime,
+};

@@ -31,6 +31,7 @@ pub(super) struct Books {
     pub(super) seal: Option<String>,
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
     present: BTreeMap<String, Timestamp>,
+    orphans: BTreeSet<OperationId>,
 }
 
 impl Books {
@@ -40,6 +41,7 @@ impl Books {
 
     pub(super) fn restart(&mut self) {
         self.present.clear();
+        self.orphans = self.operations.iter().map(|o| o.id).collect();
         for operation in &mut self.operations {
             if operation.delivery == Delivery::Waiting {
                 operation.delivery = Delivery::Owed;
@@ -51,11 +53,16 @@ impl Books {
         self.present.insert(gateway.into(), self.now.after(ttl));
     }
 
+    /// Whether the gateway that took the operation in lives, and is still the same process.
+    fn is_attended(&self, operation: &OperationRecord) -> bool {
+        let until = self.present.get(&operation.gateway);
+        !self.orphans.contains(&operation.id) && until.is_some_and(|until| *until > self.now)
+    }
+
     /// `Waiting` of a dead gateway counts as `Owed`.
     pub(super) fn delivery(&self, operation: &OperationRecord) -> Delivery {
-        let lives = self.present.get(&operation.gateway).is_some_and(|until| *until > self.now);
         match operation.delivery {
-            Delivery::Waiting if !lives => Delivery::Owed,
+            Delivery::Waiting if !self.is_attended(operation) => Delivery::Owed,
             other => other,
         }
     }
@@ -160,7 +167,8 @@ impl Books {
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
         let record = self.known(redeem.operation)?;
-        if record.state != OperationState::Approved {
+        let forsaken = record.state == OperationState::Allowed && !self.is_attended(&record);
+        if record.state != OperationState::Approved && !forsaken {
             return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
         }
         if self.period_moved(&redeem.charges) {
