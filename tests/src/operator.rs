@@ -29,11 +29,19 @@ impl Operator {
         reply.json()
     }
 
-    /// The items of a list.
+    /// The items of a list, all its pages.
     pub async fn list(&self, path: &str) -> Vec<Value> {
-        let list = self.read(path).await;
-        let items = list.get("items").and_then(Value::as_array).cloned();
-        items.unwrap_or_else(|| panic!("GET {path} is no list: {list}"))
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = self.read(&format!("{path}{cursor}")).await;
+            let found = page.get("items").and_then(Value::as_array).cloned();
+            items.extend(found.unwrap_or_else(|| panic!("GET {path} is no list: {page}")));
+            match page.get("next_cursor").and_then(Value::as_str) {
+                Some(next) if path.contains('?') => cursor = format!("&cursor={next}"),
+                Some(next) => cursor = format!("?cursor={next}"),
+                None => return items,
+            }
+        }
     }
 
     /// Posts JSON.
@@ -72,7 +80,7 @@ impl Operator {
 
     /// How many operations were signed or are later than that: the states of which a signature is part.
     pub async fn signed(&self) -> usize {
-        let operations = self.list("/operations?limit=1000").await;
+        let operations = self.list("/operations?limit=200").await;
         operations.iter().filter(|operation| is_signed(operation)).count()
     }
 }
