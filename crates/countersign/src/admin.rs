@@ -11,7 +11,10 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject as _}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -62,22 +65,34 @@ impl AdminClient {
         self.send(Method::POST, path, Some(body)).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Failure> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Failure> {
         let request = self.request(method, path, body)?;
         let exchange = async {
-            let response = self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
+            let response =
+                self.client.request(request).await.map_err(|error| self.unreachable(&error))?;
             let status = response.status();
             let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let bytes = body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
+            let bytes =
+                body.map_err(|error| anyhow::anyhow!("the answer broke off: {error}"))?.to_bytes();
             Ok::<_, anyhow::Error>((status, bytes))
         };
         let answer = tokio::time::timeout(DEADLINE, exchange).await;
-        let (status, bytes) =
-            answer.map_err(|_| Failure::failed(format!("{} did not answer in 30 s", self.base)))??;
+        let (status, bytes) = answer
+            .map_err(|_| Failure::failed(format!("{} did not answer in 30 s", self.base)))??;
         understand(status, &bytes)
     }
 
-    fn request(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Request<Full<Bytes>>> {
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Request<Full<Bytes>>> {
         let bytes = body.map(Value::to_string).unwrap_or_default();
         Request::builder()
             .method(method)
@@ -93,7 +108,10 @@ impl AdminClient {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        anyhow::anyhow!("no gateway answers at {}: {cause}; is it running? set COUNTERSIGN_ADMIN", self.base)
+        anyhow::anyhow!(
+            "no gateway answers at {}: {cause}; is it running? set COUNTERSIGN_ADMIN",
+            self.base
+        )
     }
 }
 
@@ -128,12 +146,14 @@ fn token(args: &AdminArgs) -> Result<SecretString, Failure> {
 /// Trusts one authority, or those that every browser trusts.
 fn trust(authority: Option<&Path>) -> Result<HttpsConnectorBuilder<WantsSchemes>, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let broken = |error: &dyn fmt::Display| Failure::failed(format!("TLS cannot be set up: {error}"));
+    let broken =
+        |error: &dyn fmt::Display| Failure::failed(format!("TLS cannot be set up: {error}"));
     let Some(file) = authority else {
         let builder = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider);
         return builder.map_err(|error| broken(&error));
     };
-    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let versions =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = versions.map_err(|error| broken(&error))?;
     let config = builder.with_root_certificates(roots(file)?).with_no_client_auth();
     Ok(HttpsConnectorBuilder::new().with_tls_config(config))

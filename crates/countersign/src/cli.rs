@@ -18,7 +18,13 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Which log lines: error, warn, info, debug, or a filter as in `info,countersign_engine=debug`.
-    #[arg(long, global = true, env = "COUNTERSIGN_LOG", default_value = "info", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        env = "COUNTERSIGN_LOG",
+        default_value = "info",
+        hide_env_values = true
+    )]
     pub(crate) log: String,
 }
 
@@ -51,7 +57,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Print a completion script for a shell.
-    #[command(after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign")]
+    #[command(
+        after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign"
+    )]
     Completions {
         /// Which shell.
         shell: clap_complete::Shell,
@@ -63,7 +71,9 @@ pub(crate) enum Command {
 /// The folder holds an ordinary configuration: `countersign serve --config DIR/countersign.yaml` runs it too.
 /// Started again with the same folder, everything is as it was.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  countersign dev\n  countersign dev --data ./play\n  countersign dev --upstream http://127.0.0.1:8545")]
+#[command(
+    after_help = "Examples:\n  countersign dev\n  countersign dev --data ./play\n  countersign dev --upstream http://127.0.0.1:8545"
+)]
 pub(crate) struct DevArgs {
     /// Where everything is kept. Default: a folder of yours in the cache, printed at start.
     #[arg(long, value_name = "DIR")]
@@ -171,7 +181,9 @@ pub(crate) enum PolicyCommand {
 
 /// Show what a policy says to one call: decoded actions, every verdict, the outcome.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml")]
+#[command(
+    after_help = "Examples:\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml"
+)]
 pub(crate) struct ExplainArgs {
     /// The policy.
     #[arg(value_name = "FILE")]
@@ -205,7 +217,9 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     /// Make a fresh key and print its address.
-    #[command(after_help = "Example:\n  countersign key new --password-file ops-1.password --out ops-1.json")]
+    #[command(
+        after_help = "Example:\n  countersign key new --password-file ops-1.password --out ops-1.json"
+    )]
     New {
         /// The password: the file's first line.
         #[arg(long, value_name = "FILE")]
@@ -215,7 +229,9 @@ pub(crate) enum KeyCommand {
         out: PathBuf,
     },
     /// Put an existing private key into a keystore and print its address.
-    #[command(after_help = "Example:\n  countersign key import --private-key-file key.hex --password-file ops-1.password --out ops-1.json")]
+    #[command(
+        after_help = "Example:\n  countersign key import --private-key-file key.hex --password-file ops-1.password --out ops-1.json"
+    )]
     Import {
         /// The private key: 64 hex digits, with or without 0x.
         #[arg(long, value_name = "FILE")]
@@ -228,7 +244,9 @@ pub(crate) enum KeyCommand {
         out: PathBuf,
     },
     /// List the keystores of folders, or of a configuration.
-    #[command(after_help = "Examples:\n  countersign key list keys/\n  countersign key list --output json keys/")]
+    #[command(
+        after_help = "Examples:\n  countersign key list keys/\n  countersign key list --output json keys/"
+    )]
     List {
         /// Keystore files, or folders of them.
         #[arg(required = true, value_name = "PATH")]
@@ -262,7 +280,12 @@ pub(crate) struct TokenNewArgs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct AdminArgs {
     /// The operators' door.
-    #[arg(long, value_name = "URL", env = "COUNTERSIGN_ADMIN", default_value = "http://127.0.0.1:8556")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "COUNTERSIGN_ADMIN",
+        default_value = "http://127.0.0.1:8556"
+    )]
     pub(crate) admin: String,
     /// The operator's token. Better in the environment than on the command line, where others can read it.
     #[arg(long, value_name = "TOKEN", env = "COUNTERSIGN_TOKEN", hide_env_values = true)]
@@ -279,7 +302,9 @@ pub(crate) struct AdminArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum OperationCommand {
     /// List operations, newest first.
-    #[command(after_help = "Examples:\n  countersign operation list --status PENDING_APPROVAL\n  countersign operation list --output json")]
+    #[command(
+        after_help = "Examples:\n  countersign operation list --status PENDING_APPROVAL\n  countersign operation list --output json"
+    )]
     List {
         /// Only in this state: PENDING_APPROVAL, EXECUTED, DENIED ..
         #[arg(long)]
@@ -303,7 +328,9 @@ pub(crate) enum OperationCommand {
         admin: AdminArgs,
     },
     /// Approve an operation that waits. Shows it first; on a terminal it asks.
-    #[command(after_help = "Example:\n  countersign operation approve op_… --note \"invoice 4711\"")]
+    #[command(
+        after_help = "Example:\n  countersign operation approve op_… --note \"invoice 4711\""
+    )]
     Approve {
         /// op_..
         id: String,
@@ -320,7 +347,9 @@ pub(crate) enum OperationCommand {
         admin: AdminArgs,
     },
     /// Reject an operation that waits. The agent is told the reason.
-    #[command(after_help = "Example:\n  countersign operation reject op_… --reason \"wrong recipient\"")]
+    #[command(
+        after_help = "Example:\n  countersign operation reject op_… --reason \"wrong recipient\""
+    )]
     Reject {
         /// op_..
         id: String,
@@ -336,7 +365,9 @@ pub(crate) enum OperationCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum TraceCommand {
     /// List traces, newest first.
-    #[command(after_help = "Example:\n  countersign trace list --status blocked --agent treasury-bot")]
+    #[command(
+        after_help = "Example:\n  countersign trace list --status blocked --agent treasury-bot"
+    )]
     List {
         /// Only these: executed, blocked, pending_approval, allowed, failed.
         #[arg(long)]

@@ -69,7 +69,10 @@ pub(crate) fn now() -> Timestamp {
 }
 
 /// Bytes from the operating system's generator. Without them nothing that must be secret can be made.
-#[expect(clippy::panic, reason = "a system without randomness must not go on and make guessable secrets")]
+#[expect(
+    clippy::panic,
+    reason = "a system without randomness must not go on and make guessable secrets"
+)]
 pub(crate) fn fill(bytes: &mut [u8]) {
     if let Err(error) = getrandom::fill(bytes) {
         panic!("the operating system gives no random bytes: {error}");

@@ -2,9 +2,11 @@
 
 mod check;
 mod explain;
+mod key;
 mod ledger;
 mod operation;
 mod policy;
+mod serve;
 mod token;
 mod trace;
 
@@ -24,7 +26,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Check(args) => check::run(&args),
         Command::Policy(command) => policy::run(command),
-        Command::Key(_) | Command::Dev(_) | Command::Serve(_) | Command::Init(_) | Command::Doctor(_) => Ok(()),
+        Command::Key(command) => key::run(command),
+        Command::Serve(args) => serve::run(&args).await,
+        Command::Dev(_) | Command::Init(_) | Command::Doctor(_) => Ok(()),
         Command::Token(command) => token::run(command),
         Command::Operation(command) => operation::run(command).await,
         Command::Trace(command) => trace::run(command).await,
@@ -45,8 +49,11 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
 }
 
+/// The name of a column, and what stands in it.
+type Column = (&'static str, fn(&Value) -> String);
+
 /// A list as it was asked for: the whole answer as JSON, or some columns of its items.
-fn show_list(answer: &Value, output: Output, columns: &[(&str, fn(&Value) -> String)]) {
+fn show_list(answer: &Value, output: Output, columns: &[Column]) {
     if output == Output::Json {
         return say(pretty(answer));
     }
@@ -73,7 +80,11 @@ fn cell(item: &Value, key: &str) -> String {
 /// A piece of a path. Names and ids need no escaping; anything else is refused before it is sent.
 fn segment(text: &str) -> Result<&str, Failure> {
     let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    if plain && !text.is_empty() { Ok(text) } else { Err(Failure::refused(format!("`{text}` is not an id"))) }
+    if plain && !text.is_empty() {
+        Ok(text)
+    } else {
+        Err(Failure::refused(format!("`{text}` is not an id")))
+    }
 }
 
 /// A query string of the members that are given.

@@ -18,10 +18,10 @@ use std::path::Path;
 pub(crate) use self::{
     environment::variable,
     model::{
-        AgentEntry, ChainEntry, Config, Door, FinalityRule, Placed, SecretUrl, StoreChoice,
-        TlsFiles, TokenEntry,
+        AgentEntry, ChainEntry, Config, Door, FinalityRule, OperatorEntry, Placed, SecretUrl,
+        StoreChoice, TokenEntry, WalletEntry,
     },
-    network::is_mainnet,
+    network::{is_development, is_mainnet},
     problem::{Place, Problem, Problems, Report},
     reader::did_you_mean,
 };

@@ -15,7 +15,8 @@ pub(crate) fn start(filter: &str) -> Result<(), Failure> {
         let layer = fmt::layer().compact().with_target(false).with_writer(std::io::stderr);
         registry.with(layer).try_init()
     } else {
-        let layer = fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(true);
+        let layer =
+            fmt::layer().json().flatten_event(true).with_current_span(false).with_span_list(true);
         registry.with(layer.with_writer(std::io::stderr)).try_init()
     };
     started.map_err(|error| Failure::failed(format!("logs cannot be started: {error}")))

@@ -6,9 +6,13 @@ mod clock;
 mod command;
 mod config;
 mod failure;
+mod gateway;
 mod logs;
 mod policies;
+mod reload;
 mod screen;
+mod state;
+mod store;
 mod wiring;
 
 use std::process::ExitCode;

@@ -1,6 +1,10 @@
 //! The policies that a configuration names, read and held against it.
 
-use std::{collections::BTreeMap, path::{Path, PathBuf}};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use countersign_core::{
     approval::{Gate, Vote},
@@ -10,7 +14,9 @@ use countersign_core::{
 use countersign_engine::setup::Role;
 use countersign_policy::{Diagnostic, Kind, Policy, PolicyErrors};
 
-use crate::config::{self, AgentEntry, Config, Place, Placed, Problem, Problems, Report, did_you_mean};
+use crate::config::{
+    self, AgentEntry, Config, Place, Placed, Problem, Problems, Report, SecretUrl, did_you_mean,
+};
 
 /// A configuration with its policies: everything that starting needs but the outside world.
 #[derive(Debug)]
@@ -30,15 +36,42 @@ impl Loaded {
     }
 }
 
+/// What `dev` decides instead of the file.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overrides {
+    pub(crate) rpc: Option<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
+    /// The one node of every chain.
+    pub(crate) upstream: Option<SecretUrl>,
+}
+
+impl Overrides {
+    fn apply(&self, config: &mut Config) {
+        config.rpc.address = self.rpc.unwrap_or(config.rpc.address);
+        config.admin.address = self.admin.unwrap_or(config.admin.address);
+        if let Some(url) = &self.upstream {
+            config.chains.iter_mut().for_each(|chain| chain.upstream = vec![url.clone()]);
+        }
+    }
+}
+
 /// Reads a configuration and every policy that it names; everything that is wrong is told at once.
 pub(crate) fn load(file: &Path) -> Result<Loaded, Problems> {
+    load_with(file, &Overrides::default())
+}
+
+/// The same, with some of it decided elsewhere.
+pub(crate) fn load_with(file: &Path, overrides: &Overrides) -> Result<Loaded, Problems> {
     let report = Report::new(file);
-    let loaded = config::read(file, &report).map(|config| {
-        let grants = config.agents.iter().filter_map(|agent| {
-            Some((agent.id.clone(), grant(&report, &config, agent)?))
-        });
+    let loaded = config::read(file, &report).map(|mut config| {
+        overrides.apply(&mut config);
+        let grants = config
+            .agents
+            .iter()
+            .filter_map(|agent| Some((agent.id.clone(), grant(&report, &config, agent)?)));
         let grants = grants.collect();
-        let guards = config.guards.iter().filter_map(|guard| self::guard(&report, &config, guard)).collect();
+        let guards =
+            config.guards.iter().filter_map(|guard| self::guard(&report, &config, guard)).collect();
         Loaded { config, grants, guards, warnings: Vec::new() }
     });
     let (loaded, warnings) = report.finish(loaded)?;
@@ -49,11 +82,20 @@ fn grant(report: &Report, config: &Config, agent: &AgentEntry) -> Option<Policy>
     let file = &agent.policy.value;
     let policy = read(report, file, agent.id.as_str())?;
     if policy.kind() != Kind::Grant {
-        report.refuse(agent.policy.place, format!("`{}` is a guard: an agent needs a grant; list it under `guards`", file.display()));
+        report.refuse(
+            agent.policy.place,
+            format!(
+                "`{}` is a guard: an agent needs a grant; list it under `guards`",
+                file.display()
+            ),
+        );
     }
     let named = policy.scope().agent.as_ref();
     if let Some(other) = named.filter(|named| **named != agent.id) {
-        report.refuse(agent.policy.place, format!("`{}` is for the agent `{other}`, not for `{}`", file.display(), agent.id));
+        report.refuse(
+            agent.policy.place,
+            format!("`{}` is for the agent `{other}`, not for `{}`", file.display(), agent.id),
+        );
     }
     References { report, config, file, policy: &policy }.check(agent.owner.as_deref());
     Some(policy)
@@ -63,7 +105,10 @@ fn guard(report: &Report, config: &Config, guard: &Placed<PathBuf>) -> Option<Po
     let file = &guard.value;
     let policy = read(report, file, "guard")?;
     if policy.kind() != Kind::Guard {
-        report.refuse(guard.place, format!("`{}` is a grant: name it as an agent's `policy`", file.display()));
+        report.refuse(
+            guard.place,
+            format!("`{}` is a grant: name it as an agent's `policy`", file.display()),
+        );
     }
     References { report, config, file, policy: &policy }.check(None);
     Some(policy)
@@ -98,18 +143,24 @@ fn parse_with(
     name: &str,
     read: impl FnOnce(&str, &str) -> Result<Policy, PolicyErrors>,
 ) -> Result<Policy, Problems> {
-    let unreadable = |message| Problem { file: file.to_path_buf(), place: Place::default(), message };
+    let unreadable =
+        |message| Problem { file: file.to_path_buf(), place: Place::default(), message };
     let text = config::text_of(file).map_err(|message| Problems(vec![unreadable(message)]))?;
     let shown = file.display().to_string();
-    let parsed =
-        if is_fields(&text) { Policy::from_fields(name, &text, &shown) } else { read(&text, &shown) };
-    parsed.map_err(|errors| Problems(errors.items.iter().map(|found| problem(file, found)).collect()))
+    let parsed = if is_fields(&text) {
+        Policy::from_fields(name, &text, &shown)
+    } else {
+        read(&text, &shown)
+    };
+    parsed
+        .map_err(|errors| Problems(errors.items.iter().map(|found| problem(file, found)).collect()))
 }
 
 /// The agent policy fields have no `policy:` key, and no rules or limits of their own.
 fn is_fields(text: &str) -> bool {
     let keys = config::keys_of(text);
-    !keys.is_empty() && !keys.iter().any(|key| matches!(key.as_str(), "policy" | "kind" | "rules" | "limits"))
+    !keys.is_empty()
+        && !keys.iter().any(|key| matches!(key.as_str(), "policy" | "kind" | "rules" | "limits"))
 }
 
 fn problem(file: &Path, found: &Diagnostic) -> Problem {
@@ -187,13 +238,24 @@ impl References<'_> {
             .collect();
         let shut = |gate: &&Gate| !gate.is_open(&votes, owner);
         for gate in self.policy.gates().iter().filter(shut) {
-            let message = format!("nobody can open the gate `{}`: too few operators with the role `approve` are in it (owners do not count)", gate.id);
-            self.report.warn_all([Problem { file: self.file.to_path_buf(), place: self.place(&gate.id), message }]);
+            let message = format!(
+                "nobody can open the gate `{}`: too few operators with the role `approve` are in it (owners do not count)",
+                gate.id
+            );
+            self.report.warn_all([Problem {
+                file: self.file.to_path_buf(),
+                place: self.place(&gate.id),
+                message,
+            }]);
         }
     }
 
     fn refuse(&self, word: &str, message: String) {
-        self.report.refuse_all([Problem { file: self.file.to_path_buf(), place: self.place(word), message }]);
+        self.report.refuse_all([Problem {
+            file: self.file.to_path_buf(),
+            place: self.place(word),
+            message,
+        }]);
     }
 
     /// Where the policy says a word first.

@@ -91,7 +91,8 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 /// Text from elsewhere, made safe for a terminal: no control characters, no reordering of what is read.
 pub(crate) fn plain(text: &str) -> String {
     let harmful = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
     text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -1,40 +1,113 @@
-//! From the configuration to the engine's parts.
+//! From the configuration to the engine's parts. What has not changed since the last time is used again: keys
+//! stay unlocked and connections stay open over a reload.
 
-use countersign_decode::Registry;
-use countersign_engine::setup::TokenSetup;
-use countersign_policy::Policy;
+mod keys;
+mod snapshot;
 
-use crate::config::ChainEntry;
+pub(crate) use self::{
+    keys::password,
+    snapshot::{registry, tokens},
+};
 
-/// The chain's own currency, and the tokens that policies may name.
-pub(crate) fn tokens(chain: &ChainEntry) -> (TokenSetup, Vec<TokenSetup>) {
-    let named = |id: &str| format!("{id}@{}", chain.id);
-    let native = TokenSetup {
-        name: named(&chain.native.symbol.to_lowercase()),
-        address: None,
-        decimals: chain.native.decimals,
-        symbol: chain.native.symbol.clone(),
-    };
-    let token = |token: &crate::config::TokenEntry| TokenSetup {
-        name: named(&token.id),
-        address: Some(token.address),
-        decimals: token.decimals,
-        symbol: token.price.clone(),
-    };
-    (native, chain.tokens.iter().map(token).collect())
+use std::{collections::BTreeMap, sync::Arc};
+
+use alloy_primitives::Address;
+use countersign_core::identity::{ChainId, WalletId};
+use countersign_engine::setup::Setup;
+use countersign_server::{Credentials, TokenDigest};
+use countersign_signers::KeystoreSigner;
+use countersign_upstream::{FinalityRule as Finality, NodeChain, NodeOptions};
+
+use crate::{
+    config::{ChainEntry, Config, FinalityRule, Place, Problem, Problems, SecretUrl},
+    policies::Loaded,
+};
+
+/// Opened chains and unlocked keys, with what they were made from.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parts {
+    chains: BTreeMap<ChainId, (ChainRecipe, Arc<NodeChain>)>,
+    keys: BTreeMap<WalletId, (keys::Recipe, Arc<KeystoreSigner>)>,
 }
 
-/// What the decoder may know of a chain: tokens, contracts, and every function that a policy reads.
-pub(crate) fn registry<'p>(
-    chain: &ChainEntry,
-    policies: impl IntoIterator<Item = &'p Policy>,
-) -> Registry {
-    let mut registry = Registry::new();
-    chain.tokens.iter().for_each(|token| registry.add_token(token.address));
-    for contract in &chain.contracts {
-        registry.add_contract(contract.address, contract.action.clone(), contract.abi.clone());
+/// What makes two chains the same connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ChainRecipe {
+    upstream: Vec<SecretUrl>,
+    finality: FinalityRule,
+}
+
+impl Parts {
+    /// The parts for a configuration; everything that cannot be opened is told at once. Blocks for about a
+    /// second per new key.
+    pub(crate) fn renew(&self, loaded: &Loaded) -> Result<(Self, Vec<Problem>), Problems> {
+        let config = &loaded.config;
+        let mut problems = Vec::new();
+        let mut warnings = Vec::new();
+        let mut chains = BTreeMap::new();
+        for entry in &config.chains {
+            match self.chain(entry) {
+                Ok(chain) => drop(chains.insert(entry.id, chain)),
+                Err(message) => problems.push(at(config, entry.place, message)),
+            }
+        }
+        let keys = keys::unlock(config, &self.keys, &mut problems, &mut warnings);
+        if problems.is_empty() {
+            Ok((Self { chains, keys }, warnings))
+        } else {
+            Err(Problems(problems))
+        }
     }
-    let functions = policies.into_iter().flat_map(Policy::functions);
-    functions.for_each(|(target, function)| registry.add_function(target, function));
-    registry
+
+    fn chain(&self, entry: &ChainEntry) -> Result<(ChainRecipe, Arc<NodeChain>), String> {
+        let recipe = ChainRecipe { upstream: entry.upstream.clone(), finality: entry.finality };
+        if let Some((known, chain)) =
+            self.chains.get(&entry.id).filter(|(known, _)| *known == recipe)
+        {
+            return Ok((known.clone(), Arc::clone(chain)));
+        }
+        let chain = open_chain(entry).map_err(|error| error.to_string())?;
+        Ok((recipe, Arc::new(chain)))
+    }
+
+    /// One immutable snapshot for the engine.
+    pub(crate) fn setup(&self, loaded: &Loaded) -> Setup {
+        snapshot::setup(self, loaded)
+    }
+
+    /// The opened chains.
+    pub(crate) fn chains(&self) -> impl Iterator<Item = (ChainId, &Arc<NodeChain>)> {
+        self.chains.iter().map(|(id, (_, chain))| (*id, chain))
+    }
+
+    /// The addresses of the unlocked keys.
+    pub(crate) fn addresses(&self) -> BTreeMap<WalletId, Address> {
+        use countersign_engine::port::Signer as _;
+        self.keys.iter().map(|(id, (_, key))| (id.clone(), key.address())).collect()
+    }
+}
+
+/// Connects to nothing yet.
+pub(crate) fn open_chain(
+    entry: &ChainEntry,
+) -> Result<NodeChain, countersign_upstream::UpstreamError> {
+    let urls = entry.upstream.iter().map(|url| url.expose().to_owned()).collect();
+    let finality = match entry.finality {
+        FinalityRule::Blocks(blocks) => Finality::Blocks(blocks),
+        FinalityRule::Finalized => Finality::Finalized,
+    };
+    NodeChain::new(NodeOptions::new(entry.id, urls, finality))
+}
+
+/// Whose tokens open which door.
+pub(crate) fn credentials(config: &Config) -> Credentials {
+    let digest = TokenDigest::new;
+    Credentials {
+        agents: config.agents.iter().map(|a| (digest(a.token.value), a.id.clone())).collect(),
+        operators: config.operators.iter().map(|o| (digest(o.token.value), o.id.clone())).collect(),
+    }
+}
+
+fn at(config: &Config, place: Place, message: String) -> Problem {
+    Problem { file: config.file.clone(), place, message }
 }

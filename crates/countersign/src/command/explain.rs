@@ -92,11 +92,14 @@ impl Place {
         let asked = args.chain.map(ChainId).or_else(|| policy.scope().chains.first().copied());
         let mut chains = config.chains.iter();
         let chain = chains.find(|chain| asked.is_none_or(|id| id == chain.id));
-        let chain = chain.ok_or_else(|| Failure::refused("the configuration has no such chain: see --chain"))?;
+        let chain = chain
+            .ok_or_else(|| Failure::refused("the configuration has no such chain: see --chain"))?;
         let (agent, wallet) = names(policy)?;
         let entry = config.agents.iter().find(|entry| entry.id == agent);
-        let wallet = entry.and_then(|entry| entry.wallets.first()).map_or(wallet, |w| w.value.clone());
-        let address = config.wallets.iter().find(|entry| entry.id == wallet).map(|entry| entry.address);
+        let wallet =
+            entry.and_then(|entry| entry.wallets.first()).map_or(wallet, |w| w.value.clone());
+        let address =
+            config.wallets.iter().find(|entry| entry.id == wallet).map(|entry| entry.address);
         let (native, tokens) = wiring::tokens(chain);
         Ok(Self {
             chain: chain.id,
@@ -115,7 +118,8 @@ impl Place {
     fn invented(args: &ExplainArgs, policy: &Policy) -> Result<Self, Failure> {
         let chain = args.chain.map(ChainId).or_else(|| policy.scope().chains.first().copied());
         let chain = chain.unwrap_or(ChainId(31337));
-        let price = args.price.parse().map_err(|error| Failure::refused(format!("--price: {error}")))?;
+        let price =
+            args.price.parse().map_err(|error| Failure::refused(format!("--price: {error}")))?;
         let (agent, wallet) = names(policy)?;
         let mut registry = Registry::new();
         policy.functions().into_iter().for_each(|(target, f)| registry.add_function(target, f));
@@ -126,7 +130,12 @@ impl Place {
             address: SOMEBODY,
             owner: None,
             role: None,
-            native: TokenSetup { name: format!("eth@{chain}"), address: None, decimals: 18, symbol: "ETH".into() },
+            native: TokenSetup {
+                name: format!("eth@{chain}"),
+                address: None,
+                decimals: 18,
+                symbol: "ETH".into(),
+            },
             tokens: Vec::new(),
             registry,
             prices: BTreeMap::from([("ETH".to_owned(), price)]),
@@ -134,7 +143,8 @@ impl Place {
     }
 
     fn facts(&self, draft: &TransactionDraft) -> (Intent, Facts) {
-        let call = Call { wallet: self.address, to: draft.to, value: draft.value, data: &draft.data };
+        let call =
+            Call { wallet: self.address, to: draft.to, value: draft.value, data: &draft.data };
         let actions = actions(&call, &self.registry);
         let plan = self.plan(draft);
         let fee_wei_max = plan.fee_wei_max().unwrap_or(U256::MAX);
@@ -153,7 +163,10 @@ impl Place {
             role: self.role.clone(),
             owner: self.owner.clone(),
             actions,
-            tokens: std::iter::once(&self.native).chain(&self.tokens).map(|t| self.priced(t)).collect(),
+            tokens: std::iter::once(&self.native)
+                .chain(&self.tokens)
+                .map(|t| self.priced(t))
+                .collect(),
             gas,
             fee_wei_max,
             nonce: draft.nonce,
@@ -186,7 +199,10 @@ impl Place {
             name: token.name.clone(),
             decimals: token.decimals,
             never_priced: price.is_none(),
-            price: price.map_or_else(|| Fact::Unknown(format!("no price for {}", token.symbol)), Fact::Known),
+            price: price.map_or_else(
+                || Fact::Unknown(format!("no price for {}", token.symbol)),
+                Fact::Known,
+            ),
         }
     }
 }
@@ -199,7 +215,8 @@ fn names(policy: &Policy) -> Result<(AgentId, WalletId), Failure> {
     let scope = policy.scope();
     let agent = scope.agent.clone().map_or_else(|| AgentId::parse("agent"), Ok);
     let wallet = scope.wallets.first().cloned().map_or_else(|| WalletId::parse("wallet"), Ok);
-    let wrong = |error: countersign_core::identity::IdentityError| Failure::failed(error.to_string());
+    let wrong =
+        |error: countersign_core::identity::IdentityError| Failure::failed(error.to_string());
     Ok((agent.map_err(wrong)?, wallet.map_err(wrong)?))
 }
 
@@ -212,7 +229,8 @@ fn draft(args: &ExplainArgs, decimals: u8) -> Result<TransactionDraft, Failure> 
     let to = args.to.as_deref().map(draft::address).transpose();
     let data = args.calldata.as_deref().map(draft::bytes).transpose();
     let value = args.value.as_deref().map(|text| amount(text, decimals)).transpose();
-    let wrong = |option: &'static str| move |error: String| Failure::refused(format!("{option}: {error}"));
+    let wrong =
+        |option: &'static str| move |error: String| Failure::refused(format!("{option}: {error}"));
     Ok(TransactionDraft {
         from: None,
         to: to.map_err(wrong("--to"))?,
@@ -288,7 +306,9 @@ fn line(verdict: &Verdict, paint: Paint) -> String {
 fn described(action: &Action) -> String {
     use countersign_core::action::Effect;
     match &action.effect {
-        Effect::Transfer { asset, to, amount, .. } => format!("transfer {amount} of {} to {to}", named(asset)),
+        Effect::Transfer { asset, to, amount, .. } => {
+            format!("transfer {amount} of {} to {to}", named(asset))
+        }
         Effect::Approve { asset, spender, unlimited: true, .. } => {
             format!("approve {spender} for everything of {}", named(asset))
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{cell, pretty, query, segment, show_list};
+use super::{Column, cell, pretty, query, segment, show_list};
 use crate::{
     admin::AdminClient,
     cli::OperationCommand,
@@ -22,7 +22,8 @@ pub(crate) async fn run(command: OperationCommand) -> Result<(), Failure> {
             Ok(())
         }
         OperationCommand::Show { id, admin } => {
-            let answer = AdminClient::new(&admin)?.get(&format!("/operations/{}", segment(&id)?)).await?;
+            let answer =
+                AdminClient::new(&admin)?.get(&format!("/operations/{}", segment(&id)?)).await?;
             say(pretty(&answer));
             Ok(())
         }
@@ -32,14 +33,15 @@ pub(crate) async fn run(command: OperationCommand) -> Result<(), Failure> {
         }
         OperationCommand::Reject { id, reason, admin } => {
             let path = format!("/pending-operations/{}/reject", segment(&id)?);
-            let answer = AdminClient::new(&admin)?.post(&path, &json!({ "reason": reason })).await?;
+            let answer =
+                AdminClient::new(&admin)?.post(&path, &json!({ "reason": reason })).await?;
             say(format!("{id} {}", status(&answer)));
             Ok(())
         }
     }
 }
 
-const COLUMNS: [(&str, fn(&Value) -> String); 7] = [
+const COLUMNS: [Column; 7] = [
     ("ID", |item| cell(item, "id")),
     ("STATUS", status),
     ("AGENT", |item| cell(item, "agent")),
@@ -74,7 +76,8 @@ impl Approval<'_> {
         }
         let shown = pending.get("digest").and_then(Value::as_str).map(str::to_owned);
         let digest = self.digest.or(shown);
-        let digest = digest.ok_or_else(|| Failure::failed(format!("{} waits for nobody", self.id)))?;
+        let digest =
+            digest.ok_or_else(|| Failure::failed(format!("{} waits for nobody", self.id)))?;
         let mut body = json!({ "digest": digest });
         if let (Some(note), Some(members)) = (self.note, body.as_object_mut()) {
             members.insert("note".into(), note.into());
@@ -89,8 +92,25 @@ impl Approval<'_> {
 /// What an approver must have seen, one fact per line.
 fn summary(pending: &Value) -> String {
     let facts = [
-        "summary", "action", "action_type", "agent", "wallet", "chain", "amount", "amount_usd", "usd", "token", "to",
-        "code", "reason", "rule", "policy", "reasoning", "risk_score", "digest", "expires_at",
+        "summary",
+        "action",
+        "action_type",
+        "agent",
+        "wallet",
+        "chain",
+        "amount",
+        "amount_usd",
+        "usd",
+        "token",
+        "to",
+        "code",
+        "reason",
+        "rule",
+        "policy",
+        "reasoning",
+        "risk_score",
+        "digest",
+        "expires_at",
     ];
     let line = |key: &&str| match cell(pending, key).as_str() {
         "-" => None,

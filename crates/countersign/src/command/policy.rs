@@ -33,7 +33,10 @@ fn check(files: &[PathBuf]) -> Result<(), Failure> {
     for file in files {
         match policies::parse(file, stem(file)) {
             Ok(policy) => {
-                policy.warnings().iter().for_each(|warning| complain(format!("warning: {warning}")));
+                policy
+                    .warnings()
+                    .iter()
+                    .for_each(|warning| complain(format!("warning: {warning}")));
                 say(format!("{}: in order, `{}` {}", file.display(), policy.name(), policy.id()));
             }
             Err(found) => problems.extend(found.0),
@@ -67,7 +70,8 @@ fn as_json(results: &[(&PathBuf, Vec<TestOutcome>)]) -> serde_json::Value {
             "expected": outcome.expected, "got": outcome.got,
         })
     };
-    let items = results.iter().flat_map(|(file, outcomes)| outcomes.iter().map(move |o| item(file, o)));
+    let items =
+        results.iter().flat_map(|(file, outcomes)| outcomes.iter().map(move |o| item(file, o)));
     json!({ "items": items.collect::<Vec<_>>() })
 }
 

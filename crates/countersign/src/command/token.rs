@@ -52,16 +52,23 @@ pub(crate) fn run(command: TokenCommand) -> Result<(), Failure> {
     let TokenCommand::New(TokenNewArgs { agent, operator, output }) = command;
     let (what, name) = match (agent, operator) {
         (Some(name), _) => ("agent", AgentId::parse(&name).map(|id| id.to_string())),
-        (None, name) => ("operator", OperatorId::parse(&name.unwrap_or_default()).map(|id| id.to_string())),
+        (None, name) => {
+            ("operator", OperatorId::parse(&name.unwrap_or_default()).map(|id| id.to_string()))
+        }
     };
     let name = name.map_err(|error| Failure::refused(error.to_string()))?;
     let token = fresh();
     match output.output {
-        Output::Json => say(json!({ what: name, "token": token.expose(), "token_sha256": token.digest() }).to_string()),
+        Output::Json => {
+            say(json!({ what: name, "token": token.expose(), "token_sha256": token.digest() })
+                .to_string())
+        }
         Output::Table => {
             say(format!("token: {}", token.expose()));
             say(format!("token_sha256: \"{}\"", token.digest()));
-            complain(format!("give the token to the {what} `{name}` now: it is kept nowhere; put token_sha256 into the configuration"));
+            complain(format!(
+                "give the token to the {what} `{name}` now: it is kept nowhere; put token_sha256 into the configuration"
+            ));
         }
     }
     Ok(())
@@ -82,6 +89,9 @@ mod tests {
     #[test]
     fn the_digest_is_that_of_the_tokens_bytes() {
         let token = Token::from_text("abc");
-        assert_eq!(token.digest(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            token.digest(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{cell, pretty, query, segment, show_list};
+use super::{Column, cell, pretty, query, segment, show_list};
 use crate::{admin::AdminClient, cli::TraceCommand, failure::Failure, screen::say};
 
 /// Looks at records of decisions, through the operators' door.
@@ -11,8 +11,12 @@ pub(crate) async fn run(command: TraceCommand) -> Result<(), Failure> {
         TraceCommand::List { status, agent, session, limit, app, admin, output } => {
             let client = AdminClient::new(&admin)?;
             let limit = Some(limit.to_string());
-            let query =
-                query(&[("status", status), ("agent", agent), ("session", session), ("limit", limit)]);
+            let query = query(&[
+                ("status", status),
+                ("agent", agent),
+                ("session", session),
+                ("limit", limit),
+            ]);
             let answer = client.get(&format!("/apps/{}/traces{query}", segment(&app.app)?)).await?;
             show_list(&answer, output.output, &COLUMNS);
             Ok(())
@@ -25,7 +29,7 @@ pub(crate) async fn run(command: TraceCommand) -> Result<(), Failure> {
     }
 }
 
-const COLUMNS: [(&str, fn(&Value) -> String); 6] = [
+const COLUMNS: [Column; 6] = [
     ("TRACE", |item| cell(item, "traceHash")),
     ("STATUS", |item| cell(item, "status")),
     ("AGENT", |item| cell(item, "agentId")),

@@ -46,6 +46,8 @@ pub(crate) struct Config {
 pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     pub(crate) tls: Option<TlsFiles>,
+    /// Names that it answers to, besides `localhost` and IP addresses.
+    pub(crate) hosts: Vec<String>,
 }
 
 /// PEM files.

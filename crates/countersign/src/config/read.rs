@@ -96,8 +96,10 @@ fn later(report: &Report, s: &mut Section<'_>) {
 }
 
 fn listen(report: &Report, s: &mut Section<'_>, folder: &Path) -> Option<(Door, Door)> {
-    let rpc = Door { address: SocketAddr::from(([127, 0, 0, 1], 8555)), tls: None };
-    let admin = Door { address: SocketAddr::from(([127, 0, 0, 1], 8556)), tls: None };
+    let rpc =
+        Door { address: SocketAddr::from(([127, 0, 0, 1], 8555)), tls: None, hosts: Vec::new() };
+    let admin =
+        Door { address: SocketAddr::from(([127, 0, 0, 1], 8556)), tls: None, hosts: Vec::new() };
     let Some(node) = s.optional("listen") else { return Some((rpc, admin)) };
     report.section(node, "`listen`", |s| {
         let rpc = s.or("rpc", rpc, |r, n| door(r, n, folder));
@@ -110,7 +112,8 @@ fn door(report: &Report, node: &Node, folder: &Path) -> Option<Door> {
     report.section(node, "a door", |s| {
         let address = s.required("address").and_then(|n| report.read_as(n, socket));
         let tls = s.or("tls", None, |r, n| tls(r, n, folder).map(Some));
-        let door = Door { address: address?, tls: tls? };
+        let hosts = s.or("hosts", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
+        let door = Door { address: address?, tls: tls?, hosts: hosts? };
         if door.tls.is_none() && !door.address.ip().is_loopback() {
             let message = "listens beyond this machine without tls: tokens travel in the clear";
             report.warn(s.place(), message);

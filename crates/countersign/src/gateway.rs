@@ -1,0 +1,182 @@
+//! A gateway, from a configuration to the last request.
+
+use std::{sync::Arc, time::Duration};
+
+use countersign_core::time::Millis;
+use countersign_engine::{Engine, Ports, port::ledger::LedgerStatus};
+use countersign_server::{Bound, Gatehouse, Keyring, Metrics, serve_agents, serve_operators};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cli::DurabilityClass,
+    clock::SystemClock,
+    config::{Config, Door, is_mainnet},
+    failure::Failure,
+    policies::Loaded,
+    reload::{Reload, Reloader},
+    state::Anchor,
+    store::OpenStore,
+    wiring::{self, Parts},
+};
+
+/// How long requests that have begun may go on after the stop.
+const DRAIN: Millis = Millis(20_000);
+
+/// How long tasks beside requests may go on after that.
+const JOIN: Duration = Duration::from_secs(20);
+
+/// A gateway whose doors are bound and not yet served.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) status: LedgerStatus,
+    clock: Arc<SystemClock>,
+    store: OpenStore,
+    house: Gatehouse,
+    agents: Bound,
+    operators: Bound,
+    parts: Parts,
+    reload: Reload,
+}
+
+impl Gateway {
+    /// Opens everything. Nothing is served yet; where something is missing, nothing stays open.
+    pub(crate) async fn open(
+        loaded: Loaded,
+        reload: Reload,
+        accepted: Option<DurabilityClass>,
+    ) -> Result<Self, Failure> {
+        let (loaded, parts) = unlock(loaded).await?;
+        let config = &loaded.config;
+        let agents = bind(&config.rpc).await?;
+        let operators = bind(&config.admin).await?;
+        let mut anchor = Anchor::open(config)?;
+        let store = OpenStore::open(&config.store, &config.app, anchor.gateway()).await?;
+        let status = store.ledger.describe().await;
+        let status = status.map_err(|error| Failure::failed(error.to_string()))?;
+        durable_enough(config, &status, accepted)?;
+        anchor.hold(&status.ledger_id)?;
+        let clock = Arc::new(SystemClock::new());
+        let ports = Ports {
+            ledger: Arc::clone(&store.ledger),
+            journal: Arc::clone(&store.journal),
+            clock: clock.clone(),
+            gateway: anchor.gateway().to_owned(),
+        };
+        let engine = Engine::new(ports, parts.setup(&loaded));
+        let keyring = Keyring::new(wiring::credentials(config));
+        let house = Gatehouse { engine, keyring, metrics: Arc::new(Metrics::default()) };
+        let config = loaded.config;
+        Ok(Self { config, status, clock, store, house, agents, operators, parts, reload })
+    }
+
+    /// Where the doors really are: a port 0 has become one.
+    pub(crate) fn addresses(&self) -> (std::net::SocketAddr, std::net::SocketAddr) {
+        (self.agents.local_addr(), self.operators.local_addr())
+    }
+
+    /// Serves until `stop` is cancelled, then: accept nothing, drain, sweep, close.
+    pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
+        let Self { clock, store, house, agents, operators, parts, reload, .. } = self;
+        probe(&parts, &clock);
+        let last = CancellationToken::new();
+        let engine = tokio::spawn(Arc::clone(&house.engine).run(last.clone().cancelled_owned()));
+        let reloader = Reloader::new(reload, parts, house.clone());
+        let reloading = tokio::spawn(reloader.run(stop.clone()));
+        let broken = stop.clone();
+        let door = |served: std::io::Result<()>| {
+            broken.cancel();
+            served.map_err(|error| Failure::failed(format!("a door broke: {error}")))
+        };
+        let agents = async {
+            door(serve_agents(agents, house.clone(), stop.clone().cancelled_owned()).await)
+        };
+        let operators = async {
+            door(serve_operators(operators, house.clone(), stop.clone().cancelled_owned()).await)
+        };
+        let (agents, operators) = tokio::join!(agents, operators);
+        last.cancel();
+        let ended = [engine.await.is_ok(), reloading.await.is_ok(), clock.join(JOIN).await];
+        drop(house);
+        store.close().await;
+        if ended.contains(&false) {
+            tracing::warn!("not everything ended in time; it is taken up at the next start");
+        }
+        agents.and(operators)
+    }
+}
+
+/// Unlocks keys and sets up chains, away from the async workers.
+async fn unlock(loaded: Loaded) -> Result<(Loaded, Parts), Failure> {
+    let work = tokio::task::spawn_blocking(move || {
+        let renewed = Parts::default().renew(&loaded)?;
+        Ok::<_, Failure>((loaded, renewed))
+    });
+    let done = work.await.map_err(|_| Failure::failed("the keys could not be unlocked"))?;
+    let (loaded, (parts, warnings)) = done?;
+    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    Ok((loaded, parts))
+}
+
+async fn bind(door: &Door) -> Result<Bound, Failure> {
+    let tls = door.tls.as_ref().map(|tls| countersign_server::TlsFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        client_ca: tls.client_ca.clone(),
+    });
+    let door = countersign_server::Door {
+        address: door.address,
+        tls,
+        hosts: door.hosts.clone(),
+        drain: DRAIN,
+    };
+    let in_use = "; is another gateway running there? choose another address under `listen`";
+    door.bind().await.map_err(|error| match &error {
+        countersign_server::DoorError::Address { .. } => {
+            Failure::failed(format!("{error}{in_use}"))
+        }
+        countersign_server::DoorError::File { .. } | countersign_server::DoorError::Tls(_) => {
+            Failure::refused(error.to_string())
+        }
+    })
+}
+
+/// A store that may forget what it acknowledged is no store for a mainnet, unless somebody says so.
+fn durable_enough(
+    config: &Config,
+    status: &LedgerStatus,
+    accepted: Option<DurabilityClass>,
+) -> Result<(), Failure> {
+    let mainnet = config.chains.iter().find(|chain| is_mainnet(chain.id));
+    let weak = !matches!(status.durability, 'A' | 'B');
+    match (mainnet, accepted) {
+        (Some(chain), None) if weak => Err(Failure::refused(format!(
+            "the store's durability is class {} ({}): too weak for chain {}. Use `appendfsync always` with acknowledged replicas, or the embedded store; or accept it with --accept-durability D",
+            status.durability, status.durability_reason, chain.id
+        ))),
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+/// Says which nodes do not answer, or serve another chain. The gateway runs all the same and recovers by itself.
+fn probe(parts: &Parts, clock: &SystemClock) {
+    use countersign_engine::port::Clock as _;
+    for (id, chain) in parts.chains() {
+        let chain = Arc::clone(chain);
+        clock.spawn(Box::pin(async move {
+            for report in chain.probe().await {
+                match report.chain_id {
+                    Ok(found) if found == id => {}
+                    Ok(found) => tracing::error!(
+                        node = report.url,
+                        "the node serves chain {found}, not {id}: it is not used"
+                    ),
+                    Err(reason) => tracing::warn!(
+                        node = report.url,
+                        "the node of chain {id} does not answer: {reason}"
+                    ),
+                }
+            }
+        }));
+    }
+}

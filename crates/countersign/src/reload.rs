@@ -1,0 +1,284 @@
+//! Watching the configuration and its policies, and putting a valid change in force without a restart.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use countersign_core::{
+    identity::{AgentId, PolicyId},
+    trace::{Incident, IncidentStatus, Severity},
+};
+use countersign_policy::Policy;
+use countersign_server::Gatehouse;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock,
+    config::Problems,
+    policies::{self, Loaded, Overrides},
+    wiring::{self, Parts},
+};
+
+/// Editors write in several steps: so long must be quiet before a file is read.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// Some file systems tell nobody about changes: then this often.
+const LOOK: Duration = Duration::from_secs(3);
+
+/// What is watched, and what it looked like.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    file: PathBuf,
+    overrides: Overrides,
+    files: Vec<PathBuf>,
+    seen: Fingerprint,
+    policies: BTreeMap<String, PolicyId>,
+    fixed: Fixed,
+}
+
+/// What only a restart can change.
+#[derive(Debug, PartialEq, Eq)]
+struct Fixed(String);
+
+type Fingerprint = [u8; 32];
+
+impl Reload {
+    /// From the configuration that is about to be in force.
+    pub(crate) fn new(loaded: &Loaded, overrides: Overrides) -> Self {
+        let files = loaded.files();
+        Self {
+            file: loaded.config.file.clone(),
+            overrides,
+            seen: fingerprint(&files),
+            files,
+            policies: versions(&loaded.grants, &loaded.guards),
+            fixed: Fixed::of(loaded),
+        }
+    }
+}
+
+impl Fixed {
+    fn of(loaded: &Loaded) -> Self {
+        let config = &loaded.config;
+        let parts = (&config.app, &config.rpc, &config.admin, &config.state, &config.store);
+        Self(format!("{parts:?}"))
+    }
+}
+
+/// Reloads until it is told to stop.
+#[derive(Debug)]
+pub(crate) struct Reloader {
+    reload: Reload,
+    parts: Parts,
+    house: Gatehouse,
+}
+
+impl Reloader {
+    /// A reloader of a running gateway.
+    pub(crate) const fn new(reload: Reload, parts: Parts, house: Gatehouse) -> Self {
+        Self { reload, parts, house }
+    }
+
+    /// Reloads when a file changes and when a SIGHUP comes.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let (sender, mut changes) = mpsc::channel(1);
+        let mut watched = Watched::new(sender);
+        watched.extend(&self.reload.files);
+        let mut hangup = Hangup::new();
+        loop {
+            let asked = tokio::select! {
+                () = stop.cancelled() => return,
+                () = hangup.recv() => true,
+                _ = changes.recv() => false,
+                () = tokio::time::sleep(LOOK) => false,
+            };
+            tokio::time::sleep(QUIET).await;
+            while changes.try_recv().is_ok() {}
+            if self.look(asked).await {
+                watched.extend(&self.reload.files);
+            }
+        }
+    }
+
+    /// Reads everything again if anything is different. Whether it was.
+    async fn look(&mut self, asked: bool) -> bool {
+        let now = fingerprint(&self.reload.files);
+        if now == self.reload.seen && !asked {
+            return false;
+        }
+        self.reload.seen = now;
+        let (file, overrides, parts) =
+            (self.reload.file.clone(), self.reload.overrides.clone(), self.parts.clone());
+        let read = tokio::task::spawn_blocking(move || read(&file, &overrides, &parts)).await;
+        match read {
+            Ok(Ok((loaded, parts))) => self.apply(loaded, parts).await,
+            Ok(Err(problems)) => self.keep(&problems).await,
+            Err(_) => tracing::error!(
+                "the configuration could not be read again; the old one stays in force"
+            ),
+        }
+        true
+    }
+
+    async fn apply(&mut self, loaded: Loaded, parts: Parts) {
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        if Fixed::of(&loaded) != self.reload.fixed {
+            tracing::warn!("`app`, `listen`, `state` and `store` take effect at the next start");
+        }
+        self.house.engine.replace(parts.setup(&loaded));
+        self.house.keyring.replace(wiring::credentials(&loaded.config));
+        let policies = versions(&loaded.grants, &loaded.guards);
+        let changed = changed(&self.reload.policies, &policies);
+        tracing::info!(
+            policies_changed = changed.len(),
+            "the configuration was read again and is in force"
+        );
+        if !changed.is_empty() {
+            let title = format!("policies changed on disk: {}", changed.join(", "));
+            self.raise(
+                "policy_changed_on_disk",
+                title,
+                "a file that was edited is in force".into(),
+            )
+            .await;
+        }
+        self.reload.files = loaded.files();
+        self.reload.seen = fingerprint(&self.reload.files);
+        self.reload.policies = policies;
+        self.parts = parts;
+    }
+
+    async fn keep(&self, problems: &Problems) {
+        for problem in &problems.0 {
+            tracing::error!("{problem}");
+        }
+        tracing::error!("the configuration on disk is invalid; the old one stays in force");
+        let title = "the configuration on disk is invalid; the old one stays in force".to_owned();
+        self.raise("configuration_invalid", title, problems.to_string()).await;
+    }
+
+    async fn raise(&self, code: &str, title: String, description: String) {
+        let ports = self.house.engine.ports();
+        let at = clock::now();
+        let incident = Incident {
+            id: format!("inc_{}", hex::encode(ports.clock.random())),
+            code: code.to_owned(),
+            severity: Severity::Medium,
+            status: IncidentStatus::Open,
+            title,
+            description,
+            agent: None,
+            session: None,
+            trace_hash: None,
+            created_at: at,
+            updated_at: at,
+        };
+        if let Err(error) = ports.journal.raise(&incident).await {
+            tracing::error!(code, "the incident could not be recorded: {error}");
+        }
+    }
+}
+
+fn read(file: &Path, overrides: &Overrides, parts: &Parts) -> Result<(Loaded, Parts), Problems> {
+    let mut loaded = policies::load_with(file, overrides)?;
+    let (parts, warnings) = parts.renew(&loaded)?;
+    loaded.warnings.extend(warnings);
+    Ok((loaded, parts))
+}
+
+/// The content of all files, and which of them cannot be read.
+fn fingerprint(files: &[PathBuf]) -> Fingerprint {
+    let mut hasher = Sha256::new();
+    for file in files {
+        let content = std::fs::read(file).map_or([0; 32], |bytes| Sha256::digest(bytes).into());
+        hasher.update(Sha256::digest(file.to_string_lossy().as_bytes()));
+        hasher.update(content);
+    }
+    hasher.finalize().into()
+}
+
+/// The version of each policy in force, by who it is for.
+fn versions(grants: &BTreeMap<AgentId, Policy>, guards: &[Policy]) -> BTreeMap<String, PolicyId> {
+    let grants = grants.iter().map(|(agent, policy)| (format!("grant of {agent}"), policy.id()));
+    let guards = guards.iter().map(|policy| (format!("guard {}", policy.name()), policy.id()));
+    grants.chain(guards).collect()
+}
+
+/// Whose policy differs, is new or is gone.
+fn changed(old: &BTreeMap<String, PolicyId>, new: &BTreeMap<String, PolicyId>) -> Vec<String> {
+    let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    names.into_iter().filter(|name| old.get(*name) != new.get(*name)).cloned().collect()
+}
+
+/// Folders that tell when something in them changes. The folder and not the file: an editor or a config map
+/// renames a new file over the old one.
+struct Watched {
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Watched {
+    fn new(sender: mpsc::Sender<()>) -> Self {
+        let tell = move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // full means that somebody has been told already
+                let _told_already = sender.try_send(());
+            }
+        };
+        let watcher = notify::recommended_watcher(tell);
+        let watcher = watcher.inspect_err(|error| {
+            tracing::warn!("changes are noticed every few seconds only: {error}")
+        });
+        Self { watcher: watcher.ok(), folders: BTreeSet::new() }
+    }
+
+    fn extend(&mut self, files: &[PathBuf]) {
+        let Some(watcher) = &mut self.watcher else { return };
+        for file in files {
+            let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let folder = folder.unwrap_or_else(|| Path::new("."));
+            if self.folders.insert(folder.to_path_buf()) {
+                let watching = watcher.watch(folder, RecursiveMode::NonRecursive);
+                if let Err(error) = watching {
+                    tracing::warn!(folder = %folder.display(), "changes are noticed every few seconds only: {error}");
+                }
+            }
+        }
+    }
+}
+
+/// SIGHUP where there is one.
+struct Hangup {
+    #[cfg(unix)]
+    signal: Option<tokio::signal::unix::Signal>,
+}
+
+impl Hangup {
+    #[cfg(unix)]
+    fn new() -> Self {
+        Self { signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup()).ok() }
+    }
+
+    #[cfg(unix)]
+    async fn recv(&mut self) {
+        match &mut self.signal {
+            Some(signal) => drop(signal.recv().await),
+            None => std::future::pending().await,
+        }
+    }
+
+    #[cfg(not(unix))]
+    const fn new() -> Self {
+        Self {}
+    }
+
+    #[cfg(not(unix))]
+    async fn recv(&mut self) {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,93 @@
+//! What this gateway remembers of itself and of its ledger, beside the store: one small file per rpc address.
+//!
+//! It is the anchor by which a lost or exchanged store is noticed (LEDGER §3). Unknown members are kept, so that
+//! an older version does not drop what a newer one wrote.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Map, Value};
+
+use crate::{clock::fill, config::Config, failure::Failure};
+
+/// The anchor file, read.
+#[derive(Debug)]
+pub(crate) struct Anchor {
+    path: PathBuf,
+    members: Map<String, Value>,
+}
+
+impl Anchor {
+    /// Reads the anchor of a configuration; makes one with a fresh gateway name where there is none.
+    pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
+        let name = config.rpc.address.to_string().replace([':', '[', ']'], "_");
+        let path = config.state.join(format!("{name}.json"));
+        fs::create_dir_all(&config.state).map_err(|error| unusable(&config.state, &error))?;
+        match fs::read_to_string(&path) {
+            Ok(text) => Self::parse(path, &text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path),
+            Err(error) => Err(unusable(&path, &error)),
+        }
+    }
+
+    fn parse(path: PathBuf, text: &str) -> Result<Self, Failure> {
+        let members: Option<Map<String, Value>> = serde_json::from_str(text).ok();
+        let named = members.filter(|members| members.get("gateway").is_some_and(Value::is_string));
+        let members = named.ok_or_else(|| {
+            Failure::failed(format!("{} is damaged: restore it from a backup; do not delete it while its store is in use", path.display()))
+        })?;
+        Ok(Self { path, members })
+    }
+
+    fn create(path: PathBuf) -> Result<Self, Failure> {
+        let mut random = [0_u8; 8];
+        fill(&mut random);
+        let mut members = Map::new();
+        members.insert("version".into(), 1.into());
+        members.insert("gateway".into(), format!("gw-{}", hex::encode(random)).into());
+        let anchor = Self { path, members };
+        anchor.write()?;
+        Ok(anchor)
+    }
+
+    /// This gateway's name, the same for as long as the file lives.
+    pub(crate) fn gateway(&self) -> &str {
+        self.members.get("gateway").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Remembers the ledger at the first meeting; refuses another one later.
+    pub(crate) fn hold(&mut self, ledger_id: &str) -> Result<(), Failure> {
+        match self.members.get("ledger_id").and_then(Value::as_str) {
+            Some(known) if known == ledger_id => Ok(()),
+            Some(known) => Err(Failure::failed(format!(
+                "the store holds the ledger {ledger_id}, but this gateway worked with {known}: what was spent there is not known here. \
+                 Bring the old store back. If it was given up on purpose, remove {} and start again",
+                self.path.display()
+            ))),
+            None => {
+                self.members.insert("ledger_id".into(), ledger_id.into());
+                self.write()
+            }
+        }
+    }
+
+    /// Replaces the file whole, or leaves the old one.
+    fn write(&self) -> Result<(), Failure> {
+        let draft = self.path.with_extension("json.new");
+        let text = Value::Object(self.members.clone()).to_string();
+        let written = fs::File::create(&draft).and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
+        written
+            .and_then(|()| fs::rename(&draft, &self.path))
+            .map_err(|error| unusable(&self.path, &error))
+    }
+}
+
+fn unusable(path: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!("{} cannot be used: {error}", path.display()))
+}

@@ -1,0 +1,71 @@
+//! Opening the store that the configuration chooses.
+
+use std::{fmt, sync::Arc};
+
+use countersign_core::{identity::AppId, time::Millis};
+use countersign_engine::port::{Journal, Ledger};
+use countersign_store::{
+    embedded::EmbeddedStore,
+    redis::{RedisOptions, RedisStore},
+};
+use secrecy::SecretString;
+
+use crate::{clock, config::StoreChoice, failure::Failure};
+
+/// How long a call to Redis may take.
+const DEADLINE: Millis = Millis(5_000);
+
+/// An open store.
+pub(crate) struct OpenStore {
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) journal: Arc<dyn Journal>,
+    embedded: Option<EmbeddedStore>,
+}
+
+impl fmt::Debug for OpenStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OpenStore")
+    }
+}
+
+impl OpenStore {
+    /// Opens or makes the store.
+    pub(crate) async fn open(
+        choice: &StoreChoice,
+        app: &AppId,
+        gateway: &str,
+    ) -> Result<Self, Failure> {
+        match choice {
+            StoreChoice::Embedded(folder) => {
+                std::fs::create_dir_all(folder)
+                    .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
+                let store = EmbeddedStore::open(folder, app, Arc::new(clock::now))
+                    .map_err(|error| Failure::failed(error.to_string()))?;
+                let (ledger, journal) = (store.ledger(), store.journal(gateway));
+                Ok(Self { ledger, journal, embedded: Some(store) })
+            }
+            StoreChoice::Redis { url, acknowledge_replicas } => {
+                let options = RedisOptions {
+                    url: SecretString::from(url.expose().to_owned()),
+                    app: app.clone(),
+                    gateway: gateway.to_owned(),
+                    acknowledge_replicas: *acknowledge_replicas,
+                    deadline: DEADLINE,
+                };
+                let store = RedisStore::connect(options).await;
+                let store = store.map_err(|error| Failure::failed(format!("{url}: {error}")))?;
+                Ok(Self { ledger: store.ledger(), journal: store.journal(), embedded: None })
+            }
+        }
+    }
+
+    /// Writes what is in hand and lets go of the file.
+    pub(crate) async fn close(self) {
+        if let Some(store) = self.embedded {
+            let closed = tokio::task::spawn_blocking(move || store.close()).await;
+            if closed.is_err() {
+                tracing::error!("the store did not close in order");
+            }
+        }
+    }
+}

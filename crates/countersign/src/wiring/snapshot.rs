@@ -1,0 +1,120 @@
+//! The engine's snapshot of a configuration.
+
+use std::sync::Arc;
+
+use countersign_core::time::Millis;
+use countersign_decode::Registry;
+use countersign_engine::setup::{
+    AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup,
+};
+use countersign_policy::Policy;
+use countersign_upstream::{NodeChain, StaticPrices};
+
+use super::Parts;
+use crate::{
+    config::{AgentEntry, ChainEntry, OperatorEntry, TokenEntry},
+    policies::Loaded,
+};
+
+/// How long a transaction waits for one with an earlier nonce: shorter than the shortest patience of a
+/// client that fixes nonces (hardhat's 21 s).
+const GAP_WAIT: Millis = Millis(20_000);
+
+/// Everything that a request may be served with. A wallet or chain without its part is left out; `Parts::renew`
+/// has refused such a configuration before.
+pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
+    let config = &loaded.config;
+    let policies: Vec<&Policy> = loaded.grants.values().chain(&loaded.guards).collect();
+    let chain = |entry: &ChainEntry| {
+        let (_, port) = parts.chains.get(&entry.id)?;
+        Some((entry.id, chain(entry, Arc::clone(port), &policies)))
+    };
+    let wallet = |entry: &crate::config::WalletEntry| {
+        let (_, key) = parts.keys.get(&entry.id)?;
+        let (id, signer) = (entry.id.clone(), Arc::clone(key));
+        let wallet =
+            WalletSetup { id, address: entry.address, signer, in_flight_max: entry.in_flight_max };
+        Some((entry.id.clone(), wallet))
+    };
+    let agent = |entry: &AgentEntry| {
+        let grant = loaded.grants.get(&entry.id)?;
+        Some((entry.id.clone(), agent(entry, grant.clone())))
+    };
+    Setup {
+        app: config.app.clone(),
+        chains: config.chains.iter().filter_map(chain).collect(),
+        wallets: config.wallets.iter().filter_map(wallet).collect(),
+        agents: config.agents.iter().filter_map(agent).collect(),
+        operators: config.operators.iter().map(|o| (o.id.clone(), operator(o))).collect(),
+        guards: loaded.guards.clone(),
+        prices: Arc::new(StaticPrices::new(config.prices.fixed.clone())),
+    }
+}
+
+fn chain(entry: &ChainEntry, port: Arc<NodeChain>, policies: &[&Policy]) -> ChainSetup {
+    let (native, tokens) = tokens(entry);
+    ChainSetup {
+        id: entry.id,
+        name: entry.name.clone(),
+        port,
+        fee_ceiling: entry.fee_ceiling,
+        native,
+        tokens,
+        registry: registry(entry, policies.iter().copied()),
+        gap_wait: GAP_WAIT,
+    }
+}
+
+fn agent(entry: &AgentEntry, grant: Policy) -> AgentSetup {
+    AgentSetup {
+        id: entry.id.clone(),
+        wallets: entry.wallets.iter().map(|wallet| wallet.value.clone()).collect(),
+        grant,
+        owner: entry.owner.clone(),
+        role: entry.role.clone(),
+        duplicate_window: entry.duplicate_window,
+        hold: entry.hold,
+    }
+}
+
+fn operator(entry: &OperatorEntry) -> OperatorSetup {
+    OperatorSetup {
+        id: entry.id.clone(),
+        roles: entry.roles.clone(),
+        person: entry.person.clone(),
+        groups: entry.groups.clone(),
+    }
+}
+
+/// The chain's own currency, and the tokens that policies may name.
+pub(crate) fn tokens(chain: &ChainEntry) -> (TokenSetup, Vec<TokenSetup>) {
+    let named = |id: &str| format!("{id}@{}", chain.id);
+    let native = TokenSetup {
+        name: named(&chain.native.symbol.to_lowercase()),
+        address: None,
+        decimals: chain.native.decimals,
+        symbol: chain.native.symbol.clone(),
+    };
+    let token = |token: &TokenEntry| TokenSetup {
+        name: named(&token.id),
+        address: Some(token.address),
+        decimals: token.decimals,
+        symbol: token.price.clone(),
+    };
+    (native, chain.tokens.iter().map(token).collect())
+}
+
+/// What the decoder may know of a chain: tokens, contracts, and every function that a policy reads.
+pub(crate) fn registry<'p>(
+    chain: &ChainEntry,
+    policies: impl IntoIterator<Item = &'p Policy>,
+) -> Registry {
+    let mut registry = Registry::new();
+    chain.tokens.iter().for_each(|token| registry.add_token(token.address));
+    for contract in &chain.contracts {
+        registry.add_contract(contract.address, contract.action.clone(), contract.abi.clone());
+    }
+    let functions = policies.into_iter().flat_map(Policy::functions);
+    functions.for_each(|(target, function)| registry.add_function(target, function));
+    registry
+}
