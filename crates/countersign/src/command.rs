@@ -1,7 +1,9 @@
 //! What each command does.
 
 mod check;
+mod doctor;
 mod explain;
+mod init;
 mod key;
 mod ledger;
 mod operation;
@@ -10,7 +12,10 @@ mod serve;
 mod token;
 mod trace;
 
-pub(crate) use self::token::{Token, fresh};
+pub(crate) use self::{
+    serve::until_asked,
+    token::{Token, fresh},
+};
 
 use clap::CommandFactory as _;
 use serde_json::Value;
@@ -28,7 +33,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Policy(command) => policy::run(command),
         Command::Key(command) => key::run(command),
         Command::Serve(args) => serve::run(&args).await,
-        Command::Dev(_) | Command::Init(_) | Command::Doctor(_) => Ok(()),
+        Command::Dev(args) => crate::dev::run(args).await,
+        Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(&args).await,
         Command::Token(command) => token::run(command),
         Command::Operation(command) => operation::run(command).await,
         Command::Trace(command) => trace::run(command).await,

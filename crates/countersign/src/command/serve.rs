@@ -32,7 +32,7 @@ pub(super) fn warn(warnings: &[Problem]) {
 }
 
 /// Cancelled by SIGINT or SIGTERM; a second one ends the process at once.
-pub(super) fn until_asked() -> CancellationToken {
+pub(crate) fn until_asked() -> CancellationToken {
     let stop = CancellationToken::new();
     let asked = stop.clone();
     tokio::spawn(async move {

@@ -1,0 +1,125 @@
+//! The first screen: where everything is, what the policy allows, and what to paste.
+
+use super::{
+    anvil::Anvil,
+    folder::{AGENT, DevFolder, OPERATOR},
+};
+use crate::{
+    failure::Failure,
+    gateway::Gateway,
+    scaffold::PAYEE,
+    screen::{Paint, say},
+};
+
+/// Prints the screen. It shows the play tokens: that is what it is for.
+pub(super) fn show(
+    gateway: &Gateway,
+    folder: &DevFolder,
+    anvil: Option<&Anvil>,
+) -> Result<(), Failure> {
+    let paint = Paint::stdout();
+    let (agent, operator) = (folder.token(AGENT)?, folder.token(OPERATOR)?);
+    let (rpc, admin) = gateway.addresses();
+    let url = format!("http://{AGENT}:{}@{rpc}/", agent.expose());
+    let chain = gateway.config.chains.first();
+    let chain_id = chain.map_or_else(String::new, |chain| chain.id.to_string());
+    let node = chain
+        .and_then(|chain| chain.upstream.first())
+        .map_or_else(String::new, ToString::to_string);
+    let wallet = gateway
+        .config
+        .wallets
+        .first()
+        .map_or_else(String::new, |wallet| wallet.address.to_string());
+    let line =
+        |name: &str, value: &str| say(format!("  {}  {value}", paint.dim(&format!("{name:<9}"))));
+    say("");
+    say(format!(
+        "  {} {}",
+        paint.bold(&paint.cyan("countersign dev")),
+        paint.dim(env!("CARGO_PKG_VERSION"))
+    ));
+    say("");
+    line("agents", &paint.green(&url));
+    line("operators", &paint.green(&format!("http://{admin}/")));
+    line("", &format!("token {}", operator.expose()));
+    line("chain", &format!("{chain_id} {} {node}", if anvil.is_some() { "anvil" } else { "node" }));
+    line("wallet", &wallet);
+    line("folder", &folder.path().display().to_string());
+    line("store", &format!("durability class {}", gateway.status.durability));
+    say("");
+    allowed(folder, paint);
+    snippets(
+        &Places { url, wallet, admin: format!("http://{admin}"), token: operator.expose() },
+        paint,
+    );
+    say(paint.dim("  Decisions appear below. Ctrl-C ends everything; the folder keeps it."));
+    say("");
+    Ok(())
+}
+
+fn allowed(folder: &DevFolder, paint: Paint) {
+    let file = folder.path().join(format!("policies/{AGENT}.yaml"));
+    say(format!(
+        "  {} {}",
+        paint.bold("The policy"),
+        paint.dim(&format!("{} (edit it: it is reloaded)", file.display()))
+    ));
+    for (what, limit) in [
+        ("pays", format!("{PAYEE} and one more; anybody else is denied")),
+        ("up to 100 USD", "at once (1 ETH = 1000 USD here, so 0.1 ETH)".to_owned()),
+        ("up to 500 USD", format!("after `{OPERATOR}` approved")),
+        ("above 500 USD", "never".to_owned()),
+        ("1000 USD", "in any 24 hours, fees included".to_owned()),
+    ] {
+        say(format!("    {what:<14} {limit}"));
+    }
+    say("");
+}
+
+struct Places<'a> {
+    url: String,
+    wallet: String,
+    admin: String,
+    token: &'a str,
+}
+
+fn snippets(places: &Places<'_>, paint: Paint) {
+    let Places { url, wallet, admin, token } = places;
+    say(format!("  {}", paint.bold("Pay 50 USD")));
+    say(format!("    export ETH_RPC_URL={url}"));
+    say(format!(
+        "    {}    cast send --unlocked --from {wallet} {PAYEE} --value 0.05ether",
+        paint.dim("cast")
+    ));
+    say(format!(
+        "    {}    createWalletClient({{ account: '{wallet}', transport: http(process.env.ETH_RPC_URL) }})",
+        paint.dim("viem")
+    ));
+    say(format!(
+        "            .sendTransaction({{ to: '{PAYEE}', value: parseEther('0.05'), chain: null }})"
+    ));
+    say(format!(
+        "    {}  await (await new JsonRpcProvider(process.env.ETH_RPC_URL).getSigner())",
+        paint.dim("ethers")
+    ));
+    say(format!("            .sendTransaction({{ to: '{PAYEE}', value: parseEther('0.05') }})"));
+    say(format!("    {} Web3(HTTPProvider(os.environ['ETH_RPC_URL'])).eth", paint.dim("web3.py")));
+    say(format!(
+        "            .send_transaction({{'from': '{wallet}', 'to': '{PAYEE}', 'value': 5 * 10**16}})"
+    ));
+    say("");
+    say(format!("  {}", paint.bold("Pay 200 USD, and approve it")));
+    say(format!(
+        "    cast send --unlocked --from {wallet} {PAYEE} --value 0.2ether      # parked: the answer names op_…"
+    ));
+    say(format!("    export COUNTERSIGN_ADMIN={admin} COUNTERSIGN_TOKEN={token}"));
+    say("    countersign operation list --status PENDING_APPROVAL");
+    say(
+        "    countersign operation approve op_…                                 # then the same cast returns the hash",
+    );
+    say(
+        "    curl -H \"Authorization: Bearer $COUNTERSIGN_TOKEN\" $COUNTERSIGN_ADMIN/pending-operations",
+    );
+    say("");
+}

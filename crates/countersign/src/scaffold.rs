@@ -1,0 +1,144 @@
+//! A whole configuration in a fresh folder: for `init`, and for `dev`.
+
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+use alloy_primitives::Address;
+use countersign_signers::{Cost, create};
+use secrecy::SecretString;
+
+use crate::{
+    command::{Token, fresh},
+    failure::Failure,
+};
+
+const CONFIGURATION: &str = include_str!("scaffold/countersign.yaml");
+const POLICY: &str = include_str!("scaffold/policy.yaml");
+
+/// Who the policy lets be paid.
+pub(crate) const PAYEE: &str = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8";
+
+/// What differs from one scaffold to another.
+#[derive(Debug, Clone)]
+pub(crate) struct Blueprint {
+    pub(crate) rpc: String,
+    pub(crate) admin: String,
+    pub(crate) chain: u64,
+    pub(crate) chain_name: &'static str,
+    pub(crate) upstream: String,
+    pub(crate) wallet: &'static str,
+    pub(crate) agent: &'static str,
+    pub(crate) operator: &'static str,
+    /// USD for one ETH.
+    pub(crate) eth: &'static str,
+    pub(crate) cost: Cost,
+}
+
+/// What was made. The tokens are nowhere else.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) configuration: PathBuf,
+    pub(crate) address: Address,
+    pub(crate) agent: Token,
+    pub(crate) operator: Token,
+}
+
+impl Blueprint {
+    /// Writes configuration, policy, key and password. The configuration comes last: where it is, everything is.
+    pub(crate) fn build(&self, folder: &Path) -> Result<Made, Failure> {
+        for part in ["", "keys", "policies"] {
+            let part = folder.join(part);
+            fs::create_dir_all(&part).map_err(|error| unusable(&part, &error))?;
+        }
+        let address = self.key(folder)?;
+        let (agent, operator) = (fresh(), fresh());
+        let policy = self.fill(POLICY, address, &agent, &operator);
+        write_private(&folder.join(format!("policies/{}.yaml", self.agent)), &policy)?;
+        let configuration = folder.join("countersign.yaml");
+        write_private(&configuration, &self.fill(CONFIGURATION, address, &agent, &operator))?;
+        Ok(Made { configuration, address, agent, operator })
+    }
+
+    fn key(&self, folder: &Path) -> Result<Address, Failure> {
+        let password = fresh();
+        let file = |kind: &str| folder.join(format!("keys/{}.{kind}", self.wallet));
+        write_private(&file("password"), password.expose())?;
+        let password = SecretString::from(password.expose().to_owned());
+        create(&file("json"), &password, self.cost)
+            .map_err(|error| Failure::failed(error.to_string()))
+    }
+
+    fn fill(&self, template: &str, address: Address, agent: &Token, operator: &Token) -> String {
+        let (chain, address) = (self.chain.to_string(), address.to_string());
+        let finality = if self.chain == 31337 { "1" } else { "2" };
+        let (agent_digest, operator_digest) = (agent.digest(), operator.digest());
+        let places = [
+            ("{rpc}", self.rpc.as_str()),
+            ("{admin}", &self.admin),
+            ("{chain}", &chain),
+            ("{chain_name}", self.chain_name),
+            ("{upstream}", &self.upstream),
+            ("{finality}", finality),
+            ("{wallet}", self.wallet),
+            ("{address}", &address),
+            ("{agent}", self.agent),
+            ("{agent_digest}", &agent_digest),
+            ("{operator}", self.operator),
+            ("{operator_digest}", &operator_digest),
+            ("{eth}", self.eth),
+        ];
+        places.iter().fold(template.to_owned(), |text, (place, value)| text.replace(place, value))
+    }
+}
+
+/// Writes a file that only its owner can read; never over another one.
+pub(crate) fn write_private(file: &Path, text: &str) -> Result<(), Failure> {
+    let mut options = fs::File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let written = options.open(file).and_then(|mut opened| {
+        opened.write_all(text.as_bytes())?;
+        opened.sync_all()
+    });
+    written.map_err(|error| unusable(file, &error))
+}
+
+fn unusable(file: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!("{}: {error}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policies;
+
+    #[test]
+    fn what_is_built_passes_its_own_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let blueprint = Blueprint {
+            rpc: "127.0.0.1:8555".into(),
+            admin: "127.0.0.1:8556".into(),
+            chain: 31337,
+            chain_name: "anvil",
+            upstream: "http://127.0.0.1:8545".into(),
+            wallet: "ops-1",
+            agent: "agent-1",
+            operator: "alice",
+            eth: "3000",
+            cost: Cost::Light,
+        };
+        let made = blueprint.build(folder.path()).unwrap();
+        let loaded = policies::load(&made.configuration).unwrap();
+        assert_eq!(loaded.warnings, []);
+        assert_eq!(loaded.config.wallets[0].address, made.address);
+        assert_eq!(hex::encode(loaded.config.agents[0].token.value), made.agent.digest());
+        let policy = loaded.grants.values().next().unwrap();
+        let outcomes = policy.run_tests();
+        assert_eq!(outcomes.len(), 4);
+        assert!(outcomes.iter().all(|outcome| outcome.passed), "{outcomes:?}");
+    }
+}
