@@ -90,9 +90,9 @@ impl Fields {
             "data" => self.data = given(json, bytes).map_err(named)?,
             "input" => self.input = given(json, bytes).map_err(named)?,
             "gas" => self.gas = given(json, gas).map_err(named)?.flatten(),
-            "gasPrice" => self.gas_price = given(json, small).map_err(named)?,
-            "maxFeePerGas" => self.max_fee = given(json, small).map_err(named)?,
-            "maxPriorityFeePerGas" => self.tip = given(json, small).map_err(named)?,
+            "gasPrice" => self.gas_price = given(json, price).map_err(named)?,
+            "maxFeePerGas" => self.max_fee = given(json, price).map_err(named)?,
+            "maxPriorityFeePerGas" => self.tip = given(json, price).map_err(named)?,
             "nonce" => self.nonce = given(json, nonce).map_err(named)?,
             "type" => self.kind = given(json, kind).map_err(named)?,
             "chainId" => self.chain = given(json, small).map_err(named)?.map(ChainId),
@@ -209,6 +209,11 @@ pub fn quantity(text: &str) -> Result<U256, String> {
 
 fn small<T: TryFrom<U256>>(text: &str) -> Result<T, String> {
     T::try_from(quantity(text)?).map_err(|_| "is too large".into())
+}
+
+/// Wei per gas. More than 64 bits would be 18 of the chain's whole coins for one unit of gas.
+fn price(text: &str) -> Result<u128, String> {
+    small::<u64>(text).map(u128::from)
 }
 
 /// Gas of zero means that the client leaves it to us.

@@ -146,7 +146,7 @@ fn a_field_that_cannot_be_meant_is_named() {
         (r#""value":["0x1"]"#, "value"),
         (r#""data":["0x1"]"#, "data"),
         (r#""user denied":1"#, "(unprintable name)"),
-        (r#""maxFeePerGas":"0x100000000000000000000000000000000""#, "maxFeePerGas"),
+        (r#""maxFeePerGas":"0x10000000000000000""#, "maxFeePerGas"),
         (r#""chainId":31337"#, "chainId"),
     ] {
         let error = with(member).unwrap_err();

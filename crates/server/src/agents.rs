@@ -1,0 +1,262 @@
+//! The agents' door: JSON-RPC 2.0 over HTTP.
+//!
+//! Every request that can be parsed gets HTTP 200: several clients drop the body of anything else, and
+//! some repeat a payment on 429 or 503.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use countersign_core::{
+    draft::FieldError,
+    identity::{AgentId, ChainId},
+    json::Json,
+    time::Millis,
+};
+use countersign_engine::{
+    Engine,
+    setup::{AgentSetup, Setup},
+    submission::Receipt,
+};
+use futures_util::{StreamExt, stream};
+use http::{HeaderMap, Request, Response, header, request::Parts};
+use hyper::body::Incoming;
+
+use crate::{
+    answer::{self, Fault, METHOD, REQUEST, UNAUTHORISED},
+    credential::{Keyring, Presented},
+    host::Hosts,
+    listener::caught,
+    metrics::{Duration, Metrics},
+};
+
+pub(crate) use self::local::budget_line;
+use self::{
+    call::{BadCall, Envelope, RpcCall},
+    filters::Filters,
+    parcel::Parcel,
+    place::Place,
+    refusal::Refusal,
+    route::Route,
+    said::Said,
+};
+
+mod call;
+mod filters;
+mod forward;
+mod judged;
+mod local;
+mod parcel;
+mod place;
+mod refusal;
+mod route;
+mod said;
+mod transport;
+
+/// How many reads of one batch are asked at the same time.
+const READS_AT_ONCE: usize = 8;
+
+/// Everything that the door needs to answer.
+#[derive(Debug)]
+pub(crate) struct AgentsDoor {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) hosts: Hosts,
+    filters: Filters,
+}
+
+/// What is the same for every call of one request.
+struct Visit {
+    setup: Arc<Setup>,
+    agent: AgentId,
+    chain: Result<ChainId, Fault>,
+    said: Result<Said, FieldError>,
+    wait: Option<Millis>,
+    traceparent: Option<String>,
+    /// `web3.py` wants `{raw, tx}` of `eth_signTransaction`.
+    wants_raw_and_tx: bool,
+    received: Millis,
+}
+
+/// Where a call stands in its request.
+#[derive(Debug, Clone, Copy)]
+struct Seat {
+    /// The batch's number and the call's index in it.
+    batch: Option<(u64, usize)>,
+}
+
+/// A result as JSON text, with the duty to say whether it was delivered.
+struct Outcome {
+    result: Result<String, Fault>,
+    receipt: Option<Receipt>,
+}
+
+impl From<Result<String, Fault>> for Outcome {
+    fn from(result: Result<String, Fault>) -> Self {
+        Self { result, receipt: None }
+    }
+}
+
+impl Visit {
+    fn agent(&self) -> Result<&AgentSetup, Fault> {
+        self.setup.agents.get(&self.agent).ok_or_else(stranger)
+    }
+
+    fn chain(&self) -> Result<ChainId, Fault> {
+        self.chain.clone()
+    }
+}
+
+fn stranger() -> Fault {
+    Fault::new(UNAUTHORISED, "No agent has this credential")
+}
+
+impl AgentsDoor {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        keyring: Arc<Keyring>,
+        metrics: Arc<Metrics>,
+        hosts: Hosts,
+    ) -> Self {
+        Self { engine, keyring, metrics, hosts, filters: Filters::default() }
+    }
+
+    /// Answers one HTTP request.
+    pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Parcel> {
+        let received = self.engine.ports().clock.monotonic();
+        let (parts, body) = request.into_parts();
+        let answered = async {
+            match self.admit(&parts, body, received).await {
+                Ok((visit, bytes)) => self.converse(&visit, &bytes).await,
+                Err(refusal) => refusal.into_response(),
+            }
+        };
+        caught(answered, || Refusal::Crash.into_response()).await
+    }
+
+    async fn admit(
+        &self,
+        parts: &Parts,
+        body: Incoming,
+        received: Millis,
+    ) -> Result<(Visit, Bytes), Refusal> {
+        self.hosts.admit(parts)?;
+        transport::is_post_of_json(parts)?;
+        let place = Place::parse(parts.uri.path()).ok_or(Refusal::NotFound)?;
+        let presented = place.presented.and(Presented::bearer_or_basic(&parts.headers));
+        let agent = presented.token().and_then(|token| self.keyring.agent(token));
+        let setup = self.engine.setup();
+        let known = agent.filter(|agent| setup.agents.contains_key(agent));
+        let bytes = transport::read(parts, body).await?;
+        let Some(agent) = known else { return Err(Refusal::Stranger(bytes)) };
+        let visit = Visit {
+            chain: place.chain(&setup),
+            setup,
+            agent,
+            said: Said::in_headers(&parts.headers),
+            wait: said::wait(&parts.headers),
+            traceparent: said::traceparent(&parts.headers),
+            wants_raw_and_tx: is_web3_py(&parts.headers),
+            received,
+        };
+        Ok((visit, bytes))
+    }
+
+    async fn converse(&self, visit: &Visit, bytes: &[u8]) -> Response<Parcel> {
+        match Envelope::parse(bytes) {
+            Envelope::Single(call) => {
+                let (text, receipt) = self.entry(visit, call, Seat { batch: None }).await;
+                reply(text, receipt.into_iter().collect())
+            }
+            Envelope::Batch(calls) => self.batch(visit, calls).await,
+        }
+    }
+
+    /// In order, one after another; reads among themselves may overlap.
+    async fn batch(&self, visit: &Visit, calls: Vec<Result<RpcCall, BadCall>>) -> Response<Parcel> {
+        let number = batch_number(self.engine.ports().clock.random());
+        let forwards = |call: &Result<RpcCall, BadCall>| match call {
+            Ok(call) => matches!(route::route(&call.method).1, Route::Forward(_) | Route::Refuse),
+            Err(_) => true,
+        };
+        let at_once = if calls.iter().all(forwards) { READS_AT_ONCE } else { 1 };
+        let seated = calls.into_iter().enumerate();
+        let answers = seated
+            .map(|(index, call)| self.entry(visit, call, Seat { batch: Some((number, index)) }));
+        let answers: Vec<_> = stream::iter(answers).buffered(at_once).collect().await;
+        let (texts, receipts): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
+        let texts: Vec<String> = texts.into_iter().flatten().collect();
+        let body = (!texts.is_empty()).then(|| format!("[{}]", texts.join(",")));
+        reply(body, receipts.into_iter().flatten().collect())
+    }
+
+    /// One call's response; none for a notification.
+    async fn entry(
+        &self,
+        visit: &Visit,
+        call: Result<RpcCall, BadCall>,
+        seat: Seat,
+    ) -> (Option<String>, Option<Receipt>) {
+        let call = match call {
+            Ok(call) => call,
+            Err(BadCall { id, fault }) => {
+                self.metrics.request(route::UNKNOWN, fault.outcome());
+                return (Some(answer::response(&id, Err(&fault))), None);
+            }
+        };
+        let (name, route) = route::route(&call.method);
+        let (id, outcome) = match (&call.id, route) {
+            (Some(id), route) => (id.clone(), self.dispatch(visit, &call, route, seat).await),
+            (None, Route::Judge(_)) => (Json::Null, unnamed().into()),
+            (None, Route::Answer(_) | Route::Forward(_) | Route::Refuse) => return (None, None),
+        };
+        self.record(visit, name, &outcome.result);
+        let text = answer::response(&id, outcome.result.as_deref());
+        (Some(text), outcome.receipt)
+    }
+
+    async fn dispatch(&self, visit: &Visit, call: &RpcCall, route: Route, seat: Seat) -> Outcome {
+        match route {
+            Route::Judge(method) => self.judge(visit, method, &call.params, seat).await,
+            Route::Answer(local) => self.local(visit, local, &call.params).await.into(),
+            Route::Forward(read) => self.forward(visit, read, &call.params).await.into(),
+            Route::Refuse => {
+                let name = countersign_core::draft::harmless(&call.method);
+                Err(Fault::new(METHOD, &format!("`{name}` is not a method of this gateway"))).into()
+            }
+        }
+    }
+
+    fn record(&self, visit: &Visit, method: &'static str, result: &Result<String, Fault>) {
+        let outcome = result.as_ref().map_or_else(Fault::outcome, |_| "ok");
+        let now = self.engine.ports().clock.monotonic();
+        let took = Millis(now.0.saturating_sub(visit.received.0));
+        self.metrics.request(method, outcome);
+        self.metrics.observe(Duration::Request, method, took);
+        tracing::info!(agent = %visit.agent, method, outcome, took_ms = took.0, "a call was answered");
+    }
+}
+
+/// A signing method without an id: nobody could be told what became of it.
+fn unnamed() -> Result<String, Fault> {
+    Err(Fault::new(REQUEST, "`id`: a call that signs needs one"))
+}
+
+/// What tells one batch from another.
+fn batch_number(random: [u8; 16]) -> u64 {
+    u64::try_from(u128::from_le_bytes(random) >> 64).unwrap_or_default()
+}
+
+fn is_web3_py(headers: &HeaderMap) -> bool {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    agent.is_some_and(|agent| agent.starts_with("web3.py/"))
+}
+
+fn reply(body: Option<String>, receipts: Vec<Receipt>) -> Response<Parcel> {
+    if let Some(text) = body {
+        return transport::json(http::StatusCode::OK, Parcel::new(text, receipts));
+    }
+    let mut response = Response::new(Parcel::empty());
+    *response.status_mut() = http::StatusCode::NO_CONTENT;
+    response
+}

@@ -1,0 +1,158 @@
+//! Calls that may end in a signature.
+
+use countersign_core::{
+    draft::FieldError, identity::ChainId, intent::Method, json::Json, time::Millis,
+    transaction::TransactionDraft,
+};
+use countersign_engine::submission::{Reply, Signed, Submission};
+use serde_json::Value;
+
+use crate::answer::{self, Fault, INTERNAL};
+
+use super::{AgentsDoor, Outcome, Seat, Visit, said::Said};
+
+impl AgentsDoor {
+    pub(super) async fn judge(
+        &self,
+        visit: &Visit,
+        method: Method,
+        params: &[Json],
+        seat: Seat,
+    ) -> Outcome {
+        let submission = match submission(visit, method, params, seat) {
+            Ok(submission) => submission,
+            Err(fault) => return Err(fault).into(),
+        };
+        let Reply { answer, receipt } = self.engine.submit(submission).await;
+        let result = answer::settle(answer).and_then(|signed| written(visit, method, &signed));
+        Outcome { result, receipt: Some(receipt) }
+    }
+
+    /// The verdict without the act.
+    pub(super) async fn simulate(&self, visit: &Visit, params: &[Json]) -> Result<String, Fault> {
+        let seat = Seat { batch: None };
+        let submission = submission(visit, Method::SendTransaction, params, seat)?;
+        match self.engine.simulate(submission).await {
+            Ok(simulation) => Ok(simulation.body.to_string()),
+            Err(answer) => match answer::settle(answer) {
+                Ok(_) => Err(Fault::new(INTERNAL, "a simulation signed something")),
+                Err(fault) => Err(fault),
+            },
+        }
+    }
+}
+
+fn submission(
+    visit: &Visit,
+    method: Method,
+    params: &[Json],
+    seat: Seat,
+) -> Result<Submission, Fault> {
+    let chain = visit.chain()?;
+    let (transaction, beside) = match params {
+        [transaction] => (transaction, None),
+        [transaction, beside] => (transaction, Some(beside)),
+        _ => return Err(FieldError::new("params", "must be one transaction").into()),
+    };
+    let index = seat.batch.map(|(_, index)| index);
+    let said = visit.said.clone()?.and(Said::in_parameter(beside)?, index)?;
+    let draft = TransactionDraft::parse(transaction)?;
+    same_chain(&draft, chain)?;
+    Ok(Submission {
+        agent: visit.agent.clone(),
+        chain,
+        method,
+        draft,
+        declared: said.declared,
+        key: said.key,
+        wait: if seat.batch.is_some() { Some(Millis::ZERO) } else { visit.wait },
+        batch: seat.batch.map(|(number, _)| number),
+        received: visit.received,
+    })
+}
+
+fn same_chain(draft: &TransactionDraft, chain: ChainId) -> Result<(), FieldError> {
+    match draft.chain {
+        Some(named) if named != chain => {
+            Err(FieldError::new("chainId", format!("is not {chain}, the chain of this path")))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What the method promises to return once bytes exist.
+fn written(visit: &Visit, method: Method, signed: &Signed) -> Result<String, Fault> {
+    match method {
+        Method::SendTransaction => Ok(Value::from(signed.hash.to_string()).to_string()),
+        Method::SignTransaction if visit.wants_raw_and_tx => geth::raw_and_tx(signed),
+        Method::SignTransaction => Ok(Value::from(signed.raw.to_string()).to_string()),
+    }
+}
+
+/// geth's shape of `eth_signTransaction`.
+mod geth {
+    use alloy_consensus::{TxEnvelope, transaction::SignerRecoverable as _};
+    use alloy_eips::eip2718::Decodable2718 as _;
+    use countersign_core::transaction::{FeeBid, TransactionType};
+    use serde_json::{Map, Value, json};
+
+    use super::{Fault, INTERNAL, Signed};
+
+    /// `{raw, tx}`, with every field of `tx` as geth writes it.
+    pub(super) fn raw_and_tx(signed: &Signed) -> Result<String, Fault> {
+        let unreadable = || Fault::new(INTERNAL, "the signed bytes cannot be read again");
+        let envelope =
+            TxEnvelope::decode_2718(&mut signed.raw.as_ref()).map_err(|_| unreadable())?;
+        let from = envelope.recover_signer().map_err(|_| unreadable())?;
+        let mut tx = fields(signed);
+        let signature = envelope.signature();
+        let parity = u64::from(signature.v());
+        let v = match signed.transaction.plan.kind {
+            TransactionType::Legacy => {
+                let chain = signed.transaction.plan.chain.0;
+                chain.saturating_mul(2).saturating_add(35).saturating_add(parity)
+            }
+            TransactionType::AccessList | TransactionType::DynamicFee => {
+                tx.insert("yParity".into(), quantity(parity));
+                parity
+            }
+        };
+        tx.insert("from".into(), json!(from));
+        tx.insert("v".into(), quantity(v));
+        tx.insert("r".into(), quantity(signature.r()));
+        tx.insert("s".into(), quantity(signature.s()));
+        Ok(json!({"raw": signed.raw, "tx": tx}).to_string())
+    }
+
+    fn fields(signed: &Signed) -> Map<String, Value> {
+        let plan = &signed.transaction.plan;
+        let mut tx = Map::new();
+        let mut set = |name: &str, value: Value| drop(tx.insert(name.into(), value));
+        set("hash", json!(signed.hash));
+        set("chainId", quantity(plan.chain.0));
+        set("nonce", quantity(signed.transaction.nonce));
+        set("gas", quantity(plan.gas));
+        set("to", json!(plan.to));
+        set("value", quantity(plan.value));
+        set("input", json!(plan.data));
+        let kind = match plan.kind {
+            TransactionType::Legacy => "0x0",
+            TransactionType::AccessList => "0x1",
+            TransactionType::DynamicFee => "0x2",
+        };
+        set("type", kind.into());
+        if kind != "0x0" {
+            set("accessList", json!(plan.access_list));
+        }
+        set("gasPrice", quantity(plan.fee.ceiling()));
+        if let FeeBid::Dynamic { max_fee, tip } = plan.fee {
+            set("maxFeePerGas", quantity(max_fee));
+            set("maxPriorityFeePerGas", quantity(tip));
+        }
+        tx
+    }
+
+    fn quantity(number: impl std::fmt::LowerHex) -> Value {
+        format!("{number:#x}").into()
+    }
+}

@@ -1,0 +1,141 @@
+//! What the gateway answers itself.
+
+use alloy_primitives::Address;
+use countersign_core::{
+    draft::{FieldError, address},
+    identity::OperationId,
+    json::Json,
+};
+use countersign_engine::submission::{BudgetLine, OperationView};
+use serde_json::{Value, json};
+
+use crate::answer::{Fault, UNAUTHORISED, UNKNOWN_BUNDLE};
+
+use super::{
+    AgentsDoor, Visit,
+    route::{Local, TRANSACTION_COUNT},
+};
+
+impl AgentsDoor {
+    pub(super) async fn local(
+        &self,
+        visit: &Visit,
+        local: Local,
+        params: &[Json],
+    ) -> Result<String, Fault> {
+        let answer = match local {
+            Local::TransactionCount => return self.transaction_count(visit, params).await,
+            Local::Simulate => return self.simulate(visit, params).await,
+            Local::Operation => self.operation(visit, params).await?,
+            Local::Budget => {
+                none(params)?;
+                let lines = self.engine.budget(&visit.agent).await?;
+                lines.into_iter().map(budget_line).collect()
+            }
+            Local::Accounts => {
+                none(params)?;
+                json!(accounts(visit)?)
+            }
+            Local::ChainId => {
+                none(params)?;
+                format!("{:#x}", visit.chain()?.0).into()
+            }
+            Local::NetVersion => {
+                none(params)?;
+                visit.chain()?.to_string().into()
+            }
+            Local::Capabilities => capabilities(visit, params)?,
+            Local::CallsStatus => {
+                return Err(Fault::new(UNKNOWN_BUNDLE, "There is no such bundle of calls"));
+            }
+            Local::Health => {
+                none(params)?;
+                "OK".into()
+            }
+        };
+        Ok(answer.to_string())
+    }
+
+    /// In-flight nonces are laid over the node's count for `latest` and `pending` alike: some clients ask
+    /// for the one, some for the other, before they fix a nonce.
+    async fn transaction_count(&self, visit: &Visit, params: &[Json]) -> Result<String, Fault> {
+        let chain = visit.chain()?;
+        let tag = match params.get(1) {
+            None | Some(Json::Null) => Some("latest"),
+            Some(tag) => tag.as_text(),
+        };
+        let account =
+            params.first().and_then(Json::as_text).ok_or_else(|| wrong_address("is missing"))?;
+        let account = address(account).map_err(wrong_address)?;
+        if let (Some(tag @ ("latest" | "pending")), ..=2) = (tag, params.len()) {
+            let pending = tag == "pending";
+            if let Some(count) = self.engine.transaction_count(chain, account, pending).await? {
+                return Ok(Value::from(format!("{count:#x}")).to_string());
+            }
+        }
+        self.forward(visit, TRANSACTION_COUNT, params).await
+    }
+
+    async fn operation(&self, visit: &Visit, params: &[Json]) -> Result<Value, Fault> {
+        let wrong = |reason: &str| FieldError::new("id", reason);
+        let [id] = params else { return Err(wrong("must be the only parameter").into()) };
+        let id = id.as_text().ok_or_else(|| wrong("must be a string"))?;
+        let missing = || wrong("there is no such operation");
+        let id: OperationId = id.parse().map_err(|_| missing())?;
+        let found = self.engine.operation_of(&visit.agent, id).await?;
+        found.map(operation).ok_or_else(|| missing().into())
+    }
+}
+
+fn wrong_address(reason: impl std::fmt::Display) -> FieldError {
+    FieldError::new("address", reason)
+}
+
+fn none(params: &[Json]) -> Result<(), FieldError> {
+    if params.is_empty() { Ok(()) } else { Err(FieldError::new("params", "must be empty")) }
+}
+
+fn accounts(visit: &Visit) -> Result<Vec<Address>, Fault> {
+    let wallets = visit.agent()?.wallets.iter();
+    Ok(wallets.filter_map(|id| visit.setup.wallets.get(id)).map(|wallet| wallet.address).collect())
+}
+
+/// EIP-5792, for the chain of the path: no smart accounts.
+fn capabilities(visit: &Visit, params: &[Json]) -> Result<Value, Fault> {
+    let chain = visit.chain()?;
+    if let Some(account) = params.first() {
+        let text = account.as_text().ok_or_else(|| wrong_address("must be a string"))?;
+        let account = address(text).map_err(wrong_address)?;
+        if !accounts(visit)?.contains(&account) {
+            let sentence = format!("This agent has no account {account:#x} here");
+            return Err(Fault::new(UNAUTHORISED, &sentence));
+        }
+    }
+    Ok(json!({format!("{:#x}", chain.0): {"atomic": {"status": "unsupported"}}}))
+}
+
+fn operation(view: OperationView) -> Value {
+    let OperationView { id, status, code, hash, result, expires_at, trace } = view;
+    json!({
+        "id": id,
+        "status": status,
+        "code": code,
+        "hash": hash,
+        "result": result,
+        "expires_at": expires_at,
+        "trace_hash": trace,
+    })
+}
+
+pub(crate) fn budget_line(line: BudgetLine) -> Value {
+    let BudgetLine { limit, policy, per, max, used, remaining, frees_at } = line;
+    json!({
+        "limit": limit,
+        "policy": policy,
+        "per": per,
+        "max": max,
+        "used": used,
+        "remaining": remaining,
+        "frees_at": frees_at,
+    })
+}

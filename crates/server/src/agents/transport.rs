@@ -1,0 +1,67 @@
+//! What HTTP must look like before anybody reads the body, and the body within its bounds.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+
+use super::{parcel::Parcel, refusal::Refusal};
+
+/// The longest body.
+const BODY_MAX: usize = 1 << 20;
+/// How long a body may take to arrive.
+const BODY_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Only `POST`, only `application/json`, never compressed: what a page of a browser can send without
+/// asking first is none of these.
+pub(crate) fn is_post_of_json(parts: &Parts) -> Result<(), Refusal> {
+    if parts.method != Method::POST {
+        return Err(Refusal::Method);
+    }
+    if parts.headers.contains_key(header::CONTENT_ENCODING) || !is_json(parts) {
+        return Err(Refusal::MediaType);
+    }
+    Ok(())
+}
+
+fn is_json(parts: &Parts) -> bool {
+    let mut values = parts.headers.get_all(header::CONTENT_TYPE).iter();
+    let essence = |value: &HeaderValue| {
+        let text = value.to_str().unwrap_or_default();
+        text.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    };
+    values.next().is_some_and(essence) && values.next().is_none()
+}
+
+/// Reads a body within its length and its time.
+pub(crate) async fn read(parts: &Parts, body: Incoming) -> Result<Bytes, Refusal> {
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
+    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > BODY_MAX)
+    {
+        return Err(Refusal::TooLarge);
+    }
+    let whole = tokio::time::timeout(BODY_DEADLINE, Limited::new(body, BODY_MAX).collect());
+    match whole.await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),
+        Ok(Err(_)) => Err(Refusal::Broken),
+        Err(_) => Err(Refusal::TooSlow),
+    }
+}
+
+/// A JSON response that no cache keeps and no browser reinterprets.
+pub(crate) fn json(status: StatusCode, parcel: Parcel) -> Response<Parcel> {
+    let mut response = Response::new(parcel);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,151 @@
+//! The operators' door: HTTP and JSON, `Authorization: Bearer`. Everything that it lists comes from the
+//! store; nothing is kept here.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Response, header},
+    routing::{get, patch, post},
+};
+use countersign_engine::setup::Setup;
+use hyper::body::Incoming;
+use tower::ServiceExt as _;
+
+use crate::{
+    Gatehouse,
+    host::{Hosts, Stray},
+    listener::caught,
+};
+
+use self::problem::Problem;
+
+mod access;
+mod approvals;
+mod body;
+mod books;
+mod events;
+mod incidents;
+mod operations;
+mod people;
+mod probes;
+mod problem;
+mod traces;
+
+/// The longest body.
+const BODY_MAX: usize = 1 << 20;
+
+/// Nothing may be loaded from elsewhere, framed, or sent elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Everything that the door needs to answer.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    gatehouse: Gatehouse,
+    hosts: Hosts,
+}
+
+impl Desk {
+    pub(crate) fn new(gatehouse: Gatehouse, hosts: Hosts) -> Arc<Self> {
+        Arc::new(Self { gatehouse, hosts })
+    }
+
+    fn setup(&self) -> Arc<Setup> {
+        self.gatehouse.engine.setup()
+    }
+
+    fn ports(&self) -> &countersign_engine::Ports {
+        self.gatehouse.engine.ports()
+    }
+}
+
+/// The door of a handler.
+type Door = axum::extract::State<Arc<Desk>>;
+
+/// Where the request came from.
+#[derive(Debug, Clone, Copy)]
+struct Peer(SocketAddr);
+
+/// Every route of CONTRACT §4 that this version serves.
+pub(crate) fn router(desk: Arc<Desk>) -> Router {
+    Router::new()
+        .route("/", get(probes::console))
+        .route("/console.css", get(probes::stylesheet))
+        .route("/healthz", get(probes::health))
+        .route("/readyz", get(probes::ready))
+        .route("/metrics", get(probes::metrics))
+        .route("/openapi.json", get(probes::openapi))
+        .route("/pending-operations", get(approvals::list))
+        .route("/pending-operations/{id}", get(approvals::show))
+        .route("/pending-operations/{id}/approve", post(approvals::approve))
+        .route("/pending-operations/{id}/reject", post(approvals::reject))
+        .route("/operations", get(operations::list))
+        .route("/operations/{id}", get(operations::show))
+        .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
+        .route("/apps/{app}/traces/{hash}", get(traces::show))
+        .route("/incidents", get(incidents::list))
+        .route("/incidents/{id}", patch(incidents::change))
+        .route("/api/agents/{agent}/policies", get(people::policies))
+        .route("/agents", get(people::agents))
+        .route("/wallets", get(people::wallets))
+        .route("/budget", get(people::budget))
+        .route("/overview", get(books::overview))
+        .route("/freeze", post(books::freeze))
+        .route("/unfreeze", post(books::unfreeze))
+        .route("/ledger", get(books::ledger))
+        .route("/ledger/seal", post(books::seal))
+        .route("/ledger/unseal", post(books::unseal))
+        .route("/events", get(events::stream))
+        .fallback(async || Problem::NotFound)
+        .method_not_allowed_fallback(async || Problem::Method)
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))
+        .layer(axum::middleware::from_fn_with_state(desk.clone(), belongs))
+        .with_state(desk)
+}
+
+/// Answers one HTTP request; every response carries the same strict headers.
+pub(crate) async fn answer(
+    router: Router,
+    request: axum::http::Request<Incoming>,
+    peer: SocketAddr,
+) -> Response<Body> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Peer(peer));
+    let answered = async {
+        match router.oneshot(request).await {
+            Ok(response) => response,
+            Err(impossible) => match impossible {},
+        }
+    };
+    let mut response = caught(answered, || Problem::Crash.into()).await;
+    secure(response.headers_mut());
+    response
+}
+
+async fn belongs(
+    axum::extract::State(desk): Door,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Result<Response<Body>, Problem> {
+    let (parts, body) = request.into_parts();
+    desk.hosts.admit(&parts).map_err(|stray| match stray {
+        Stray::NoHost => Problem::Malformed("one `Host` is needed".into()),
+        Stray::OtherHost => Problem::OtherHost,
+        Stray::OtherOrigin => Problem::OtherOrigin,
+    })?;
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+fn secure(headers: &mut HeaderMap) {
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+}

@@ -1,0 +1,199 @@
+//! The operator's levers on the books, and the state of the whole.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{Json, extract::State};
+use countersign_core::{
+    fact::Freeze,
+    identity::{AgentId, ChainId, WalletId},
+    operation::OperationState,
+    trace::IncidentStatus,
+};
+use countersign_engine::{
+    port::{journal::IncidentQuery, ledger::OperationQuery},
+    setup::Role,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Desk, Door, Problem,
+    access::{Operator, Viewer},
+    body::Given,
+};
+
+/// The most open operations that are counted.
+const COUNT_MAX: u32 = 1000;
+
+/// Which switch: of an agent, a wallet or a chain, everything but revocations (nothing named), or
+/// everything without exception (`all`).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Switch {
+    agent: Option<AgentId>,
+    wallet: Option<WalletId>,
+    chain: Option<ChainId>,
+    #[serde(default)]
+    all: bool,
+}
+
+impl Switch {
+    /// Only what exists can be frozen: a typing error must not look like a stop.
+    fn freeze(self, desk: &Desk) -> Result<Freeze, Problem> {
+        let setup = desk.setup();
+        let known = |is: bool, freeze| if is { Ok(freeze) } else { Err(Problem::NotFound) };
+        match self {
+            Self { agent: None, wallet: None, chain: None, all: true } => Ok(Freeze::All),
+            Self { agent: None, wallet: None, chain: None, all: false } => Ok(Freeze::Global),
+            Self { agent: Some(id), wallet: None, chain: None, all: false } => {
+                known(setup.agents.contains_key(&id), Freeze::Agent(id))
+            }
+            Self { agent: None, wallet: Some(id), chain: None, all: false } => {
+                known(setup.wallets.contains_key(&id), Freeze::Wallet(id))
+            }
+            Self { agent: None, wallet: None, chain: Some(id), all: false } => {
+                known(setup.chains.contains_key(&id), Freeze::Chain(id))
+            }
+            Self { .. } => Err(Problem::Malformed(
+                "name one of `agent`, `wallet`, `chain` and `all`, or none".into(),
+            )),
+        }
+    }
+}
+
+/// `POST /freeze`: in force when it returns.
+pub(crate) async fn freeze(
+    operator: Operator,
+    State(desk): Door,
+    Given(switch): Given<Switch>,
+) -> Result<Json<Value>, Problem> {
+    let operator = operator.may(Role::Freeze)?;
+    let freeze = switch.freeze(&desk)?;
+    desk.ports().ledger.freeze(&freeze).await?;
+    tracing::warn!(operator = %operator.id, ?freeze, "a freeze is in force");
+    freezes(&desk).await
+}
+
+/// `POST /unfreeze`
+pub(crate) async fn unfreeze(
+    operator: Operator,
+    State(desk): Door,
+    Given(switch): Given<Switch>,
+) -> Result<Json<Value>, Problem> {
+    let operator = operator.may(Role::Freeze)?;
+    let freeze = switch.freeze(&desk)?;
+    if !desk.ports().ledger.unfreeze(&freeze).await? {
+        return Err(Problem::NotInForce);
+    }
+    tracing::warn!(operator = %operator.id, ?freeze, "a freeze was lifted");
+    freezes(&desk).await
+}
+
+async fn freezes(desk: &Desk) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({"freezes": desk.ports().ledger.freezes().await?})))
+}
+
+/// `GET /ledger`
+pub(crate) async fn ledger(_: Viewer, State(desk): Door) -> Result<Json<Value>, Problem> {
+    status(&desk).await
+}
+
+async fn status(desk: &Desk) -> Result<Json<Value>, Problem> {
+    let status = desk.ports().ledger.describe().await?;
+    Ok(Json(json!({
+        "ledger_id": status.ledger_id,
+        "durability": status.durability,
+        "durability_reason": status.durability_reason,
+        "sealed": status.sealed,
+        "sequence": status.sequence,
+        "freezes": desk.ports().ledger.freezes().await?,
+    })))
+}
+
+/// Why the ledger is sealed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Reason {
+    reason: String,
+}
+
+/// `POST /ledger/seal`
+pub(crate) async fn seal(
+    operator: Operator,
+    State(desk): Door,
+    Given(Reason { reason }): Given<Reason>,
+) -> Result<Json<Value>, Problem> {
+    let operator = operator.may(Role::Freeze)?;
+    desk.ports().ledger.seal(&format!("{}: {reason}", operator.id)).await?;
+    tracing::warn!(operator = %operator.id, "the ledger was sealed");
+    status(&desk).await
+}
+
+/// `POST /ledger/unseal`
+pub(crate) async fn unseal(operator: Operator, State(desk): Door) -> Result<Json<Value>, Problem> {
+    let operator = operator.may(Role::Freeze)?;
+    desk.ports().ledger.unseal().await?;
+    tracing::warn!(operator = %operator.id, "the ledger was unsealed");
+    status(&desk).await
+}
+
+/// `GET /overview`
+pub(crate) async fn overview(_: Viewer, State(desk): Door) -> Result<Json<Value>, Problem> {
+    overview_of(&desk).await.map(Json)
+}
+
+pub(crate) async fn overview_of(desk: &Arc<Desk>) -> Result<Value, Problem> {
+    let setup = desk.setup();
+    let ports = desk.ports();
+    let open = IncidentQuery {
+        status: Some(IncidentStatus::Open),
+        limit: COUNT_MAX,
+        ..IncidentQuery::default()
+    };
+    let incidents = ports.journal.incidents(&open).await?.items;
+    let operations = open_operations(desk).await?;
+    let status = ports.ledger.describe().await?;
+    Ok(json!({
+        "app": setup.app,
+        "gateway": ports.gateway,
+        "pending": operations.get(OperationState::Parked.name()).copied().unwrap_or_default(),
+        "operations": operations,
+        "incidents_open": incidents.len(),
+        "agents": setup.agents.len(),
+        "wallets": setup.wallets.len(),
+        "chains": setup.chains.values().map(|chain| json!({"id": chain.id, "name": chain.name})).collect::<Vec<_>>(),
+        "freezes": ports.ledger.freezes().await?,
+        "durability": status.durability,
+        "sealed": status.sealed,
+    }))
+}
+
+/// How many operations are in each state that is not terminal, up to a bound.
+pub(crate) async fn open_operations(desk: &Desk) -> Result<BTreeMap<&'static str, u32>, Problem> {
+    let open = |state: &OperationState| match state {
+        OperationState::Parked
+        | OperationState::Approved
+        | OperationState::Allowed
+        | OperationState::Prepared
+        | OperationState::Signed
+        | OperationState::Broadcast
+        | OperationState::Unknown
+        | OperationState::Mined
+        | OperationState::Cancelling
+        | OperationState::Conflict => true,
+        OperationState::Denied
+        | OperationState::Executed
+        | OperationState::Reverted
+        | OperationState::Rejected
+        | OperationState::Expired
+        | OperationState::Cancelled => false,
+    };
+    let states: Vec<_> = OperationState::ALL.into_iter().filter(open).collect();
+    let mut counts: BTreeMap<_, u32> = states.iter().map(|state| (state.name(), 0)).collect();
+    let query = OperationQuery { states, limit: COUNT_MAX, ..OperationQuery::default() };
+    for record in desk.ports().ledger.operations(&query).await?.items {
+        let count = counts.entry(record.state.name()).or_default();
+        *count = count.saturating_add(1);
+    }
+    Ok(counts)
+}

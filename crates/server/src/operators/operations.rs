@@ -1,0 +1,168 @@
+//! Operations as the API shows them.
+
+use axum::{Json, extract::State};
+use countersign_core::{
+    identity::{AgentId, OperationId},
+    operation::{Attempt, OperationRecord, OperationState},
+    transaction::{FeeBid, TransactionPlan},
+};
+use countersign_engine::port::{journal::Page, ledger::OperationQuery};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Desk, Door, Problem,
+    access::{Asked, Named, Viewer},
+    body::{Listed, limit, listed},
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Which {
+    pub(crate) status: Option<String>,
+    agent: Option<AgentId>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+impl Which {
+    pub(crate) fn query(self, states: Vec<OperationState>) -> Result<OperationQuery, Problem> {
+        let Self { status: _, agent, limit: most, cursor } = self;
+        Ok(OperationQuery { states, agent, limit: limit(most)?, cursor })
+    }
+}
+
+/// `GET /operations`
+pub(crate) async fn list(
+    _: Viewer,
+    State(desk): Door,
+    Asked(which): Asked<Which>,
+) -> Listed<Value> {
+    let states = which.status.as_deref().map(states).transpose()?.unwrap_or_default();
+    let query = which.query(states)?;
+    let Page { items, next_cursor } = desk.ports().ledger.operations(&query).await?;
+    Ok(listed(Page { items: items.iter().map(view).collect(), next_cursor }))
+}
+
+/// `GET /operations/{id}`
+pub(crate) async fn show(
+    _: Viewer,
+    State(desk): Door,
+    Named(id): Named<OperationId>,
+) -> Result<Json<Value>, Problem> {
+    record(&desk, id).await.map(|record| Json(view(&record)))
+}
+
+pub(crate) async fn record(desk: &Desk, id: OperationId) -> Result<OperationRecord, Problem> {
+    desk.ports().ledger.operation(id).await?.ok_or(Problem::NotFound)
+}
+
+/// States by name, in either case, or `all`.
+pub(crate) fn states(text: &str) -> Result<Vec<OperationState>, Problem> {
+    let state = |name: &str| {
+        OperationState::ALL.into_iter().find(|state| state.name().eq_ignore_ascii_case(name))
+    };
+    match text {
+        "all" => Ok(Vec::new()),
+        "pending" | "PENDING_APPROVAL" | "pending_approval" => Ok(vec![OperationState::Parked]),
+        names => {
+            names.split(',').map(|name| state(name).ok_or_else(|| unknown_status(name))).collect()
+        }
+    }
+}
+
+fn unknown_status(name: &str) -> Problem {
+    let name = countersign_core::draft::harmless(name);
+    Problem::Malformed(format!("`status`: `{name}` is not a state"))
+}
+
+/// What an operation's state is called outside.
+pub(crate) const fn status(state: OperationState) -> &'static str {
+    match state {
+        OperationState::Parked => "PENDING_APPROVAL",
+        OperationState::Denied
+        | OperationState::Approved
+        | OperationState::Allowed
+        | OperationState::Prepared
+        | OperationState::Signed
+        | OperationState::Broadcast
+        | OperationState::Unknown
+        | OperationState::Mined
+        | OperationState::Executed
+        | OperationState::Reverted
+        | OperationState::Rejected
+        | OperationState::Expired
+        | OperationState::Cancelling
+        | OperationState::Cancelled
+        | OperationState::Conflict => state.name(),
+    }
+}
+
+/// The whole life of an operation.
+pub(crate) fn view(record: &OperationRecord) -> Value {
+    json!({
+        "id": record.id,
+        "status": status(record.state),
+        "state": record.state.name(),
+        "agent": record.agent(),
+        "wallet": record.wallet(),
+        "address": record.intent.address,
+        "chain": record.chain(),
+        "method": record.intent.method,
+        "session": record.intent.declared.session,
+        "transaction": plan(record.plan()),
+        "nonce": record.nonce(),
+        "hash": record.hash(),
+        "code": record.code,
+        "reason": record.reason,
+        "trace_hash": record.trace,
+        "digest": record.digest,
+        "gates": record.gates,
+        "votes": record.votes,
+        "charges": record.charges,
+        "kept": record.kept,
+        "attempts": record.attempts.iter().map(attempt).collect::<Vec<_>>(),
+        "receipt": record.actual,
+        "delivery": record.delivery,
+        "gateway": record.gateway,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "expires_at": record.expires_at,
+        "finished_at": record.finished_at,
+        "settled_at": record.settled_at,
+    })
+}
+
+fn attempt(attempt: &Attempt) -> Value {
+    let Attempt { number, transaction, raw, hash, outcome } = attempt;
+    json!({
+        "number": number,
+        "nonce": transaction.nonce,
+        "transaction": plan(&transaction.plan),
+        "raw": raw,
+        "hash": hash,
+        "outcome": outcome,
+    })
+}
+
+/// A planned transaction; numbers that JavaScript cannot hold are hex quantities.
+fn plan(plan: &TransactionPlan) -> Value {
+    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = plan;
+    let fee = match fee {
+        FeeBid::Price(price) => json!({"gas_price": format!("{price:#x}")}),
+        FeeBid::Dynamic { max_fee, tip } => json!({
+            "max_fee_per_gas": format!("{max_fee:#x}"),
+            "max_priority_fee_per_gas": format!("{tip:#x}"),
+        }),
+    };
+    json!({
+        "chain": chain,
+        "type": kind,
+        "to": to,
+        "value": value,
+        "data": data,
+        "gas": gas,
+        "fee": fee,
+        "access_list": access_list,
+    })
+}

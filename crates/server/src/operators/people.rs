@@ -1,0 +1,134 @@
+//! Agents, wallets, budgets and policies, as the configuration in force has them.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use countersign_core::{fact::Freeze, identity::AgentId};
+use countersign_engine::setup::{AgentSetup, Setup, WalletSetup};
+use countersign_policy::Policy;
+use futures_util::future::join_all;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::agents::budget_line;
+
+use super::{
+    Door, Problem,
+    access::{Asked, Named, Viewer},
+    body::{Listed, whole},
+};
+
+/// `GET /agents`
+pub(crate) async fn agents(_: Viewer, State(desk): Door) -> Listed<Value> {
+    let setup = desk.setup();
+    let freezes = desk.ports().ledger.freezes().await?;
+    Ok(whole(setup.agents.values().map(|agent| agent_view(agent, &freezes)).collect()))
+}
+
+fn agent_view(agent: &AgentSetup, freezes: &[Freeze]) -> Value {
+    let stops = |freeze: &Freeze| match freeze {
+        Freeze::Global | Freeze::All => true,
+        Freeze::Agent(frozen) => *frozen == agent.id,
+        Freeze::Wallet(_) | Freeze::Chain(_) => false,
+    };
+    json!({
+        "id": agent.id,
+        "wallets": agent.wallets,
+        "policy": policy_ref(&agent.grant),
+        "owner": agent.owner,
+        "role": agent.role,
+        "duplicate_window": agent.duplicate_window,
+        "hold": agent.hold,
+        "frozen": freezes.iter().any(stops),
+    })
+}
+
+fn policy_ref(policy: &Policy) -> Value {
+    json!({"name": policy.name(), "id": policy.id()})
+}
+
+/// `GET /wallets`: with balance and count on each chain where its node answers.
+pub(crate) async fn wallets(_: Viewer, State(desk): Door) -> Listed<Value> {
+    let setup = desk.setup();
+    let views = setup.wallets.values().map(|wallet| wallet_view(wallet, &setup));
+    Ok(whole(join_all(views).await))
+}
+
+async fn wallet_view(wallet: &WalletSetup, setup: &Arc<Setup>) -> Value {
+    let accounts = setup.chains.values().map(|chain| async {
+        let account = chain.port.account(wallet.address).await.ok();
+        json!({
+            "chain": chain.id,
+            "name": chain.name,
+            "balance_wei": account.map(|account| account.balance.to_string()),
+            "transactions": account.map(|account| account.nonce),
+        })
+    });
+    let holds = |agent: &&AgentSetup| agent.wallets.contains(&wallet.id);
+    json!({
+        "id": wallet.id,
+        "address": wallet.address,
+        "max_in_flight": wallet.in_flight_max,
+        "agents": setup.agents.values().filter(holds).map(|agent| &agent.id).collect::<Vec<_>>(),
+        "chains": join_all(accounts).await,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Whose {
+    agent: Option<AgentId>,
+}
+
+/// `GET /budget?agent=`: of one agent, or of all.
+pub(crate) async fn budget(
+    _: Viewer,
+    State(desk): Door,
+    Asked(Whose { agent }): Asked<Whose>,
+) -> Listed<Value> {
+    let setup = desk.setup();
+    let agents: Vec<AgentId> = match agent {
+        Some(agent) if setup.agents.contains_key(&agent) => vec![agent],
+        Some(_) => return Err(Problem::NotFound),
+        None => setup.agents.keys().cloned().collect(),
+    };
+    let mut items = Vec::new();
+    for agent in agents {
+        for line in desk.gatehouse.engine.budget(&agent).await? {
+            items.push(of_agent(budget_line(line), &agent));
+        }
+    }
+    Ok(whole(items))
+}
+
+fn of_agent(mut line: Value, agent: &AgentId) -> Value {
+    if let Some(members) = line.as_object_mut() {
+        members.insert("agent".into(), agent.as_str().into());
+    }
+    line
+}
+
+/// `GET /api/agents/{agentId}/policies`: the versions in force, the grant first.
+pub(crate) async fn policies(
+    _: Viewer,
+    State(desk): Door,
+    Named(agent): Named<AgentId>,
+) -> Result<Json<super::body::Listing<Value>>, Problem> {
+    let setup = desk.setup();
+    let agent = setup.agents.get(&agent).ok_or(Problem::NotFound)?;
+    let grant = std::iter::once(policy_view(&agent.grant, "grant"));
+    let guards = setup.guards.iter().map(|guard| policy_view(guard, "guard"));
+    Ok(whole(grant.chain(guards).collect()))
+}
+
+fn policy_view(policy: &Policy, kind: &str) -> Value {
+    let warnings: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();
+    json!({
+        "name": policy.name(),
+        "id": policy.id(),
+        "kind": kind,
+        "in_force": true,
+        "source": policy.source(),
+        "warnings": warnings,
+    })
+}

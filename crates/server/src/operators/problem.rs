@@ -1,0 +1,166 @@
+//! Errors of the operators' door as RFC 9457 problem details with a stable `code`.
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use countersign_core::operation::OperationState;
+use countersign_engine::{
+    DeskError,
+    port::{journal::JournalError, ledger::LedgerError},
+    submission::Unavailable,
+};
+use serde_json::json;
+
+/// What went wrong, by cause.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    /// 400: the request cannot be meant; the sentence names the field.
+    Malformed(String),
+    /// 401: no operator has this credential.
+    Unauthorised,
+    /// 403: the operator lacks a role.
+    Role(&'static str),
+    /// 403: in none of the gates.
+    NotInGate,
+    /// 403: nobody approves for themselves.
+    Requester,
+    /// 403: a page of another origin.
+    OtherOrigin,
+    /// 404: unknown and foreign things look the same.
+    NotFound,
+    /// 405
+    Method,
+    /// 409: it does not wait any more; this is where it stands.
+    Decided(OperationState),
+    /// 409: not what was parked.
+    OtherDigest,
+    /// 409: nothing of the kind is in force.
+    NotInForce,
+    /// 410
+    Expired,
+    /// 421: a host name that is not ours.
+    OtherHost,
+    /// 500
+    Crash,
+    /// 503: with the reason for operators.
+    Unavailable(String),
+}
+
+impl Problem {
+    const fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
+            Self::Unauthorised => (StatusCode::UNAUTHORIZED, "unauthorised"),
+            Self::Role(_) => (StatusCode::FORBIDDEN, "role_missing"),
+            Self::NotInGate => (StatusCode::FORBIDDEN, "not_in_gate"),
+            Self::Requester => (StatusCode::FORBIDDEN, "requester"),
+            Self::OtherOrigin => (StatusCode::FORBIDDEN, "other_origin"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Decided(_) => (StatusCode::CONFLICT, "already_decided"),
+            Self::OtherDigest => (StatusCode::CONFLICT, "digest_mismatch"),
+            Self::NotInForce => (StatusCode::CONFLICT, "not_in_force"),
+            Self::Expired => (StatusCode::GONE, "expired"),
+            Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
+            Self::Crash => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::Malformed(reason) | Self::Unavailable(reason) => reason.clone(),
+            Self::Unauthorised => "no operator has this credential".into(),
+            Self::Role(role) => format!("this operator lacks the role `{role}`"),
+            Self::NotInGate => {
+                "this operator is in none of the gates that the operation waits for".into()
+            }
+            Self::Requester => "nobody approves for an agent that their person owns".into(),
+            Self::OtherOrigin => "pages of other origins are not served".into(),
+            Self::NotFound => "there is nothing here under this name".into(),
+            Self::Method => "this route has no such method".into(),
+            Self::Decided(state) => {
+                format!("the operation is not waiting any more: it is {}", state.name())
+            }
+            Self::OtherDigest => {
+                "the digest is not that of the parked operation: look at it again before approving"
+                    .into()
+            }
+            Self::NotInForce => "it was not in force".into(),
+            Self::Expired => "the operation has expired".into(),
+            Self::OtherHost => {
+                "this host name is not served here; use the address or add it to the listener's `hosts`"
+                    .into()
+            }
+            Self::Crash => "the gateway failed".into(),
+        }
+    }
+}
+
+impl From<Problem> for Response {
+    fn from(problem: Problem) -> Self {
+        let (status, code) = problem.status_and_code();
+        let mut document = json!({
+            "type": format!("urn:countersign:problem:{code}"),
+            "title": status.canonical_reason().unwrap_or("error"),
+            "status": status.as_u16(),
+            "code": code,
+            "detail": problem.detail(),
+        });
+        if let (Problem::Decided(state), Some(members)) = (&problem, document.as_object_mut()) {
+            members.insert("operation_status".into(), state.name().into());
+        }
+        let mut response = Response::new(Body::from(document.to_string()));
+        *response.status_mut() = status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if matches!(problem, Problem::Unauthorised) {
+            let realm = HeaderValue::from_static("Bearer realm=\"countersign\"");
+            headers.insert(header::WWW_AUTHENTICATE, realm);
+        }
+        response
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        self.into()
+    }
+}
+
+impl From<DeskError> for Problem {
+    fn from(error: DeskError) -> Self {
+        match error {
+            DeskError::Missing => Self::NotFound,
+            DeskError::Decided(record) => Self::Decided(record.state),
+            DeskError::OtherDigest => Self::OtherDigest,
+            DeskError::Expired => Self::Expired,
+            DeskError::NotInGate => Self::NotInGate,
+            DeskError::Requester => Self::Requester,
+            DeskError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<LedgerError> for Problem {
+    fn from(error: LedgerError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Cursor(_) => Self::Malformed("`cursor`: is not one of this list".into()),
+            JournalError::Unavailable(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<Unavailable> for Problem {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable.reason)
+    }
+}
