@@ -2,12 +2,15 @@
 
 use std::{
     fs::File,
+    io::{Read as _, Seek as _},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::OnceLock,
+    thread,
+    time::Duration,
 };
 
-use crate::place;
+use crate::{place, wait};
 
 /// `countersign`: named by `COUNTERSIGN_BIN` (as `scripts/test` does after its build), else built now.
 pub fn countersign() -> &'static Path {
@@ -42,20 +45,43 @@ pub struct Said {
     pub err: String,
 }
 
-/// Runs `countersign` to its end.
+/// Runs `countersign` to its end, which must come within [`wait::PATIENCE`].
 #[must_use]
 pub fn run(folder: &Path, arguments: &[&str]) -> Said {
-    let output = Command::new(countersign())
+    let [mut out, mut err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
+    let mut child = Command::new(countersign())
         .args(arguments)
         .current_dir(folder)
         .stdin(Stdio::null())
-        .output()
-        .expect("countersign runs");
-    Said {
-        code: output.status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&output.stdout).into_owned(),
-        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        .stdout(out.try_clone().expect("a second handle"))
+        .stderr(err.try_clone().expect("a second handle"))
+        .spawn()
+        .expect("countersign starts");
+    let status =
+        end(&mut child).unwrap_or_else(|| panic!("`{}` does not end", arguments.join(" ")));
+    Said { code: status.code().unwrap_or(-1), out: all(&mut out), err: all(&mut err) }
+}
+
+/// Waits for the end; kills what does not come to one.
+fn end(child: &mut Child) -> Option<ExitStatus> {
+    let glance = Duration::from_millis(10);
+    let mut patience = wait::PATIENCE;
+    while let Some(left) = patience.checked_sub(glance) {
+        patience = left;
+        if let Some(status) = child.try_wait().expect("the state of a child") {
+            return Some(status);
+        }
+        thread::sleep(glance);
     }
+    child.kill().expect("a child can be killed");
+    None
+}
+
+fn all(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().expect("a file");
+    file.read_to_string(&mut text).expect("text");
+    text
 }
 
 /// A process that is killed when the test forgets it.

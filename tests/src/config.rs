@@ -68,15 +68,13 @@ pub struct Setup {
     pub agents: Vec<AgentSetup>,
     /// Serve TLS on both doors, with certificates from `ca.pem`, `server.pem`, `server.key`.
     pub tls: bool,
-    /// Further lines of the chain's entry, indented by four.
-    pub chain: &'static str,
 }
 
 impl Setup {
     /// One agent, `bot`, on the first of anvil's accounts.
     #[must_use]
     pub fn new(store: StoreKind) -> Self {
-        Self { store, agents: vec![AgentSetup::new("bot", 0)], tls: false, chain: "" }
+        Self { store, agents: vec![AgentSetup::new("bot", 0)], tls: false }
     }
 
     /// The same with one more agent, `other`, on the second account.
@@ -200,7 +198,7 @@ fn text(setup: &Setup, addresses: &Addresses) -> String {
     line(format!("  rpc: {{ address: \"{}\"{tls} }}", addresses.rpc));
     line(format!("  admin: {{ address: \"{}\"{tls} }}", addresses.admin));
     line(format!("state: ./state\nstore: {store}"));
-    line(chain(setup, addresses));
+    line(chain(addresses));
     line("wallets:".to_owned());
     setup.agents.iter().for_each(|agent| line(wallet(agent.wallet)));
     line("agents:".to_owned());
@@ -217,7 +215,7 @@ fn text(setup: &Setup, addresses: &Addresses) -> String {
     text
 }
 
-fn chain(setup: &Setup, addresses: &Addresses) -> String {
+fn chain(addresses: &Addresses) -> String {
     format!(
         r#"chains:
   - id: {}
@@ -227,11 +225,9 @@ fn chain(setup: &Setup, addresses: &Addresses) -> String {
     fee_ceiling_gwei: 500
     simulate: "off"
     native: {{ symbol: ETH, decimals: 18 }}
-    tokens: [ {{ id: usdc, address: "{TOKEN}", decimals: 6, price: USD }} ]
-{}"#,
+    tokens: [ {{ id: usdc, address: "{TOKEN}", decimals: 6, price: USD }} ]"#,
         anvil::CHAIN,
         addresses.node,
-        setup.chain
     )
 }
 
