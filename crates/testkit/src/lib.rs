@@ -19,6 +19,7 @@ pub mod fixture;
 pub mod journal;
 pub mod ledger;
 pub mod prices;
+pub mod redis_server;
 pub mod signer;
 pub mod suite;
 pub mod time;

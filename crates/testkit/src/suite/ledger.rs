@@ -15,7 +15,12 @@
 #![expect(missing_docs, reason = "the tests' names are sentences")]
 
 pub mod asking;
+pub mod committing;
+pub mod people;
+pub mod questions;
 pub mod reserving;
+pub mod sending;
+pub mod settling;
 
 /// Runs the whole suite against one store. Takes an async function that makes a fresh bench; the crate
 /// that calls this needs tokio with `macros` and `rt-multi-thread`.
@@ -43,6 +48,70 @@ macro_rules! ledger_suite {
             entries_of_one_batch_are_never_each_others_duplicates
             a_keyed_operation_is_never_found_without_its_key
             what_waits_at_a_dead_gateway_is_owed
+        );
+        $crate::ledger_suite!(@ $make, people:
+            a_vote_that_completes_moves_a_parked_operation_to_approved
+            a_vote_is_refused_for_what_it_does_not_name
+            a_repeated_vote_is_the_same_vote
+            twenty_vote_at_once_and_one_is_first
+            redemption_replaces_the_charges
+            redemption_that_does_not_fit_leaves_everything
+            redemption_may_ask_people_again
+            redemption_moves_a_calendar_charge_to_today
+            only_what_is_approved_or_forsaken_is_redeemed
+            a_rejection_releases_from_any_state_before_commit
+            a_rejection_never_touches_what_is_committed_or_not_meant
+            what_is_over_expires_oldest_first_and_once
+            two_sweepers_release_each_operation_once
+            commit_and_reject_at_once_and_one_wins
+            a_note_is_kept
+        );
+        $crate::ledger_suite!(@ $make, committing:
+            a_commit_binds_nonce_and_payload_and_moves_the_money
+            a_second_commit_returns_the_same_nonce_whatever_happened
+            nonces_follow_each_other_and_the_floor_counts_on_an_empty_lane_only
+            lanes_of_other_wallets_and_chains_are_their_own
+            a_fixed_nonce_is_bound_in_its_turn
+            only_so_many_are_in_flight
+            only_what_is_allowed_is_committed
+            no_commit_under_a_freeze_that_covers_it
+            no_commit_under_the_seal
+            counterparties_are_remembered_from_commit_on
+            sixty_four_commit_at_once_without_a_gap
+        );
+        $crate::ledger_suite!(@ $make, sending:
+            signed_bytes_are_stored_once_and_finish_the_question
+            never_other_bytes_and_never_another_payload
+            what_the_node_says_moves_between_broadcast_and_unknown
+            nothing_is_sent_that_is_not_signed
+            a_late_word_of_the_node_changes_nothing
+            a_receipt_comes_and_goes
+            a_receipt_of_bytes_that_are_not_ours_is_refused
+        );
+        $crate::ledger_suite!(@ $make, settling:
+            settlement_keeps_what_the_chain_kept
+            a_reverted_transaction_is_settled_as_reverted
+            only_what_is_signed_is_settled
+            a_bucket_counts_until_its_end_has_left_the_window
+            frees_at_is_never_where_reserved_and_committed_stand_in_the_way
+            a_calendar_window_frees_at_its_end_and_a_grant_never
+            what_settles_after_midnight_counts_where_it_was_charged
+            a_reorg_takes_a_settlement_back
+            a_reorg_after_the_window_takes_nothing_back_twice
+            a_foreign_transaction_at_the_nonce_releases_as_a_conflict
+            a_final_cancel_releases_as_cancelled
+            nothing_else_is_released_by_a_proof
+            when_all_is_settled_nothing_is_held
+        );
+        $crate::ledger_suite!(@ $make, questions:
+            a_list_is_newest_first_in_pages
+            a_list_is_of_states_and_of_an_agent
+            open_work_is_what_stands_still
+            status_leaves_out_what_the_operation_itself_reserved
+            time_never_steps_back
+            everything_outlives_a_crash
+            after_a_crash_what_waited_is_owed_and_what_was_allowed_is_redeemed
+            each_change_and_nothing_else_is_in_the_log
         );
     };
     (@ $make:path, $module:ident: $($test:ident)+) => {
