@@ -188,7 +188,7 @@ pub(crate) struct ExplainArgs {
     /// The policy.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The whole transaction as JSON, in the shape of eth_sendTransaction.
+    /// The whole transaction as JSON, in the shape of `eth_sendTransaction`.
     #[arg(long, value_name = "JSON", conflicts_with_all = ["to", "value", "calldata"])]
     pub(crate) tx: Option<String>,
     /// The recipient or contract; none is a deployment.
@@ -306,7 +306,7 @@ pub(crate) enum OperationCommand {
         after_help = "Examples:\n  countersign operation list --status PENDING_APPROVAL\n  countersign operation list --output json"
     )]
     List {
-        /// Only in this state: PENDING_APPROVAL, EXECUTED, DENIED ..
+        /// Only in this state: `PENDING_APPROVAL`, `EXECUTED`, `DENIED` ..
         #[arg(long)]
         status: Option<String>,
         /// Only of this agent.
@@ -369,7 +369,7 @@ pub(crate) enum TraceCommand {
         after_help = "Example:\n  countersign trace list --status blocked --agent treasury-bot"
     )]
     List {
-        /// Only these: executed, blocked, pending_approval, allowed, failed.
+        /// Only these: `executed`, `blocked`, `pending_approval`, `allowed`, `failed`.
         #[arg(long)]
         status: Option<String>,
         /// Only of this agent.

@@ -52,22 +52,32 @@ impl Gateway {
         let operators = bind(&config.admin).await?;
         let mut anchor = Anchor::open(config)?;
         let store = OpenStore::open(&config.store, &config.app, anchor.gateway()).await?;
-        let status = store.ledger.describe().await;
-        let status = status.map_err(|error| Failure::failed(error.to_string()))?;
-        durable_enough(config, &status, accepted)?;
-        anchor.hold(&status.ledger_id)?;
+        let described = store.ledger.describe().await;
+        let described = described.map_err(|error| Failure::failed(error.to_string()))?;
+        durable_enough(config, &described, accepted)?;
+        anchor.hold(&described.ledger_id)?;
         let clock = Arc::new(SystemClock::new());
-        let ports = Ports {
+        let outside = Ports {
             ledger: Arc::clone(&store.ledger),
             journal: Arc::clone(&store.journal),
             clock: clock.clone(),
             gateway: anchor.gateway().to_owned(),
         };
-        let engine = Engine::new(ports, parts.setup(&loaded));
+        let engine = Engine::new(outside, parts.setup(&loaded));
         let keyring = Keyring::new(wiring::credentials(config));
         let house = Gatehouse { engine, keyring, metrics: Arc::new(Metrics::default()) };
         let config = loaded.config;
-        Ok(Self { config, status, clock, store, house, agents, operators, parts, reload })
+        Ok(Self {
+            config,
+            status: described,
+            clock,
+            store,
+            house,
+            agents,
+            operators,
+            parts,
+            reload,
+        })
     }
 
     /// Where the doors really are: a port 0 has become one.
@@ -114,7 +124,9 @@ async fn unlock(loaded: Loaded) -> Result<(Loaded, Parts), Failure> {
     });
     let done = work.await.map_err(|_| Failure::failed("the keys could not be unlocked"))?;
     let (loaded, (parts, warnings)) = done?;
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     Ok((loaded, parts))
 }
 

@@ -226,8 +226,8 @@ impl References<'_> {
 
     /// A gate that nobody can open parks for ever; that works, and is seldom meant.
     fn gates(&self, owner: Option<&str>) {
-        let voters = self.config.operators.iter().filter(|o| o.roles.contains(&Role::Approve));
-        let votes: Vec<Vote> = voters
+        let approvers = self.config.operators.iter().filter(|o| o.roles.contains(&Role::Approve));
+        let votes: Vec<Vote> = approvers
             .map(|o| Vote {
                 operator: o.id.clone(),
                 person: o.person.clone(),

@@ -232,7 +232,7 @@ impl Watched {
         };
         let watcher = notify::recommended_watcher(tell);
         let watcher = watcher.inspect_err(|error| {
-            tracing::warn!("changes are noticed every few seconds only: {error}")
+            tracing::warn!("changes are noticed every few seconds only: {error}");
         });
         Self { watcher: watcher.ok(), folders: BTreeSet::new() }
     }

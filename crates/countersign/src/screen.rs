@@ -39,11 +39,6 @@ impl Paint {
         Self(stderr().is_terminal() && crate::config::variable("NO_COLOR").is_none())
     }
 
-    /// Whether there is any.
-    pub(crate) const fn is_on(self) -> bool {
-        self.0
-    }
-
     fn wrap(self, code: &str, text: &str) -> String {
         if self.0 { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }

@@ -71,7 +71,9 @@ async fn keys_and_nodes(loaded: &Arc<Loaded>) -> Result<Vec<Finding>, Failure> {
             return Ok(problems.0.iter().map(bad).collect());
         }
     };
-    warnings.iter().for_each(|warning| complain(format!("warning: {warning}")));
+    for warning in warnings {
+        complain(format!("warning: {warning}"));
+    }
     let unlocked = parts.addresses();
     let key = |(id, address): (_, alloy_primitives::Address)| {
         Finding::new(format!("key {id}"), true, format!("unlocks, is the key of {address}"))

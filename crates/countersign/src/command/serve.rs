@@ -28,7 +28,9 @@ pub(crate) async fn run(args: &ServeArgs) -> Result<(), Failure> {
 
 /// Tells what works and surprises.
 pub(super) fn warn(warnings: &[Problem]) {
-    warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
 }
 
 /// Cancelled by SIGINT or SIGTERM; a second one ends the process at once.

@@ -61,7 +61,7 @@ pub(crate) fn run(command: TokenCommand) -> Result<(), Failure> {
     match output.output {
         Output::Json => {
             say(json!({ what: name, "token": token.expose(), "token_sha256": token.digest() })
-                .to_string())
+                .to_string());
         }
         Output::Table => {
             say(format!("token: {}", token.expose()));

@@ -21,7 +21,7 @@ impl Report {
 
     /// Text in the form that `T` reads. A message never shows what came out of the environment.
     pub(crate) fn parsed<T: FromStr<Err: Display>>(&self, node: &Node) -> Option<T> {
-        self.read_as(node, |text| text.parse())
+        self.read_as(node, str::parse)
     }
 
     /// Text in the form that `read` reads. A message never shows what came out of the environment.

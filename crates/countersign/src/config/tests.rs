@@ -85,166 +85,158 @@ fn a_good_configuration_is_read_without_a_word() {
     assert_eq!(config.agents[0].duplicate_window.to_string(), "15s");
 }
 
+/// A piece of [`GOOD`], what is written instead, and everything that is said about it.
+const MISTAKES: &[(&str, &str, &[&str])] = &[
+    (
+        "app: default",
+        "aap: default",
+        &["1:1: unknown key `aap` in the configuration; did you mean `app`?"],
+    ),
+    (
+        "app: default",
+        "app: De:fault",
+        &["1:6: `De:fault` is not a name: use 1 to 63 of a-z, 0-9 and -"],
+    ),
+    ("app: default", "app: &a default", &[]),
+    (
+        "app: default",
+        "app: default\napp: other",
+        &["2:1: `app` stands here twice, first in line 1"],
+    ),
+    (
+        "app: default",
+        "app: \"default",
+        &["2:1: not YAML: invalid indentation in multiline quoted scalar"],
+    ),
+    (
+        "127.0.0.1:8555",
+        "127.0.0.1",
+        &["3:21: `127.0.0.1` is not an address: expected IP:PORT, as in 127.0.0.1:8555"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ embedded: ./data, redis: \"redis://h\" }",
+        &["6:8: `store` needs exactly one of `embedded: FOLDER` and `redis: URL`"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"http://h\" }",
+        &["6:17: expected a URL that begins with redis:// or rediss://"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://u:hunter2@h\" }",
+        &["6:17: a password is written in this URL: put it into the environment and write ${NAME}"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"${COUNTERSIGN_UNSET}\" }",
+        &[
+            "6:17: the environment variable `COUNTERSIGN_UNSET` is not set: export it, or use a *_file key",
+        ],
+    ),
+    ("id: 31337", "id: 0", &["8:9: `0` is not a chain id"]),
+    ("[\"http://127.0.0.1:8545\"]", "[]", &["10:15: a chain needs at least one `upstream` URL"]),
+    (
+        "finality: 1",
+        "finality: soon",
+        &["11:15: `soon` is no finality: expected a number of blocks from 1, or finalized"],
+    ),
+    (
+        "fee_ceiling_gwei: 500",
+        "fee_ceiling_gwei: -1",
+        &["12:23: `-1` is not a fee in gwei: expected a number above 0, as in 500 or 0.5"],
+    ),
+    ("when_available", "always", &["13:15: `always` is not one of when_available, off, required"]),
+    (
+        "when_available",
+        "required",
+        &["13:15: `required` comes with a later version: use when_available or off"],
+    ),
+    (
+        "0x1111111111111111111111111111111111111111",
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD",
+        &[
+            "15:36: `0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD` has a wrong checksum: if the digits are right it is 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        ],
+    ),
+    (
+        "0x1111111111111111111111111111111111111111",
+        "0x11",
+        &["15:36: `0x11` is not an address: expected 0x and 40 hex digits"],
+    ),
+    ("id: usdc", "id: eth", &["15:15: the token `eth` is already used in line 8"]),
+    (
+        "function swap(uint256 amount)",
+        "swap",
+        &["16:93: `swap` is not a function signature: expected name(type name, ...)"],
+    ),
+    (
+        "id: ops-1",
+        "id: \"}:sc:org\"",
+        &[
+            "18:11: `}:sc:org` is not a name: use 1 to 63 of a-z, 0-9 and -",
+            "20:108: there is no wallet `ops-1`",
+        ],
+    ),
+    ("keystore: key.json", "keystore: lost.json", &["18:93: there is no file `lost.json`"]),
+    (
+        "keystore: key.json",
+        "private_key: \"0x01\"",
+        &[
+            "18:81: `signer` lacks `keystore`",
+            "18:83: unknown key `private_key` in `signer` (known: keystore, password_file)",
+        ],
+    ),
+    (
+        "wallets: [ops-1]",
+        "wallets: [ops-2]",
+        &["20:108: there is no wallet `ops-2`; did you mean `ops-1`?"],
+    ),
+    ("wallets: [ops-1]", "wallets: []", &["20:107: an agent needs at least one wallet"]),
+    (
+        "token_sha256: \"aaaa",
+        "token_sha256: \"zzz",
+        &[
+            "20:30: not a SHA-256 in 64 hex digits: `countersign token new` prints a token with its hash",
+        ],
+    ),
+    (
+        "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
+        "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        &[
+            "22:32: the operator `alice` has the same token as the agent `bot`: make one with `countersign token new`",
+        ],
+    ),
+    ("policy: bot.yaml", "policy: bots.yaml", &["20:124: there is no file `bots.yaml`"]),
+    ("hold: 0s", "hold: 61s", &["20:191: `61s` is too long: at most 1m"]),
+    (
+        "duplicate_window: 15s",
+        "duplicate_window: 15",
+        &["20:180: `15` is not a duration: expected a number and a unit, as in 15s, 2h or 7d"],
+    ),
+    (
+        "[view, approve",
+        "[veiw, approve",
+        &["22:108: `veiw` is not one of view, approve, policy, freeze; did you mean `view`?"],
+    ),
+    ("ETH: \"3000\"", "ETH: \"0\"", &["24:52: a price must be above 0"]),
+    (
+        "static:",
+        "chainlink:",
+        &["24:48: the price source `chainlink` comes with a later version: use `static`"],
+    ),
+    (
+        "notify: []",
+        "notify: [ { webhook: \"https://h\" } ]",
+        &["25:9: notifications come with a later version: remove `notify`"],
+    ),
+    ("prices: {", "prices: {{", &["24:10: a key must be a plain word"]),
+];
+
 #[test]
 fn every_mistake_is_named_with_its_place_and_what_to_do() {
-    let cases: &[(&str, &str, &[&str])] = &[
-        (
-            "app: default",
-            "aap: default",
-            &["1:1: unknown key `aap` in the configuration; did you mean `app`?"],
-        ),
-        (
-            "app: default",
-            "app: De:fault",
-            &["1:6: `De:fault` is not a name: use 1 to 63 of a-z, 0-9 and -"],
-        ),
-        ("app: default", "app: &a default", &[]),
-        (
-            "app: default",
-            "app: default\napp: other",
-            &["2:1: `app` stands here twice, first in line 1"],
-        ),
-        (
-            "app: default",
-            "app: \"default",
-            &["2:1: not YAML: invalid indentation in multiline quoted scalar"],
-        ),
-        (
-            "127.0.0.1:8555",
-            "127.0.0.1",
-            &["3:21: `127.0.0.1` is not an address: expected IP:PORT, as in 127.0.0.1:8555"],
-        ),
-        (
-            "{ embedded: ./data }",
-            "{ embedded: ./data, redis: \"redis://h\" }",
-            &["6:8: `store` needs exactly one of `embedded: FOLDER` and `redis: URL`"],
-        ),
-        (
-            "{ embedded: ./data }",
-            "{ redis: \"http://h\" }",
-            &["6:17: expected a URL that begins with redis:// or rediss://"],
-        ),
-        (
-            "{ embedded: ./data }",
-            "{ redis: \"redis://u:hunter2@h\" }",
-            &[
-                "6:17: a password is written in this URL: put it into the environment and write ${NAME}",
-            ],
-        ),
-        (
-            "{ embedded: ./data }",
-            "{ redis: \"${COUNTERSIGN_UNSET}\" }",
-            &[
-                "6:17: the environment variable `COUNTERSIGN_UNSET` is not set: export it, or use a *_file key",
-            ],
-        ),
-        ("id: 31337", "id: 0", &["8:9: `0` is not a chain id"]),
-        (
-            "[\"http://127.0.0.1:8545\"]",
-            "[]",
-            &["10:15: a chain needs at least one `upstream` URL"],
-        ),
-        (
-            "finality: 1",
-            "finality: soon",
-            &["11:15: `soon` is no finality: expected a number of blocks from 1, or finalized"],
-        ),
-        (
-            "fee_ceiling_gwei: 500",
-            "fee_ceiling_gwei: -1",
-            &["12:23: `-1` is not a fee in gwei: expected a number above 0, as in 500 or 0.5"],
-        ),
-        (
-            "when_available",
-            "always",
-            &["13:15: `always` is not one of when_available, off, required"],
-        ),
-        (
-            "when_available",
-            "required",
-            &["13:15: `required` comes with a later version: use when_available or off"],
-        ),
-        (
-            "0x1111111111111111111111111111111111111111",
-            "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD",
-            &[
-                "15:36: `0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD` has a wrong checksum: if the digits are right it is 0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
-            ],
-        ),
-        (
-            "0x1111111111111111111111111111111111111111",
-            "0x11",
-            &["15:36: `0x11` is not an address: expected 0x and 40 hex digits"],
-        ),
-        ("id: usdc", "id: eth", &["15:15: the token `eth` is already used in line 8"]),
-        (
-            "function swap(uint256 amount)",
-            "swap",
-            &["16:93: `swap` is not a function signature: expected name(type name, ...)"],
-        ),
-        (
-            "id: ops-1",
-            "id: \"}:sc:org\"",
-            &[
-                "18:11: `}:sc:org` is not a name: use 1 to 63 of a-z, 0-9 and -",
-                "20:108: there is no wallet `ops-1`",
-            ],
-        ),
-        ("keystore: key.json", "keystore: lost.json", &["18:93: there is no file `lost.json`"]),
-        (
-            "keystore: key.json",
-            "private_key: \"0x01\"",
-            &[
-                "18:81: `signer` lacks `keystore`",
-                "18:83: unknown key `private_key` in `signer` (known: keystore, password_file)",
-            ],
-        ),
-        (
-            "wallets: [ops-1]",
-            "wallets: [ops-2]",
-            &["20:108: there is no wallet `ops-2`; did you mean `ops-1`?"],
-        ),
-        ("wallets: [ops-1]", "wallets: []", &["20:107: an agent needs at least one wallet"]),
-        (
-            "token_sha256: \"aaaa",
-            "token_sha256: \"zzz",
-            &[
-                "20:30: not a SHA-256 in 64 hex digits: `countersign token new` prints a token with its hash",
-            ],
-        ),
-        (
-            "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb",
-            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-            &[
-                "22:32: the operator `alice` has the same token as the agent `bot`: make one with `countersign token new`",
-            ],
-        ),
-        ("policy: bot.yaml", "policy: bots.yaml", &["20:124: there is no file `bots.yaml`"]),
-        ("hold: 0s", "hold: 61s", &["20:191: `61s` is too long: at most 1m"]),
-        (
-            "duplicate_window: 15s",
-            "duplicate_window: 15",
-            &["20:180: `15` is not a duration: expected a number and a unit, as in 15s, 2h or 7d"],
-        ),
-        (
-            "[view, approve",
-            "[veiw, approve",
-            &["22:108: `veiw` is not one of view, approve, policy, freeze; did you mean `view`?"],
-        ),
-        ("ETH: \"3000\"", "ETH: \"0\"", &["24:52: a price must be above 0"]),
-        (
-            "static:",
-            "chainlink:",
-            &["24:48: the price source `chainlink` comes with a later version: use `static`"],
-        ),
-        (
-            "notify: []",
-            "notify: [ { webhook: \"https://h\" } ]",
-            &["25:9: notifications come with a later version: remove `notify`"],
-        ),
-        ("prices: {", "prices: {{", &["24:10: a key must be a plain word"]),
-    ];
-    let wrong: Vec<String> = cases
+    let wrong: Vec<String> = MISTAKES
         .iter()
         .filter_map(|(from, to, expected)| {
             let found = problems_of(from, to);

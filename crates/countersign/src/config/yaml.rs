@@ -65,6 +65,10 @@ struct Events<'t> {
 
 impl<'t> Events<'t> {
     /// The next event that carries content.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "another crate's events: all others carry content"
+    )]
     fn next(&mut self) -> Result<(Event<'t>, Span), Broken> {
         loop {
             let next = self.parser.next();
@@ -79,6 +83,10 @@ impl<'t> Events<'t> {
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "another crate's events: what is not named is refused"
+    )]
     fn node(&mut self, (event, span): (Event<'t>, Span), depth: usize) -> Result<Node, Broken> {
         if depth > DEPTH_MAX {
             return Err(broken(span, "nested too deeply"));
