@@ -1,1 +1,15 @@
-//! x
+//! Keys: Web3 keystores today.
+//!
+//! A key leaves its file only to become a [`KeystoreSigner`], and a signer signs what the engine
+//! authorised. There is no function here that signs a digest and none that gives a key back.
+
+mod file;
+mod keystore;
+mod narrow;
+mod storage;
+
+pub use self::{
+    file::is_readable_by_others,
+    keystore::{KeystoreError, KeystoreSigner, create, import, read_address},
+    storage::{Cost, StorageError, Weakness},
+};

@@ -1,1 +1,28 @@
-//! x
+//! The chain, through one or several nodes; and what things cost.
+//!
+//! [`NodeChain`] is the engine's `Chain` over JSON-RPC: pooled connections, a deadline on every
+//! call, failover for whatever is safe to ask twice, and answers shared between concurrent callers.
+//! It reports what a node said and never decides what that means for an operation.
+//!
+//! What is absent on purpose: no URL of a node is ever printed beyond scheme, host and port; no
+//! broadcast is repeated after a byte of it may have left.
+
+mod chain;
+mod endpoint;
+mod flight;
+mod node;
+mod options;
+mod prices;
+mod transport;
+mod wire;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    chain::{NodeChain, NodeReport},
+    endpoint::UrlFault,
+    options::{DataFee, FinalityRule, NodeOptions, UpstreamError, UrlProblem},
+    prices::StaticPrices,
+};
