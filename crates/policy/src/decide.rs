@@ -1,12 +1,355 @@
-//! The judgement.
+//! The judgement: a verdict for every rule and limit, and one outcome.
+//!
+//! No order among rules: deny beats approve beats allow, nothing allows = deny, every action needs an allow.
+//! Windows are not judged here: each becomes a charge that the store checks when it reserves.
 
-use countersign_core::{fact::Facts, intent::Intent};
+use countersign_core::{
+    action::{Action, Effect},
+    approval::Gate,
+    charge::Charge,
+    fact::{Facts, Freeze},
+    intent::Intent,
+};
 
-use crate::{decision::{Decision, Denial, Ground, Outcome, Register}, policy::Policies};
+use crate::{
+    approvals::is_open,
+    decision::{
+        Decision, Denial, Ground, Hold, Outcome, Permit, Register, Says, Verdict, Violation,
+    },
+    field::Kinds,
+    limits,
+    model::{Model, Rule, Then},
+    policy::Policies,
+    risk,
+    scope::Kind,
+    sentence,
+    truth::{Truth, Why},
+    view::{Request, View},
+    worth::{self, Worth},
+};
 
-/// Judges one request.
+/// Judges one request, at the instant of its facts. Pure, total and deterministic.
+///
+/// Guards whose scope does not cover the request are skipped. What it returns allows nothing that the store
+/// has not also reserved.
 pub fn decide(intent: &Intent, facts: &Facts, policies: &Policies) -> Decision {
-    let _given = (intent, facts);
-    Decision { verdicts: Vec::new(), usd: Vec::new(), fee_usd: None, risk_score: 0, policy: policies.grant.id(), guards: Vec::new(),
-        outcome: Outcome::Deny(Denial { code: "no_rule_allows".into(), reason: "no rule allows this".into(), register: Register::Halt, ground: Ground::Policy, violations: Vec::new() }) }
+    judge(intent, facts, policies, &Assumed::default())
+}
+
+/// Worths that a test in a policy file states instead of deriving them from prices.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Assumed {
+    pub(crate) usd: Vec<Option<Worth>>,
+    pub(crate) fee: Option<Worth>,
+}
+
+pub(crate) fn judge(
+    intent: &Intent,
+    facts: &Facts,
+    policies: &Policies,
+    assumed: &Assumed,
+) -> Decision {
+    let fee = assumed.fee.unwrap_or_else(|| worth::of_fee(facts));
+    let request = Request { intent, facts, fee, risk: risk::score(intent, facts) };
+    let grant = policies.grant.model();
+    let covers = |model: &Model| {
+        model.scope.covers(&intent.agent, &intent.wallet, intent.chain())
+    };
+    let guards: Vec<&Model> =
+        policies.guards.iter().map(|guard| guard.model()).filter(|model| covers(model)).collect();
+    let in_force = grant.kind == Kind::Grant && covers(grant) && !is_over(grant, facts);
+    let allows = allowances(request, grant, in_force, assumed);
+    let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
+    court.standing(grant, in_force);
+    for guard in &guards {
+        court.policy(guard, None);
+    }
+    court.policy(grant, Some(&allows));
+    Decision {
+        verdicts: std::mem::take(&mut court.verdicts),
+        usd: court.usd.iter().map(|usd| usd.ok()).collect(),
+        fee_usd: fee.ok(),
+        risk_score: request.risk,
+        policy: grant.id,
+        guards: guards.iter().map(|guard| guard.id).collect(),
+        outcome: court.outcome(grant),
+    }
+}
+
+fn is_over(grant: &Model, facts: &Facts) -> bool {
+    grant.expires.is_some_and(|expires| expires <= facts.at)
+}
+
+/// What the grant says about one action.
+struct Allowance<'a> {
+    /// The allow rules that match.
+    rules: Vec<&'a Rule>,
+    /// Where none does: whether one might, had a source not failed.
+    might: bool,
+    usd: Worth,
+}
+
+fn allowances<'a>(
+    request: Request<'a>,
+    grant: &'a Model,
+    in_force: bool,
+    assumed: &Assumed,
+) -> Vec<Allowance<'a>> {
+    let of = |(index, action): (usize, &'a Action)| {
+        let stated = assumed.usd.get(index).copied().flatten();
+        let mut rules = Vec::new();
+        let mut might = false;
+        for rule in grant.rules.iter().filter(|rule| in_force && rule.then == Then::Allow) {
+            let usd = stated.unwrap_or_else(|| worth::of_action(action, request.facts, &[rule]));
+            let view = View { request, action, usd, declared: false };
+            match truth(rule.kinds, &rule.when, &view) {
+                Truth::True => rules.push(rule),
+                Truth::Unknown(Why::Unavailable) => might = true,
+                Truth::Unknown(Why::Unknowable) | Truth::False => {}
+            }
+        }
+        let usd = stated.unwrap_or_else(|| worth::of_action(action, request.facts, &rules));
+        Allowance { might: might && rules.is_empty(), rules, usd }
+    };
+    request.facts.actions.iter().enumerate().map(of).collect()
+}
+
+/// Whether a condition holds for an action; one of a kind that the rule does not speak of never matches.
+pub(crate) fn truth(
+    kinds: Kinds,
+    condition: &crate::condition::Condition,
+    view: &View<'_>,
+) -> Truth {
+    let kind = Kinds::of(view.action.effect.kind()).unwrap_or(Kinds::NONE);
+    if kinds.meets(kind) { condition.holds(view) } else { Truth::False }
+}
+
+/// One ground for a denial or a question.
+#[derive(Debug)]
+pub(crate) struct Reason {
+    pub(crate) violation: Violation,
+    pub(crate) sentence: String,
+    pub(crate) register: Register,
+    /// It would not be there, had a source not failed.
+    pub(crate) owed: bool,
+}
+
+/// One request under judgement.
+pub(crate) struct Court<'a> {
+    pub(crate) request: Request<'a>,
+    pub(crate) usd: Vec<Worth>,
+    pub(crate) verdicts: Vec<Verdict>,
+    pub(crate) denials: Vec<Reason>,
+    pub(crate) asks: Vec<(Gate, Reason)>,
+    pub(crate) charges: Vec<Charge>,
+}
+
+impl<'a> Court<'a> {
+    const fn new(request: Request<'a>, usd: Vec<Worth>) -> Self {
+        Self {
+            request,
+            usd,
+            verdicts: Vec::new(),
+            denials: Vec::new(),
+            asks: Vec::new(),
+            charges: Vec::new(),
+        }
+    }
+
+    /// What no rule can change: freezes, the grant's own standing, unreadable calldata.
+    fn standing(&mut self, grant: &Model, in_force: bool) {
+        let facts = self.request.facts;
+        if let Some(freeze) = stopping(self.request) {
+            self.refuse(grant, "freeze", "frozen", sentence::frozen(freeze));
+        }
+        if is_over(grant, facts) {
+            let over = format!("the grant `{}` has expired", grant.name);
+            self.refuse(grant, "expires", "grant_expired", over);
+        } else if !in_force {
+            let other = format!("the policy `{}` grants nothing to this agent, wallet or chain", grant.name);
+            self.refuse(grant, "for", "no_rule_allows", other);
+        }
+        let unreadable = |action: &Action| matches!(action.effect, Effect::Undecodable { .. });
+        if facts.actions.iter().any(unreadable) {
+            let text = "the calldata cannot be read in one canonical way".to_owned();
+            self.refuse(grant, "calldata", "undecodable_calldata", text);
+        }
+        let plan = &self.request.intent.plan;
+        if plan.to.is_none() && plan.data.is_empty() {
+            let text = "a deployment without init code would only lose its value".to_owned();
+            self.refuse(grant, "calldata", "empty_init_code", text);
+        }
+    }
+
+    fn refuse(&mut self, model: &Model, rule: &str, code: &str, sentence: String) {
+        self.verdicts.push(Verdict {
+            policy: model.name.clone(),
+            rule: rule.to_owned(),
+            says: Says::Deny,
+            code: code.to_owned(),
+            detail: sentence.clone(),
+        });
+        let violation = sentence::bare(rule, code);
+        self.denials.push(Reason { violation, sentence, register: Register::Halt, owed: false });
+    }
+
+    /// Every rule and limit of a policy, in file order; of the grant also what nothing allows.
+    fn policy(&mut self, model: &Model, allows: Option<&[Allowance<'_>]>) {
+        if !model.rules_first {
+            limits::judge(self, model);
+        }
+        for rule in &model.rules {
+            let said = match &rule.then {
+                Then::Allow => allowed(rule, allows.unwrap_or_default()),
+                Then::Deny | Then::Approve(_) => self.rule(rule),
+            };
+            self.verdicts.push(said.verdict(model, rule));
+        }
+        self.unallowed(model, allows);
+        if model.rules_first {
+            limits::judge(self, model);
+        }
+    }
+
+    /// A deny or approve rule. What the agent calls its action may make it match, never unmatch.
+    fn rule(&mut self, rule: &Rule) -> Said {
+        let request = self.request;
+        let truths = request.facts.actions.iter().zip(&self.usd).flat_map(|(action, usd)| {
+            [false, true].map(|declared| {
+                truth(rule.kinds, &rule.when, &View { request, action, usd: *usd, declared })
+            })
+        });
+        let found = Truth::any(truths);
+        if !found.is_possible() {
+            return Said::pass();
+        }
+        let sentence = sentence::matched(rule, found);
+        let reason = Reason {
+            violation: sentence::bare(&rule.id, &rule.code),
+            sentence: sentence.clone(),
+            register: sentence::register(&rule.code),
+            owed: found == Truth::Unknown(Why::Unavailable),
+        };
+        match &rule.then {
+            Then::Approve(gate) if is_open(gate, request.facts) => Said {
+                says: Says::Approve,
+                code: String::new(),
+                detail: format!("gate `{}` is open", gate.id),
+            },
+            Then::Approve(gate) => {
+                self.asks.push((gate.clone(), reason));
+                Said { says: Says::Approve, code: rule.code.clone(), detail: sentence }
+            }
+            Then::Deny | Then::Allow => {
+                self.denials.push(reason);
+                Said { says: Says::Deny, code: rule.code.clone(), detail: sentence }
+            }
+        }
+    }
+
+    /// Every action of the request needs an allow, and there must be one.
+    fn unallowed(&mut self, model: &Model, allows: Option<&[Allowance<'_>]>) {
+        let Some(allows) = allows.filter(|_| self.denials.iter().all(|d| d.violation.rule != "for"))
+        else {
+            return;
+        };
+        let actions = &self.request.facts.actions;
+        let bare: Vec<_> = actions.iter().zip(allows).filter(|(_, a)| a.rules.is_empty()).collect();
+        if bare.is_empty() && !actions.is_empty() || is_over(model, self.request.facts) {
+            return;
+        }
+        let sentence = sentence::unallowed(&model.name, bare.first().map(|(action, _)| *action));
+        let owed = !bare.is_empty() && bare.iter().all(|(_, allowance)| allowance.might);
+        self.verdicts.push(Verdict {
+            policy: model.name.clone(),
+            rule: "default".to_owned(),
+            says: Says::Deny,
+            code: "no_rule_allows".to_owned(),
+            detail: sentence.clone(),
+        });
+        let violation = sentence::bare("default", "no_rule_allows");
+        self.denials.push(Reason { violation, sentence, register: Register::Halt, owed });
+    }
+
+    fn outcome(self, grant: &Model) -> Outcome {
+        let Self { request, denials, asks, charges, .. } = self;
+        let (intent, policy) = (request.intent.clone(), grant.id);
+        if !denials.is_empty() {
+            return Outcome::Deny(denial(denials));
+        }
+        if asks.is_empty() {
+            return Outcome::Allow(Permit { intent, charges, policy });
+        }
+        if asks.iter().all(|(_, reason)| reason.owed) {
+            return Outcome::Deny(denial(asks.into_iter().map(|(_, reason)| reason).collect()));
+        }
+        let mut gates: Vec<Gate> = Vec::new();
+        for (gate, _) in &asks {
+            if !gates.contains(gate) {
+                gates.push(gate.clone());
+            }
+        }
+        let first = asks.first().map(|(_, reason)| reason);
+        let code = first.map(|reason| reason.violation.code.clone()).unwrap_or_default();
+        let reason = first.map(|reason| reason.sentence.clone()).unwrap_or_default();
+        let triggers = asks.into_iter().map(|(_, reason)| reason.violation).collect();
+        Outcome::Park(Hold { intent, charges, policy, gates, code, reason, triggers })
+    }
+}
+
+fn denial(reasons: Vec<Reason>) -> Denial {
+    let owed = reasons.iter().all(|reason| reason.owed);
+    let halts = reasons.iter().any(|reason| reason.register == Register::Halt);
+    let first = reasons.first();
+    let code = first.map(|reason| reason.violation.code.clone()).unwrap_or_default();
+    let sentence = first.map(|reason| reason.sentence.clone()).unwrap_or_default();
+    Denial {
+        code: if owed { "price_unavailable".to_owned() } else { code },
+        reason: if owed { "a price that is needed is not available".to_owned() } else { sentence },
+        register: if halts && !owed { Register::Halt } else { Register::Constructive },
+        ground: if owed { Ground::Unavailable } else { Ground::Policy },
+        violations: reasons.into_iter().map(|reason| reason.violation).collect(),
+    }
+}
+
+/// The freeze that stops this request. What only shrinks authority passes all but [`Freeze::All`].
+fn stopping(request: Request<'_>) -> Option<&Freeze> {
+    let Request { intent, facts, .. } = request;
+    let shrinks = |action: &Action| {
+        matches!(action.effect, Effect::Revoke { .. }) && action.value_wei.is_zero()
+    };
+    let harmless = intent.plan.value.is_zero()
+        && !facts.actions.is_empty()
+        && facts.actions.iter().all(shrinks);
+    facts.freezes.iter().find(|freeze| {
+        let covers = freeze.covers(&intent.agent, &intent.wallet, intent.chain());
+        covers && (!harmless || **freeze == Freeze::All)
+    })
+}
+
+fn allowed(rule: &Rule, allows: &[Allowance<'_>]) -> Said {
+    let count = allows.iter().filter(|a| a.rules.iter().any(|r| std::ptr::eq(*r, rule))).count();
+    if count == 0 {
+        return Said::pass();
+    }
+    let detail = format!("allows {count} of {} actions", allows.len());
+    Said { says: Says::Allow, code: String::new(), detail }
+}
+
+/// What one rule said, before it has a name.
+pub(crate) struct Said {
+    pub(crate) says: Says,
+    pub(crate) code: String,
+    pub(crate) detail: String,
+}
+
+impl Said {
+    pub(crate) const fn pass() -> Self {
+        Self { says: Says::Pass, code: String::new(), detail: String::new() }
+    }
+
+    fn verdict(self, model: &Model, rule: &Rule) -> Verdict {
+        let Self { says, code, detail } = self;
+        Verdict { policy: model.name.clone(), rule: rule.id.clone(), says, code, detail }
+    }
 }

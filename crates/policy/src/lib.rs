@@ -3,18 +3,33 @@
 //! Pure, total and deterministic. Policy never reads a clock, a store, a node or an environment: now is a
 //! fact.
 
+mod approvals;
 mod budget;
+mod condition;
 mod decide;
 pub mod decision;
 mod diagnostic;
+mod field;
+mod front_end;
+mod inline_test;
+mod limits;
+mod lint;
+mod matcher;
+mod model;
 mod overrun;
 mod policy;
+mod read;
+mod risk;
 mod scope;
+mod sentence;
 mod source;
+mod truth;
+mod view;
+mod worth;
 
 pub use budget::{BudgetLine, budget};
 pub use decide::decide;
 pub use decision::counter_verdicts;
 pub use diagnostic::{Diagnostic, PolicyErrors};
-pub use policy::{Identity, Policies, Policy, TestOutcome};
+pub use policy::{Identity, LimitView, Policies, Policy, TestOutcome};
 pub use scope::{Kind, Scope};

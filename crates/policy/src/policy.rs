@@ -1,82 +1,277 @@
 //! A policy: parsed, linted, compiled, immutable.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use alloy_primitives::Address;
 use countersign_core::{
     abi::AbiFunction,
-    approval::Gate,
+    approval::{Gate, Quorum},
     identity::{AgentId, ChainId, PolicyId, WalletId},
-    time::Timestamp,
+    time::{Millis, Timestamp},
 };
 
 use crate::{
-    diagnostic::{Diagnostic, PolicyErrors},
+    diagnostic::{Diagnostic, Findings, PolicyErrors},
+    front_end::fields,
+    inline_test,
+    model::{Model, Per},
+    read,
     scope::{Kind, Scope},
+    source::{self, Node},
 };
 
-/// A policy in force. Cheap to clone.
+/// A policy as it was read: immutable, and cheap to clone.
 #[derive(Clone)]
-pub struct Policy(Arc<Inner>);
-struct Inner { name: String, id: PolicyId, scope: Scope, gates: Vec<Gate>, warnings: Vec<Diagnostic>, source: String }
+pub struct Policy(Arc<Model>);
 
-impl std::fmt::Debug for Policy {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Policy({} {})", self.0.name, self.0.id)
     }
 }
 
 impl Policy {
-    /// Reads a policy and runs its own tests; everything that is wrong is told at once.
-    pub fn parse(source: &str, file_name: &str) -> Result<Self, PolicyErrors> { Self::parse_untested(source, file_name) }
-    /// As [`Policy::parse`], without running the tests in the file.
-    pub fn parse_untested(source: &str, file_name: &str) -> Result<Self, PolicyErrors> {
-        Ok(Self(Arc::new(Inner { name: file_name.into(), id: PolicyId(alloy_primitives::B256::ZERO), scope: Scope::default(), gates: Vec::new(), warnings: Vec::new(), source: source.into() })))
+    /// Reads a policy, in the core language or as agent policy fields, and runs the tests in it.
+    ///
+    /// Strict: whatever is not understood is an error, and all errors are told at once. A file whose own tests
+    /// fail is refused.
+    pub fn parse(source: &str, file_name: &str) -> Result<Self, PolicyErrors> {
+        Self::parse_untested(source, file_name)?.tested(file_name)
     }
-    /// Reads the agent policy fields.
-    pub fn from_fields(name: &str, fields: &str, file_name: &str) -> Result<Self, PolicyErrors> { let _f = file_name; Self::parse(fields, name) }
-    /// The policy of a new agent.
+
+    /// As [`Policy::parse`], but tests are only read, not run; see [`Policy::run_tests`].
+    pub fn parse_untested(source: &str, file_name: &str) -> Result<Self, PolicyErrors> {
+        let mut findings = Findings::new(file_name);
+        let root = source::read(source, &mut findings);
+        let fields = root.as_ref().is_some_and(fields::is_fields);
+        match root {
+            Some(root) if fields => Self::compiled(&stem(file_name), &root, source, findings),
+            Some(root) => Self::built(&root, source, findings),
+            None => Err(findings.into_errors()),
+        }
+    }
+
+    /// Reads agent policy fields as the policy of a name. Runs the tests beside them, if there are any.
+    pub fn from_fields(name: &str, fields: &str, file_name: &str) -> Result<Self, PolicyErrors> {
+        let mut findings = Findings::new(file_name);
+        match source::read(fields, &mut findings) {
+            Some(root) => Self::compiled(name, &root, fields, findings)?.tested(file_name),
+            None => Err(findings.into_errors()),
+        }
+    }
+
+    /// The policy of a new agent: 100 USD per transaction, 1000 USD per day, risk scan, any address.
     #[must_use]
-    pub fn default_fields(agent: &str) -> Self { Self(Arc::new(Inner { name: agent.into(), id: PolicyId(alloy_primitives::B256::ZERO), scope: Scope::default(), gates: Vec::new(), warnings: Vec::new(), source: String::new() })) }
-    /// Its name.
+    pub fn default_fields(agent: &str) -> Self {
+        let name = if read::is_id(agent) { agent } else { "default-fields" };
+        // INVARIANT: the defaults are a valid policy under every valid name; a test loads them. Were they not, the
+        // agent would have a policy that allows nothing.
+        Self::from_fields(name, "fields: {}", "default").unwrap_or_else(|_| Self::nothing(name))
+    }
+
+    fn nothing(name: &str) -> Self {
+        Self(Arc::new(Model::nothing(name)))
+    }
+
+    fn compiled(
+        name: &str,
+        root: &Node,
+        source: &str,
+        mut findings: Findings,
+    ) -> Result<Self, PolicyErrors> {
+        let Some(compiled) = fields::compile(root, name, &mut findings) else {
+            return Err(findings.into_errors());
+        };
+        let warnings = findings.take_warnings();
+        let model = read::policy(&compiled.core, source, &mut findings);
+        match model {
+            Some(model) => Ok(Self(Arc::new(Model { warnings, guidance: compiled.guidance, ..model }))),
+            None => Err(findings.into_errors()),
+        }
+    }
+
+    fn built(root: &Node, source: &str, mut findings: Findings) -> Result<Self, PolicyErrors> {
+        match read::policy(root, source, &mut findings) {
+            Some(model) => {
+                let warnings = findings.take_warnings();
+                Ok(Self(Arc::new(Model { warnings, ..model })))
+            }
+            None => Err(findings.into_errors()),
+        }
+    }
+
+    fn tested(self, file_name: &str) -> Result<Self, PolicyErrors> {
+        let mut findings = Findings::new(file_name);
+        for (case, outcome) in self.0.tests.iter().zip(self.run_tests()) {
+            if !outcome.passed {
+                findings.error(
+                    case.place,
+                    format!("test `{}` fails: it expects {}, and the policy says {}", outcome.name, outcome.expected, outcome.got),
+                    "change the rule or the test",
+                );
+            }
+        }
+        if findings.has_errors() { Err(findings.into_errors()) } else { Ok(self) }
+    }
+
+    pub(crate) fn model(&self) -> &Model {
+        &self.0
+    }
+
+    /// Its name: stays the same from version to version.
     #[must_use]
-    pub fn name(&self) -> &str { &self.0.name }
-    /// Its version.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Its version: the SHA-256 of [`Policy::canonical_json`].
     #[must_use]
-    pub fn id(&self) -> PolicyId { self.0.id }
+    pub fn id(&self) -> PolicyId {
+        self.0.id
+    }
+
     /// Grant or guard.
     #[must_use]
-    pub fn kind(&self) -> Kind { Kind::Grant }
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
     /// Whom it is for.
     #[must_use]
-    pub fn scope(&self) -> &Scope { &self.0.scope }
-    /// When it ends.
+    pub fn scope(&self) -> &Scope {
+        &self.0.scope
+    }
+
+    /// When a grant ends; from then on it denies everything.
     #[must_use]
-    pub fn expires(&self) -> Option<Timestamp> { None }
-    /// Its gates.
+    pub fn expires(&self) -> Option<Timestamp> {
+        self.0.expires
+    }
+
+    /// Its gates, in the order of the file.
     #[must_use]
-    pub fn gates(&self) -> &[Gate] { &self.0.gates }
-    /// The functions that its rules read, for the decoder.
+    pub fn gates(&self) -> &[Gate] {
+        &self.0.gates
+    }
+
+    /// The gate that front ends ask where nothing else is said: any one operator who may approve.
     #[must_use]
-    pub fn functions(&self) -> Vec<(Option<Address>, AbiFunction)> { Vec::new() }
-    /// The tokens that it names.
+    pub fn default_gate(policy: &str) -> Gate {
+        Gate {
+            policy: policy.to_owned(),
+            id: "owner".to_owned(),
+            need: vec![Quorum { any: 1, of: vec![Quorum::ANYONE.to_owned()] }],
+            ttl: read::TTL,
+            delay: Millis::ZERO,
+            drift_fee_bps: Some(read::DRIFT_FEE_BPS),
+            drift_usd_bps: None,
+        }
+    }
+
+    /// Its limits, in the order of the file.
+    pub fn limits(&self) -> impl Iterator<Item = LimitView<'_>> {
+        self.0.limits.iter().map(|limit| LimitView {
+            id: &limit.id,
+            code: &limit.code,
+            per: limit.per.word(),
+            max: crate::overrun::shown(crate::sentence::unit(limit.measure), limit.max),
+            is_window: limit.per != Per::Transaction,
+        })
+    }
+
+    /// The functions that its rules read, each with the one contract that its rule insists on: what the
+    /// decoder must know so that the rules can match.
     #[must_use]
-    pub fn tokens(&self) -> Vec<String> { Vec::new() }
-    /// The operators and groups in its gates.
+    pub fn functions(&self) -> Vec<(Option<Address>, AbiFunction)> {
+        let mut functions: Vec<(Option<Address>, AbiFunction)> = Vec::new();
+        for named in self.0.rules.iter().flat_map(|rule| &rule.functions) {
+            if !functions.contains(named) {
+                functions.push(named.clone());
+            }
+        }
+        functions
+    }
+
+    /// The tokens that it names (`usdc@8453`, in lower case): all must be in the configuration.
     #[must_use]
-    pub fn operators(&self) -> Vec<String> { Vec::new() }
+    pub fn tokens(&self) -> Vec<String> {
+        self.0.tokens.clone()
+    }
+
+    /// The operators and groups that its gates name, without [`Quorum::ANYONE`].
+    #[must_use]
+    pub fn operators(&self) -> Vec<String> {
+        let named = self.0.gates.iter().flat_map(|gate| &gate.need).flat_map(|quorum| &quorum.of);
+        let mut names: Vec<String> =
+            named.filter(|name| *name != Quorum::ANYONE).cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// What the linter would like to be otherwise.
     #[must_use]
-    pub fn warnings(&self) -> &[Diagnostic] { &self.0.warnings }
-    /// The JSON whose SHA-256 is the version.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.0.warnings
+    }
+
+    /// The policy in the core language as JSON with sorted keys and without tests: all that can change a
+    /// judgement, and nothing else. It can be parsed again, and is then the same version.
     #[must_use]
-    pub fn canonical_json(&self) -> String { String::new() }
+    pub fn canonical_json(&self) -> String {
+        self.0.canonical.clone()
+    }
+
     /// The text that it was read from.
     #[must_use]
-    pub fn source(&self) -> &str { &self.0.source }
-    /// Runs the tests in the file.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+
+    /// Free text for approvers (`guard_rules`). No judgement depends on it.
     #[must_use]
-    pub fn run_tests(&self) -> Vec<TestOutcome> { Vec::new() }
+    pub fn guidance(&self) -> Option<&str> {
+        self.0.guidance.as_deref()
+    }
+
+    /// Runs the tests in the file, in their order. A grant is tested alone, a guard beside a grant that allows
+    /// everything.
+    #[must_use]
+    pub fn run_tests(&self) -> Vec<TestOutcome> {
+        let policies = match self.kind() {
+            Kind::Grant => Policies { grant: self.clone(), guards: Vec::new() },
+            Kind::Guard => Policies { grant: everything(), guards: vec![self.clone()] },
+        };
+        self.0.tests.iter().map(|case| inline_test::run(case, &policies)).collect()
+    }
+}
+
+/// A grant that allows everything: what guards are tested against.
+fn everything() -> Policy {
+    const SOURCE: &str = "{ policy: everything, kind: grant, rules: [{ id: all, then: allow }] }";
+    Policy::parse_untested(SOURCE, "everything").unwrap_or_else(|_| Policy::nothing("everything"))
+}
+
+/// The name of a policy that has none of its own: that of its file.
+fn stem(file_name: &str) -> String {
+    let file = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
+    let stem = file.split('.').next().unwrap_or(file);
+    if read::is_id(stem) { stem.to_owned() } else { "fields".to_owned() }
+}
+
+/// A limit, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LimitView<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// What a refusal by it is called.
+    pub code: &'a str,
+    /// `tx`, `24h`, `day` ...
+    pub per: String,
+    /// In USD or as a count.
+    pub max: String,
+    /// Whether it remembers: `false` for `per: tx`.
+    pub is_window: bool,
 }
 
 /// What became of one test in a policy file.

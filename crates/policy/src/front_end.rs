@@ -1,0 +1,3 @@
+//! Other ways to write a policy; each compiles to the core language.
+
+pub(crate) mod fields;

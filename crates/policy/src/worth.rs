@@ -1,0 +1,127 @@
+//! What an action is worth in USD (POLICY §5), or why nobody knows.
+
+use alloy_primitives::U256;
+use countersign_core::{
+    action::{Action, Effect},
+    amount::MicroUsd,
+    fact::{Fact, Facts, TokenFact},
+    token::Asset,
+};
+
+use crate::{
+    matcher::Operand,
+    model::{Move, MoveToken, Rule, Spend},
+    truth::Why,
+};
+
+/// USD, or why it is unknown.
+pub(crate) type Worth = Result<MicroUsd, Why>;
+
+/// What an action moves at most, under the allow rules that match it.
+///
+/// A call's movements beside its value are what those rules say; where several say, the largest counts, and
+/// where none says, they are unknown.
+pub(crate) fn of_action(action: &Action, facts: &Facts, allows: &[&Rule]) -> Worth {
+    let native = amount(facts, &Asset::Native, action.value_wei);
+    match &action.effect {
+        Effect::Transfer { asset: Asset::Native, amount: wei, .. } => {
+            amount(facts, &Asset::Native, (*wei).max(action.value_wei))
+        }
+        Effect::Transfer { asset, amount: units, .. } => {
+            sum(native, amount(facts, asset, *units))
+        }
+        Effect::Approve { .. } if allows.iter().any(|rule| rule.spend == Spend::OnUse) => native,
+        Effect::Approve { unlimited: true, .. } | Effect::Undecodable { .. } => {
+            Err(Why::Unknowable)
+        }
+        Effect::Approve { asset, amount: units, .. } => sum(native, amount(facts, asset, *units)),
+        Effect::Revoke { .. } | Effect::Deploy { .. } => native,
+        Effect::Call => sum(native, movements(action, facts, allows)),
+    }
+}
+
+/// The fee at most.
+pub(crate) fn of_fee(facts: &Facts) -> Worth {
+    amount(facts, &Asset::Native, facts.fee_wei_max)
+}
+
+/// Both; unknown if one is.
+pub(crate) fn sum(a: Worth, b: Worth) -> Worth {
+    match (a, b) {
+        (Ok(a), Ok(b)) => a.checked_add(b).ok_or(Why::Unknowable),
+        (Err(why), Ok(_)) | (Ok(_), Err(why)) => Err(why),
+        (Err(a), Err(b)) => Err(a.max(b)),
+    }
+}
+
+fn larger(a: Worth, b: Worth) -> Worth {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok(a.max(b)),
+        (Err(_), _) | (_, Err(_)) => sum(a, b),
+    }
+}
+
+fn movements(action: &Action, facts: &Facts, allows: &[&Rule]) -> Worth {
+    let said = allows.iter().filter_map(|rule| match &rule.spend {
+        Spend::Unsaid | Spend::OnUse => None,
+        Spend::Nothing => Some(Ok(MicroUsd::ZERO)),
+        Spend::Moves(moves) => {
+            let each = moves.iter().map(|movement| of_move(movement, rule, action, facts));
+            Some(each.fold(Ok(MicroUsd::ZERO), sum))
+        }
+    });
+    said.reduce(larger).unwrap_or(Err(Why::Unknowable))
+}
+
+fn of_move(movement: &Move, rule: &Rule, action: &Action, facts: &Facts) -> Worth {
+    let reads = |signature: &str| rule.functions.iter().any(|(_, f)| f.signature() == signature);
+    let call = action.functions.iter().find(|call| reads(&call.signature));
+    let args = &call.ok_or(Why::Unknowable)?.args;
+    let units = match args.at(&movement.amount.0) {
+        Some(countersign_core::abi::AbiValue::Uint(units)) => *units,
+        _ => return Err(Why::Unknowable),
+    };
+    let fact = match &movement.token {
+        MoveToken::Argument(path) => match args.at(&path.0) {
+            Some(countersign_core::abi::AbiValue::Address(token)) => {
+                return amount(facts, &Asset::Token(*token), units);
+            }
+            _ => None,
+        },
+        MoveToken::Named(Operand::Address(token)) => {
+            return amount(facts, &Asset::Token(*token), units);
+        }
+        MoveToken::Named(Operand::Token(name)) => {
+            facts.tokens.iter().find(|fact| fact.name.eq_ignore_ascii_case(name))
+        }
+        MoveToken::Named(_) => None,
+    };
+    priced(fact, units)
+}
+
+/// What so many base units of an asset are worth. Nothing of anything is worth nothing.
+pub(crate) fn amount(facts: &Facts, asset: &Asset, units: U256) -> Worth {
+    priced(token(facts, asset), units)
+}
+
+fn priced(fact: Option<&TokenFact>, units: U256) -> Worth {
+    if units.is_zero() {
+        return Ok(MicroUsd::ZERO);
+    }
+    let fact = fact.ok_or(Why::Unknowable)?;
+    match &fact.price {
+        Fact::Known(price) => price.value(units, fact.decimals).ok_or(Why::Unknowable),
+        Fact::Unknown(_) if fact.never_priced => Err(Why::Unknowable),
+        Fact::Unknown(_) => Err(Why::Unavailable),
+    }
+}
+
+/// What the configuration knows about an asset; an item is priced by its collection.
+pub(crate) fn token<'a>(facts: &'a Facts, asset: &Asset) -> Option<&'a TokenFact> {
+    let whole = match asset {
+        Asset::Item { collection, .. } => Some(Asset::Collection(*collection)),
+        Asset::Native | Asset::Token(_) | Asset::Collection(_) => None,
+    };
+    let named = |asset: &Asset| facts.tokens.iter().find(|fact| fact.asset == *asset);
+    named(asset).or_else(|| whole.as_ref().and_then(named))
+}
