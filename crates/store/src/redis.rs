@@ -1,1 +1,133 @@
 //! The Redis store: the ledger as scripts, for several gateways.
+//!
+//! Each function of the ports is one Lua script, so it is one atomic step under the store's clock, whichever
+//! gateway calls it. What scripts look at are fields; what Rust owns are documents that they carry unread.
+//! Nothing that holds money ever expires. A call that Redis did not answer is `Ambiguous` unless
+//! nothing can have been written; nothing is ever sent twice by itself.
+
+mod journal;
+mod keys;
+mod ledger;
+mod link;
+mod promises;
+mod record;
+mod reply;
+mod scripts;
+
+use std::sync::Arc;
+
+use countersign_core::{identity::AppId, time::Millis};
+use countersign_engine::port::{Journal, Ledger, ledger::LedgerError};
+use redis::{IntoConnectionInfo, ProtocolVersion};
+use secrecy::{ExposeSecret, SecretString};
+
+use self::{
+    journal::RedisJournal,
+    keys::Keys,
+    ledger::RedisLedger,
+    link::{Call, Link, LinkOptions, TestClock},
+    promises::Promises,
+    scripts::Script,
+};
+
+/// The layout of what lies in Redis; another one is refused.
+const FORMAT: &str = "1";
+
+/// Which Redis, and how it is used.
+#[derive(Debug, Clone)]
+pub struct RedisOptions {
+    /// `redis://` or, with TLS, `rediss://`; may hold user, password and database.
+    pub url: SecretString,
+    /// The tenant: apps never see each other's books.
+    pub app: AppId,
+    /// This gateway's name: its chain of decision records.
+    pub gateway: String,
+    /// How many replicas must have a write before it counts.
+    pub acknowledge_replicas: u32,
+    /// How long one call may take, connecting included.
+    pub deadline: Millis,
+}
+
+/// The ledger and the journal of one app in Redis. It connects again by itself, at the next call.
+#[derive(Debug)]
+pub struct RedisStore {
+    ledger: Arc<RedisLedger>,
+    journal: Arc<RedisJournal>,
+}
+
+impl RedisStore {
+    /// Connects, and refuses a Redis that may evict keys or holds another layout. Gives an empty store its
+    /// ledger id; does not know whether there ought to have been one.
+    pub async fn connect(options: RedisOptions) -> Result<Self, OpenError> {
+        Self::open(options, None).await
+    }
+
+    async fn open(options: RedisOptions, clock: Option<TestClock>) -> Result<Self, OpenError> {
+        let RedisOptions { url, app, gateway, acknowledge_replicas: replicas, deadline } = options;
+        let client = client(url.expose_secret())?;
+        let keys = Keys::new(&app);
+        let link = Link::new(LinkOptions { client, keys, deadline, replicas, clock });
+        let link = Arc::new(link);
+        let promises = Promises::ask(&link).await?;
+        if let Some(policy) = promises.eviction() {
+            return Err(OpenError::Evicts(policy.into()));
+        }
+        initialise(&link, promises.run_id()).await?;
+        Ok(Self {
+            ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas)),
+            journal: Arc::new(RedisJournal::new(link, gateway)),
+        })
+    }
+
+    /// The books.
+    #[must_use]
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        Arc::<RedisLedger>::clone(&self.ledger)
+    }
+
+    /// The decision records.
+    #[must_use]
+    pub fn journal(&self) -> Arc<dyn Journal> {
+        Arc::<RedisJournal>::clone(&self.journal)
+    }
+}
+
+/// The client's own error may repeat the URL, and with it the password. Only RESP3 tells of a connection's end.
+fn client(url: &str) -> Result<redis::Client, OpenError> {
+    let opened = url.into_connection_info().and_then(|info| {
+        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+        redis::Client::open(info.set_redis_settings(settings))
+    });
+    opened.map_err(|_| OpenError::Url)
+}
+
+async fn initialise(link: &Link, seed: &str) -> Result<(), OpenError> {
+    let call = Call::new().arg("seed", seed).arg("format", FORMAT);
+    let mut answer = link.run(Script::Open, call).await?;
+    let (_id, format) = (answer.text()?, answer.text()?);
+    if format == FORMAT { Ok(()) } else { Err(OpenError::Format(format)) }
+}
+
+/// The store cannot be opened. No message holds the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Not a Redis URL.
+    #[error(
+        "the store's url is not of the form redis://host:port or rediss://user:password@host:port"
+    )]
+    Url,
+    /// Redis may throw keys away when memory is short.
+    #[error(
+        "Redis has maxmemory-policy `{0}`, under which it may drop parts of the ledger: set it to `noeviction`"
+    )]
+    Evicts(String),
+    /// Another version wrote this store.
+    #[error("the store has layout `{0}`, which this version does not read")]
+    Format(String),
+    /// Redis cannot be reached, or refuses the login, or does not answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+#[cfg(test)]
+mod tests;

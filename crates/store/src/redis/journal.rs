@@ -1,0 +1,183 @@
+//! Decision records: one chain of entries per gateway, and what came of them.
+
+mod entry;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use countersign_core::{
+    identity::TraceHash,
+    time::Timestamp,
+    trace::{Incident, IncidentStatus, TraceRecord, TraceUpdate},
+};
+use countersign_engine::port::{
+    Journal,
+    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    ledger::LedgerError,
+};
+use sha2::{Digest, Sha256};
+
+use self::entry::{
+    Head, change_call, cursor_call, incident_key, raise_call, read_incident, read_trace,
+    record_call, session_key, status_name, update_call,
+};
+use super::{
+    link::{Call, Link},
+    reply::{Reply, damaged},
+    scripts::Script,
+};
+
+/// The most that one page holds.
+const PAGE_MAX: u32 = 1000;
+
+/// How often an append begins again because another process of the same name was faster.
+const ATTEMPTS_MAX: u32 = 16;
+
+/// The journal of one app in Redis, written under one gateway's name.
+#[derive(Debug)]
+pub(super) struct RedisJournal {
+    link: Arc<Link>,
+    gateway: String,
+    gateway_hash: String,
+    // Held while an entry is on its way, within the link's deadline: entries of one chain follow each other.
+    head: tokio::sync::Mutex<Option<Head>>,
+}
+
+/// What an entry of the chain says.
+struct Entry {
+    script: Script,
+    call: Call,
+    content: String,
+}
+
+impl RedisJournal {
+    pub(super) fn new(link: Arc<Link>, gateway: String) -> Self {
+        let gateway_hash = hex::encode(Sha256::digest(&gateway));
+        Self { link, gateway, gateway_hash, head: tokio::sync::Mutex::new(None) }
+    }
+
+    /// Appends an entry behind the head of this gateway's chain. Answers what follows the script's tag, or `None`
+    /// where what the entry changes does not exist.
+    async fn append(
+        &self,
+        make: impl Fn(&Head) -> Result<Entry, LedgerError> + Send,
+    ) -> Result<Option<Reply>, LedgerError> {
+        let mut known = self.head.lock().await;
+        for _ in 0..ATTEMPTS_MAX {
+            let head = match known.take() {
+                Some(head) => head,
+                None => self.head().await?,
+            };
+            let Entry { script, call, content } = make(&head)?;
+            let next = head.next(&content);
+            let call = self.named(call).arg("expected", &head).arg("next", &next);
+            let mut answer = self.link.run(script, call.arg("entry", content)).await?;
+            match answer.tag()?.as_str() {
+                // a repetition wrote nothing, so the head is read again: it costs one call
+                "done" => return Ok(Some(answer)),
+                "missing" => return Ok(None),
+                "moved" => *known = Some(Head::parse(&answer.text()?)?),
+                other => return Err(damaged(&format!("a script answered `{other}`"))),
+            }
+        }
+        Err(LedgerError::Unavailable("another process writes under this gateway's name".into()))
+    }
+
+    async fn head(&self) -> Result<Head, LedgerError> {
+        let call = self.named(Call::new());
+        Head::parse(&self.link.run(Script::JournalHead, call).await?.text()?)
+    }
+
+    fn named(&self, call: Call) -> Call {
+        call.arg("gateway", &self.gateway).arg("gateway_hash", &self.gateway_hash)
+    }
+}
+
+#[async_trait]
+impl Journal for RedisJournal {
+    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+        let made = self.append(|head| {
+            let (call, content) = record_call(entry, head)?;
+            Ok(Entry { script: Script::RecordTrace, call, content })
+        });
+        made.await.map(drop).map_err(unavailable)
+    }
+
+    async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
+        let made = self.append(|_| {
+            let (call, content) = update_call(trace, update)?;
+            Ok(Entry { script: Script::UpdateTrace, call, content })
+        });
+        let missing = || JournalError::Unavailable(format!("there is no trace {trace}"));
+        made.await.map_err(unavailable)?.map(drop).ok_or_else(missing)
+    }
+
+    async fn trace(&self, trace: TraceHash) -> Result<Option<TraceRecord>, JournalError> {
+        let call = Call::new().arg("trace", trace);
+        let answer = self.link.run(Script::Trace, call).await.map_err(unavailable)?;
+        if answer.is_empty() {
+            return Ok(None);
+        }
+        read_trace(answer).map(Some).map_err(unavailable)
+    }
+
+    async fn traces(&self, query: &TraceQuery) -> Result<Page<TraceRecord>, JournalError> {
+        let TraceQuery { status, agent, session, operation, from, to, limit, cursor } = query;
+        let call = Call::new()
+            .maybe("status", status.map(countersign_core::trace::TraceStatus::name))
+            .maybe("agent", agent.as_ref())
+            .maybe("session", session.as_deref().map(session_key))
+            .maybe("operation", *operation)
+            .maybe("from", from.map(Timestamp::millis))
+            .maybe("to", to.map(Timestamp::millis))
+            .arg("limit", (*limit).min(PAGE_MAX));
+        let call = cursor_call(call, cursor.as_deref())?;
+        let answer = self.link.run(Script::Traces, call).await.map_err(unavailable)?;
+        page(answer, read_trace).map_err(unavailable)
+    }
+
+    async fn raise(&self, incident: &Incident) -> Result<(), JournalError> {
+        let made = self.append(|_| {
+            let (call, content) = raise_call(incident)?;
+            Ok(Entry { script: Script::RaiseIncident, call, content })
+        });
+        made.await.map(drop).map_err(unavailable)
+    }
+
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, JournalError> {
+        let IncidentQuery { status, limit, cursor } = query;
+        let call = Call::new()
+            .maybe("status", status.map(status_name))
+            .arg("limit", (*limit).min(PAGE_MAX));
+        let call = cursor_call(call, cursor.as_deref())?;
+        let answer = self.link.run(Script::Incidents, call).await.map_err(unavailable)?;
+        page(answer, read_incident).map_err(unavailable)
+    }
+
+    async fn change_incident(
+        &self,
+        id: &str,
+        status: IncidentStatus,
+        at: Timestamp,
+    ) -> Result<Option<Incident>, JournalError> {
+        let made = self.append(|_| {
+            let (call, content) = change_call(&incident_key(id), status, at)?;
+            Ok(Entry { script: Script::ChangeIncident, call, content })
+        });
+        let read = |mut answer: Reply| read_incident(answer.list()?);
+        made.await.map_err(unavailable)?.map(read).transpose().map_err(unavailable)
+    }
+}
+
+fn page<T>(
+    mut answer: Reply,
+    read: impl Fn(Reply) -> Result<T, LedgerError>,
+) -> Result<Page<T>, LedgerError> {
+    let cursor = answer.text()?;
+    let items: Result<Vec<T>, LedgerError> = answer.lists().map(|fields| read(fields?)).collect();
+    Ok(Page { items: items?, next_cursor: Some(cursor).filter(|text| !text.is_empty()) })
+}
+
+fn unavailable(error: LedgerError) -> JournalError {
+    JournalError::Unavailable(error.to_string())
+}

@@ -1,0 +1,132 @@
+//! Every name in Redis, in one place.
+//!
+//! All keys of one app begin with `countersign:{app}:`. The braces are a hash tag: on a cluster all of them
+//! lie in one slot, so that one script may touch them together. What agents choose is hashed before it
+//! becomes part of a name; what the configuration chooses has been parsed as a name.
+
+use std::fmt::Write;
+
+use countersign_core::identity::AppId;
+
+/// The families of keys: how scripts call them, and how their names go on behind the app's prefix. A name
+/// that ends in `:` is followed by what the comment says.
+const FAMILIES: [(&str, &str); 32] = [
+    // hash: format, ledger id, sequence and head of the log, seal
+    ("meta", "meta"),
+    // string: the highest time that a writing script saw
+    ("clock", "clock"),
+    // list: one line for each write, chained by SHA-1
+    ("log", "log"),
+    // hash: gateway -> alive until
+    ("gateways", "gateways"),
+    // hash: freeze -> its JSON
+    ("freezes", "freezes"),
+    // hash: hash of an idempotency key -> operation
+    ("idempotency", "idempotency"),
+    // hash: operation id
+    ("operation", "operation:"),
+    // sorted set by creation: every operation
+    ("operations", "operations"),
+    // sorted set by creation: state
+    ("in_state", "operations:state:"),
+    // sorted set by creation: agent
+    ("of_agent", "operations:agent:"),
+    // sorted set by creation: agent, then state
+    ("of_agent_in_state", "operations:agent-state:"),
+    // sorted set by expiry: what a timer may release
+    ("expiry", "operations:expiry"),
+    // sorted set by last change: what the gateway has to work on
+    ("work", "operations:work"),
+    // sorted set by creation: fingerprint; operations without a key that are not collected
+    ("uncollected", "repeat:uncollected:"),
+    // sorted set by end: fingerprint; operations without a key that are collected
+    ("collected", "repeat:collected:"),
+    // hash: counter and period; reserved, committed, settled and the rolling window's buckets
+    ("counter", "counter:"),
+    // sorted set by the instant at which a bucket leaves: counter and period
+    ("buckets", "buckets:"),
+    // hash: chain, wallet; nonce -> operation, and the next nonce
+    ("lane", "lane:"),
+    // set: chain, wallet; operations that are committed and not terminal
+    ("in_flight", "in-flight:"),
+    // set: chain, wallet; counterparties
+    ("seen", "seen:"),
+    // hash: gateway -> number and head of its chain of decision records
+    ("heads", "journal:heads"),
+    // list: SHA-256 of the gateway's name; the entries of that chain
+    ("journal", "journal:entries:"),
+    // hash: trace hash
+    ("trace", "trace:"),
+    // sorted set by creation: every trace
+    ("traces", "traces"),
+    // sorted set by creation: status
+    ("traces_in_status", "traces:status:"),
+    // sorted set by creation: agent
+    ("traces_of_agent", "traces:agent:"),
+    // sorted set by creation: SHA-256 of the session's name
+    ("traces_of_session", "traces:session:"),
+    // sorted set by creation: operation id
+    ("traces_of_operation", "traces:operation:"),
+    // hash: SHA-256 of an incident's id
+    ("incident", "incident:"),
+    // sorted set by creation: every incident
+    ("incidents", "incidents"),
+    // sorted set by creation: status
+    ("incidents_in_status", "incidents:status:"),
+    // string: counts traces and incidents, to order those of one millisecond
+    ("count", "journal:count"),
+];
+
+/// The names of one app.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(super) fn new(app: &AppId) -> Self {
+        Self { prefix: format!("countersign:{{{app}}}:") }
+    }
+
+    /// The key that every script gets: it routes the call on a cluster, and scripts read the prefix off it.
+    pub(super) fn meta(&self) -> String {
+        format!("{}meta", self.prefix)
+    }
+}
+
+/// The families as a Lua table, for the prelude of every script.
+pub(super) fn lua_table() -> String {
+    let mut table = String::from("local KEY = {");
+    for (family, name) in FAMILIES {
+        // INVARIANT: writing into a string does not fail
+        write!(table, " {family} = '{name}',").unwrap_or_default();
+    }
+    table.push_str(" }\n");
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_these() {
+        let keys = Keys::new(&AppId::parse("main").unwrap());
+        assert_eq!(keys.meta(), "countersign:{main}:meta");
+        let names: Vec<&str> = FAMILIES.iter().map(|(_, name)| *name).collect();
+        let golden = "meta clock log gateways freezes idempotency operation: operations \
+                      operations:state: operations:agent: operations:agent-state: operations:expiry \
+                      operations:work repeat:uncollected: repeat:collected: counter: buckets: lane: \
+                      in-flight: seen: journal:heads journal:entries: trace: traces traces:status: \
+                      traces:agent: traces:session: traces:operation: incident: incidents \
+                      incidents:status: journal:count";
+        assert_eq!(names.join(" "), golden);
+    }
+
+    #[test]
+    fn no_app_can_write_a_brace_of_its_own() {
+        for name in ["}:x", "a{b", "", "A", "a b"] {
+            assert!(AppId::parse(name).is_err(), "{name}");
+        }
+    }
+}

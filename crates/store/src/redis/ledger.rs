@@ -1,0 +1,501 @@
+//! The books: each function packs its arguments, runs its script and reads the answer.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use alloy_primitives::Address;
+use async_trait::async_trait;
+use countersign_core::{
+    amount::AMOUNT_MAX,
+    charge::{Charge, Reading},
+    fact::Freeze,
+    identity::{ChainId, OperationId, WalletId},
+    operation::{Actual, Delivery, OperationRecord, OperationState},
+    time::{Millis, Timestamp},
+};
+use countersign_engine::port::{
+    Ledger,
+    journal::Page,
+    ledger::{
+        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Disposition, Found, LedgerError,
+        LedgerStatus, NewOperation, OperationQuery, Overrun, Redeem, RedeemAnswer, Reject,
+        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        SignedBytes,
+    },
+};
+
+use super::{
+    link::{Call, Link},
+    promises::Promises,
+    record::{
+        charge_fields, charge_lines, delivery_name, disposition_fields, intent_fields, json,
+        new_fields, next_record, plan_digest, read_record,
+    },
+    reply::{Reply, damaged},
+    scripts::Script,
+};
+
+/// The most that one page holds.
+const PAGE_MAX: u32 = 1000;
+
+/// The ledger of one app in Redis.
+#[derive(Debug)]
+pub(super) struct RedisLedger {
+    link: Arc<Link>,
+    replicas: u32,
+    // what this gateway was told last: scripts that only read cannot remember it
+    highest: AtomicU64,
+}
+
+impl RedisLedger {
+    pub(super) fn new(link: Arc<Link>, replicas: u32) -> Self {
+        Self { link, replicas, highest: AtomicU64::new(0) }
+    }
+
+    /// A step that answers the record as it stands now.
+    async fn step(&self, script: Script, call: Call) -> Result<OperationRecord, LedgerError> {
+        let mut answer = self.link.run(script, call).await?;
+        match answer.tag()?.as_str() {
+            "done" => read_record(answer.list()?),
+            other => Err(unknown(other)),
+        }
+    }
+
+    async fn lane(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        field: &str,
+    ) -> Result<Option<String>, LedgerError> {
+        let call = Call::new().arg("chain", chain).arg("wallet", wallet).arg("field", field);
+        let text = self.link.run(Script::Lane, call).await?.text()?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
+    }
+}
+
+#[async_trait]
+impl Ledger for RedisLedger {
+    async fn now(&self) -> Result<Timestamp, LedgerError> {
+        let now: u64 = self.link.run(Script::Now, Call::new()).await?.number()?;
+        let before = self.highest.fetch_max(now, Ordering::AcqRel);
+        Ok(Timestamp::from_millis(now.max(before)))
+    }
+
+    async fn present(&self, gateway: &str, Millis(ttl): Millis) -> Result<(), LedgerError> {
+        let call = Call::new().arg("gateway", gateway).arg("ttl", ttl);
+        self.link.run(Script::Present, call).await.map(drop)
+    }
+
+    async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
+        let mut answer = self.link.run(Script::Find, asked_before(Call::new(), repeat)).await?;
+        Ok(match answer.tag()?.as_str() {
+            "nothing" => Found::Nothing,
+            "same" => Found::Same(next_record(&mut answer)?),
+            "key_conflict" => Found::KeyConflict(next_record(&mut answer)?),
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError> {
+        let call = new_operation(denied)?.field("state", OperationState::Denied.name());
+        let mut answer = self.link.run(Script::Deny, call).await?;
+        Ok(match answer.tag()?.as_str() {
+            "denied" => DenyAnswer::Denied(next_record(&mut answer)?),
+            "same" => DenyAnswer::Same(next_record(&mut answer)?),
+            "key_conflict" => DenyAnswer::KeyConflict(next_record(&mut answer)?),
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
+        let Reserve { operation, charges, disposition } = reserve;
+        let call = charged(new_operation(operation)?, charges, disposition)?;
+        let mut answer = self.link.run(Script::Reserve, call).await?;
+        Ok(match answer.tag()?.as_str() {
+            "reserved" => ReserveAnswer::Reserved(next_record(&mut answer)?),
+            "same" => ReserveAnswer::Same(next_record(&mut answer)?),
+            "key_conflict" => ReserveAnswer::KeyConflict(next_record(&mut answer)?),
+            "over" => ReserveAnswer::Over(overruns(&mut answer)?),
+            "period_moved" => ReserveAnswer::PeriodMoved,
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
+        let Redeem { operation, intent, charges, disposition, trace } = redeem;
+        let call = Call::new().arg("operation", operation).field("trace", trace);
+        let call = charged(intent_fields(call, intent)?, charges, disposition)?;
+        let mut answer = self.link.run(Script::Redeem, call).await?;
+        Ok(match answer.tag()?.as_str() {
+            "redeemed" => RedeemAnswer::Redeemed(next_record(&mut answer)?),
+            "elsewhere" => RedeemAnswer::Elsewhere(next_record(&mut answer)?),
+            "over" => RedeemAnswer::Over(overruns(&mut answer)?),
+            "period_moved" => RedeemAnswer::PeriodMoved,
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError> {
+        let Approve { operation, digest, vote, votes_seen, completes } = approve;
+        let call = Call::new()
+            .arg("operation", operation)
+            .arg("digest", digest)
+            .arg("vote", json(vote)?)
+            .arg("operator", &vote.operator)
+            .arg("votes_seen", votes_seen)
+            .maybe("completes", completes.then_some("yes"));
+        let mut answer = self.link.run(Script::Approve, call).await?;
+        Ok(match answer.tag()?.as_str() {
+            "voted" => ApproveAnswer::Voted(next_record(&mut answer)?),
+            "elsewhere" => ApproveAnswer::Elsewhere(next_record(&mut answer)?),
+            "raced" => ApproveAnswer::Raced,
+            "other_digest" => ApproveAnswer::OtherDigest,
+            "expired" => ApproveAnswer::Expired,
+            "missing" => ApproveAnswer::Missing,
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn reject(&self, reject: &Reject) -> Result<RejectAnswer, LedgerError> {
+        let Reject { operation, from, code, reason, vote } = reject;
+        let operator = vote.as_ref().map(|vote| &vote.operator);
+        let call = Call::new()
+            .arg("operation", operation)
+            .arg("from", words(from.iter().map(|state| state.name())))
+            .arg("code", code)
+            .arg("reason", reason)
+            .maybe("vote", vote.as_ref().map(json).transpose()?)
+            .maybe("operator", operator);
+        let mut answer = self.link.run(Script::Reject, call).await?;
+        Ok(match answer.tag()?.as_str() {
+            "rejected" => RejectAnswer::Rejected(next_record(&mut answer)?),
+            "elsewhere" => RejectAnswer::Elsewhere(next_record(&mut answer)?),
+            "missing" => RejectAnswer::Missing,
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError> {
+        records(self.link.run(Script::Expire, Call::new().arg("max", max.min(PAGE_MAX))).await?)
+    }
+
+    async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
+        let Commit { operation, floor, in_flight_max, shrinks_only, counterparties } = commit;
+        if *floor > AMOUNT_MAX {
+            return Err(LedgerError::Refused(format!("`{floor}` is no transaction count")));
+        }
+        let call = Call::new()
+            .arg("operation", operation)
+            .arg("floor", floor)
+            .arg("in_flight_max", in_flight_max)
+            .maybe("shrinks_only", shrinks_only.then_some("yes"))
+            .arg("counterparties", addresses(counterparties));
+        let mut answer = self.link.run(Script::Commit, call).await?;
+        Ok(match answer.tag()?.as_str() {
+            "bound" => CommitAnswer::Bound(next_record(&mut answer)?),
+            "gap" => CommitAnswer::Gap { next: answer.number()? },
+            "nonce_taken" => CommitAnswer::NonceTaken { next: answer.number()? },
+            "lane_full" => CommitAnswer::LaneFull,
+            "frozen" => CommitAnswer::Frozen(freeze_from(&answer.text()?)?),
+            "sealed" => CommitAnswer::Sealed(answer.text()?),
+            "elsewhere" => CommitAnswer::Elsewhere(next_record(&mut answer)?),
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn signed(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let SignedBytes { transaction, raw, hash } = bytes;
+        let call = Call::new()
+            .arg("operation", operation)
+            .arg("attempt", attempt)
+            .arg("nonce", transaction.nonce)
+            .arg("plan_digest", plan_digest(&transaction.plan)?)
+            .arg("raw", raw)
+            .arg("hash", hash);
+        self.step(Script::Signed, call).await
+    }
+
+    async fn sent(
+        &self,
+        operation: OperationId,
+        attempt: u32,
+        outcome: &SentOutcome,
+    ) -> Result<OperationRecord, LedgerError> {
+        let (state, words) = match outcome {
+            SentOutcome::Accepted => (OperationState::Broadcast, "accepted"),
+            SentOutcome::Unknown(words) => (OperationState::Unknown, words.as_str()),
+        };
+        let call = Call::new()
+            .arg("operation", operation)
+            .arg("attempt", attempt)
+            .arg("state", state.name())
+            .arg("outcome", words);
+        self.step(Script::Sent, call).await
+    }
+
+    async fn mined(
+        &self,
+        operation: OperationId,
+        actual: Option<&Actual>,
+    ) -> Result<OperationRecord, LedgerError> {
+        let call = Call::new()
+            .arg("operation", operation)
+            .maybe("actual", actual.map(json).transpose()?)
+            .maybe("hash", actual.map(|actual| actual.hash));
+        self.step(Script::Mined, call).await
+    }
+
+    async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError> {
+        let Settle { operation, actual, kept } = settle;
+        if let Some(amount) = kept.iter().find(|amount| **amount > AMOUNT_MAX) {
+            return Err(LedgerError::Refused(format!("`{amount}` is more than a counter holds")));
+        }
+        let executed = OperationState::Executed.name();
+        let state = if actual.succeeded { executed } else { OperationState::Reverted.name() };
+        let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
+        let call = Call::new()
+            .arg("operation", operation)
+            .arg("actual", json(actual)?)
+            .arg("hash", actual.hash)
+            .arg("state", state)
+            .arg("kept", kept.join(","));
+        self.step(Script::Settle, call).await
+    }
+
+    async fn unsettle(&self, operation: OperationId) -> Result<OperationRecord, LedgerError> {
+        self.step(Script::Unsettle, Call::new().arg("operation", operation)).await
+    }
+
+    async fn release_committed(
+        &self,
+        operation: OperationId,
+        proof: &ReleaseProof,
+    ) -> Result<OperationRecord, LedgerError> {
+        let call = Call::new().arg("operation", operation);
+        let call = match proof {
+            ReleaseProof::CancelFinal(actual) => {
+                call.arg("state", OperationState::Cancelled.name()).arg("actual", json(actual)?)
+            }
+            ReleaseProof::NonceUsedElsewhere { final_nonce } => {
+                call.arg("state", OperationState::Conflict.name()).arg("final_nonce", final_nonce)
+            }
+        };
+        self.step(Script::ReleaseCommitted, call).await
+    }
+
+    async fn deliver(
+        &self,
+        operation: OperationId,
+        from: Delivery,
+        to: Delivery,
+    ) -> Result<bool, LedgerError> {
+        let call = Call::new()
+            .arg("operation", operation)
+            .arg("from", delivery_name(from))
+            .arg("to", delivery_name(to));
+        changed(&mut self.link.run(Script::Deliver, call).await?)
+    }
+
+    async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, LedgerError> {
+        let answer = self.link.run(Script::Operation, Call::new().arg("operation", id)).await?;
+        if answer.is_empty() { Ok(None) } else { read_record(answer).map(Some) }
+    }
+
+    async fn operations(
+        &self,
+        query: &OperationQuery,
+    ) -> Result<Page<OperationRecord>, LedgerError> {
+        let OperationQuery { states, agent, limit, cursor } = query;
+        let states: BTreeSet<OperationState> = states.iter().copied().collect();
+        let cursor = cursor.as_deref().map(cursor_from).transpose()?;
+        let call = Call::new()
+            .arg("states", words(states.iter().map(|state| state.name())))
+            .maybe("agent", agent.as_ref())
+            .arg("limit", (*limit).min(PAGE_MAX))
+            .maybe("cursor", cursor);
+        let mut answer = self.link.run(Script::Operations, call).await?;
+        let more = answer.tag()? == "more";
+        let items = records(answer)?;
+        let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
+        Ok(Page { items, next_cursor })
+    }
+
+    async fn open(
+        &self,
+        idle_since: Timestamp,
+        max: u32,
+    ) -> Result<Vec<OperationRecord>, LedgerError> {
+        let call = Call::new().arg("idle_since", idle_since.millis()).arg("max", max.min(PAGE_MAX));
+        records(self.link.run(Script::Work, call).await?)
+    }
+
+    async fn holder(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        nonce: u64,
+    ) -> Result<Option<OperationId>, LedgerError> {
+        let id = self.lane(chain, wallet, &nonce.to_string()).await?;
+        id.map(|id| id.parse().map_err(|_| damaged("a nonce belongs to no operation"))).transpose()
+    }
+
+    async fn next_nonce(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+    ) -> Result<Option<u64>, LedgerError> {
+        let next = self.lane(chain, wallet, "next").await?;
+        next.map(|next| next.parse().map_err(|_| damaged("a nonce is no number"))).transpose()
+    }
+
+    async fn status(
+        &self,
+        charges: &[Charge],
+        without: Option<OperationId>,
+    ) -> Result<Vec<Reading>, LedgerError> {
+        let call =
+            Call::new().arg("charges", charge_lines(charges, false)).maybe("without", without);
+        self.link.run(Script::Status, call).await?.lists().map(|list| reading(list?)).collect()
+    }
+
+    async fn seen(
+        &self,
+        chain: ChainId,
+        wallet: &WalletId,
+        asked: &[Address],
+    ) -> Result<BTreeSet<Address>, LedgerError> {
+        let call = Call::new()
+            .arg("chain", chain)
+            .arg("wallet", wallet)
+            .arg("addresses", addresses(asked));
+        let parse = |text: Result<String, LedgerError>| {
+            text?.parse().map_err(|_| damaged("a counterparty is no address"))
+        };
+        self.link.run(Script::Seen, call).await?.texts().map(parse).collect()
+    }
+
+    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
+        let call = Call::new().arg("scope", scope(freeze)).arg("freeze", json(freeze)?);
+        self.link.run(Script::Freeze, call).await.map(drop)
+    }
+
+    async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
+        let call = Call::new().arg("scope", scope(freeze));
+        changed(&mut self.link.run(Script::Unfreeze, call).await?)
+    }
+
+    async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
+        let answer = self.link.run(Script::Freezes, Call::new()).await?;
+        let freezes: Result<BTreeSet<Freeze>, LedgerError> =
+            answer.texts().map(|text| freeze_from(&text?)).collect();
+        Ok(freezes?.into_iter().collect())
+    }
+
+    async fn seal(&self, reason: &str) -> Result<(), LedgerError> {
+        self.link.run(Script::Seal, Call::new().arg("reason", reason)).await.map(drop)
+    }
+
+    async fn unseal(&self) -> Result<(), LedgerError> {
+        self.link.run(Script::Unseal, Call::new()).await.map(drop)
+    }
+
+    async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
+        let mut answer = self.link.run(Script::Describe, Call::new()).await?;
+        let (ledger_id, sequence) = (answer.text()?, answer.number()?);
+        let sealed = answer.list()?.texts().next().transpose()?;
+        let promises = Promises::ask(&self.link).await?;
+        let (durability, durability_reason) = promises.class(self.replicas);
+        Ok(LedgerStatus { ledger_id, durability, durability_reason, sealed, sequence })
+    }
+}
+
+fn asked_before(call: Call, repeat: &Repeat) -> Call {
+    let Repeat { fingerprint, key, window: Millis(window), batch } = repeat;
+    call.arg("fingerprint", fingerprint)
+        .maybe("key", *key)
+        .arg("window", (*window).min(AMOUNT_MAX))
+        .maybe("batch", *batch)
+}
+
+fn new_operation(new: &NewOperation) -> Result<Call, LedgerError> {
+    let call = Call::new().arg("operation", new.id).field("id", new.id);
+    new_fields(asked_before(call, &new.repeat), new)
+}
+
+fn charged(call: Call, charges: &[Charge], disposition: &Disposition) -> Result<Call, LedgerError> {
+    let parks = matches!(disposition, Disposition::Park(_));
+    let call = call.arg("charges", charge_lines(charges, parks));
+    disposition_fields(charge_fields(call, charges)?, disposition)
+}
+
+fn records(answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
+    answer.lists().map(|fields| read_record(fields?)).collect()
+}
+
+fn overruns(answer: &mut Reply) -> Result<Vec<Overrun>, LedgerError> {
+    let overrun = |list: Result<Reply, LedgerError>| {
+        let mut list = list?;
+        Ok(Overrun { index: list.number()?, reading: reading(list.list()?)? })
+    };
+    answer.list()?.lists().map(overrun).collect()
+}
+
+fn reading(mut list: Reply) -> Result<Reading, LedgerError> {
+    let (reserved, committed, settled) = (list.number()?, list.number()?, list.number()?);
+    let frees_at = match list.text()?.as_str() {
+        "" => None,
+        millis => Some(millis.parse().map_err(|_| damaged("an instant is no number"))?),
+    };
+    Ok(Reading { reserved, committed, settled, frees_at: frees_at.map(Timestamp::from_millis) })
+}
+
+fn changed(answer: &mut Reply) -> Result<bool, LedgerError> {
+    match answer.tag()?.as_str() {
+        "changed" => Ok(true),
+        "unchanged" => Ok(false),
+        other => Err(unknown(other)),
+    }
+}
+
+/// The order of `Freeze` itself does not matter here: `commit.lua` looks scopes up one by one.
+fn scope(freeze: &Freeze) -> String {
+    match freeze {
+        Freeze::Global => "global".into(),
+        Freeze::All => "all".into(),
+        Freeze::Agent(agent) => format!("agent:{agent}"),
+        Freeze::Wallet(wallet) => format!("wallet:{wallet}"),
+        Freeze::Chain(chain) => format!("chain:{chain}"),
+    }
+}
+
+fn freeze_from(text: &str) -> Result<Freeze, LedgerError> {
+    serde_json::from_str(text).map_err(|_| damaged("a freeze cannot be read"))
+}
+
+fn cursor_from(cursor: &str) -> Result<OperationId, LedgerError> {
+    let wrong = |_| LedgerError::Refused(format!("`{cursor}` is not a cursor of this list"));
+    cursor.parse().map_err(wrong)
+}
+
+fn addresses(addresses: &[Address]) -> String {
+    let texts: Vec<String> = addresses.iter().map(|address| format!("{address:#x}")).collect();
+    texts.join(" ")
+}
+
+fn words<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(" ")
+}
+
+fn unknown(tag: &str) -> LedgerError {
+    damaged(&format!("a script answered `{tag}`"))
+}

@@ -1,0 +1,311 @@
+//! One connection to Redis that is made again when it breaks; calls with a deadline; errors by cause.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use countersign_core::time::{Millis, Timestamp};
+use countersign_engine::port::ledger::LedgerError;
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, PushInfo, PushKind, RedisError,
+    ServerErrorKind, Value, aio::MultiplexedConnection,
+};
+
+use super::{
+    keys::Keys,
+    reply::Reply,
+    scripts::{Script, Scripts, TimeSource},
+};
+
+/// How a test sets the time; see [`TimeSource`].
+pub(super) type TestClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The way to one Redis.
+pub(super) struct Link {
+    client: Client,
+    keys: Keys,
+    scripts: Scripts,
+    deadline: Duration,
+    replicas: u32,
+    clock: Option<TestClock>,
+    live: Mutex<Option<Live>>,
+    // so that a crowd makes one new connection, not one each
+    connecting: tokio::sync::Mutex<()>,
+}
+
+/// A connection, and whether its end was noticed.
+#[derive(Clone)]
+struct Live {
+    connection: MultiplexedConnection,
+    ended: Arc<AtomicBool>,
+}
+
+/// What a link is made of.
+pub(super) struct LinkOptions {
+    pub(super) client: Client,
+    pub(super) keys: Keys,
+    pub(super) deadline: Millis,
+    pub(super) replicas: u32,
+    pub(super) clock: Option<TestClock>,
+}
+
+/// Never the client: it knows the password.
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    pub(super) fn new(options: LinkOptions) -> Self {
+        let LinkOptions { client, keys, deadline: Millis(deadline), replicas, clock } = options;
+        Self {
+            client,
+            keys,
+            scripts: Scripts::new(time_source(clock.as_ref())),
+            deadline: Duration::from_millis(deadline),
+            replicas,
+            clock,
+            live: Mutex::new(None),
+            connecting: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Runs a script. Where no answer comes, a script that cannot have begun is `Unavailable`.
+    pub(super) async fn run(&self, script: Script, call: Call) -> Result<Reply, LedgerError> {
+        let call = self.timed(call);
+        let (digest, text) = self.scripts.digest_and_text(script);
+        let evalsha = call.command("EVALSHA", digest, &self.keys);
+        let answer = match self.send(&evalsha).await {
+            // nothing ran, so the text may be sent instead; Redis knows it from then on
+            Err(Fault::NoScript) => self.send(&call.command("EVAL", text, &self.keys)).await,
+            other => other,
+        };
+        let value = answer.map_err(|fault| fault.named(script))?;
+        if script.writes() && self.replicas > 0 {
+            self.acknowledged().await?;
+        }
+        Reply::parse(value)
+    }
+
+    /// Sends one command that changes nothing.
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, LedgerError> {
+        self.send(command).await.map_err(|fault| fault.named(Script::Describe))
+    }
+
+    /// Waits until every replica that the options name has what this connection wrote.
+    async fn acknowledged(&self) -> Result<(), LedgerError> {
+        let within = self.deadline.as_millis().to_string();
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(self.replicas).arg(within);
+        let ambiguous = |why: String| LedgerError::Ambiguous(why);
+        let answer = self.send(&wait).await.map_err(|fault| ambiguous(fault.text()))?;
+        match answer {
+            Value::Int(count) if count >= i64::from(self.replicas) => Ok(()),
+            _ => Err(ambiguous("not every replica has acknowledged the write".into())),
+        }
+    }
+
+    async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
+        let begun = AtomicBool::new(false);
+        let answer = tokio::time::timeout(self.deadline, self.attempt(command, &begun)).await;
+        match answer {
+            Ok(answer) => answer,
+            Err(_) if begun.load(Ordering::Relaxed) => {
+                self.hang_up();
+                Err(Fault::Lost("no answer within the deadline".into()))
+            }
+            Err(_) => Err(Fault::NotSent("no connection within the deadline".into())),
+        }
+    }
+
+    async fn attempt(&self, command: &Cmd, begun: &AtomicBool) -> Result<Value, Fault> {
+        let mut live = self.live().await?;
+        begun.store(true, Ordering::Relaxed);
+        let answer = live.connection.send_packed_command(command).await;
+        let answer = answer.and_then(Value::extract_error).map_err(|error| Fault::read(&error));
+        if let Err(Fault::Lost(_) | Fault::Moved(_)) = answer {
+            self.hang_up();
+        }
+        answer
+    }
+
+    async fn live(&self) -> Result<Live, Fault> {
+        if let Some(live) = self.connected() {
+            return Ok(live);
+        }
+        let _turn = self.connecting.lock().await;
+        if let Some(live) = self.connected() {
+            return Ok(live);
+        }
+        let live = self.connect().await?;
+        *self.slot() = Some(live.clone());
+        Ok(live)
+    }
+
+    async fn connect(&self) -> Result<Live, Fault> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let notice = Arc::clone(&ended);
+        let sender = move |push: PushInfo| -> Result<(), redis::aio::SendError> {
+            if push.kind == PushKind::Disconnection {
+                notice.store(true, Ordering::Release);
+            }
+            Ok(())
+        };
+        // our own deadline holds for all of it
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(None)
+            .set_response_timeout(None)
+            .set_push_sender(sender);
+        let made = self.client.get_multiplexed_async_connection_with_config(&config).await;
+        let mut connection = made.map_err(|error| Fault::NotSent(words(&error)))?;
+        refuse_replica(&mut connection).await?;
+        Ok(Live { connection, ended })
+    }
+
+    fn connected(&self) -> Option<Live> {
+        let live = self.slot().clone()?;
+        (!live.ended.load(Ordering::Acquire)).then_some(live)
+    }
+
+    /// Forgets the connection: what is still to come on it answers calls that nobody waits for.
+    fn hang_up(&self) {
+        *self.slot() = None;
+    }
+
+    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Live>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn timed(&self, call: Call) -> Call {
+        match &self.clock {
+            Some(clock) => call.arg("clock", clock().millis()),
+            None => call,
+        }
+    }
+}
+
+#[cfg(test)]
+const fn time_source(clock: Option<&TestClock>) -> TimeSource {
+    if clock.is_some() { TimeSource::Test } else { TimeSource::Store }
+}
+
+#[cfg(not(test))]
+const fn time_source(_: Option<&TestClock>) -> TimeSource {
+    TimeSource::Store
+}
+
+/// Money is never read from a replica: what it shows may be old.
+async fn refuse_replica(connection: &mut MultiplexedConnection) -> Result<(), Fault> {
+    let mut info = redis::cmd("INFO");
+    info.arg("replication");
+    // a server that does not say is found out by its first refused write
+    let answer = connection.send_packed_command(&info).await.unwrap_or(Value::Nil);
+    let text = String::from_redis_value(answer).unwrap_or_default();
+    if text.lines().any(|line| line.trim_end() == "role:slave") {
+        return Err(Fault::NotSent("this server is a replica".into()));
+    }
+    Ok(())
+}
+
+/// Named arguments of one script call, and the fields of the record that it makes.
+#[derive(Debug, Default)]
+pub(super) struct Call(Vec<Vec<u8>>);
+
+impl Call {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn arg(mut self, name: &str, value: impl ToString) -> Self {
+        self.0.push(name.into());
+        self.0.push(value.to_string().into_bytes());
+        self
+    }
+
+    /// An argument that scripts find absent where there is none.
+    pub(super) fn maybe(self, name: &str, value: Option<impl ToString>) -> Self {
+        match value {
+            Some(value) => self.arg(name, value),
+            None => self,
+        }
+    }
+
+    /// A field of the record.
+    pub(super) fn field(self, name: &str, value: impl ToString) -> Self {
+        self.arg(&format!("={name}"), value)
+    }
+
+    /// A field of the record, absent where there is none.
+    pub(super) fn maybe_field(self, name: &str, value: Option<impl ToString>) -> Self {
+        self.maybe(&format!("={name}"), value)
+    }
+
+    fn command(&self, verb: &str, script: &str, keys: &Keys) -> Cmd {
+        let mut command = redis::cmd(verb);
+        command.arg(script).arg(1).arg(keys.meta());
+        for part in &self.0 {
+            command.arg(part);
+        }
+        command
+    }
+}
+
+/// Why there is no answer.
+enum Fault {
+    /// The server does not know the script; nothing ran.
+    NoScript,
+    /// Nothing was sent, or the server refused before anything ran.
+    NotSent(String),
+    /// As `NotSent`, and this connection leads to the wrong server.
+    Moved(String),
+    /// It may have been done.
+    Lost(String),
+    /// A script broke off: the store holds what it cannot read.
+    Broken(String),
+}
+
+impl Fault {
+    fn read(error: &RedisError) -> Self {
+        let text = words(error);
+        // what Redis adds to an error from inside a script, but not to a refusal to begin
+        if text.contains("user_script") {
+            return Self::Broken(text);
+        }
+        match error.kind() {
+            ErrorKind::Server(ServerErrorKind::NoScript) => Self::NoScript,
+            ErrorKind::Server(
+                ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::Moved,
+            ) => Self::Moved(text),
+            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
+                Self::NotSent(text)
+            }
+            _ => Self::Lost(text),
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::NoScript => "the server forgets scripts".into(),
+            Self::NotSent(text) | Self::Moved(text) | Self::Lost(text) | Self::Broken(text) => text,
+        }
+    }
+
+    fn named(self, script: Script) -> LedgerError {
+        match self {
+            Self::Lost(text) if script.writes() => LedgerError::Ambiguous(text),
+            Self::Broken(text) => LedgerError::Damaged(text),
+            other => LedgerError::Unavailable(other.text()),
+        }
+    }
+}
+
+/// The error in words. The client's errors name neither URL nor password.
+fn words(error: &RedisError) -> String {
+    error.to_string().replace(['\r', '\n'], " ")
+}

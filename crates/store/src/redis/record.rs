@@ -1,0 +1,180 @@
+//! Operations as Redis keeps them: a hash with a field for whatever a script looks at, and JSON documents
+//! that scripts carry unread.
+
+use alloy_primitives::{B256, Bytes};
+use countersign_core::{
+    amount::AMOUNT_MAX,
+    charge::{Charge, Over, Window},
+    intent::Intent,
+    operation::{Attempt, Delivery, OperationRecord, OperationState},
+    time::{Millis, Timestamp},
+    transaction::TransactionPlan,
+};
+use countersign_engine::port::ledger::{Disposition, LedgerError, NewOperation, Parking};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::{
+    link::Call,
+    reply::{Fields, Reply, damaged},
+};
+
+/// The fields of a new operation, but for its state and its charges.
+pub(super) fn new_fields(call: Call, new: &NewOperation) -> Result<Call, LedgerError> {
+    let NewOperation { id: _, gateway, intent, repeat, trace, code, reason } = new;
+    let call = call
+        .field("fingerprint", repeat.fingerprint)
+        .maybe_field("key", repeat.key)
+        .maybe_field("batch", repeat.batch)
+        .field("delivery", delivery_name(Delivery::Waiting))
+        .field("code", code)
+        .field("reason", reason)
+        .field("trace", trace)
+        .field("gateway", gateway)
+        .field("agent", &intent.agent)
+        .field("chain", intent.chain())
+        .field("wallet", &intent.wallet)
+        .maybe_field("fixed_nonce", intent.nonce);
+    intent_fields(call, intent)
+}
+
+/// The fields that hold what was judged.
+pub(super) fn intent_fields(call: Call, intent: &Intent) -> Result<Call, LedgerError> {
+    let plan_digest = plan_digest(&intent.plan)?;
+    Ok(call.field("intent", json(intent)?).field("plan_digest", plan_digest))
+}
+
+/// The fields that hold what is charged, as documents and as scripts read them.
+pub(super) fn charge_fields(call: Call, charges: &[Charge]) -> Result<Call, LedgerError> {
+    // a held charge is never checked again, so it does not matter who it is checked for
+    let held = charge_lines(charges, true);
+    Ok(call.field("charges", json(&charges)?).field("held", held))
+}
+
+/// The fields that hold where the operation goes on.
+pub(super) fn disposition_fields(
+    call: Call,
+    disposition: &Disposition,
+) -> Result<Call, LedgerError> {
+    match disposition {
+        Disposition::Allow => Ok(call.field("state", OperationState::Allowed.name())),
+        Disposition::Park(Parking { gates, digest, expires_at }) => Ok(call
+            .field("state", OperationState::Parked.name())
+            .field("gates", json(gates)?)
+            .field("digest", digest)
+            .field("expires_at", expires_at.millis())
+            .field("votes", "")
+            .field("voters", "")
+            .field("vote_count", 0)),
+    }
+}
+
+/// What identifies a payload without its nonce.
+pub(super) fn plan_digest(plan: &TransactionPlan) -> Result<String, LedgerError> {
+    Ok(hex::encode(Sha256::digest(json(plan)?)))
+}
+
+/// Charges as scripts read them; see `counter_prelude.lua`.
+pub(super) fn charge_lines(charges: &[Charge], parks: bool) -> String {
+    let lines: Vec<String> = charges.iter().map(|charge| charge_line(charge, parks)).collect();
+    lines.join(";")
+}
+
+fn charge_line(charge: &Charge, parks: bool) -> String {
+    let (start, stop) = match charge.window {
+        Window::Calendar(period) => (period.start.millis(), period.end.millis()),
+        Window::Rolling(_) | Window::Grant => (0, 0),
+    };
+    let (Millis(width), Millis(length)) = match charge.window {
+        Window::Rolling(length) => (charge.window.bucket(), length),
+        Window::Calendar(_) | Window::Grant => (Millis::ZERO, Millis::ZERO),
+    };
+    let limit = charge.limit.min(AMOUNT_MAX);
+    let bound = match charge.over {
+        Over::Deny => limit,
+        Over::Park { waived, .. } if waived || parks => AMOUNT_MAX,
+        Over::Park { .. } => limit,
+    };
+    // one more than any bound: never fits
+    let amount = charge.amount().unwrap_or(AMOUNT_MAX.saturating_add(1));
+    let counter = format!("{}:{}", charge.counter.hex(), charge.window.period_key());
+    format!("{counter}|{start}|{stop}|{width}|{length}|{amount}|{limit}|{bound}")
+}
+
+/// The next part of an answer as an operation.
+pub(super) fn next_record(reply: &mut Reply) -> Result<Box<OperationRecord>, LedgerError> {
+    read_record(reply.list()?).map(Box::new)
+}
+
+/// An operation from its hash.
+pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> {
+    let mut fields = reply.fields()?;
+    let f = &mut fields;
+    let intent: Intent = f.json("intent")?;
+    Ok(OperationRecord {
+        id: f.parsed("id")?,
+        state: state(&f.text("state")?)?,
+        attempts: attempts(f, &intent.plan)?,
+        intent,
+        fingerprint: f.parsed("fingerprint")?,
+        key: f.maybe("key")?,
+        batch: f.maybe("batch")?,
+        delivery: delivery(&f.text("delivery")?)?,
+        code: f.text("code")?,
+        reason: f.text("reason")?,
+        trace: f.parsed("trace")?,
+        digest: f.maybe("digest")?,
+        gates: f.maybe_json("gates")?.unwrap_or_default(),
+        votes: f.json_list("votes")?,
+        charges: f.maybe_json("charges")?.unwrap_or_default(),
+        actual: f.maybe_json("actual")?,
+        kept: f.json_list("kept")?,
+        settled_at: instant(f, "settled_at")?,
+        gateway: f.text("gateway")?,
+        created_at: instant(f, "created_at")?.ok_or_else(|| damaged("a record has no birth"))?,
+        updated_at: instant(f, "updated_at")?.ok_or_else(|| damaged("a record has no age"))?,
+        expires_at: instant(f, "expires_at")?,
+        finished_at: instant(f, "finished_at")?,
+    })
+}
+
+/// The payload of the first attempt is the plan with the nonce that commit bound: neither can change.
+fn attempts(fields: &mut Fields, plan: &TransactionPlan) -> Result<Vec<Attempt>, LedgerError> {
+    let Some(nonce) = fields.maybe("nonce")? else { return Ok(Vec::new()) };
+    Ok(vec![Attempt {
+        number: 0,
+        transaction: plan.clone().with_nonce(nonce),
+        raw: fields.maybe::<Bytes>("raw:0")?,
+        hash: fields.maybe::<B256>("hash:0")?,
+        outcome: fields.maybe("outcome:0")?,
+    }])
+}
+
+fn instant(fields: &mut Fields, name: &str) -> Result<Option<Timestamp>, LedgerError> {
+    Ok(fields.maybe(name)?.map(Timestamp::from_millis))
+}
+
+fn state(name: &str) -> Result<OperationState, LedgerError> {
+    let found = OperationState::ALL.into_iter().find(|state| state.name() == name);
+    found.ok_or_else(|| damaged("a state has an unknown name"))
+}
+
+/// How scripts call a delivery.
+pub(super) const fn delivery_name(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::Waiting => "waiting",
+        Delivery::Owed => "owed",
+        Delivery::Collected => "collected",
+    }
+}
+
+fn delivery(name: &str) -> Result<Delivery, LedgerError> {
+    let all = [Delivery::Waiting, Delivery::Owed, Delivery::Collected];
+    let found = all.into_iter().find(|delivery| delivery_name(*delivery) == name);
+    found.ok_or_else(|| damaged("a delivery has an unknown name"))
+}
+
+/// A document.
+pub(super) fn json(value: &impl Serialize) -> Result<String, LedgerError> {
+    serde_json::to_string(value).map_err(|error| damaged(&format!("cannot be written: {error}")))
+}

@@ -1,0 +1,143 @@
+//! The scripts: one for each function of the ports, behind the preludes that they share.
+
+use super::keys;
+
+const PRELUDE: &str = include_str!("scripts/prelude.lua");
+const OPERATIONS: &str = include_str!("scripts/operation_prelude.lua");
+const JOURNAL: &str = include_str!("scripts/journal_prelude.lua");
+const COUNTERS: &str = include_str!("scripts/counter_prelude.lua");
+
+/// Without flags, Redis refuses a script as a whole before it begins when memory or disk is full, or on a replica.
+const WRITES: &str = "#!lua\n";
+/// A script that only reads goes on where writing is refused.
+const READS: &str = "#!lua flags=no-writes\n";
+
+const STORE_CLOCK: &str = "local function wall()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+";
+
+/// Whose clock the scripts read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeSource {
+    /// Redis's own: there is no other in production.
+    Store,
+    /// The test's, sent with each call.
+    #[cfg(test)]
+    Test,
+}
+
+impl TimeSource {
+    const fn lua(self) -> &'static str {
+        match self {
+            Self::Store => STORE_CLOCK,
+            #[cfg(test)]
+            Self::Test => "local function wall(A) return tonumber(A.clock) end\n",
+        }
+    }
+}
+
+macro_rules! scripts {
+    ($($access:ident $preludes:tt $variant:ident = $file:literal;)+) => {
+        /// One function of a port, as Redis runs it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Script { $($variant,)+ }
+
+        impl Script {
+            pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            fn text(self, time: TimeSource) -> String {
+                let table = keys::lua_table();
+                match self {
+                    $(Self::$variant => [
+                        $access, time.lua(), &table, PRELUDE, preludes!($preludes),
+                        include_str!(concat!("scripts/", $file, ".lua")),
+                    ].concat(),)+
+                }
+            }
+
+            /// Whether it may have written when no answer comes.
+            pub(super) fn writes(self) -> bool {
+                match self { $(Self::$variant => $access == WRITES,)+ }
+            }
+        }
+    };
+}
+
+macro_rules! preludes {
+    (()) => {
+        ""
+    };
+    ((operations)) => {
+        OPERATIONS
+    };
+    ((journal)) => {
+        JOURNAL
+    };
+    ((money)) => {
+        &[OPERATIONS, COUNTERS].concat()
+    };
+}
+
+scripts! {
+    WRITES () Open = "open";
+    READS () Now = "now";
+    WRITES () Present = "present";
+    READS (operations) Find = "find";
+    WRITES (operations) Deny = "deny";
+    WRITES (money) Reserve = "reserve";
+    WRITES (money) Redeem = "redeem";
+    WRITES (operations) Approve = "approve";
+    WRITES (money) Reject = "reject";
+    WRITES (money) Expire = "expire";
+    WRITES (money) Commit = "commit";
+    WRITES (operations) Signed = "signed";
+    WRITES (operations) Sent = "sent";
+    WRITES (operations) Mined = "mined";
+    WRITES (money) Settle = "settle";
+    WRITES (money) Unsettle = "unsettle";
+    WRITES (money) ReleaseCommitted = "release_committed";
+    WRITES (operations) Deliver = "deliver";
+    READS (operations) Operation = "operation";
+    READS (operations) Operations = "operations";
+    READS (operations) Work = "work";
+    READS () Lane = "lane";
+    READS (money) Status = "status";
+    READS () Seen = "seen";
+    WRITES () Freeze = "freeze";
+    WRITES () Unfreeze = "unfreeze";
+    READS () Freezes = "freezes";
+    WRITES () Seal = "seal";
+    WRITES () Unseal = "unseal";
+    READS () Describe = "describe";
+    READS (journal) JournalHead = "journal_head";
+    WRITES (journal) RecordTrace = "record_trace";
+    WRITES (journal) UpdateTrace = "update_trace";
+    WRITES (journal) RaiseIncident = "raise_incident";
+    WRITES (journal) ChangeIncident = "change_incident";
+    READS () Trace = "trace";
+    READS (journal) Traces = "traces";
+    READS (journal) Incidents = "incidents";
+}
+
+/// The texts with their digests, by which Redis knows them.
+#[derive(Debug)]
+pub(super) struct Scripts(Vec<(Script, redis::Script, String)>);
+
+impl Scripts {
+    pub(super) fn new(time: TimeSource) -> Self {
+        let load = |script: &Script| {
+            let text = script.text(time);
+            (*script, redis::Script::new(&text), text)
+        };
+        Self(Script::ALL.iter().map(load).collect())
+    }
+
+    /// The digest and the text of a script.
+    pub(super) fn digest_and_text(&self, script: Script) -> (&str, &str) {
+        // INVARIANT: `new` loads every script; the empty text would be refused by Redis
+        let found = self.0.iter().find(|(name, ..)| *name == script);
+        found.map_or(("", ""), |(_, loaded, text)| (loaded.get_hash(), text))
+    }
+}

@@ -1,0 +1,133 @@
+-- What scripts on counters share. A charge is a text: counter|start|stop|width|length|amount|limit|bound. A rolling window
+-- has a width; a calendar window has a stop; a grant's lifetime has neither. `limit` is what readings are
+-- told against, `bound` what the check is made against.
+
+local NAMES = { 'counter', 'start', 'stop', 'width', 'length', 'amount', 'limit', 'bound' }
+
+local function parse_charges(text)
+  local charges = {}
+  for line in string.gmatch(text or '', '[^;]+') do
+    local charge, i = {}, 0
+    for part in string.gmatch(line, '[^|]+') do
+      i = i + 1
+      charge[NAMES[i]] = i == 1 and part or tonumber(part)
+    end
+    if i ~= #NAMES then error('a charge cannot be read') end
+    charges[#charges + 1] = charge
+  end
+  return charges
+end
+
+local function period_moved(charges, t)
+  for _, c in ipairs(charges) do
+    if c.stop > 0 and not (c.start <= t and t < c.stop) then return true end
+  end
+  return false
+end
+
+-- When what is settled at an instant leaves a rolling window: the END of its bucket is older than the window. The
+-- error is at most one bucket, always on the refusing side.
+local function leaves_at(c, instant)
+  return int((math.floor(instant / c.width) + 1) * c.width + c.length)
+end
+
+local function book(c, name, amount)
+  if amount ~= 0 then redis.call('HINCRBY', P .. KEY.counter .. c.counter, name, int(amount)) end
+end
+
+local function dead_buckets(c, t)
+  return redis.call('ZRANGEBYSCORE', P .. KEY.buckets .. c.counter, '-inf', int(t))
+end
+
+local function bucket(c, leaves) return redis.call('HGET', P .. KEY.counter .. c.counter, 'b:' .. leaves) or '0' end
+
+-- Takes what has left the window out of the running total, so that each bucket is looked at once.
+local function drop_dead(c, t)
+  for _, leaves in ipairs(dead_buckets(c, t)) do
+    book(c, 'settled', -tonumber(bucket(c, leaves)))
+    redis.call('HDEL', P .. KEY.counter .. c.counter, 'b:' .. leaves)
+    redis.call('ZREM', P .. KEY.buckets .. c.counter, leaves)
+  end
+end
+
+local function spend(c, t, amount)
+  if amount == 0 then return end
+  book(c, 'settled', amount)
+  if c.width > 0 then
+    local leaves = leaves_at(c, t)
+    book(c, 'b:' .. leaves, amount)
+    redis.call('ZADD', P .. KEY.buckets .. c.counter, leaves, leaves)
+  end
+end
+
+local function unspend(c, settled_at, amount)
+  if c.width == 0 then return book(c, 'settled', -amount) end
+  local leaves = leaves_at(c, settled_at)
+  -- a bucket that has left was taken out of the total when it left
+  if redis.call('ZSCORE', P .. KEY.buckets .. c.counter, leaves) then
+    book(c, 'settled', -amount)
+    book(c, 'b:' .. leaves, -amount)
+  end
+end
+
+-- What an operation itself holds of each counter before commit.
+local function reserved_by(op)
+  local own = {}
+  if op and RESERVED[op.state] then
+    for _, c in ipairs(parse_charges(op.held)) do own[c.counter] = (own[c.counter] or 0) + c.amount end
+  end
+  return own
+end
+
+local function show(c, t, own)
+  local sums = redis.call('HMGET', P .. KEY.counter .. c.counter, 'reserved', 'committed', 'settled')
+  local shown = {
+    reserved = tonumber(sums[1] or '0') - (own[c.counter] or 0),
+    committed = tonumber(sums[2] or '0'),
+    settled = tonumber(sums[3] or '0'),
+  }
+  for _, leaves in ipairs(dead_buckets(c, t)) do
+    shown.settled = shown.settled - tonumber(bucket(c, leaves))
+  end
+  shown.used = shown.reserved + shown.committed + shown.settled
+  return shown
+end
+
+-- The instant at which `asked` fits if nothing else happens; '' where it fits now or never does.
+local function frees_at(c, t, used, asked)
+  if used + asked <= c.limit then return '' end
+  if c.stop > 0 then return asked <= c.limit and int(c.stop) or '' end
+  if c.width == 0 then return '' end
+  local live = redis.call('ZRANGEBYSCORE', P .. KEY.buckets .. c.counter, '(' .. int(t), '+inf')
+  for _, leaves in ipairs(live) do
+    used = used - tonumber(bucket(c, leaves))
+    if used + asked <= c.limit then return leaves end
+  end
+  return ''
+end
+
+local function reading(c, t, own, asked)
+  local shown = show(c, t, own)
+  local frees = frees_at(c, t, shown.used, asked)
+  return { int(shown.reserved), int(shown.committed), int(shown.settled), frees }, shown.used
+end
+
+-- The charges that do not fit, as { index from 0, reading }. Charges on one counter add up.
+local function overruns(charges, t, own)
+  local asked, over = {}, {}
+  for i, c in ipairs(charges) do
+    asked[c.counter] = (asked[c.counter] or 0) + c.amount
+    local shown, used = reading(c, t, own, asked[c.counter])
+    if used + asked[c.counter] > c.bound then over[#over + 1] = { int(i - 1), shown } end
+  end
+  return over
+end
+
+local function move(charges, from, to)
+  for _, c in ipairs(charges) do
+    if from then book(c, from, -c.amount) end
+    if to then book(c, to, c.amount) end
+  end
+end
+
+local function release(op) move(parse_charges(op.held), 'reserved', nil) end

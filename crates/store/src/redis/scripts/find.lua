@@ -1,0 +1,1 @@
+return repeated(now()) or { 'nothing' }

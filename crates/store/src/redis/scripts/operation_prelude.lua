@@ -1,0 +1,171 @@
+-- What scripts on operations share: states, records with their indices, repetition.
+
+local RESERVED = set('PARKED APPROVED ALLOWED')
+local IN_FLIGHT = set('PREPARED SIGNED BROADCAST UNKNOWN MINED CANCELLING')
+local SENDING = set('SIGNED BROADCAST UNKNOWN MINED CANCELLING')
+local SETTLED = set('EXECUTED REVERTED')
+local EXPIRES = set('PARKED APPROVED')
+local WORK = set('APPROVED ALLOWED PREPARED SIGNED BROADCAST UNKNOWN MINED CANCELLING')
+local NO = set('DENIED REJECTED EXPIRED')
+-- the agent has its answer: a no, or a hash
+local FINISHED = set('DENIED REJECTED EXPIRED SIGNED BROADCAST UNKNOWN MINED EXECUTED REVERTED '
+  .. 'CANCELLING CANCELLED CONFLICT')
+
+local COLLECT_WITHIN = 24 * 3600000
+-- far beyond every duplicate window that anybody configures
+local COLLECTED_KEPT = 30 * 24 * 3600000
+-- stands for an end that has not come, behind every instant
+local NEVER = 9007199254740991
+
+-- The fields that scripts look at; documents stay where they are.
+local SMALL = { 'state', 'delivery', 'code', 'reason', 'digest', 'expires_at', 'created_at', 'finished_at',
+  'fingerprint', 'key', 'batch', 'gateway', 'agent', 'chain', 'wallet', 'held', 'votes', 'voters', 'vote_count',
+  'attempts', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at' }
+
+local function load(id)
+  local values = redis.call('HMGET', P .. KEY.operation .. id, unpack(SMALL))
+  if not values[1] then return nil end
+  local op = { id = id }
+  for i, name in ipairs(SMALL) do op[name] = values[i] or nil end
+  return op
+end
+
+local function record(id) return redis.call('HGETALL', P .. KEY.operation .. id) end
+
+local function unknown(id) return refused('there is no operation ' .. id) end
+
+local function undefined(step, op) return refused('`' .. step .. '` is not defined in ' .. op.state) end
+
+local function lane(family, op) return P .. family .. op.chain .. ':' .. op.wallet end
+
+local function index_states(op, before)
+  if op.state == before then return end
+  local state, mine = P .. KEY.in_state, P .. KEY.of_agent_in_state .. op.agent .. ':'
+  if before then
+    redis.call('ZREM', state .. before, op.id)
+    redis.call('ZREM', mine .. before, op.id)
+  end
+  redis.call('ZADD', state .. op.state, op.created_at, op.id)
+  redis.call('ZADD', mine .. op.state, op.created_at, op.id)
+end
+
+local function index_in(key, member, score)
+  if score then redis.call('ZADD', key, score, member) else redis.call('ZREM', key, member) end
+end
+
+-- A no that was collected answers nothing any more, and is in neither list.
+local function index_repeats(op, t)
+  if op.key then return end
+  local uncollected = P .. KEY.uncollected .. op.fingerprint
+  local collected = P .. KEY.collected .. op.fingerprint
+  local done = op.delivery == 'collected'
+  index_in(uncollected, op.id, not done and op.created_at)
+  index_in(collected, op.id, done and not NO[op.state] and (op.finished_at or int(NEVER)))
+  if done then redis.call('ZREMRANGEBYSCORE', collected, '-inf', int(t - COLLECTED_KEPT)) end
+end
+
+-- Writes changes (name, value or false, name, ...) of an operation, its place in every index, and one line of
+-- the log. Answers the whole record.
+local function put(t, verb, op, changes)
+  local key, before = P .. KEY.operation .. op.id, op.state
+  changes[#changes + 1] = 'updated_at'
+  changes[#changes + 1] = int(t)
+  for i = 1, #changes, 2 do op[changes[i]] = changes[i + 1] or nil end
+  if FINISHED[op.state] and not op.finished_at then
+    op.finished_at = int(t)
+    changes[#changes + 1] = 'finished_at'
+    changes[#changes + 1] = op.finished_at
+  end
+  local content = {}
+  for i = 1, #changes, 2 do
+    local name, value = changes[i], changes[i + 1]
+    if value then redis.call('HSET', key, name, value) else redis.call('HDEL', key, name) end
+    -- lengths keep two different contents from having one digest
+    content[#content + 1] = name .. ' ' .. (value and #value .. ' ' .. value or '-')
+  end
+  if before ~= op.state then index_states(op, before) end
+  index_in(P .. KEY.expiry, op.id, EXPIRES[op.state] and op.expires_at)
+  index_in(P .. KEY.work, op.id, WORK[op.state] and int(t))
+  if op.nonce then
+    redis.call(IN_FLIGHT[op.state] and 'SADD' or 'SREM', lane(KEY.in_flight, op), op.id)
+  end
+  index_repeats(op, t)
+  log(t, verb, op.id, table.concat(content, '\n'))
+  return record(op.id)
+end
+
+-- A new operation from the fields in F. Answers the whole record.
+local function create(t, verb, id)
+  local op = { id = id, created_at = int(t) }
+  local changes = { 'created_at', op.created_at }
+  for i = 1, #F do changes[#changes + 1] = F[i] end
+  for i = 1, #F, 2 do if F[i] ~= 'state' then op[F[i]] = F[i + 1] end end
+  redis.call('ZADD', P .. KEY.operations, op.created_at, id)
+  redis.call('ZADD', P .. KEY.of_agent .. op.agent, op.created_at, id)
+  if op.key then redis.call('HSET', P .. KEY.idempotency, op.key, id) end
+  return put(t, verb, op, changes)
+end
+
+local function lives(gateway, t)
+  local alive_until = redis.call('HGET', P .. KEY.gateways, gateway)
+  return alive_until and tonumber(alive_until) > t
+end
+
+-- `waiting` of a dead gateway counts as `owed`.
+local function delivery(op, t)
+  if op.delivery == 'waiting' and not lives(op.gateway, t) then return 'owed' end
+  return op.delivery
+end
+
+local function same_key(t)
+  local id = redis.call('HGET', P .. KEY.idempotency, A.key)
+  if not id then return nil end
+  local fingerprint = redis.call('HGET', P .. KEY.operation .. id, 'fingerprint')
+  return { fingerprint == A.fingerprint and 'same' or 'key_conflict', record(id) }
+end
+
+local function other_batch(op) return not (op.batch and op.batch == A.batch) end
+
+-- The operation that a request repeats, as { 'same' | 'key_conflict', record }, or nil.
+local function repeated(t)
+  if A.key then return same_key(t) end
+  local newest
+  for _, id in ipairs(redis.call('ZRANGE', P .. KEY.uncollected .. A.fingerprint, '0', '-1')) do
+    local op = load(id)
+    if other_batch(op) then
+      local how = delivery(op, t)
+      local old = op.finished_at and t - tonumber(op.finished_at) > COLLECT_WITHIN
+      if how == 'owed' and not old then return { 'same', record(id) } end
+      if how == 'waiting' and not NO[op.state] then newest = op end
+    end
+  end
+  local window = tonumber(A.window)
+  if window == 0 then return nil end
+  local since, collected = int(math.max(t - window, 0)), P .. KEY.collected .. A.fingerprint
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', collected, since, '(' .. int(NEVER))) do
+    local op = load(id)
+    local newer = not newest or tonumber(op.created_at) > tonumber(newest.created_at)
+      or (op.created_at == newest.created_at and id > newest.id)
+    if other_batch(op) and newer then newest = op end
+  end
+  return newest and { 'same', record(newest.id) }
+end
+
+-- What nobody collected in time never answers again.
+local function forget_stale(t)
+  local uncollected = P .. KEY.uncollected .. A.fingerprint
+  for _, id in ipairs(redis.call('ZRANGE', uncollected, '0', '9')) do
+    local state = redis.call('HMGET', P .. KEY.operation .. id, 'delivery', 'finished_at')
+    if state[1] == 'owed' and state[2] and t - tonumber(state[2]) > COLLECT_WITHIN then
+      redis.call('ZREM', uncollected, id)
+    end
+  end
+end
+
+-- A receipt counts only if it is of bytes that we stored.
+local function is_ours(op, hash)
+  for attempt = 0, tonumber(op.attempts or '0') - 1 do
+    if redis.call('HGET', P .. KEY.operation .. op.id, 'hash:' .. attempt) == hash then return true end
+  end
+  return false
+end

@@ -1,0 +1,15 @@
+local t = tick()
+local op = load(A.operation)
+if not op then return unknown(A.operation) end
+-- nobody will commit an ALLOWED operation of a dead gateway as it is
+local abandoned = op.state == 'ALLOWED' and not lives(op.gateway, t)
+if op.state ~= 'APPROVED' and not abandoned then return { 'elsewhere', record(op.id) } end
+local charges = parse_charges(A.charges)
+if period_moved(charges, t) then return { 'period_moved' } end
+local over = overruns(charges, t, reserved_by(op))
+if #over > 0 then return { 'over', over } end
+
+release(op)
+for _, c in ipairs(charges) do drop_dead(c, t) end
+move(charges, nil, 'reserved')
+return { 'redeemed', put(t, 'redeem', op, F) }

@@ -1,0 +1,17 @@
+local key = P .. KEY.trace .. A.trace
+local before = redis.call('HMGET', key, 'status', 'created_at', 'member', 'signatures', 'approvals')
+if not before[1] then return { 'missing' } end
+if head() ~= A.expected then return { 'moved', head() } end
+
+append()
+if #F > 0 then redis.call('HSET', key, unpack(F)) end
+for i, list in ipairs({ 'signatures', 'approvals' }) do
+  local longer, one_more = before[i + 3], A[list]
+  if one_more then redis.call('HSET', key, list, longer and longer .. ',' .. one_more or one_more) end
+end
+if A.status and A.status ~= before[1] then
+  redis.call('HSET', key, 'status', A.status)
+  redis.call('ZREM', P .. KEY.traces_in_status .. before[1], before[3])
+  redis.call('ZADD', P .. KEY.traces_in_status .. A.status, before[2], before[3])
+end
+return { 'done' }

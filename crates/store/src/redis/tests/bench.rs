@@ -1,0 +1,67 @@
+//! A Redis on the bench.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use countersign_core::{identity::AppId, time::Millis};
+use countersign_engine::port::Ledger;
+use countersign_testkit::{ManualTime, redis_server::RedisServer, suite::LedgerBench};
+use secrecy::SecretString;
+
+use crate::redis::{OpenError, RedisOptions, RedisStore};
+
+pub(super) struct RedisBench {
+    pub(super) server: RedisServer,
+    pub(super) store: RedisStore,
+    pub(super) time: ManualTime,
+}
+
+impl RedisBench {
+    pub(super) async fn make() -> Self {
+        let (server, time) = (RedisServer::start().await, ManualTime::default());
+        let store = open(&server.url(), &time).await.unwrap();
+        Self { server, store, time }
+    }
+
+    pub(super) async fn raw(&self) -> redis::aio::MultiplexedConnection {
+        connection(&self.server.url()).await
+    }
+}
+
+#[async_trait]
+impl LedgerBench for RedisBench {
+    fn ledger(&self) -> Arc<dyn Ledger> {
+        self.store.ledger()
+    }
+
+    fn time(&self) -> ManualTime {
+        self.time.clone()
+    }
+
+    async fn reopen(&mut self) {
+        self.server.down().await;
+        self.server.up().await;
+        // a dead gateway's presence lapses with its time; the test's clock stands still
+        let lapse = redis::cmd("DEL").arg("countersign:{main}:gateways").to_owned();
+        lapse.query_async::<()>(&mut self.raw().await).await.unwrap();
+        self.store = open(&self.server.url(), &self.time).await.unwrap();
+    }
+}
+
+pub(super) async fn connection(url: &str) -> redis::aio::MultiplexedConnection {
+    redis::Client::open(url).unwrap().get_multiplexed_async_connection().await.unwrap()
+}
+
+pub(super) fn options(url: &str) -> RedisOptions {
+    RedisOptions {
+        url: SecretString::from(url),
+        app: AppId::parse("main").unwrap(),
+        gateway: "gateway-1".into(),
+        acknowledge_replicas: 0,
+        deadline: Millis(2000),
+    }
+}
+
+pub(super) async fn open(url: &str, time: &ManualTime) -> Result<RedisStore, OpenError> {
+    RedisStore::open(options(url), Some(time.source())).await
+}
