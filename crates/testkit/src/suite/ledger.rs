@@ -18,6 +18,7 @@ pub mod asking;
 pub mod committing;
 pub mod people;
 pub mod questions;
+pub mod random;
 pub mod reserving;
 pub mod sending;
 pub mod settling;
@@ -113,6 +114,11 @@ macro_rules! ledger_suite {
             after_a_crash_what_waited_is_owed_and_what_was_allowed_is_redeemed
             each_change_and_nothing_else_is_in_the_log
         );
+
+        #[test]
+        fn every_answer_is_the_models() {
+            $crate::suite::ledger::random::every_answer_is_the_models($make);
+        }
     };
     (@ $make:path, $module:ident: $($test:ident)+) => {
         mod $module {
