@@ -18,10 +18,11 @@ use tokio::sync::oneshot;
 use crate::{
     hub::Hub,
     lane::{Lane, LaneId},
-    port::{Clock, Journal, Ledger},
+    port::{Clock, Journal, Ledger, ledger::LedgerError},
     reply::Caller,
     setup::{OperatorSetup, Setup},
     submission::{Answer, BudgetLine, OperationView, Reply, Simulation, Submission, Unavailable},
+    sweeper::PRESENT_FOR,
     tracker::Tracked,
 };
 
@@ -104,6 +105,12 @@ impl Engine {
     #[must_use]
     pub const fn ports(&self) -> &Ports {
         &self.ports
+    }
+
+    /// Says that this gateway lives. Await it before the doors open: what a gateway takes in that nobody knows
+    /// to be alive counts as left behind.
+    pub async fn announce(&self) -> Result<(), LedgerError> {
+        self.ports.ledger.present(&self.ports.gateway, PRESENT_FOR).await
     }
 
     /// Tracks, sweeps and resumes until the future `stop` completes. Call once; await it to its end. What is

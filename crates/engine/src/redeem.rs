@@ -6,7 +6,7 @@ use std::sync::Arc;
 use countersign_core::{
     approval::GateApproval,
     identity::PolicyId,
-    operation::{OperationRecord, OperationState},
+    operation::{Money, OperationRecord, OperationState},
     time::Millis,
     trace::{DecisionRecord, TraceStatus, TraceUpdate},
     transaction::{FeeBid, TransactionDraft, TransactionPlan},
@@ -28,7 +28,7 @@ use crate::{
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
     },
     record::{Judgement, approval_digest},
-    reply::NODE_REFUSED,
+    reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
     stage::{Reservation, Reserved},
     submission::Answer,
@@ -82,13 +82,29 @@ impl Engine {
         }
     }
 
-    /// The frozen record that people saw. An operation whose decision was never recorded is given back.
+    /// Gives back what was reserved by a gateway that died before it recorded the decision. `true` if it did.
+    pub(crate) async fn reap(&self, record: &OperationRecord) -> bool {
+        if record.state.money() != Money::Reserved {
+            return false;
+        }
+        let Ok(now) = self.ports().ledger.now().await else { return false };
+        let idle = now.since(record.updated_at) >= TAKEOVER_AFTER;
+        idle && self.ports().journal.trace(record.trace).await == Ok(None)
+            && self.give_back_unrecorded(record).await
+    }
+
+    /// Nobody could be shown what they approve, or answer later for what was decided.
+    async fn give_back_unrecorded(&self, record: &OperationRecord) -> bool {
+        let reason = "its decision was not recorded before the gateway stopped";
+        self.give_back(record.id, EVIDENCE_MISSING, reason).await.is_some()
+    }
+
+    /// The frozen record that people saw.
     async fn evidence(&self, record: &OperationRecord) -> Option<DecisionRecord> {
         match self.ports().journal.trace(record.trace).await {
             Ok(Some(trace)) => Some(trace.decision),
             Ok(None) => {
-                let reason = "its decision was not recorded before the gateway stopped";
-                self.give_back(record.id, "evidence_missing", reason).await;
+                self.give_back_unrecorded(record).await;
                 None
             }
             Err(_) => None,

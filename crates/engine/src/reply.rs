@@ -24,8 +24,16 @@ use crate::{
 pub(crate) const NODE_REFUSED: &str = "upstream_refused";
 
 /// The codes of rejections that say nothing about the request: it may be repeated.
-const UNAVAILABLE: [&str; 4] =
-    ["store_unavailable", "upstream_unavailable", "lane_unavailable", "configuration_changed"];
+const UNAVAILABLE: [&str; 5] = [
+    "store_unavailable",
+    "upstream_unavailable",
+    "lane_unavailable",
+    "configuration_changed",
+    EVIDENCE_MISSING,
+];
+
+/// The code of a rejection for want of a recorded decision: the gateway died in between.
+pub(crate) const EVIDENCE_MISSING: &str = "evidence_missing";
 
 /// How long a caller waits for what is on its way to a signature already.
 const SIGN_WAIT: Millis = Millis(8000);
@@ -62,12 +70,17 @@ impl Engine {
         admitted: &Admitted,
         record: OperationRecord,
     ) -> Result<Option<Reply>, Answer> {
+        if self.reap(&record).await {
+            return Ok(None);
+        }
         let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await?;
-        if !record.state.is_finished_for_agent() {
+        if record.key.is_some() || !record.state.is_finished_for_agent() {
             return Ok(Some(Reply::of(self.answer(&record).await)));
         }
-        if record.key.is_some() {
-            return Ok(Some(Reply::of(self.answer(&record).await)));
+        if UNAVAILABLE.contains(&record.code.as_str()) {
+            // it was given back for reasons of ours, so this request begins anew
+            self.note_delivery(record.id, Delivery::Owed, Delivery::Collected).await;
+            return Ok(None);
         }
         if record.delivery != Delivery::Collected
             && let Some(reply) = self.collect(&record).await?

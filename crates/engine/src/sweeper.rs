@@ -25,13 +25,14 @@ const TRACK_EVERY: Millis = Millis(250);
 const SWEEP_EVERY: Millis = Millis(1000);
 
 /// How long this gateway counts as alive after it last said so.
-const PRESENT_FOR: Millis = Millis(5000);
+pub(crate) const PRESENT_FOR: Millis = Millis(5000);
 
 /// How much one sweep takes up.
 const SWEEP_MAX: u32 = 512;
 
-/// States whose operations need a gateway's work.
-const OPEN: [OperationState; 8] = [
+/// States whose operations a gateway looks at when it starts.
+const OPEN: [OperationState; 9] = [
+    OperationState::Parked,
     OperationState::Approved,
     OperationState::Allowed,
     OperationState::Prepared,
@@ -73,7 +74,7 @@ impl Engine {
 
     async fn sweep_books(self: &Arc<Self>) -> Result<(), LedgerError> {
         let ledger = &self.ports().ledger;
-        ledger.present(&self.ports().gateway, PRESENT_FOR).await?;
+        self.announce().await?;
         for expired in ledger.expire(SWEEP_MAX).await? {
             self.expired(&expired).await;
         }
@@ -119,7 +120,11 @@ impl Engine {
 
     /// Goes on with an operation from wherever it stands.
     fn take_up(self: &Arc<Self>, record: OperationRecord) {
-        if is_undecided(record.state) {
+        if record.state == OperationState::Parked {
+            let engine = Arc::clone(self);
+            let work = async move { drop(engine.reap(&record).await) };
+            self.ports().clock.spawn(Box::pin(work));
+        } else if is_undecided(record.state) {
             let engine = Arc::clone(self);
             let work = async move { engine.redeem(record).await };
             self.ports().clock.spawn(Box::pin(work));

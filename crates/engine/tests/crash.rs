@@ -1,0 +1,226 @@
+//! A gateway dies at every single call to its ledger, before or after the call takes effect. Another takes
+//! over, the agent repeats its request, and the books and the chain must agree: paid once, nothing lost.
+
+mod house;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use alloy_primitives::{Address, keccak256};
+use async_trait::async_trait;
+use countersign_core::{
+    charge::{Charge, Reading},
+    fact::Freeze,
+    identity::{ChainId, OperationId, WalletId},
+    operation::{Actual, Delivery, OperationRecord, OperationState},
+    time::{Millis, Timestamp},
+};
+use countersign_engine::{
+    Engine,
+    port::{
+        Ledger,
+        journal::Page,
+        ledger::{
+            Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError,
+            LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer,
+            ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        },
+    },
+    submission::Answer,
+};
+use countersign_testkit::ModelLedger;
+use house::{House, PAYEE, eth, operator, send, take};
+
+/// Where the process ends: at the n-th call, before or after it takes effect. No call works after that.
+#[derive(Debug, Clone, Copy)]
+enum Cut {
+    Before(u64),
+    After(u64),
+}
+
+#[derive(Debug)]
+struct Mortal {
+    inner: Arc<ModelLedger>,
+    calls: AtomicU64,
+    cut: Cut,
+}
+
+impl Mortal {
+    /// Counts the call; says whether it takes effect, and whether its answer arrives.
+    fn step(&self) -> (bool, bool) {
+        let n = self.calls.fetch_add(1, Ordering::SeqCst);
+        match self.cut {
+            Cut::Before(cut) => (n < cut, n < cut),
+            Cut::After(cut) => (n <= cut, n < cut),
+        }
+    }
+
+    fn was_cut(&self) -> bool {
+        let calls = self.calls.load(Ordering::SeqCst);
+        match self.cut {
+            Cut::Before(cut) | Cut::After(cut) => calls > cut,
+        }
+    }
+}
+
+macro_rules! mortal {
+    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Ledger for Mortal {
+            $(async fn $name(&self, $($arg: $type),*) -> Result<$answer, LedgerError> {
+                let (happens, arrives) = self.step();
+                if !happens {
+                    return Err(LedgerError::Unavailable("the process has ended".into()));
+                }
+                let answer = self.inner.$name($($arg),*).await;
+                if arrives { answer } else { Err(LedgerError::Ambiguous("the process has ended".into())) }
+            })*
+        }
+    };
+}
+
+mortal! {
+    now() -> Timestamp;
+    present(gateway: &str, ttl: Millis) -> ();
+    find(repeat: &Repeat) -> Found;
+    deny(denied: &NewOperation) -> DenyAnswer;
+    reserve(reserve: &Reserve) -> ReserveAnswer;
+    redeem(redeem: &Redeem) -> RedeemAnswer;
+    approve(approve: &Approve) -> ApproveAnswer;
+    reject(reject: &Reject) -> RejectAnswer;
+    expire(max: u32) -> Vec<OperationRecord>;
+    commit(commit: &Commit) -> CommitAnswer;
+    signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
+    sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;
+    mined(operation: OperationId, actual: Option<&Actual>) -> OperationRecord;
+    settle(settle: &Settle) -> OperationRecord;
+    unsettle(operation: OperationId) -> OperationRecord;
+    release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
+    deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
+    operation(id: OperationId) -> Option<OperationRecord>;
+    operations(query: &OperationQuery) -> Page<OperationRecord>;
+    open(idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
+    holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
+    next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
+    status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
+    seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
+    freeze(freeze: &Freeze) -> ();
+    unfreeze(freeze: &Freeze) -> bool;
+    freezes() -> Vec<Freeze>;
+    seal(reason: &str) -> ();
+    unseal() -> ();
+    describe() -> LedgerStatus;
+}
+
+/// No operation has two payloads, no nonce two operations, and when all is quiet nothing is held.
+fn books_balance(house: &House, cut: Cut) {
+    let all = house.ledger.all();
+    let mut nonces = BTreeMap::new();
+    for record in &all {
+        if let Some(nonce) = record.nonce() {
+            let other = nonces.insert(nonce, record.id);
+            assert_eq!(other, None, "{cut:?}: a nonce has two operations");
+        }
+        let state = record.state;
+        let quiet = !matches!(
+            state,
+            OperationState::Allowed | OperationState::Approved | OperationState::Prepared
+        );
+        assert!(quiet, "{cut:?}: {state:?} is left over");
+    }
+    let known: BTreeSet<_> = all.iter().filter_map(OperationRecord::hash).collect();
+    let sent: BTreeSet<_> = house.chain.sent().iter().map(keccak256).collect();
+    assert!(sent.is_subset(&known), "{cut:?}: bytes were sent that no record knows");
+}
+
+async fn successor(house: &House) -> Arc<Engine> {
+    house.ledger.restart();
+    let engine = house.gateway().await;
+    house.settle_down(&engine).await;
+    engine
+}
+
+/// Sends 50 USD once, with the process ending at `cut`; returns whether it came to the cut at all.
+async fn allowed(cut: Cut) -> bool {
+    let house = House::new();
+    let inner = house.ledger.clone();
+    let mortal = Arc::new(Mortal { inner, calls: AtomicU64::new(0), cut });
+    let engine = house.gateway_over(mortal.clone());
+    drop(engine.announce().await);
+    let first = take(engine.submit(send(&house, PAYEE, 50)).await);
+    house.settle_down(&engine).await;
+    let was_cut = mortal.was_cut();
+
+    let engine = successor(&house).await;
+    let again = take(engine.submit(send(&house, PAYEE, 50)).await);
+    house.settle_down(&engine).await;
+    assert!(matches!(again, Answer::Signed(_)), "{cut:?}: {first:?} then {again:?}");
+    books_balance(&house, cut);
+    // an agent that had its hash and asks again pays again; one that had none has paid once
+    let had_hash = matches!(first, Answer::Signed(_));
+    let paid = house.paid();
+    assert!(paid == eth(50) || had_hash && paid == eth(100), "{cut:?}: {paid} after {first:?}");
+    was_cut
+}
+
+/// Parks 200 USD, approves it, with the process ending at `cut`.
+async fn approved(cut: Cut) -> bool {
+    let house = House::new();
+    let inner = house.ledger.clone();
+    let mortal = Arc::new(Mortal { inner, calls: AtomicU64::new(0), cut });
+    let engine = house.gateway_over(mortal.clone());
+    drop(engine.announce().await);
+    drop(take(engine.submit(send(&house, PAYEE, 200)).await));
+    if let Some(record) = house.ledger.all().first()
+        && let Some(digest) = record.digest
+    {
+        drop(engine.approve(&operator("bob"), record.id, digest, None).await);
+    }
+    house.settle_down(&engine).await;
+    let was_cut = mortal.was_cut();
+
+    let engine = successor(&house).await;
+    let again = take(engine.submit(send(&house, PAYEE, 200)).await);
+    let parked = house.ledger.all().iter().find(|r| r.state == OperationState::Parked).cloned();
+    if let (Answer::Pending(pending), Some(record)) = (&again, parked) {
+        assert_eq!(pending.operation, record.id, "{cut:?}");
+        let digest = record.digest.unwrap();
+        engine.approve(&operator("bob"), record.id, digest, None).await.unwrap();
+        house.settle_down(&engine).await;
+    }
+    house.settle_down(&engine).await;
+    books_balance(&house, cut);
+    assert_eq!(house.paid(), eth(200), "{cut:?}: {again:?}");
+    was_cut
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_send_survives_the_end_of_the_process_at_every_call() {
+    let mut cuts = 0;
+    while allowed(Cut::Before(cuts)).await {
+        allowed(Cut::After(cuts)).await;
+        cuts += 1;
+        if cuts > 40 {
+            break;
+        }
+    }
+    assert!(cuts >= 10, "only {cuts} calls were cut: the test does not reach the pipeline");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_survives_the_end_of_the_process_at_every_call() {
+    let mut cuts = 0;
+    while approved(Cut::Before(cuts)).await {
+        approved(Cut::After(cuts)).await;
+        cuts += 1;
+        if cuts > 40 {
+            break;
+        }
+    }
+    assert!(cuts >= 14, "only {cuts} calls were cut: the test does not reach the pipeline");
+}

@@ -1,0 +1,297 @@
+//! The way of a request over fakes of every port: what the agent is told, and what the books say.
+
+mod house;
+
+use countersign_core::{
+    fact::Freeze,
+    operation::{Delivery, OperationState},
+    time::Millis,
+    trace::TraceStatus,
+};
+use countersign_engine::{
+    DeskError,
+    port::Ledger as _,
+    submission::{Answer, Pending},
+};
+use countersign_testkit::chain::Mood;
+use house::{House, PAYEE, STRANGER, eth, operator, send, take};
+
+fn pending(answer: Answer) -> Pending {
+    match answer {
+        Answer::Pending(pending) => pending,
+        other => panic!("not pending: {other:?}"),
+    }
+}
+
+fn hash(answer: &Answer) -> alloy_primitives::B256 {
+    match answer {
+        Answer::Signed(signed) => signed.hash,
+        other => panic!("not signed: {other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_allowed_send_is_mined_and_settled() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+    hash(&answer);
+    house.settle_down(&engine).await;
+    let record = house.only();
+    assert_eq!((record.state, record.delivery), (OperationState::Executed, Delivery::Collected));
+    assert_eq!(house.paid(), eth(50));
+    let trace = house.journals.all().remove(0);
+    assert_eq!((trace.status, trace.tx_hash), (TraceStatus::Executed, record.hash()));
+    assert!(trace.duration_ms.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_and_a_large_amount_are_denied_with_a_trace() {
+    for (to, usd, code) in [(STRANGER, 50, "no_rule_allows"), (PAYEE, 600, "per_tx_limit_exceeded")]
+    {
+        let house = House::new();
+        let answer = take(house.gateway().await.submit(send(&house, to, usd)).await);
+        let Answer::Denied(denied) = answer else { panic!("{answer:?}") };
+        assert_eq!(denied.code, code);
+        let trace = house.journals.all().remove(0);
+        assert_eq!((trace.trace_hash, trace.status), (denied.trace, TraceStatus::Blocked));
+        assert_eq!(house.only().state, OperationState::Denied);
+        assert_eq!((house.signer.signatures(), house.chain.sent().len()), (0, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_send_is_one_operation_until_it_is_collected() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let first = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    let again = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    assert_eq!((first.operation, first.code.as_str()), (again.operation, "amount_above_threshold"));
+    let digest = house.only().digest.unwrap();
+    let other = countersign_testkit::fixture::digest(1);
+    let bob = operator("bob");
+    let wrong = engine.approve(&bob, first.operation, other, None).await;
+    assert_eq!(wrong, Err(DeskError::OtherDigest));
+    engine.approve(&bob, first.operation, digest, None).await.unwrap();
+    house.settle_down(&engine).await;
+    assert_eq!(house.only().state, OperationState::Executed);
+    let collected = take(engine.submit(send(&house, PAYEE, 200)).await);
+    assert_eq!(Some(hash(&collected)), house.only().hash());
+    tokio::task::yield_now().await;
+    let fresh = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    assert_ne!(fresh.operation, first.operation);
+    assert_eq!(house.paid(), eth(200));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_approves_their_own_agents_request_or_outside_of_their_gate() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    let digest = house.only().digest.unwrap();
+    for (name, expect) in [("alice", DeskError::Requester), ("carol", DeskError::NotInGate)] {
+        let refused = engine.approve(&operator(name), parked.operation, digest, None).await;
+        assert_eq!(refused, Err(expect));
+    }
+    assert_eq!(house.only().state, OperationState::Parked);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_final_and_frees_the_money() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    engine.reject(&operator("bob"), parked.operation, "not today".into()).await.unwrap();
+    let answer = take(engine.submit(send(&house, PAYEE, 200)).await);
+    let Answer::Denied(denied) = answer else { panic!("{answer:?}") };
+    assert_eq!((denied.code.as_str(), denied.reason.as_str()), ("approval_rejected", "not today"));
+    let budget = engine.budget(house.only().agent()).await.unwrap();
+    assert_eq!((budget.len(), budget[0].used.as_str()), (1, "0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_expired_question_is_a_denial_and_frees_the_money() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    house.time.advance("2h".parse::<Millis>().unwrap());
+    house.settle_down(&engine).await;
+    let answer = take(engine.submit(send(&house, PAYEE, 200)).await);
+    let Answer::Denied(denied) = answer else { panic!("{answer:?}") };
+    assert_eq!(denied.code, "approval_expired");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_call_is_answered_by_the_approval() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let mut held = send(&house, PAYEE, 200);
+    held.wait = Some(Millis(30_000));
+    let asking = tokio::spawn({
+        let engine = engine.clone();
+        async move { take(engine.submit(held).await) }
+    });
+    while house.ledger.all().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let record = house.only();
+    engine.approve(&operator("bob"), record.id, record.digest.unwrap(), None).await.unwrap();
+    assert_eq!(Some(hash(&asking.await.unwrap())), house.only().hash());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_finds_its_result_by_repeating() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let reply = engine.submit(send(&house, PAYEE, 50)).await;
+    let first = hash(&reply.answer);
+    drop(reply);
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    let second = hash(&take(engine.submit(send(&house, PAYEE, 50)).await));
+    assert_eq!((first, house.signer.signatures()), (second, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn racing_sends_stop_exactly_at_the_limit() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let asks = (0..120).map(|_| engine.submit(send(&house, PAYEE, 60)));
+    let answers = futures_util::future::join_all(asks).await;
+    let signed = answers.iter().filter(|r| matches!(r.answer, Answer::Signed(_))).count();
+    let denied = answers
+        .iter()
+        .filter(|r| matches!(&r.answer, Answer::Denied(d) if d.code == "rolling_limit_exceeded"));
+    // fees count in the window, so sixteen payments of 60 USD fit into 1000 USD and a seventeenth never
+    assert_eq!((signed, denied.count()), (16, 104));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_signed_while_something_that_is_needed_is_down() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.chain.set_down(true);
+    let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+    assert!(matches!(answer, Answer::Unavailable(_)), "{answer:?}");
+    house.chain.set_down(false);
+    house.prices.set("ETH", None);
+    let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+    assert!(matches!(answer, Answer::Unavailable(_) | Answer::Denied(_)), "{answer:?}");
+    assert_eq!((house.signer.signatures(), house.chain.sent().len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_of_the_node_sends_only_the_same_bytes_again() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.chain.set_mood(Mood::LosesReplies);
+    let first = hash(&take(engine.submit(send(&house, PAYEE, 50)).await));
+    assert_eq!(house.only().state, OperationState::Unknown);
+    house.chain.set_mood(Mood::Takes);
+    house.settle_down(&engine).await;
+    let sent = house.chain.sent();
+    assert!(sent.windows(2).all(|pair| pair[0] == pair[1]), "other bytes were sent");
+    assert_eq!((house.only().hash(), house.paid()), (Some(first), eth(50)));
+    assert_eq!(house.only().state, OperationState::Executed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_never_arrived_are_sent_again() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.chain.set_mood(Mood::Drops);
+    hash(&take(engine.submit(send(&house, PAYEE, 50)).await));
+    house.chain.set_mood(Mood::Takes);
+    house.settle_down(&engine).await;
+    assert_eq!((house.only().state, house.paid()), (OperationState::Executed, eth(50)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_use_of_the_nonce_is_a_conflict_that_stops_the_wallet() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.chain.set_mood(Mood::Drops);
+    hash(&take(engine.submit(send(&house, PAYEE, 50)).await));
+    house.chain.use_nonce_elsewhere(house.only().intent.address);
+    house.settle_down(&engine).await;
+    assert_eq!(house.only().state, OperationState::Conflict);
+    assert_eq!(house.ledger.freezes().await.unwrap(), [Freeze::Wallet(house::wallet())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_freeze_stops_the_next_signature() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.ledger.freeze(&Freeze::Global).await.unwrap();
+    let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+    let Answer::Denied(denied) = answer else { panic!("{answer:?}") };
+    assert_eq!((denied.code.as_str(), house.signer.signatures()), ("frozen", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_names_one_operation_for_ever() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let keyed = |usd| {
+        let mut submission = send(&house, PAYEE, usd);
+        submission.key = Some("invoice-7".into());
+        submission
+    };
+    let first = hash(&take(engine.submit(keyed(50)).await));
+    assert_eq!(hash(&take(engine.submit(keyed(50)).await)), first);
+    let other = take(engine.submit(keyed(51)).await);
+    assert!(matches!(&other, Answer::Malformed(m) if m.field == "idempotencyKey"), "{other:?}");
+    assert_eq!(house.signer.signatures(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn client_fixed_nonces_may_come_out_of_order_but_not_twice() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let fixed = |nonce, usd| {
+        let mut submission = send(&house, PAYEE, usd);
+        submission.draft.nonce = Some(nonce);
+        engine.submit(submission)
+    };
+    let answers = futures_util::future::join3(fixed(2, 1), fixed(1, 2), fixed(0, 3)).await;
+    for reply in [answers.0, answers.1, answers.2] {
+        hash(&take(reply));
+    }
+    let nonces: Vec<_> = house.ledger.all().iter().map(|r| (r.intent.nonce, r.nonce())).collect();
+    assert!(nonces.iter().all(|(asked, got)| asked == got), "{nonces:?}");
+    let taken = take(fixed(1, 9).await);
+    assert!(
+        matches!(&taken, Answer::NodeRefused(no) if no.message.contains("next is 3")),
+        "{taken:?}"
+    );
+    let early = take(fixed(9, 9).await);
+    assert!(
+        matches!(&early, Answer::NodeRefused(no) if no.message.contains("next is 3")),
+        "{early:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_cannot_pay_binds_no_nonce() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.chain.fund(house.signer_address(), eth(40));
+    let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+    assert!(matches!(answer, Answer::NodeRefused(_)), "{answer:?}");
+    house.chain.fund(house.signer_address(), eth(4000));
+    hash(&take(engine.submit(send(&house, PAYEE, 50)).await));
+    assert_eq!(house.ledger.all().last().unwrap().nonce(), Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_people_gave_for_a_lower_fee_is_asked_again() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    let digest = house.only().digest.unwrap();
+    house.chain.set_base_fee(50_000_000_000);
+    engine.approve(&operator("bob"), parked.operation, digest, None).await.unwrap();
+    house.settle_down(&engine).await;
+    let again = house.only();
+    assert_eq!((again.state, again.votes.len()), (OperationState::Parked, 0));
+    assert_ne!(again.digest, Some(digest));
+}
