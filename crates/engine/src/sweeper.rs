@@ -122,7 +122,9 @@ impl Engine {
     fn take_up(self: &Arc<Self>, record: OperationRecord) {
         if record.state == OperationState::Parked {
             let engine = Arc::clone(self);
-            let work = async move { drop(engine.reap(&record).await) };
+            let work = async move {
+                engine.reap(&record).await;
+            };
             self.ports().clock.spawn(Box::pin(work));
         } else if is_undecided(record.state) {
             let engine = Arc::clone(self);

@@ -1,7 +1,6 @@
 //! The way of a request over fakes of every port: what the agent is told, and what the books say.
 
-mod house;
-
+use crate::house::{House, PAYEE, STRANGER, eth, operator, send, take};
 use countersign_core::{
     fact::Freeze,
     operation::{Delivery, OperationState},
@@ -14,7 +13,6 @@ use countersign_engine::{
     submission::{Answer, Pending},
 };
 use countersign_testkit::chain::Mood;
-use house::{House, PAYEE, STRANGER, eth, operator, send, take};
 
 fn pending(answer: Answer) -> Pending {
     match answer {
@@ -214,7 +212,7 @@ async fn a_foreign_use_of_the_nonce_is_a_conflict_that_stops_the_wallet() {
     house.chain.use_nonce_elsewhere(house.only().intent.address);
     house.settle_down(&engine).await;
     assert_eq!(house.only().state, OperationState::Conflict);
-    assert_eq!(house.ledger.freezes().await.unwrap(), [Freeze::Wallet(house::wallet())]);
+    assert_eq!(house.ledger.freezes().await.unwrap(), [Freeze::Wallet(crate::house::wallet())]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,6 @@
 //! A gateway dies at every single call to its ledger, before or after the call takes effect. Another takes
 //! over, the agent repeats its request, and the books and the chain must agree: paid once, nothing lost.
 
-mod house;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
@@ -11,6 +9,7 @@ use std::{
     },
 };
 
+use crate::house::{House, PAYEE, eth, operator, send, take};
 use alloy_primitives::{Address, keccak256};
 use async_trait::async_trait;
 use countersign_core::{
@@ -34,7 +33,6 @@ use countersign_engine::{
     submission::Answer,
 };
 use countersign_testkit::ModelLedger;
-use house::{House, PAYEE, eth, operator, send, take};
 
 /// Where the process ends: at the n-th call, before or after it takes effect. No call works after that.
 #[derive(Debug, Clone, Copy)]

@@ -29,11 +29,11 @@ use countersign_testkit::{
 };
 
 /// The payee that the policy names.
-pub const PAYEE: Address = Address::new([0x11; 20]);
+pub(crate) const PAYEE: Address = Address::new([0x11; 20]);
 /// Nobody that the policy names.
-pub const STRANGER: Address = Address::new([0x99; 20]);
+pub(crate) const STRANGER: Address = Address::new([0x99; 20]);
 /// The chain of every test.
-pub const CHAIN: ChainId = ChainId(31337);
+pub(crate) const CHAIN: ChainId = ChainId(31337);
 
 const POLICY: &str = r#"
 policy: trader
@@ -52,19 +52,19 @@ limits:
 "#;
 
 /// Everything that outlives a gateway, and the gateways' shared parts.
-pub struct House {
-    pub time: ManualTime,
-    pub ledger: Arc<ModelLedger>,
-    pub journals: ModelJournals,
-    pub chain: Arc<FakeChain>,
-    pub signer: Arc<FakeSigner>,
-    pub prices: Arc<FixedPrices>,
+pub(crate) struct House {
+    pub(crate) time: ManualTime,
+    pub(crate) ledger: Arc<ModelLedger>,
+    pub(crate) journals: ModelJournals,
+    pub(crate) chain: Arc<FakeChain>,
+    pub(crate) signer: Arc<FakeSigner>,
+    pub(crate) prices: Arc<FixedPrices>,
     gateways: AtomicU64,
 }
 
 impl House {
     /// A funded wallet, ETH at 1000 USD.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let time = ManualTime::at(fixture::at("2026-01-01T12:00:00Z"));
         let chain = FakeChain::new(CHAIN);
         let signer = FakeSigner::new(7);
@@ -81,14 +81,14 @@ impl House {
     }
 
     /// A gateway over this house's parts.
-    pub async fn gateway(&self) -> Arc<Engine> {
+    pub(crate) async fn gateway(&self) -> Arc<Engine> {
         let engine = self.gateway_over(self.ledger.clone());
         engine.announce().await.unwrap();
         engine
     }
 
     /// A gateway over another view of the ledger.
-    pub fn gateway_over(&self, ledger: Arc<dyn Ledger>) -> Arc<Engine> {
+    pub(crate) fn gateway_over(&self, ledger: Arc<dyn Ledger>) -> Arc<Engine> {
         let name = format!("gateway-{}", self.gateways.fetch_add(1, Ordering::SeqCst));
         let clock: Arc<dyn Clock> = Arc::new(Seeded {
             clock: FakeClock::new(self.time.clone()),
@@ -99,7 +99,7 @@ impl House {
     }
 
     /// The setup with another policy.
-    pub fn setup(&self, policy: &str) -> Setup {
+    pub(crate) fn setup(&self, policy: &str) -> Setup {
         let wallet = wallet();
         let agent = AgentSetup {
             id: AgentId::parse("trader").unwrap(),
@@ -145,7 +145,7 @@ impl House {
     }
 
     /// Runs a gateway's chores for so long (of paused time), mining all along.
-    pub async fn settle_down(&self, engine: &Arc<Engine>) {
+    pub(crate) async fn settle_down(&self, engine: &Arc<Engine>) {
         let stop = async {
             for _ in 0..40 {
                 tokio::time::sleep(std::time::Duration::from_millis(250)).await;
@@ -157,33 +157,33 @@ impl House {
     }
 
     /// The wallet's address.
-    pub fn signer_address(&self) -> Address {
+    pub(crate) fn signer_address(&self) -> Address {
         self.signer.address()
     }
 
     /// The one record of the ledger.
-    pub fn only(&self) -> OperationRecord {
+    pub(crate) fn only(&self) -> OperationRecord {
         let mut all = self.ledger.all();
         assert_eq!(all.len(), 1, "{all:#?}");
         all.remove(0)
     }
 
     /// What the payee has got, in whole ETH thousandths.
-    pub fn paid(&self) -> U256 {
+    pub(crate) fn paid(&self) -> U256 {
         self.chain.peek(PAYEE).balance
     }
 }
 
 /// So many thousandths of an ETH: so many USD.
-pub fn eth(thousandths: u64) -> U256 {
+pub(crate) fn eth(thousandths: u64) -> U256 {
     U256::from(thousandths) * U256::from(1_000_000_000_000_000_u64)
 }
 
-pub fn wallet() -> WalletId {
+pub(crate) fn wallet() -> WalletId {
     WalletId::parse("hot").unwrap()
 }
 
-pub fn operator(name: &str) -> OperatorSetup {
+pub(crate) fn operator(name: &str) -> OperatorSetup {
     OperatorSetup {
         id: OperatorId::parse(name).unwrap(),
         roles: vec![Role::Approve],
@@ -193,7 +193,7 @@ pub fn operator(name: &str) -> OperatorSetup {
 }
 
 /// A send of so many USD.
-pub fn send(house: &House, to: Address, usd: u64) -> Submission {
+pub(crate) fn send(house: &House, to: Address, usd: u64) -> Submission {
     Submission {
         agent: AgentId::parse("trader").unwrap(),
         chain: CHAIN,
@@ -221,7 +221,7 @@ pub fn send(house: &House, to: Address, usd: u64) -> Submission {
 }
 
 /// Takes the answer as a client does that gets all of it.
-pub fn take(reply: Reply) -> Answer {
+pub(crate) fn take(reply: Reply) -> Answer {
     let Reply { answer, receipt } = reply;
     receipt.handed_over();
     answer

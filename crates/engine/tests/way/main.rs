@@ -1,0 +1,14 @@
+//! The way of a request, over a fake of every port.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::wildcard_enum_match_arm,
+    reason = "a panic here is a failed test"
+)]
+
+mod crash;
+mod flow;
+mod house;
