@@ -122,6 +122,8 @@ const TROUBLES: &[&str] = &[
     "service unavailable",
     "no available nodes",
     "Synchronizing",
+    "internal error",
+    "internal server error",
     "unauthorized",
     "invalid api key",
 ];
@@ -138,10 +140,12 @@ const FAILURES: &[&str] = &[
     "gas required exceeds",
     "stack underflow",
     "VM execution error",
+    "EVM error",
 ];
 
-/// `-32601` no such method, `-32603` internal, `-32005` and `429` rate limits.
-const TROUBLE_CODES: &[i64] = &[-32601, -32603, -32005, 429];
+/// `-32601` no such method, `-32005` and `429` rate limits. Not `-32603`: anvil has it for failed
+/// calls, too.
+const TROUBLE_CODES: &[i64] = &[-32601, -32005, 429];
 
 /// What an error means for the signed bytes with this hash.
 pub(crate) fn sent(error: &NodeError, hash: B256) -> Broadcast {

@@ -11,7 +11,7 @@ use super::stub::{Act, Stub, block, chain_of, nobody, options};
 use crate::{NodeChain, UpstreamError};
 
 const HASH: B256 = B256::repeat_byte(0xab);
-const RAW: Bytes = Bytes::from_static(&[1, 2, 3]);
+static RAW: Bytes = Bytes::from_static(&[1, 2, 3]);
 
 fn call(params: &str) -> ReadCall {
     ReadCall { method: "eth_call", params: params.into(), traceparent: None }
@@ -108,6 +108,16 @@ async fn signed_bytes_that_provably_did_not_leave_go_to_the_next_node() {
 }
 
 #[tokio::test]
+async fn a_node_without_tls_behind_an_https_url_gets_nothing() {
+    let plain = Stub::new(|_| Act::Result(json!("0x"))).await;
+    let good = Stub::new(|_| Act::Result(json!(HASH))).await;
+    let tls = plain.url().replace("http://", "https://");
+    let chain = NodeChain::new(options(&[tls, good.url()])).unwrap();
+    assert_eq!(chain.broadcast(&RAW, HASH).await, Broadcast::Accepted);
+    assert!(plain.seen().is_empty());
+}
+
+#[tokio::test]
 async fn the_hash_that_a_node_names_has_to_be_ours() {
     for (result, accepted) in [
         (json!(HASH), true),
@@ -159,10 +169,25 @@ async fn a_node_that_failed_is_asked_last_until_it_has_rested() {
     let bad = Stub::new(|_| Act::Raw(500, String::new())).await;
     let good = Stub::new(|_| Act::Result(json!("0x"))).await;
     let chain = chain_of(&[&bad, &good]);
-    for _ in 0..3 {
+    for _ in 0..20 {
         chain.read(call("[]")).await.unwrap();
     }
-    assert_eq!((bad.count("eth_call"), good.count("eth_call")), (1, 3));
+    // its rests double, so that even a very slow machine does not ask it often
+    assert_eq!(good.count("eth_call"), 20);
+    assert!((1..=5).contains(&bad.count("eth_call")), "{}", bad.count("eth_call"));
+}
+
+#[tokio::test]
+async fn a_question_ends_at_its_deadline_however_many_nodes_there_are() {
+    let stalls = Stub::bare(|_| Act::Stall).await;
+    let urls = vec![stalls.url(); 50];
+    let mut options = options(&urls);
+    (options.attempt, options.deadline) = ("1h".parse().unwrap(), "200ms".parse().unwrap());
+    let chain = NodeChain::new(options).unwrap();
+    let asked = tokio::time::timeout(std::time::Duration::from_mins(1), chain.read(call("[]")));
+    assert!(matches!(asked.await, Ok(Err(ChainError::Unavailable { .. }))));
+    let sent = tokio::time::timeout(std::time::Duration::from_mins(1), chain.broadcast(&RAW, HASH));
+    assert!(matches!(sent.await, Ok(Broadcast::Unknown(_))));
 }
 
 #[tokio::test]

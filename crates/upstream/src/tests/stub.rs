@@ -134,8 +134,7 @@ fn response(status: u16, text: String) -> Response<Full<Bytes>> {
 
 pub(super) fn options(urls: &[String]) -> NodeOptions {
     let mut options = NodeOptions::new(CHAIN, urls.to_vec(), FinalityRule::Blocks(1));
-    options.attempt = "300ms".parse().unwrap();
-    options.deadline = "5s".parse().unwrap();
+    options.attempt = "1s".parse().unwrap();
     options
 }
 

@@ -62,6 +62,9 @@ const WORDS: &[(&str, i64, &str, &str)] = &[
     ("anvil", -32003, "nonce too low", "low"),
     ("anvil", -32003, "replacement transaction underpriced", "underpriced"),
     ("anvil", -32003, "Insufficient funds for gas * price + value", "refused"),
+    ("anvil", -32000, "intrinsic gas too low", "refused"),
+    ("anvil", -32000, "intrinsic gas too high -- tx.gas_limit > env.block.gas_limit", "refused"),
+    ("anvil", -32003, "max fee per gas less than block base fee", "refused"),
     ("anvil", -32003, "Out of gas: gas required exceeds allowance: 100", "refused"),
     (
         "op",
@@ -129,6 +132,7 @@ fn an_estimate_fails_unless_the_node_is_clearly_in_trouble() {
         (-32603, "execution reverted: ERC20: transfer amount exceeds balance", false),
         (-32000, "some words that nobody has seen", false),
         (-32602, "invalid argument 0", false),
+        (-32603, "EVM error StackUnderflow", false),
         (-32603, "Internal error", true),
         (-32601, "the method eth_estimateGas does not exist", true),
         (-32005, "daily request count exceeded", true),
