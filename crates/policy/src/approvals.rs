@@ -12,9 +12,9 @@ pub(crate) fn is_open(gate: &Gate, facts: &Facts) -> bool {
     let opens = |approval: &GateApproval| {
         approval.gate == *gate
             && gate.is_open(&approval.votes, facts.owner.as_deref())
-            && gate.drift_fee_bps.is_none_or(|bps| {
-                within(facts.fee_wei_max, approval.fee_wei_max, bps)
-            })
+            && gate
+                .drift_fee_bps
+                .is_none_or(|bps| within(facts.fee_wei_max, approval.fee_wei_max, bps))
     };
     facts.approvals.iter().any(opens)
 }
@@ -42,7 +42,11 @@ mod tests {
             (0, 0, 0, true),
         ];
         for (now, then, bps, expected) in table {
-            assert_eq!(within(U256::from(now), U256::from(then), bps), expected, "{now} {then} {bps}");
+            assert_eq!(
+                within(U256::from(now), U256::from(then), bps),
+                expected,
+                "{now} {then} {bps}"
+            );
         }
         assert!(within(U256::MAX, U256::MAX, u32::MAX));
     }

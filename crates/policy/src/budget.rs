@@ -9,7 +9,7 @@ use crate::{
     limits::{charge, counter},
     model::{By, Limit, Model, Per},
     overrun::shown,
-    policy::{Identity, Policies},
+    policy::{Identity, Policies, Policy},
     sentence,
 };
 
@@ -35,10 +35,12 @@ pub struct BudgetLine {
 #[must_use]
 pub fn budget(policies: &Policies, identity: Identity<'_>, now: Timestamp) -> Vec<BudgetLine> {
     let Identity { agent, wallet, chain } = identity;
-    let models = policies.guards.iter().chain([&policies.grant]).map(|policy| policy.model());
+    let models = policies.guards.iter().chain([&policies.grant]).map(Policy::model);
     let covering = models.filter(|model| model.scope.covers(agent, wallet, chain));
     covering
-        .flat_map(|model| model.limits.iter().filter_map(move |limit| line(model, limit, identity, now)))
+        .flat_map(|model| {
+            model.limits.iter().filter_map(move |limit| line(model, limit, identity, now))
+        })
         .collect()
 }
 
@@ -69,6 +71,8 @@ fn of_identity(by: By, identity: Identity<'_>) -> Option<String> {
         By::Agent => Some(identity.agent.to_string()),
         By::Wallet => Some(identity.wallet.to_string()),
         By::Chain => Some(identity.chain.to_string()),
-        By::To | By::Token | By::Session | By::Target | By::Selector | By::Action | By::Kind => None,
+        By::To | By::Token | By::Session | By::Target | By::Selector | By::Action | By::Kind => {
+            None
+        }
     }
 }

@@ -52,7 +52,7 @@ pub(crate) struct Hours {
     /// start: then the span goes over midnight and belongs to the day of its start.
     pub(crate) span: Option<(u16, u16)>,
     /// Whole hours, 0 to 23; empty means every hour.
-    pub(crate) hours: Vec<i8>,
+    pub(crate) listed: Vec<i8>,
 }
 
 const DAY_MINUTES: u16 = 24 * 60;
@@ -61,11 +61,12 @@ impl Hours {
     fn contains(&self, now: Timestamp) -> bool {
         let civil = now.in_zone(&self.zone);
         let hour = u16::try_from(civil.hour()).unwrap_or(0);
-        let minute = hour.saturating_mul(60).saturating_add(u16::try_from(civil.minute()).unwrap_or(0));
+        let minute =
+            hour.saturating_mul(60).saturating_add(u16::try_from(civil.minute()).unwrap_or(0));
         let today = civil.weekday().to_monday_one_offset();
         let yesterday = if today == 1 { 7 } else { today.saturating_sub(1) };
         let on = |day: i8| self.days.is_empty() || self.days.contains(&day);
-        let listed = self.hours.is_empty() || self.hours.contains(&civil.hour());
+        let listed = self.listed.is_empty() || self.listed.contains(&civil.hour());
         let (from, to) = self.span.unwrap_or((0, DAY_MINUTES));
         let inside = if from < to {
             on(today) && (from..to).contains(&minute)

@@ -19,7 +19,7 @@ use crate::{
     field::Kinds,
     limits,
     model::{Model, Rule, Then},
-    policy::Policies,
+    policy::{Policies, Policy},
     risk,
     scope::Kind,
     sentence,
@@ -52,11 +52,9 @@ pub(crate) fn judge(
     let fee = assumed.fee.unwrap_or_else(|| worth::of_fee(facts));
     let request = Request { intent, facts, fee, risk: risk::score(intent, facts) };
     let grant = policies.grant.model();
-    let covers = |model: &Model| {
-        model.scope.covers(&intent.agent, &intent.wallet, intent.chain())
-    };
+    let covers = |model: &Model| model.scope.covers(&intent.agent, &intent.wallet, intent.chain());
     let guards: Vec<&Model> =
-        policies.guards.iter().map(|guard| guard.model()).filter(|model| covers(model)).collect();
+        policies.guards.iter().map(Policy::model).filter(|model| covers(model)).collect();
     let in_force = grant.kind == Kind::Grant && covers(grant) && !is_over(grant, facts);
     let allows = allowances(request, grant, in_force, assumed);
     let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
@@ -166,7 +164,10 @@ impl<'a> Court<'a> {
             let over = format!("the grant `{}` has expired", grant.name);
             self.refuse(grant, "expires", "grant_expired", over);
         } else if !in_force {
-            let other = format!("the policy `{}` grants nothing to this agent, wallet or chain", grant.name);
+            let other = format!(
+                "the policy `{}` grants nothing to this agent, wallet or chain",
+                grant.name
+            );
             self.refuse(grant, "for", "no_rule_allows", other);
         }
         let unreadable = |action: &Action| matches!(action.effect, Effect::Undecodable { .. });
@@ -249,7 +250,8 @@ impl<'a> Court<'a> {
 
     /// Every action of the request needs an allow, and there must be one.
     fn unallowed(&mut self, model: &Model, allows: Option<&[Allowance<'_>]>) {
-        let Some(allows) = allows.filter(|_| self.denials.iter().all(|d| d.violation.rule != "for"))
+        let Some(allows) =
+            allows.filter(|_| self.denials.iter().all(|d| d.violation.rule != "for"))
         else {
             return;
         };

@@ -5,11 +5,7 @@ pub use countersign_core::charge::Overrun;
 pub use crate::overrun::counter_verdicts;
 
 use countersign_core::{
-    amount::MicroUsd,
-    approval::Gate,
-    charge::Charge,
-    identity::PolicyId,
-    intent::Intent,
+    amount::MicroUsd, approval::Gate, charge::Charge, identity::PolicyId, intent::Intent,
     time::Millis,
 };
 use serde::{Deserialize, Serialize};

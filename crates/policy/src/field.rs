@@ -176,14 +176,14 @@ impl Field {
 
     /// The word that policies use.
     pub(crate) fn word(&self) -> String {
-        match self {
-            Self::Argument { path, .. } => format!("`args.{}`", path.0),
-            Self::Message(word) | Self::Absent(word) => format!("`{word}`"),
-            field => {
-                let word = WORDS.iter().find(|(_, known)| known == field).map_or("", |(word, _)| word);
-                format!("`{word}`")
-            }
+        if let Self::Argument { path, .. } = self {
+            return format!("`args.{}`", path.0);
         }
+        if let Self::Message(word) | Self::Absent(word) = self {
+            return format!("`{word}`");
+        }
+        let word = WORDS.iter().find(|(_, known)| known == self).map_or("", |(word, _)| word);
+        format!("`{word}`")
     }
 
     /// The kinds that have this field.
@@ -284,9 +284,13 @@ impl Shape {
             Self::Instant => "an instant, as in 2027-01-31T00:00:00Z",
             Self::Address => "an address in quotes, or self",
             Self::Token => "a token as token@chain, as in usdc@8453",
-            Self::Kind => "a kind: transfer, approve, revoke, call, deploy, delegate, typed_data or text",
+            Self::Kind => {
+                "a kind: transfer, approve, revoke, call, deploy, delegate, typed_data or text"
+            }
             Self::Selector => "a selector in quotes, as in \"0x095ea7b3\"",
-            Self::Function => "a function with names, as in \"transfer(address to,uint256 amount)\"",
+            Self::Function => {
+                "a function with names, as in \"transfer(address to,uint256 amount)\""
+            }
             Self::Bool => "true or false",
             Self::Text | Self::Unread => "a text",
             Self::Bytes => "bytes in quotes, as in \"0x00\"",

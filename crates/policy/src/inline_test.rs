@@ -56,7 +56,11 @@ pub(crate) fn read(root: &Node, reader: &mut Reader<'_>) -> Vec<Case> {
         return Vec::new();
     };
     if items.len() > CASES_MAX {
-        reader.findings.error(node.place, format!("{} tests are too many", items.len()), "at most 1000");
+        reader.findings.error(
+            node.place,
+            format!("{} tests are too many", items.len()),
+            "at most 1000",
+        );
     }
     let scope = root.get("for");
     items.iter().take(CASES_MAX).filter_map(|item| case(item, scope, reader)).collect()
@@ -156,7 +160,8 @@ impl Expect {
     }
 
     fn words(&self) -> String {
-        let shown = |code: &Option<String>| code.as_ref().map(|c| format!(": {c}")).unwrap_or_default();
+        let shown =
+            |code: &Option<String>| code.as_ref().map(|c| format!(": {c}")).unwrap_or_default();
         match self {
             Self::Allow => "allow".to_owned(),
             Self::Deny { code } => format!("deny{}", shown(code)),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use countersign_core::{
-    amount::AMOUNT_MAX,
+    amount::{AMOUNT_MAX, MicroUsd},
     charge::{Charge, CounterId, LimitRef, Over, Window},
     identity::AgentId,
     time::{Period, Timestamp},
@@ -62,8 +62,8 @@ fn matched(court: &Court<'_>, limit: &Limit) -> Vec<usize> {
 
 fn transaction(court: &mut Court<'_>, limit: &Limit, matched: &[usize]) -> Said {
     let asked = match limit.measure {
-        Measure::Usd => usd(court, matched).map(|value| value.micros()),
-        Measure::Fee => court.request.fee.map(|fee| fee.micros()),
+        Measure::Usd => usd(court, matched).map(MicroUsd::micros),
+        Measure::Fee => court.request.fee.map(MicroUsd::micros),
         Measure::Requests => Ok(1),
         Measure::Actions => Ok(count(matched.len())),
     };
@@ -92,9 +92,8 @@ fn window(court: &mut Court<'_>, model: &Model, limit: &Limit, matched: &[usize]
             }
         };
         if counted != (Asked { value: 0, fee: 0 }) {
-            let (agent, now) = (&court.request.intent.agent, court.request.facts.at);
-            let counter = counter(model, limit, agent, &key);
-            let base = charge(model, limit, counter, now);
+            let (agent, at) = (&court.request.intent.agent, court.request.facts.at);
+            let base = charge(model, limit, counter(model, limit, agent, &key), at);
             court.charges.push(Charge { value: counted.value, fee: counted.fee, over, ..base });
         }
     }
@@ -139,7 +138,8 @@ pub(crate) fn counter(model: &Model, limit: &Limit, agent: &AgentId, key: &[Stri
     };
     let by: Vec<&str> = limit.by.iter().map(|by| by.word()).collect();
     let (per, by, measure) = (limit.per.key(), by.join(","), limit.measure.word());
-    let mut parts = vec![model.name.as_str(), owner, &limit.id, &per, measure, &limit.when_key, &by];
+    let mut parts =
+        vec![model.name.as_str(), owner, &limit.id, &per, measure, &limit.when_key, &by];
     parts.extend(key.iter().map(String::as_str));
     CounterId::from_parts(&parts)
 }
@@ -186,8 +186,9 @@ fn total(asked: Asked) -> Result<u64, Why> {
 }
 
 fn usd(court: &Court<'_>, group: &[usize]) -> Worth {
-    let each = group.iter().map(|index| court.usd.get(*index).copied().unwrap_or(Err(Why::Unknowable)));
-    each.fold(Ok(countersign_core::amount::MicroUsd::ZERO), worth::sum)
+    let each =
+        group.iter().map(|index| court.usd.get(*index).copied().unwrap_or(Err(Why::Unknowable)));
+    each.fold(Ok(MicroUsd::ZERO), worth::sum)
 }
 
 fn count(len: usize) -> u64 {
@@ -195,7 +196,11 @@ fn count(len: usize) -> u64 {
 }
 
 /// The matched actions by the values that split the limit, in the order of those values.
-fn groups(court: &Court<'_>, limit: &Limit, matched: &[usize]) -> BTreeMap<Vec<String>, Vec<usize>> {
+fn groups(
+    court: &Court<'_>,
+    limit: &Limit,
+    matched: &[usize],
+) -> BTreeMap<Vec<String>, Vec<usize>> {
     let mut groups: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
     for index in matched {
         let key = limit.by.iter().map(|by| value(court, *by, *index)).collect();

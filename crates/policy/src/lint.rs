@@ -38,7 +38,11 @@ pub(crate) fn policy(model: &Model, names: &Unused, findings: &mut Findings) {
         }
     }
     for gate in model.gates.iter().filter(|gate| !names.used_gates.contains(&gate.id)) {
-        findings.warning(Place::default(), format!("nothing asks the gate `{}`", gate.id), "remove it");
+        findings.warning(
+            Place::default(),
+            format!("nothing asks the gate `{}`", gate.id),
+            "remove it",
+        );
     }
 }
 
@@ -51,7 +55,11 @@ fn guard(model: &Model, findings: &mut Findings) {
         );
     }
     for limit in model.limits.iter().filter(|limit| limit.per == Per::Grant) {
-        findings.error(limit.place, format!("limit `{}` is per grant, and a guard is none", limit.id), "");
+        findings.error(
+            limit.place,
+            format!("limit `{}` is per grant, and a guard is none", limit.id),
+            "",
+        );
     }
     if model.expires.is_some() {
         findings.error(
@@ -118,7 +126,9 @@ fn shadowed(rule: &Rule, rules: &[Rule], index: usize, findings: &mut Findings) 
                 format!("rule `{}` has no effect: `{}` denies all of it", rule.id, other.id),
                 "no order among rules: a deny always wins",
             ),
-            Then::Allow if covers && rule.spend == Spend::Unsaid && (!twin || other_index < index) => {
+            Then::Allow
+                if covers && rule.spend == Spend::Unsaid && (!twin || other_index < index) =>
+            {
                 findings.warning(
                     rule.place,
                     format!("rule `{}` adds nothing: `{}` allows all of it", rule.id, other.id),

@@ -30,6 +30,18 @@ pub(crate) enum Operand {
     },
 }
 
+impl Operand {
+    /// The number, if it is one.
+    pub(crate) const fn number(&self) -> Option<U256> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+
+    /// The address, if it is one that the file names.
+    pub(crate) const fn address(&self) -> Option<Address> {
+        if let Self::Address(address) = self { Some(*address) } else { None }
+    }
+}
+
 /// One member of a list or set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Member {
@@ -127,9 +139,8 @@ impl Test {
                 [] => Truth::False,
                 items => Truth::all(inner.each(items, setting)),
             }),
-            Self::Count(inner) => {
-                value.items(|items| inner.test(&Ok(Known::Number(U256::from(items.len()))), setting))
-            }
+            Self::Count(inner) => value
+                .items(|items| inner.test(&Ok(Known::Number(U256::from(items.len()))), setting)),
             Self::Part(path, inner) => {
                 inner.test(&value.at(path).cloned().ok_or(Why::Unknowable), setting)
             }
@@ -169,7 +180,10 @@ impl Known {
             (Self::Text(a), Operand::Text(b)) => a == b,
             (Self::Bool(a), Operand::Bool(b)) => a == b,
             (Self::Bytes(a), Operand::Bytes(b)) => a == b,
-            (Self::Call(signatures, selector), Operand::Function { signature, selector: asked }) => {
+            (
+                Self::Call(signatures, selector),
+                Operand::Function { signature, selector: asked },
+            ) => {
                 let read = signatures.contains(signature);
                 if !read && *selector == Some(*asked) {
                     return Truth::Unknown(Why::Unknowable);
@@ -198,7 +212,15 @@ impl Known {
         let inner = match self {
             Self::Tuple(members) => members.iter().find(|(name, _)| name == head).map(|(_, v)| v),
             Self::List(items) => head.parse::<usize>().ok().and_then(|i| items.get(i)),
-            _ => None,
+            Self::Number(_)
+            | Self::Int(_)
+            | Self::Address(_)
+            | Self::Token(..)
+            | Self::Text(_)
+            | Self::Bool(_)
+            | Self::Bytes(_)
+            | Self::Call(..)
+            | Self::Nothing => None,
         }?;
         rest.map_or(Some(inner), |rest| inner.at(rest))
     }

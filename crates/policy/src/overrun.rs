@@ -6,9 +6,7 @@ use countersign_core::{
     charge::{Charge, Over, Overrun, Reading, Unit},
 };
 
-use crate::decision::{
-    Denial, Ground, Hold, Outcome, Permit, Register, Says, Verdict, Violation,
-};
+use crate::decision::{Denial, Ground, Hold, Outcome, Permit, Register, Says, Verdict, Violation};
 
 impl Permit {
     /// What follows when the store found that these charges do not fit: a denial if one of them denies,
@@ -18,8 +16,16 @@ impl Permit {
         let Self { intent, charges, policy } = self;
         let gates = Vec::new();
         let triggers = Vec::new();
-        Hold { intent, charges, policy, gates, code: String::new(), reason: String::new(), triggers }
-            .overrun(overruns)
+        Hold {
+            intent,
+            charges,
+            policy,
+            gates,
+            code: String::new(),
+            reason: String::new(),
+            triggers,
+        }
+        .overrun(overruns)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A policy: parsed, linted, compiled, immutable.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use alloy_primitives::Address;
 use countersign_core::{
@@ -85,7 +85,9 @@ impl Policy {
         let warnings = findings.take_warnings();
         let model = read::policy(&compiled.core, source, &mut findings);
         match model {
-            Some(model) => Ok(Self(Arc::new(Model { warnings, guidance: compiled.guidance, ..model }))),
+            Some(model) => {
+                Ok(Self(Arc::new(Model { warnings, guidance: compiled.guidance, ..model })))
+            }
             None => Err(findings.into_errors()),
         }
     }
@@ -106,7 +108,10 @@ impl Policy {
             if !outcome.passed {
                 findings.error(
                     case.place,
-                    format!("test `{}` fails: it expects {}, and the policy says {}", outcome.name, outcome.expected, outcome.got),
+                    format!(
+                        "test `{}` fails: it expects {}, and the policy says {}",
+                        outcome.name, outcome.expected, outcome.got
+                    ),
                     "change the rule or the test",
                 );
             }
@@ -201,12 +206,9 @@ impl Policy {
     /// The operators and groups that its gates name, without [`Quorum::ANYONE`].
     #[must_use]
     pub fn operators(&self) -> Vec<String> {
-        let named = self.0.gates.iter().flat_map(|gate| &gate.need).flat_map(|quorum| &quorum.of);
-        let mut names: Vec<String> =
-            named.filter(|name| *name != Quorum::ANYONE).cloned().collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+        let clauses = self.0.gates.iter().flat_map(|gate| &gate.need);
+        let people = clauses.flat_map(|quorum| &quorum.of).filter(|name| *name != Quorum::ANYONE);
+        people.cloned().collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// What the linter would like to be otherwise.

@@ -23,6 +23,14 @@ use crate::{
     source::{Entry, Node},
 };
 
+/// The items of a list, or the one value in its place.
+pub(crate) fn each(node: Option<&Node>) -> Vec<Node> {
+    match node {
+        None => Vec::new(),
+        Some(node) => node.list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec),
+    }
+}
+
 pub(crate) use self::{
     gate::{DRIFT_FEE_BPS, TTL},
     scalar::{is_id, whole},
@@ -80,7 +88,8 @@ impl<'f> Reader<'f> {
 
     fn policy(&mut self, root: &Node, source: &str) -> Option<Model> {
         self.keys(root, "a policy", &KEYS)?;
-        self.name = self.required(root, "policy").and_then(|node| self.id(&node)).unwrap_or_default();
+        self.name =
+            self.required(root, "policy").and_then(|node| self.id(&node)).unwrap_or_default();
         let kind = self.kind(root);
         let scope = root.get("for").map(|node| self.scope(node)).unwrap_or_default();
         let expires = root.get("expires").and_then(|node| self.instant(node));
@@ -134,10 +143,12 @@ impl<'f> Reader<'f> {
             return scope;
         }
         scope.agent = node.get("agent").and_then(|node| self.parsed(node));
-        for wallet in self.each(node.get("wallets")) {
-            scope.wallets.extend(self.parsed_with(&wallet, countersign_core::identity::WalletId::parse));
+        for wallet in each(node.get("wallets")) {
+            scope
+                .wallets
+                .extend(self.parsed_with(&wallet, countersign_core::identity::WalletId::parse));
         }
-        for chain in self.each(node.get("chains")) {
+        for chain in each(node.get("chains")) {
             scope.chains.extend(self.chain(&chain));
         }
         scope
@@ -146,7 +157,11 @@ impl<'f> Reader<'f> {
     fn read_sets(&mut self, root: &Node) {
         for entry in self.entries(root.get("sets"), "`sets`") {
             let Some(items) = entry.node.list() else {
-                self.findings.error(entry.node.place, format!("set `{}` is not a list", entry.key), "");
+                self.findings.error(
+                    entry.node.place,
+                    format!("set `{}` is not a list", entry.key),
+                    "",
+                );
                 continue;
             };
             let set = Set { place: entry.place, items: items.to_vec() };
@@ -183,7 +198,11 @@ impl<'f> Reader<'f> {
         self.used_sets.insert(name.to_owned());
         let found = self.sets.get(name).map(|set| set.items.clone());
         if found.is_none() {
-            self.findings.error(place, format!("there is no set `@{name}`"), "define it under `sets:`");
+            self.findings.error(
+                place,
+                format!("there is no set `@{name}`"),
+                "define it under `sets:`",
+            );
         }
         found
     }
@@ -197,12 +216,20 @@ impl<'f> Reader<'f> {
         let Some(node) = root.get(key) else { return Vec::new() };
         let Some(items) = node.list() else {
             if !node.is_null() {
-                self.findings.error(node.place, format!("`{key}` must be a list"), "begin each entry with `-`");
+                self.findings.error(
+                    node.place,
+                    format!("`{key}` must be a list"),
+                    "begin each entry with `-`",
+                );
             }
             return Vec::new();
         };
         if items.len() > ITEMS_MAX {
-            self.findings.error(node.place, format!("`{key}` has {} entries", items.len()), "at most 1000");
+            self.findings.error(
+                node.place,
+                format!("`{key}` has {} entries", items.len()),
+                "at most 1000",
+            );
         }
         items.iter().take(ITEMS_MAX).filter_map(|item| read(self, item)).collect()
     }
@@ -228,7 +255,8 @@ impl<'f> Reader<'f> {
         let Some(order) = root.get("order") else {
             return place("limits").is_none_or(|l| place("rules").is_none_or(|rules| rules < l));
         };
-        let words: Vec<Option<&str>> = order.list().unwrap_or_default().iter().map(Node::text).collect();
+        let words: Vec<Option<&str>> =
+            order.list().unwrap_or_default().iter().map(Node::text).collect();
         let limits_first = words == [Some("limits"), Some("rules")];
         if !limits_first && words != [Some("rules"), Some("limits")] {
             self.findings.error(
@@ -252,18 +280,14 @@ impl<'f> Reader<'f> {
         };
         for entry in entries {
             if !scalar::is_id(&entry.key) {
-                self.findings.error(entry.place, format!("`{}` is not a name", entry.key), scalar::ID_HINT);
+                self.findings.error(
+                    entry.place,
+                    format!("`{}` is not a name", entry.key),
+                    scalar::ID_HINT,
+                );
             }
         }
         entries.to_vec()
-    }
-
-    /// The items of a list, or the one value in its place.
-    pub(crate) fn each(&mut self, node: Option<&Node>) -> Vec<Node> {
-        match node {
-            None => Vec::new(),
-            Some(node) => node.list().map_or_else(|| vec![node.clone()], <[Node]>::to_vec),
-        }
     }
 
     /// Refuses a node that is not a mapping, and keys that are not known.

@@ -63,10 +63,14 @@ pub(crate) fn matched(rule: &Rule, found: Truth) -> String {
 }
 
 pub(crate) fn unallowed(policy: &str, action: Option<&Action>) -> String {
-    let Some(action) = action else { return format!("the policy `{policy}` finds nothing to allow") };
+    let Some(action) = action else {
+        return format!("the policy `{policy}` finds nothing to allow");
+    };
     let kind = action.effect.kind();
     match view::counterparty(action) {
-        Some(address) => format!("no rule of the policy `{policy}` allows this {kind} to {address}"),
+        Some(address) => {
+            format!("no rule of the policy `{policy}` allows this {kind} to {address}")
+        }
         None => format!("no rule of the policy `{policy}` allows this {kind}"),
     }
 }

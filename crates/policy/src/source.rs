@@ -129,7 +129,11 @@ pub(crate) fn read(source: &str, findings: &mut Findings) -> Option<Node> {
         Err(Stop::Told) => None,
         Err(Stop::Scan(error)) => {
             let at = place(&Span::empty(*error.marker()));
-            findings.error(at, format!("this is not YAML: {}", error.info().replace('\n', " ")), "");
+            findings.error(
+                at,
+                format!("this is not YAML: {}", error.info().replace('\n', " ")),
+                "",
+            );
             None
         }
     }
@@ -168,16 +172,19 @@ impl<'a> Reader<'a, '_> {
         let mut document = None;
         loop {
             let (event, at) = self.next()?;
-            match event {
-                Event::StreamEnd if document.is_none() => {
-                    return Err(self.stop(at, "the file is empty", "a policy begins with `policy: NAME`"));
+            if event == Event::StreamEnd {
+                if document.is_none() {
+                    let hint = "a policy begins with `policy: NAME`";
+                    return Err(self.stop(at, "the file is empty", hint));
                 }
-                Event::StreamEnd => return Ok(document),
-                Event::DocumentStart(..) if document.is_some() => {
-                    return Err(self.stop(at, "the file has a second document", "one policy per file"));
-                }
-                Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {}
-                node => document = Some(self.node(node, at)?),
+                return Ok(document);
+            }
+            let starts = matches!(event, Event::DocumentStart(..));
+            if starts && document.is_some() {
+                return Err(self.stop(at, "the file has a second document", "one policy per file"));
+            }
+            if !starts && !matches!(event, Event::StreamStart | Event::DocumentEnd) {
+                document = Some(self.node(event, at)?);
             }
         }
     }
@@ -194,25 +201,30 @@ impl<'a> Reader<'a, '_> {
                 "write the value out, or use `sets:`",
             ));
         }
-        match event {
-            Event::Scalar(text, style, ..) => {
-                let quoted = style != ScalarStyle::Plain;
-                Ok(Node { place: at, value: Value::Scalar { text: text.into_owned(), quoted } })
-            }
-            Event::SequenceStart(..) => self.list(at),
-            Event::MappingStart(..) => self.map(at),
-            _ => Err(self.stop(at, "this is not a value", "")),
+        if let Event::Scalar(text, style, ..) = event {
+            let quoted = style != ScalarStyle::Plain;
+            return Ok(Node {
+                place: at,
+                value: Value::Scalar { text: text.into_owned(), quoted },
+            });
         }
+        if matches!(event, Event::SequenceStart(..)) {
+            return self.list(at);
+        }
+        if matches!(event, Event::MappingStart(..)) {
+            return self.map(at);
+        }
+        Err(self.stop(at, "this is not a value", ""))
     }
 
     fn list(&mut self, at: Place) -> Result<Node, Stop> {
         let mut items = Vec::new();
         loop {
             let (event, item_at) = self.next()?;
-            match event {
-                Event::SequenceEnd => return Ok(Node { place: at, value: Value::List(items) }),
-                item => items.push(self.node(item, item_at)?),
+            if event == Event::SequenceEnd {
+                return Ok(Node { place: at, value: Value::List(items) });
             }
+            items.push(self.node(event, item_at)?);
         }
     }
 
@@ -247,14 +259,13 @@ impl<'a> Reader<'a, '_> {
 
 /// Whether an event carries more than plain structure and text.
 fn has_extras(event: &Event<'_>) -> bool {
-    match event {
-        Event::Scalar(_, _, anchor, tag) => *anchor != 0 || tag.is_some(),
-        Event::SequenceStart(_, anchor, tag) | Event::MappingStart(_, anchor, tag) => {
-            *anchor != 0 || tag.is_some()
-        }
-        Event::Alias(_) | Event::UnresolvedAlias(_) | Event::Anchor(..) => true,
-        _ => false,
+    if let Event::Scalar(_, _, anchor, tag)
+    | Event::SequenceStart(_, anchor, tag)
+    | Event::MappingStart(_, anchor, tag) = event
+    {
+        return *anchor != 0 || tag.is_some();
     }
+    matches!(event, Event::Alias(_) | Event::UnresolvedAlias(_) | Event::Anchor(..))
 }
 
 fn place(span: &Span) -> Place {

@@ -48,11 +48,6 @@ impl Truth {
         Self::all(items.into_iter().map(Self::not)).not()
     }
 
-    /// Whether a rule that would let something happen may rely on it.
-    pub(crate) const fn is_certain(self) -> bool {
-        matches!(self, Self::True)
-    }
-
     /// Whether a rule that would stop something must reckon with it.
     pub(crate) const fn is_possible(self) -> bool {
         !matches!(self, Self::False)

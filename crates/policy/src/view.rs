@@ -112,7 +112,8 @@ impl View<'_> {
                 action.selector,
             )),
             Field::Argument { signatures, path } => {
-                let call = action.functions.iter().find(|call| signatures.contains(&call.signature));
+                let call =
+                    action.functions.iter().find(|call| signatures.contains(&call.signature));
                 let value = call.and_then(|call| call.args.at(&path.0));
                 value.map(Known::from).ok_or(Why::Unknowable)
             }
@@ -122,7 +123,25 @@ impl View<'_> {
             Field::RecipientSeen => self.seen().map(Known::Bool),
             Field::BalanceShare => self.balance_share().map(Known::Number),
             Field::Token => asset(action).map(|asset| self.token(asset)).ok_or(Why::Unknowable),
-            _ => self.of_effect(field),
+            Field::Chain
+            | Field::Agent
+            | Field::Wallet
+            | Field::Session
+            | Field::Role
+            | Field::Amount
+            | Field::Usd
+            | Field::From
+            | Field::To
+            | Field::Spender
+            | Field::Gas
+            | Field::FeeUsd
+            | Field::Nonce
+            | Field::Unlimited
+            | Field::Deadline
+            | Field::Now
+            | Field::Risk
+            | Field::Message(_)
+            | Field::Absent(_) => self.of_effect(field),
         }
     }
 

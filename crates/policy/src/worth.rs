@@ -27,14 +27,12 @@ pub(crate) fn of_action(action: &Action, facts: &Facts, allows: &[&Rule]) -> Wor
         Effect::Transfer { asset: Asset::Native, amount: wei, .. } => {
             amount(facts, &Asset::Native, (*wei).max(action.value_wei))
         }
-        Effect::Transfer { asset, amount: units, .. } => {
-            sum(native, amount(facts, asset, *units))
-        }
         Effect::Approve { .. } if allows.iter().any(|rule| rule.spend == Spend::OnUse) => native,
         Effect::Approve { unlimited: true, .. } | Effect::Undecodable { .. } => {
             Err(Why::Unknowable)
         }
-        Effect::Approve { asset, amount: units, .. } => sum(native, amount(facts, asset, *units)),
+        Effect::Transfer { asset, amount: units, .. }
+        | Effect::Approve { asset, amount: units, .. } => sum(native, amount(facts, asset, *units)),
         Effect::Revoke { .. } | Effect::Deploy { .. } => native,
         Effect::Call => sum(native, movements(action, facts, allows)),
     }

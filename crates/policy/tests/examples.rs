@@ -42,15 +42,15 @@ fn the_example_of_the_language_loads_as_it_is_printed() {
     assert_eq!((policy.name(), policy.kind()), ("treasury-bot", Kind::Grant));
     assert_eq!(policy.scope().agent.as_ref().unwrap().as_str(), "treasury-bot");
     assert_eq!(policy.expires().unwrap().to_string(), "2027-01-31T00:00:00Z");
-    assert_eq!(policy.gates().iter().map(|gate| gate.id.as_str()).collect::<Vec<_>>(), ["desk", "board"]);
+    assert_eq!(
+        policy.gates().iter().map(|gate| gate.id.as_str()).collect::<Vec<_>>(),
+        ["desk", "board"]
+    );
     assert_eq!(policy.operators(), ["alice", "bob", "carol", "risk"]);
     assert_eq!(policy.tokens(), ["usdc@8453"]);
     let functions = policy.functions();
     assert_eq!(functions.len(), 1);
-    assert_eq!(
-        functions[0].0.unwrap().to_string(),
-        "0x2626664c2603336E57B271c5C0b26F421741e481"
-    );
+    assert_eq!(functions[0].0.unwrap().to_string(), "0x2626664c2603336E57B271c5C0b26F421741e481");
     assert_eq!(functions[0].1.selector().to_string(), "0x04e45aaf");
     assert!(policy.run_tests().iter().all(|outcome| outcome.passed));
 }

@@ -126,7 +126,8 @@ fn core(name: &str, fields: &Fields) -> Json {
 
 fn limits(fields: &Fields) -> Vec<Json> {
     let deny = |id: &str, per: &str, max: &Option<String>, code: &str| {
-        max.as_ref().map(|max| json!({ "id": id, "sum": "usd", "per": per, "max": max, "code": code }))
+        max.as_ref()
+            .map(|max| json!({ "id": id, "sum": "usd", "per": per, "max": max, "code": code }))
     };
     let ask = fields.require_approval_above_usd.as_ref().map(|max| {
         json!({
@@ -146,9 +147,7 @@ fn limits(fields: &Fields) -> Vec<Json> {
 }
 
 fn denials(fields: &Fields) -> Vec<Json> {
-    let deny = |id: &str, code: &str, when: Json| {
-        json!({ "id": id, "when": when, "then": "deny", "code": code })
-    };
+    let deny = |id: &str, code: &str, when: Json| json!({ "id": id, "when": when, "then": "deny", "code": code });
     let mut rules = addresses(fields);
     if !fields.blocked_actions.is_empty() {
         let when = json!({ "action": { "in": fields.blocked_actions } });
@@ -189,27 +188,38 @@ fn addresses(fields: &Fields) -> Vec<Json> {
     if let Some(people) = people {
         let code = "address_not_allowed";
         deny("allowed_addresses", code, json!({ "kind": "transfer", "to": { "not_in": people } }));
-        deny("allowed_addresses-spender", code, json!({ "kind": "approve", "spender": { "not_in": either } }));
-        deny("allowed_addresses-call", code, json!({ "kind": "call", "target": { "not_in": either } }));
+        deny(
+            "allowed_addresses-spender",
+            code,
+            json!({ "kind": "approve", "spender": { "not_in": either } }),
+        );
+        deny(
+            "allowed_addresses-call",
+            code,
+            json!({ "kind": "call", "target": { "not_in": either } }),
+        );
         deny("allowed_addresses-deploy", code, json!({ "kind": "deploy" }));
     }
     if let Some(contracts) = contracts {
         let code = "contract_not_allowed";
         // a transfer of the chain's own currency calls no contract: it has no selector
-        let token = json!({ "kind": "transfer", "token": { "not_in": contracts }, "value_wei": "0" });
+        let token =
+            json!({ "kind": "transfer", "token": { "not_in": contracts }, "value_wei": "0" });
         deny("allowed_contracts-token", code, token);
         let calls = json!({ "kind": ["approve", "call"], "target": { "not_in": contracts } });
         deny("allowed_contracts", code, calls);
-        deny("allowed_contracts-spender", code, json!({ "kind": "approve", "spender": { "not_in": either } }));
+        deny(
+            "allowed_contracts-spender",
+            code,
+            json!({ "kind": "approve", "spender": { "not_in": either } }),
+        );
         deny("allowed_contracts-deploy", code, json!({ "kind": "deploy" }));
     }
     rules
 }
 
 fn questions(fields: &Fields) -> Vec<Json> {
-    let ask = |id: &str, code: &str, when: Json| {
-        json!({ "id": id, "when": when, "then": { "approve": "owner" }, "code": code })
-    };
+    let ask = |id: &str, code: &str, when: Json| json!({ "id": id, "when": when, "then": { "approve": "owner" }, "code": code });
     let mut rules = Vec::new();
     if !fields.require_approval_actions.is_empty() {
         let when = json!({ "action": { "in": fields.require_approval_actions } });

@@ -22,7 +22,7 @@ use crate::{
     decide::Assumed,
     field::{Shape, members},
     matcher::Operand,
-    read::Reader,
+    read::{Reader, each},
     source::{Entry, Node},
     truth::Why,
     view,
@@ -35,26 +35,51 @@ const WALLET: Address = Address::repeat_byte(0x5e);
 const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
 
 const REQUEST_KEYS: [&str; 16] = [
-    "chain", "agent", "wallet", "session", "role", "now", "gas", "fee_usd", "nonce", "declared",
-    "approved", "used", "tokens", "balance_wei", "owner", "actions",
+    "chain",
+    "agent",
+    "wallet",
+    "session",
+    "role",
+    "now",
+    "gas",
+    "fee_usd",
+    "nonce",
+    "declared",
+    "approved",
+    "used",
+    "tokens",
+    "balance_wei",
+    "owner",
+    "actions",
 ];
 const ACTION_KEYS: [&str; 18] = [
-    "kind", "token", "amount", "usd", "from", "to", "spender", "target", "selector", "fn", "args",
-    "value_wei", "action", "unlimited", "deadline", "via", "depth", "recipient.seen",
+    "kind",
+    "token",
+    "amount",
+    "usd",
+    "from",
+    "to",
+    "spender",
+    "target",
+    "selector",
+    "fn",
+    "args",
+    "value_wei",
+    "action",
+    "unlimited",
+    "deadline",
+    "via",
+    "depth",
+    "recipient.seen",
 ];
 
 pub(super) fn read(node: &Node, scope: Option<&Node>, reader: &mut Reader<'_>) -> Option<Given> {
-    let mut stage = Stage {
-        reader,
-        chain: ChainId(1),
-        tokens: Vec::new(),
-        seen: BTreeSet::new(),
-    };
+    let mut stage = Stage { reader, chain: ChainId(1), tokens: Vec::new(), seen: BTreeSet::new() };
     stage.known_keys(node, true)?;
     stage.chain = stage.chain_of(node, scope);
     stage.read_tokens(node);
     let nodes = match node.get("actions") {
-        Some(actions) => stage.reader.each(Some(actions)),
+        Some(actions) => each(Some(actions)),
         None => vec![node.clone()],
     };
     let (mut actions, mut usd) = (Vec::new(), Vec::new());
@@ -64,10 +89,10 @@ pub(super) fn read(node: &Node, scope: Option<&Node>, reader: &mut Reader<'_>) -
         actions.push(stage.action(item)?);
     }
     let fee = Some(stage.worth(node, "fee_usd").unwrap_or(Ok(MicroUsd::ZERO)));
-    let used = stage.used(node);
+    let spent = stage.used(node);
     let intent = stage.intent(node, scope, &actions)?;
     let facts = stage.facts(node, &intent, actions)?;
-    Some(Given { intent, facts, assumed: Assumed { usd, fee }, used })
+    Some(Given { intent, facts, assumed: Assumed { usd, fee }, used: spent })
 }
 
 struct Stage<'r, 'f> {
@@ -106,10 +131,7 @@ impl Stage<'_, '_> {
     }
 
     fn number(&mut self, node: &Node, key: &str) -> Option<U256> {
-        match self.operand(node, key, &Shape::Number)? {
-            Operand::Number(number) => Some(number),
-            _ => None,
-        }
+        self.operand(node, key, &Shape::Number)?.number()
     }
 
     fn small(&mut self, node: &Node, key: &str) -> Option<u64> {
@@ -121,10 +143,7 @@ impl Stage<'_, '_> {
     }
 
     fn truth(&mut self, node: &Node, key: &str) -> Option<bool> {
-        match self.operand(node, key, &Shape::Bool)? {
-            Operand::Bool(truth) => Some(truth),
-            _ => None,
-        }
+        Some(self.operand(node, key, &Shape::Bool)? == Operand::Bool(true))
     }
 
     fn text(&mut self, node: &Node, key: &str) -> Option<String> {
@@ -138,13 +157,9 @@ impl Stage<'_, '_> {
             Some("unavailable") => return Some(Err(Why::Unavailable)),
             Some(_) | None => {}
         }
-        match self.reader.operand(value, &Shape::Usd)? {
-            Operand::Number(micros) => {
-                let usd = u64::try_from(micros).ok().and_then(MicroUsd::from_micros);
-                Some(usd.ok_or(Why::Unknowable))
-            }
-            _ => None,
-        }
+        let micros = self.reader.operand(value, &Shape::Usd)?.number()?;
+        let usd = u64::try_from(micros).ok().and_then(MicroUsd::from_micros);
+        Some(usd.ok_or(Why::Unknowable))
     }
 
     /// The chain that is given, else that of the token, else the first of the policy's own.
@@ -160,7 +175,7 @@ impl Stage<'_, '_> {
             }
         }
         let chains = scope.and_then(|scope| scope.get("chains"));
-        let first = self.reader.each(chains).first().cloned();
+        let first = each(chains).first().cloned();
         first.and_then(|node| self.reader.chain(&node)).unwrap_or(ChainId(1))
     }
 
@@ -224,7 +239,9 @@ impl Stage<'_, '_> {
         let value_wei = value.unwrap_or_else(|| native_amount(&effect));
         let target = self.target(node, &effect);
         let selector = match self.operand(node, "selector", &Shape::Selector) {
-            Some(Operand::Bytes(bytes)) => countersign_core::abi::Selector::try_from(&bytes[..]).ok(),
+            Some(Operand::Bytes(bytes)) => {
+                countersign_core::abi::Selector::try_from(&bytes[..]).ok()
+            }
             Some(_) | None => function.as_ref().map(AbiFunction::selector),
         };
         let label = self.text(node, "action").unwrap_or(kind);
@@ -259,10 +276,9 @@ impl Stage<'_, '_> {
                 unlimited: self.truth(node, "unlimited").unwrap_or(false),
                 deadline: self.number(node, "deadline"),
             },
-            "revoke" => Effect::Revoke {
-                asset,
-                spender: self.address(node, "spender").unwrap_or(other),
-            },
+            "revoke" => {
+                Effect::Revoke { asset, spender: self.address(node, "spender").unwrap_or(other) }
+            }
             "call" => Effect::Call,
             "deploy" => Effect::Deploy { init_code_hash: keccak256(b"test") },
             _ => {
@@ -286,9 +302,7 @@ impl Stage<'_, '_> {
             Effect::Approve { asset, spender, .. } | Effect::Revoke { asset, spender } => {
                 named.or_else(|| Some(of_asset(asset, spender)))
             }
-            Effect::Call | Effect::Undecodable { .. } => {
-                named.or(Some(Address::repeat_byte(0x77)))
-            }
+            Effect::Call | Effect::Undecodable { .. } => named.or(Some(Address::repeat_byte(0x77))),
             Effect::Deploy { .. } => None,
         }
     }
@@ -397,7 +411,7 @@ impl Stage<'_, '_> {
         let agent = node.get("agent").or_else(|| scope.and_then(|scope| scope.get("agent")));
         let agent = agent.and_then(Node::text).unwrap_or("agent").to_owned();
         let wallets = scope.and_then(|scope| scope.get("wallets"));
-        let wallet = node.get("wallet").cloned().or_else(|| self.reader.each(wallets).first().cloned());
+        let wallet = node.get("wallet").cloned().or_else(|| each(wallets).first().cloned());
         let wallet = wallet.as_ref().and_then(Node::text).unwrap_or("wallet").to_owned();
         let first = actions.first();
         let to = first.and_then(|action| action.target);
@@ -432,11 +446,11 @@ impl Stage<'_, '_> {
         };
         let owner = self.text(node, "owner");
         let mut approvals = Vec::new();
-        for name in self.reader.each(node.get("approved")) {
+        for name in each(node.get("approved")) {
             let gate = self.reader.gate_named(&name)?;
             approvals.push(opened(gate, at));
         }
-        let balance = self.number(node, "balance_wei").unwrap_or(U256::MAX >> 32);
+        let balance = self.number(node, "balance_wei").unwrap_or(U256::from(u128::MAX));
         Some(Facts {
             at,
             role: self.text(node, "role"),
@@ -473,15 +487,13 @@ fn opened(gate: Gate, at: Timestamp) -> GateApproval {
 }
 
 const fn address_of(operand: &Operand) -> Address {
-    match operand {
-        Operand::Address(address) => *address,
-        _ => WALLET,
-    }
+    if let Operand::Address(address) = operand { *address } else { WALLET }
 }
 
 const fn native_amount(effect: &Effect) -> U256 {
-    match effect {
-        Effect::Transfer { asset: Asset::Native, amount, .. } => *amount,
-        _ => U256::ZERO,
+    if let Effect::Transfer { asset: Asset::Native, amount, .. } = effect {
+        *amount
+    } else {
+        U256::ZERO
     }
 }

@@ -5,7 +5,7 @@ use countersign_core::{
     time::Millis,
 };
 
-use super::{Reader, scalar};
+use super::{Reader, each, scalar};
 use crate::source::{Entry, Node};
 
 /// How long a gate waits where it does not say.
@@ -20,9 +20,13 @@ impl Reader<'_> {
         let what = format!("gate `{}`", entry.key);
         self.keys(node, &what, &["need", "ttl", "delay", "drift"])?;
         let need = self.required(node, "need")?;
-        let clauses = self.each(Some(&need));
+        let clauses = each(Some(&need));
         if clauses.is_empty() {
-            self.findings.error(need.place, format!("{what} needs nobody"), "name at least one clause");
+            self.findings.error(
+                need.place,
+                format!("{what} needs nobody"),
+                "name at least one clause",
+            );
         }
         let need = clauses.iter().filter_map(|clause| self.quorum(clause, &what)).collect();
         let ttl = node.get("ttl").and_then(|node| self.duration(node)).unwrap_or(TTL);
@@ -45,12 +49,16 @@ impl Reader<'_> {
         let any = self.parsed_with(&any_node, str::parse::<u32>)?;
         let of_node = self.required(node, "of")?;
         let mut of = Vec::new();
-        for name in self.each(Some(&of_node)) {
+        for name in each(Some(&of_node)) {
             let Some(word) = self.word(&name) else { continue };
             if word != Quorum::ANYONE && !scalar::is_id(&word) {
                 self.findings.error(name.place, format!("`{word}` is not a name"), scalar::ID_HINT);
             } else if of.contains(&word) {
-                self.findings.error(name.place, format!("`{word}` is named twice"), "a person counts once");
+                self.findings.error(
+                    name.place,
+                    format!("`{word}` is named twice"),
+                    "a person counts once",
+                );
             } else {
                 of.push(word);
             }

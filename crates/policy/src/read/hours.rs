@@ -2,7 +2,7 @@
 
 use countersign_core::time::Zone;
 
-use super::Reader;
+use super::{Reader, each};
 use crate::{condition::Hours, source::Node};
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
@@ -15,27 +15,31 @@ impl Reader<'_> {
             Some(node) => self.parsed_with(node, Zone::parse)?,
         };
         let mut days = Vec::new();
-        for day in self.each(node.get("days")) {
+        for day in each(node.get("days")) {
             days.extend(self.days(&day)?);
         }
-        let mut hours = Vec::new();
-        for hour in self.each(node.get("hours")) {
-            hours.push(self.small(&hour, 0, 23, "an hour from 0 to 23")?);
+        let mut listed = Vec::new();
+        for hour in each(node.get("hours")) {
+            listed.push(self.small(&hour, 0, 23, "an hour from 0 to 23")?);
         }
-        let span = self.span(node)?;
-        Some(Hours { zone, days, span, hours })
+        let span = self.span(node);
+        Some(Hours { zone, days, span, listed })
     }
 
-    fn span(&mut self, node: &Node) -> Option<Option<(u16, u16)>> {
+    fn span(&mut self, node: &Node) -> Option<(u16, u16)> {
         match (node.get("from"), node.get("to")) {
-            (None, None) => Some(None),
+            (None, None) => None,
             (Some(from), Some(to)) => {
                 let (from_minute, to_minute) = (self.minute(from)?, self.minute(to)?);
                 if from_minute == to_minute {
-                    self.findings.error(to.place, "`from` and `to` are the same", "leave both out for all day");
+                    self.findings.error(
+                        to.place,
+                        "`from` and `to` are the same",
+                        "leave both out for all day",
+                    );
                     return None;
                 }
-                Some(Some((from_minute, to_minute)))
+                Some((from_minute, to_minute))
             }
             (Some(one), None) | (None, Some(one)) => {
                 self.findings.error(one.place, "`from` and `to` belong together", "");
@@ -55,7 +59,11 @@ impl Reader<'_> {
             (minute < 60 && whole <= 24 * 60).then_some(whole)
         });
         if minute.is_none() {
-            self.findings.error(node.place, format!("`{text}` is not a time of day"), "as in \"08:00\"");
+            self.findings.error(
+                node.place,
+                format!("`{text}` is not a time of day"),
+                "as in \"08:00\"",
+            );
         }
         minute
     }

@@ -2,7 +2,7 @@
 
 use countersign_core::time::{Millis, Zone};
 
-use super::{Reader, when};
+use super::{Reader, each, when};
 use crate::{
     field::Shape,
     model::{By, Limit, Measure, OverLimit, Per},
@@ -26,7 +26,11 @@ impl Reader<'_> {
         let code = node.get("code").and_then(|code| self.code(code));
         let (id, when, measure, per, over) = (id?, when?, measure?, per?, over?);
         if per == Per::Transaction && !by.is_empty() {
-            self.findings.error(node.place, "`by` splits a window, and `per: tx` has none", "remove `by`");
+            self.findings.error(
+                node.place,
+                "`by` splits a window, and `per: tx` has none",
+                "remove `by`",
+            );
         }
         if by.contains(&By::Session) {
             self.findings.warning(
@@ -71,7 +75,11 @@ impl Reader<'_> {
         let zone = node.get("tz").map(|tz| self.parsed_with(tz, Zone::parse));
         let word = self.word(&per)?;
         if let Some(tz) = node.get("tz").filter(|_| !matches!(word.as_str(), "day" | "month")) {
-            self.findings.error(tz.place, format!("`tz` means nothing for `per: {word}`"), "remove it");
+            self.findings.error(
+                tz.place,
+                format!("`tz` means nothing for `per: {word}`"),
+                "remove it",
+            );
         }
         let zone = zone.unwrap_or(Some(Zone::UTC))?;
         match word.as_str() {
@@ -80,7 +88,9 @@ impl Reader<'_> {
             "month" => Some(Per::Month(zone)),
             "grant" => Some(Per::Grant),
             text => match text.parse::<Millis>() {
-                Ok(length) if (ROLLING_MIN..=ROLLING_MAX).contains(&length) => Some(Per::Rolling(length)),
+                Ok(length) if (ROLLING_MIN..=ROLLING_MAX).contains(&length) => {
+                    Some(Per::Rolling(length))
+                }
                 Ok(_) | Err(_) => {
                     self.findings.error(
                         per.place,
@@ -95,7 +105,7 @@ impl Reader<'_> {
 
     fn by(&mut self, node: Option<&Node>) -> Vec<By> {
         let mut by = Vec::new();
-        for item in self.each(node) {
+        for item in each(node) {
             let Some(word) = self.word(&item) else { continue };
             match By::ALL.iter().find(|(known, _)| *known == word) {
                 Some((_, known)) if !by.contains(known) => by.push(*known),
@@ -129,16 +139,12 @@ impl Reader<'_> {
         if node.text() == Some("deny") {
             return Some(OverLimit::Deny);
         }
-        match node.get("approve") {
-            Some(gate) => {
-                self.keys(node, "`over`", &["approve"])?;
-                self.gate_named(gate).map(OverLimit::Approve)
-            }
-            None => {
-                self.findings.error(node.place, "`over` must be deny or { approve: GATE }", "");
-                None
-            }
-        }
+        let Some(gate) = node.get("approve") else {
+            self.findings.error(node.place, "`over` must be deny or { approve: GATE }", "");
+            return None;
+        };
+        self.keys(node, "`over`", &["approve"])?;
+        self.gate_named(gate).map(OverLimit::Approve)
     }
 }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use alloy_primitives::Address;
 use countersign_core::abi::AbiFunction;
 
-use super::{Reader, when::When};
+use super::{Reader, each, when::When};
 use crate::{
     condition::Condition,
     field::{Field, Kinds, Path, Shape},
-    matcher::{Operand, Test},
+    matcher::Test,
     model::{Move, MoveToken, Rule, Spend, Then},
     source::Node,
 };
@@ -42,20 +42,13 @@ impl Reader<'_> {
             Some("deny") => return Some(Then::Deny),
             Some(_) | None => {}
         }
-        match node.get("approve") {
-            Some(gate) => {
-                self.keys(node, "`then`", &["approve"])?;
-                self.gate_named(gate).map(Then::Approve)
-            }
-            None => {
-                self.findings.error(
-                    node.place,
-                    "`then` must be allow, deny or { approve: GATE }",
-                    "",
-                );
-                None
-            }
-        }
+        let Some(gate) = node.get("approve") else {
+            let message = "`then` must be allow, deny or { approve: GATE }";
+            self.findings.error(node.place, message, "");
+            return None;
+        };
+        self.keys(node, "`then`", &["approve"])?;
+        self.gate_named(gate).map(Then::Approve)
     }
 
     /// A rule that stops things and does not name kinds may stop less than its author thinks.
@@ -88,7 +81,7 @@ impl Reader<'_> {
                 Spend::Unsaid
             }
             None => {
-                let items = self.each(Some(node));
+                let items = each(Some(node));
                 let moves = items.iter().filter_map(|item| self.movement(item, when)).collect();
                 self.spend_for(node, when, "call", Spend::Moves(moves))
             }
@@ -120,7 +113,8 @@ impl Reader<'_> {
     fn argument(&mut self, node: &Node, when: &When, shape: &Shape) -> Option<Path> {
         let text = self.word(node)?;
         let path = text.strip_prefix("args.").map(|path| Path(path.to_owned()));
-        let typed = |path: &Path, f: &AbiFunction| Shape::of_argument(f, path).as_ref() == Some(shape);
+        let typed =
+            |path: &Path, f: &AbiFunction| Shape::of_argument(f, path).as_ref() == Some(shape);
         let found = path.filter(|path| {
             !when.functions.is_empty() && when.functions.iter().all(|f| typed(path, f))
         });
@@ -154,10 +148,7 @@ fn target(condition: &Condition) -> Option<Address> {
         Condition::All(inner) => inner.iter().find_map(target),
         Condition::Field(Field::Target, matcher) => match matcher.0.as_slice() {
             [Test::In(members)] => match members.as_slice() {
-                [one] => match one.operand {
-                    Operand::Address(address) => Some(address),
-                    _ => None,
-                },
+                [one] => one.operand.address(),
                 _ => None,
             },
             _ => None,

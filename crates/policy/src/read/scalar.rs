@@ -28,9 +28,15 @@ pub(crate) fn is_id(text: &str) -> bool {
 /// Refuses floats and unquoted addresses wherever they stand.
 pub(crate) fn refuse_inexact(node: &Node, findings: &mut Findings) {
     match &node.value {
-        Value::List(items) => items.iter().for_each(|item| refuse_inexact(item, findings)),
+        Value::List(items) => {
+            for item in items {
+                refuse_inexact(item, findings);
+            }
+        }
         Value::Map(entries) => {
-            entries.iter().for_each(|entry| refuse_inexact(&entry.node, findings));
+            for entry in entries {
+                refuse_inexact(&entry.node, findings);
+            }
         }
         Value::Scalar { text, quoted: false } if is_float(text) => findings.error(
             node.place,
@@ -49,7 +55,8 @@ pub(crate) fn refuse_inexact(node: &Node, findings: &mut Findings) {
 /// What YAML or JSON would read as a floating-point number.
 pub(crate) fn is_float(text: &str) -> bool {
     let body = text.trim_start_matches(['-', '+']);
-    let numeric = body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
+    let numeric =
+        body.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
     let begins = body.bytes().next().is_some_and(|b| b.is_ascii_digit() || b == b'.');
     let named = matches!(body.to_ascii_lowercase().as_str(), ".inf" | ".nan");
     let parts = body.split(['.', 'e', 'E']).count();
@@ -128,10 +135,8 @@ impl Reader<'_> {
     }
 
     pub(crate) fn chain(&mut self, node: &Node) -> Option<ChainId> {
-        match self.operand(node, &Shape::Number)? {
-            Operand::Number(id) => u64::try_from(id).ok().map(ChainId),
-            _ => None,
-        }
+        let id = self.operand(node, &Shape::Number)?.number()?;
+        u64::try_from(id).ok().map(ChainId)
     }
 
     /// A value of a type; a wrong one is an error.

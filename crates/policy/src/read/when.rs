@@ -1,10 +1,9 @@
 //! `when`: the tree of conditions and the matchers in it.
 
-use alloy_primitives::U256;
 use countersign_core::abi::AbiFunction;
 use regex::{Regex, RegexBuilder};
 
-use super::Reader;
+use super::{Reader, each};
 use crate::{
     condition::Condition,
     diagnostic::Place,
@@ -53,7 +52,11 @@ impl Reader<'_> {
 
     fn condition(&mut self, node: &Node, functions: &[AbiFunction]) -> Option<Condition> {
         let Some(entries) = node.map() else {
-            self.findings.error(node.place, "a condition must be a mapping", "as in { kind: transfer }");
+            self.findings.error(
+                node.place,
+                "a condition must be a mapping",
+                "as in { kind: transfer }",
+            );
             return None;
         };
         let read = |entry: &Entry| self.clause(entry, functions);
@@ -186,7 +189,11 @@ impl Reader<'_> {
         };
         let (low, high) = (self.operand(low, shape)?, self.operand(high, shape)?);
         if is_above(&low, &high) {
-            self.findings.error(node.place, "the first bound lies above the second", "nothing is between them");
+            self.findings.error(
+                node.place,
+                "the first bound lies above the second",
+                "nothing is between them",
+            );
         }
         Some(Test::Between(low, high))
     }
@@ -198,8 +205,17 @@ impl Reader<'_> {
                 members.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
             }
             Shape::Text => "eq, ne, in, not_in, matches".to_owned(),
-            _ if shape.is_ordered() => "eq, ne, in, not_in, lt, lte, gt, gte, between".to_owned(),
-            _ => "eq, ne, in, not_in".to_owned(),
+            Shape::Number | Shape::Int | Shape::Usd | Shape::Percent | Shape::Instant => {
+                "eq, ne, in, not_in, lt, lte, gt, gte, between".to_owned()
+            }
+            Shape::Address
+            | Shape::Token
+            | Shape::Kind
+            | Shape::Selector
+            | Shape::Function
+            | Shape::Bool
+            | Shape::Bytes
+            | Shape::Unread => "eq, ne, in, not_in".to_owned(),
         };
         self.findings.error(
             entry.place,
@@ -213,23 +229,17 @@ impl Reader<'_> {
     fn members(&mut self, node: &Node, shape: &Shape) -> Option<Vec<Member>> {
         let mut members = Vec::new();
         let mut complete = true;
-        for item in self.each(Some(node)) {
-            match item.text().and_then(|text| text.strip_prefix('@')).map(str::to_owned) {
-                Some(name) => match self.set_named(&name, item.place) {
-                    Some(set) => {
-                        for entry in set {
-                            let member = self.member(&entry, shape);
-                            complete &= member.is_some();
-                            members.extend(member);
-                        }
-                    }
-                    None => complete = false,
-                },
-                None => {
-                    let member = self.member(&item, shape);
-                    complete &= member.is_some();
-                    members.extend(member);
-                }
+        for item in each(Some(node)) {
+            let set = item.text().and_then(|text| text.strip_prefix('@')).map(str::to_owned);
+            let entries = match set {
+                Some(name) => self.set_named(&name, item.place),
+                None => Some(vec![item]),
+            };
+            complete &= entries.is_some();
+            for entry in entries.unwrap_or_default() {
+                let member = self.member(&entry, shape);
+                complete &= member.is_some();
+                members.extend(member);
             }
         }
         complete.then_some(members)
@@ -283,7 +293,9 @@ impl Reader<'_> {
         match condition {
             Condition::All(inner) => {
                 let context = context.and(possible(condition));
-                inner.iter().for_each(|c| self.fields_fit(c, context, inferred, at));
+                for branch in inner {
+                    self.fields_fit(branch, context, inferred, at);
+                }
             }
             Condition::Any(inner) => {
                 for branch in inner {
@@ -330,10 +342,18 @@ pub(crate) fn possible(condition: &Condition) -> Kinds {
 
 fn named(test: &Test) -> Kinds {
     let union = |members: &[Member]| {
-        members.iter().fold(Kinds::NONE, |kinds, member| match &member.operand {
-            Operand::Text(word) => kinds.or(Kinds::of(word).unwrap_or(Kinds::NONE)),
-            _ => kinds,
-        })
+        let kinds = members.iter().filter_map(|member| match &member.operand {
+            Operand::Text(word) => Kinds::of(word),
+            Operand::Number(_)
+            | Operand::Int(_)
+            | Operand::Address(_)
+            | Operand::Wallet
+            | Operand::Token(_)
+            | Operand::Bool(_)
+            | Operand::Bytes(_)
+            | Operand::Function { .. } => None,
+        });
+        kinds.fold(Kinds::NONE, Kinds::or)
     };
     match test {
         Test::In(members) => union(members),
@@ -392,10 +412,6 @@ impl Shape {
 
 /// The largest value of a count, for operands that must be counts.
 pub(crate) fn count(operand: &Operand) -> Option<u64> {
-    match operand {
-        Operand::Number(number) if *number <= U256::from(countersign_core::amount::AMOUNT_MAX) => {
-            u64::try_from(*number).ok()
-        }
-        _ => None,
-    }
+    let number = operand.number().and_then(|number| u64::try_from(number).ok());
+    number.filter(|number| *number <= countersign_core::amount::AMOUNT_MAX)
 }

@@ -190,7 +190,9 @@ impl<'a> Source<'a, '_> {
             if !right || item.plain().is_some() {
                 self.findings.error(
                     item.place,
-                    format!("`{key}`: `{text}` is not an address in quotes with the right checksum"),
+                    format!(
+                        "`{key}`: `{text}` is not an address in quotes with the right checksum"
+                    ),
                     "copy it again; all lower case is accepted too",
                 );
             }
