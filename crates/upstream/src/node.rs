@@ -73,11 +73,17 @@ impl Nodes {
         question: &Question<'_>,
         read: impl Fn(Answer) -> Result<T, Fault>,
     ) -> Result<T, ChainError> {
-        let until = self.until();
+        let mut patience = self.patience();
         let mut faults = Vec::new();
-        for (index, node) in self.in_order() {
-            let asked = match self.verified(index, node, until).await {
-                Ok(()) => self.ask_twice(node, question, until).await.and_then(&read),
+        let order = self.in_order();
+        let last = order.last().map(|(index, _)| *index);
+        for (index, node) in order {
+            if Some(index) == last {
+                // nobody else could do better in the time that is left
+                patience.attempt = self.deadline;
+            }
+            let asked = match self.verified(index, node, patience).await {
+                Ok(()) => self.ask_twice(node, question, patience).await.and_then(&read),
                 Err(fault) => Err(fault),
             };
             match asked {
@@ -94,14 +100,14 @@ impl Nodes {
     /// Sends something that must not be repeated once it may have left. `Err` means that a node may
     /// have it, or that none can be reached.
     pub(crate) async fn send(&self, question: &Question<'_>) -> Result<Answer, ChainError> {
-        let until = self.until();
+        let patience = self.patience();
         let mut faults = Vec::new();
         for (index, node) in self.in_order() {
-            if let Err(fault) = self.verified(index, node, until).await {
+            if let Err(fault) = self.verified(index, node, patience).await {
                 self.blame(index, fault, &mut faults);
                 continue;
             }
-            match self.ask_once(node, question, until).await {
+            match self.ask_once(node, question, patience).await {
                 Ok(answer) => {
                     node.recovered();
                     return Ok(answer);
@@ -133,15 +139,15 @@ impl Nodes {
         question: &Question<'_>,
         read: impl Fn(Answer) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.ask_once(node, question, self.until()).await.and_then(read)
+        self.ask_once(node, question, self.patience()).await.and_then(read)
     }
 
     /// Refuses a node that serves another chain.
-    async fn verified(&self, index: usize, node: &Node, until: Instant) -> Result<(), Fault> {
+    async fn verified(&self, index: usize, node: &Node, patience: Patience) -> Result<(), Fault> {
         self.chain_ids
             .share(index, async {
                 let question = Question::new("eth_chainId", &[(); 0])?;
-                let answer = self.ask_twice(node, &question, until).await?;
+                let answer = self.ask_twice(node, &question, patience).await?;
                 let (found, expected) = (number(answer.typed()?), self.chain.0);
                 if found == expected { Ok(()) } else { Err(Fault::WrongChain { found, expected }) }
             })
@@ -153,10 +159,10 @@ impl Nodes {
         &self,
         node: &Node,
         question: &Question<'_>,
-        until: Instant,
+        patience: Patience,
     ) -> Result<Answer, Fault> {
-        match self.ask_once(node, question, until).await {
-            Err(Fault::Lost(_)) => self.ask_once(node, question, until).await,
+        match self.ask_once(node, question, patience).await {
+            Err(Fault::Lost(_)) => self.ask_once(node, question, patience).await,
             asked => asked,
         }
     }
@@ -165,18 +171,18 @@ impl Nodes {
         &self,
         node: &Node,
         question: &Question<'_>,
-        until: Instant,
+        patience: Patience,
     ) -> Result<Answer, Fault> {
-        let within = until.saturating_duration_since(Instant::now()).min(self.attempt);
+        let within = patience.left();
         let id = self.request_ids.fetch_add(1, Ordering::Relaxed);
         let body = question.body(id)?;
         let reply = self.transport.post(&node.endpoint, body, question.traceparent, within).await?;
         Answer::read(&reply, id, &node.endpoint)
     }
 
-    fn until(&self) -> Instant {
+    fn patience(&self) -> Patience {
         let now = Instant::now();
-        now.checked_add(self.deadline).unwrap_or(now)
+        Patience { until: now.checked_add(self.deadline).unwrap_or(now), attempt: self.attempt }
     }
 
     /// Those that rest come last, and are asked all the same if nobody else answers.
@@ -204,6 +210,19 @@ impl Nodes {
         };
         let reason = faults.iter().map(told).collect::<Vec<_>>().join("; ");
         ChainError::Unavailable { chain: self.chain, reason }
+    }
+}
+
+/// How long the next exchange may take.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    until: Instant,
+    attempt: Duration,
+}
+
+impl Patience {
+    fn left(self) -> Duration {
+        self.until.saturating_duration_since(Instant::now()).min(self.attempt)
     }
 }
 

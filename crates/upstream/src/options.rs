@@ -17,7 +17,8 @@ pub struct NodeOptions {
     pub finality: FinalityRule,
     /// How long one question may take over all nodes.
     pub deadline: Millis,
-    /// How long one node may take before the next one is asked.
+    /// How long one node may take before the next one is asked; the last one has all the time that
+    /// is left. A node that is sent signed bytes never has more.
     pub attempt: Millis,
     /// How long head, accounts and code are kept.
     pub head_ttl: Millis,

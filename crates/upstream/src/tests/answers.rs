@@ -191,6 +191,17 @@ async fn a_question_ends_at_its_deadline_however_many_nodes_there_are() {
 }
 
 #[tokio::test]
+async fn the_last_node_has_all_the_time_that_is_left() {
+    let length = std::time::Duration::from_millis(600);
+    let slow = Stub::new(move |_| Act::Slow(length, json!("0x"))).await;
+    let mut options = options(&[slow.url()]);
+    options.attempt = "200ms".parse().unwrap();
+    let chain = NodeChain::new(options).unwrap();
+    assert_eq!(chain.read(call("[]")).await, Ok(answer("\"0x\"")));
+    assert!(matches!(chain.broadcast(&RAW, HASH).await, Broadcast::Unknown(_)));
+}
+
+#[tokio::test]
 async fn a_connection_that_broke_is_tried_once_more_for_a_read() {
     let first = std::sync::atomic::AtomicBool::new(true);
     let node = Stub::new(move |_| {

@@ -1,6 +1,9 @@
 //! A node of few words: HTTP/1.1 on a free port, answered by a function of the test.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use countersign_core::identity::ChainId;
@@ -26,6 +29,8 @@ pub(super) enum Act {
     Raw(u16, String),
     /// Closes the connection without an answer.
     Drop,
+    /// A JSON-RPC result after a while.
+    Slow(Duration, Value),
     /// Never answers.
     Stall,
 }
@@ -119,6 +124,10 @@ async fn answer(
     seen.lock().unwrap().push(asked.clone());
     let (status, text) = match answers(&asked) {
         Act::Result(value) => (200, json!({"jsonrpc": "2.0", "id": body["id"], "result": value})),
+        Act::Slow(length, value) => {
+            tokio::time::sleep(length).await;
+            (200, json!({"jsonrpc": "2.0", "id": body["id"], "result": value}))
+        }
         Act::Error(value) => (200, json!({"jsonrpc": "2.0", "id": body["id"], "error": value})),
         Act::Raw(status, text) => return Ok(response(status, text)),
         Act::Drop => return Err("dropped"),
@@ -134,7 +143,8 @@ fn response(status: u16, text: String) -> Response<Full<Bytes>> {
 
 pub(super) fn options(urls: &[String]) -> NodeOptions {
     let mut options = NodeOptions::new(CHAIN, urls.to_vec(), FinalityRule::Blocks(1));
-    options.attempt = "1s".parse().unwrap();
+    options.attempt = "500ms".parse().unwrap();
+    options.deadline = "3s".parse().unwrap();
     options
 }
 
