@@ -48,7 +48,7 @@ const PAGE_MAX: u32 = 1000;
 pub(super) struct RedisLedger {
     link: Arc<Link>,
     replicas: u32,
-    // what this gateway was told last: scripts that only read cannot remember it
+    // what this gateway was told last: Redis keeps to the second what was only looked at
     highest: AtomicU64,
 }
 

@@ -82,7 +82,7 @@ macro_rules! preludes {
 
 scripts! {
     WRITES () Open = "open";
-    READS () Now = "now";
+    WRITES () Now = "now";
     WRITES () Present = "present";
     READS (operations) Find = "find";
     WRITES (operations) Deny = "deny";
