@@ -47,6 +47,16 @@ pub fn program(name: &str, variable: &str, folders: &[PathBuf]) -> PathBuf {
         .unwrap_or_else(|| panic!("no `{name}` found: run ./scripts/test once, or set {variable}"))
 }
 
+/// The folders in which `scripts/test` keeps a Python with web3.py.
+#[must_use]
+pub fn web3py_folders() -> Vec<PathBuf> {
+    let home = environment("HOME").map(|home| home.join(".cache"));
+    let cache = environment("XDG_CACHE_HOME").or(home).unwrap_or_default().join("countersign");
+    let entries = cache.read_dir().into_iter().flatten().flatten().map(|entry| entry.path());
+    let complete = entries.filter(|folder| folder.join("complete").is_file());
+    complete.map(|folder| folder.join("bin")).collect()
+}
+
 /// The folders in which npm keeps the native binary of one of foundry's tools. Its wrapper script is
 /// not used: it exits 0 on failure.
 #[must_use]

@@ -97,7 +97,7 @@ async fn ethers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn web3_py() {
-    let python = place::program("python3", "COUNTERSIGN_PYTHON", &[]);
+    let python = place::program("python", "COUNTERSIGN_PYTHON", &place::web3py_folders());
     check(async |agent, to: &str, wei| run(python.clone(), &["web3py.py"], agent, to, wei).await)
         .await;
 }

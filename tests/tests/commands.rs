@@ -1,6 +1,6 @@
 //! The command line as a newcomer meets it: everything that is wrong is said at once, with file and line,
 //! and the exit code says which kind of wrong.
-#![expect(clippy::expect_used, reason = "a failed test panics")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
 use std::{fs, path::Path, process::Command};
 
@@ -20,16 +20,12 @@ fn directory() -> TempDir {
     folder
 }
 
-/// Writes `file` as it would be with one change.
-fn change(file: &Path, good: &str, (from, to): (&str, &str)) {
-    assert!(good.contains(from), "nothing to change: {from}");
+/// Writes `file` as it would be with one change; the number of the changed line.
+fn change(file: &Path, good: &str, (from, to): (&str, &str)) -> usize {
+    let before = good.split(from).next().filter(|before| before.len() < good.len());
+    let before = before.unwrap_or_else(|| panic!("nothing to change: {from}"));
     fs::write(file, good.replacen(from, to, 1)).expect("written");
-}
-
-fn line_of(file: &Path, part: &str) -> usize {
-    let text = fs::read_to_string(file).expect("a file");
-    let before = text.lines().position(|line| line.contains(part)).expect("the changed line");
-    before.saturating_add(1)
+    before.lines().count().max(1).saturating_add(usize::from(before.ends_with('\n')))
 }
 
 fn check(folder: &Path) -> Said {
@@ -62,12 +58,11 @@ fn a_broken_configuration_is_refused_with_file_line_and_what() {
         ("store: { embedded: ./data }", "store: { embedded: ./data, redis: \"redis://x\" }"),
         ("ETH: \"1000\"", "ETH: \"-1\""),
     ] {
-        change(&file, &good, (from, to));
+        let line = change(&file, &good, (from, to));
         for arguments in [["check", "--config"], ["serve", "--config"]] {
             let arguments = [arguments.as_slice(), &["countersign.yaml"]].concat();
             let said = binary::run(folder.path(), &arguments);
             assert_eq!(said.code, 2, "{to}: {}{}", said.out, said.err);
-            let line = line_of(&file, to);
             assert!(said.err.contains(&format!("countersign.yaml:{line}")), "{to}: {}", said.err);
         }
     }
@@ -79,7 +74,7 @@ fn everything_that_is_wrong_is_said_at_once() {
     let file = folder.path().join("countersign.yaml");
     let text = fs::read_to_string(&file).expect("the configuration");
     let broken = text.replace("finality: 1", "finality: soon");
-    change(&file, &broken, ("app: default", "application: default"));
+    let _first = change(&file, &broken, ("app: default", "application: default"));
     let policy = config::policy_file(folder.path(), "bot");
     let broken =
         fs::read_to_string(&policy).expect("the policy").replace("then: allow", "then: perhaps");
@@ -108,8 +103,7 @@ fn a_broken_policy_is_refused_with_file_and_line() {
             "[0x1111111111111111111111111111111111111111]",
         ),
     ] {
-        change(&policy, &good, (from, to));
-        let line = line_of(&policy, to);
+        let line = change(&policy, &good, (from, to));
         let said = binary::run(folder.path(), &["policy", "check", "policies/bot.yaml"]);
         assert_eq!(said.code, 2, "{to}: {}{}", said.out, said.err);
         assert!(said.err.contains(&format!("bot.yaml:{line}")), "{to}: {}", said.err);
@@ -147,8 +141,9 @@ fn wrong_usage_exits_with_2_and_help_has_examples() {
     let missing = binary::run(folder.path(), &["serve", "--config", "none.yaml"]);
     assert_eq!(missing.code, 2, "{}", missing.err);
     assert!(missing.err.contains("none.yaml"), "{}", missing.err);
-    for command in ["dev", "serve", "init", "check", "key", "token"] {
-        let said = binary::run(folder.path(), &[command, "--help"]);
+    for command in ["dev", "serve", "init", "check", "doctor", "key import", "token new"] {
+        let arguments: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let said = binary::run(folder.path(), &arguments);
         assert_eq!(said.code, 0, "{command}: {}", said.err);
         assert!(said.out.contains("Example"), "{command} shows no example: {}", said.out);
     }

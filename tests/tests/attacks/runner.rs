@@ -130,7 +130,11 @@ impl Run<'_> {
         let Some(hash) = self.hashes.last.as_ref().filter(|_| !step.expect.mined.is_empty()) else {
             return Ok(());
         };
-        let sent = self.world.anvil.call("eth_getTransactionByHash", json!([hash])).await;
+        let sent = wait::until("the node to know a transaction", async || {
+            let sent = self.world.anvil.call("eth_getTransactionByHash", json!([hash])).await;
+            (!sent.is_null()).then_some(sent)
+        })
+        .await;
         let wrong = step.expect.mined.iter().find(|(name, value)| sent.get(*name) != Some(*value));
         wrong.map_or(Ok(()), |(name, value)| Err(format!("{name} is not {value} in {sent}")))
     }

@@ -18,7 +18,7 @@ async fn what_the_gateway_knows_it_answers_and_reads_go_through() {
         ("eth_chainId", json!([]), json!("0x7a69")),
         ("net_version", json!([]), json!("31337")),
         ("health_status", json!([]), json!("OK")),
-        ("eth_accounts", json!([]), json!([bot.wallet])),
+        ("eth_accounts", json!([]), json!([bot.wallet.to_lowercase()])),
         ("eth_getTransactionCount", json!([bot.wallet, "pending"]), json!("0x0")),
         ("eth_getBalance", json!([PAYEE, "latest"]), json!("0x0")),
         ("eth_getCode", json!([PAYEE, "latest"]), json!("0x")),

@@ -23,7 +23,7 @@ async fn nonces_that_a_client_fixed_may_arrive_out_of_order(store: StoreKind) {
     let world = World::start(Setup::new(store)).await;
     let bot = world.bot();
     let sends = [2_u64, 1, 0].map(|nonce| {
-        let (bot, params) = (bot.clone(), with_nonce(&world, 10, nonce));
+        let (bot, params) = (bot.clone(), with_nonce(&world, 10 + u128::from(nonce), nonce));
         tokio::spawn(async move { bot.call("eth_sendTransaction", params).await })
     });
     let mut hashes = Vec::new();
@@ -36,10 +36,10 @@ async fn nonces_that_a_client_fixed_may_arrive_out_of_order(store: StoreKind) {
         let sent = world.anvil.call("eth_getTransactionByHash", json!([hash])).await;
         assert_eq!(sent["nonce"], format!("{nonce:#x}"));
     }
-    assert_eq!(world.anvil.balance(PAYEE).await, 30 * USD);
-    let same = bot.call("eth_sendTransaction", with_nonce(&world, 10, 1)).await;
+    assert_eq!(world.anvil.balance(PAYEE).await, 33 * USD);
+    let same = bot.call("eth_sendTransaction", with_nonce(&world, 11, 1)).await;
     assert_eq!(same.as_ref().ok(), hashes.get(1), "the same nonce and payload: the same operation");
-    let other = bot.call("eth_sendTransaction", with_nonce(&world, 11, 1)).await;
+    let other = bot.call("eth_sendTransaction", with_nonce(&world, 20, 1)).await;
     let other = other.expect_err("another payload at a used nonce");
     assert_eq!(other.code, -32003, "{other:?}");
     assert!(other.message.contains('3'), "the next nonce is named: {}", other.message);
