@@ -2,6 +2,8 @@
 
 use http::{HeaderMap, header, request::Parts};
 
+use crate::listener::TwoLengths;
+
 /// The names that a door answers to, besides IP literals and `localhost`, which nobody can rebind.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Hosts(Vec<String>);
@@ -9,6 +11,8 @@ pub(crate) struct Hosts(Vec<String>);
 /// Why a request does not belong here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stray {
+    /// 400: a body with two lengths, as smugglers send it.
+    Framing,
     /// 400: no host, or two.
     NoHost,
     /// 421: a name that is not ours.
@@ -24,6 +28,9 @@ impl Hosts {
 
     /// Whether a request may come in.
     pub(crate) fn admit(&self, parts: &Parts) -> Result<(), Stray> {
+        if parts.extensions.get::<TwoLengths>().is_some() {
+            return Err(Stray::Framing);
+        }
         let authority = authority(parts)?;
         if !self.is_ours(name_of(&authority)) {
             return Err(Stray::OtherHost);
@@ -31,9 +38,7 @@ impl Hosts {
         match one(&parts.headers, header::ORIGIN) {
             Ok(None) => Ok(()),
             Ok(Some(origin)) if is_same(&origin, &authority) => Ok(()),
-            Ok(Some(_)) | Err(Stray::NoHost | Stray::OtherHost | Stray::OtherOrigin) => {
-                Err(Stray::OtherOrigin)
-            }
+            Ok(Some(_)) | Err(_) => Err(Stray::OtherOrigin),
         }
     }
 

@@ -75,3 +75,6 @@ pub async fn serve_operators(
     .await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

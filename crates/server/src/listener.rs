@@ -25,7 +25,12 @@ use crate::door::Bound;
 
 use self::pulse::{Pulse, Watched};
 
+mod head;
 mod pulse;
+
+/// Put beside a request whose head gave its body two lengths.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TwoLengths;
 
 /// The most connections of one door; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 8192;
@@ -130,8 +135,11 @@ impl Line {
         let pulse = Arc::new(Pulse::start());
         let stream = TokioIo::new(Watched::new(stream, pulse.clone()));
         let beating = pulse.clone();
-        let service = service_fn(move |request| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             let at_work = beating.at_work();
+            if at_work.has_two_lengths {
+                request.extensions_mut().insert(TwoLengths);
+            }
             let answer = handler(request);
             async move {
                 let response = answer.await;

@@ -58,6 +58,7 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
+    use countersign_engine::submission::Handover;
     use http_body_util::BodyExt;
 
     use super::*;
@@ -67,7 +68,10 @@ mod tests {
         let lost = Arc::new(AtomicUsize::new(0));
         let receipt = || {
             let lost = lost.clone();
-            Receipt::new(move || drop(lost.fetch_add(1, Ordering::SeqCst)))
+            Receipt::new(move |handover| {
+                let is_lost = usize::from(handover == Handover::Lost);
+                lost.fetch_add(is_lost, Ordering::SeqCst);
+            })
         };
         let taken = Parcel::new("x", vec![receipt(), receipt()]).collect().await.unwrap();
         assert_eq!((taken.to_bytes(), lost.load(Ordering::SeqCst)), ("x".into(), 0));

@@ -47,7 +47,7 @@ impl From<Stray> for Refusal {
 impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Stray(Stray::NoHost) | Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Stray(Stray::Framing | Stray::NoHost) | Self::Broken => StatusCode::BAD_REQUEST,
             Self::Stray(Stray::OtherHost) => StatusCode::MISDIRECTED_REQUEST,
             Self::Stray(Stray::OtherOrigin) => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
@@ -62,6 +62,7 @@ impl Refusal {
 
     const fn sentence(&self) -> &'static str {
         match self {
+            Self::Stray(Stray::Framing) => "a body has one length",
             Self::Stray(Stray::NoHost) => "one `Host` is needed",
             Self::Stray(Stray::OtherHost) => {
                 "this host name is not served here; use the address or add it to the listener's `hosts`"
@@ -100,8 +101,10 @@ impl Refusal {
         let extra = match &self {
             Self::Stranger(_) => Some((header::WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")),
             Self::Method => Some((header::ALLOW, "POST")),
-            Self::TooSlow | Self::TooLarge | Self::Broken => Some((header::CONNECTION, "close")),
-            Self::Stray(_) | Self::NotFound | Self::MediaType | Self::Crash => None,
+            Self::Stray(_) | Self::TooSlow | Self::TooLarge | Self::Broken => {
+                Some((header::CONNECTION, "close"))
+            }
+            Self::NotFound | Self::MediaType | Self::Crash => None,
         };
         if let Some((name, value)) = extra {
             response.headers_mut().insert(name, HeaderValue::from_static(value));

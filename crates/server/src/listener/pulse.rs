@@ -18,6 +18,8 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use super::head::Head;
+
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const IDLE_DEADLINE: Duration = Duration::from_secs(75);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -39,21 +41,28 @@ struct Beat {
     moved: Instant,
     /// `None` until enough bytes came to say.
     is_http2: Option<bool>,
+    /// The head that is being read.
+    head: Head,
 }
 
 impl Pulse {
     /// A connection that has just begun: its first head is already due.
     pub(crate) fn start() -> Self {
         let now = Instant::now();
-        let beat = Beat { head_since: Some(now), moved: now, is_http2: None };
+        let beat =
+            Beat { head_since: Some(now), moved: now, is_http2: None, head: Head::default() };
         Self { requests: AtomicUsize::new(0), beat: Mutex::new(beat) }
     }
 
     /// A request has its head, and is worked on until the value is dropped.
     pub(crate) fn at_work(self: &Arc<Self>) -> AtWork {
         self.requests.fetch_add(1, Ordering::SeqCst);
-        self.beat(|beat| beat.head_since = None);
-        AtWork(self.clone())
+        let mut has_two_lengths = false;
+        self.beat(|beat| {
+            beat.head_since = None;
+            has_two_lengths = std::mem::take(&mut beat.head).has_two_lengths();
+        });
+        AtWork { pulse: self.clone(), has_two_lengths }
     }
 
     /// Completes when the connection is too slow or idle for too long.
@@ -81,6 +90,9 @@ impl Pulse {
         self.beat(|beat| {
             beat.moved = Instant::now();
             beat.is_http2 = beat.is_http2.or_else(|| Some(bytes.starts_with(HTTP2)));
+            if !busy && beat.is_http2 == Some(false) {
+                beat.head.read(bytes);
+            }
             if !busy && beat.head_since.is_none() {
                 beat.head_since = Some(beat.moved);
             }
@@ -98,12 +110,16 @@ impl Pulse {
 
 /// A request that is worked on.
 #[derive(Debug)]
-pub(crate) struct AtWork(Arc<Pulse>);
+pub(crate) struct AtWork {
+    pulse: Arc<Pulse>,
+    /// Its head gave the body two lengths.
+    pub(crate) has_two_lengths: bool,
+}
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.0.wrote();
-        self.0.requests.fetch_sub(1, Ordering::SeqCst);
+        self.pulse.wrote();
+        self.pulse.requests.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -205,12 +221,12 @@ mod tests {
     async fn work_is_never_cut_and_http2_has_the_idle_deadline_only() {
         let working = Arc::new(Pulse::start());
         let work = working.at_work();
-        assert!(outlives(&working, Duration::from_secs(600)).await);
+        assert!(outlives(&working, Duration::from_mins(10)).await);
         drop(work);
 
         let http2 = Arc::new(Pulse::start());
         http2.read(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        assert!(outlives(&http2, Duration::from_secs(60)).await);
+        assert!(outlives(&http2, Duration::from_mins(1)).await);
         assert!(!outlives(&http2, Duration::from_secs(20)).await);
     }
 }

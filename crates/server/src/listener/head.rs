@@ -1,0 +1,101 @@
+//! Heads as they pass, before hyper reads them: it quietly drops a `Content-Length` that stands beside a
+//! `Transfer-Encoding`, which only somebody who smuggles requests past a proxy sends.
+
+/// The longest name that is looked for.
+const NAME_MAX: usize = 18;
+
+/// Which lengths one head named so far.
+#[derive(Debug, Default)]
+pub(crate) struct Head {
+    part: Part,
+    line: Line,
+    name: Vec<u8>,
+    has_length: bool,
+    has_coding: bool,
+}
+
+/// Where in the head it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Part {
+    /// Empty lines may come before the request line.
+    #[default]
+    Before,
+    Inside,
+    Over,
+}
+
+/// Where in a line it reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Line {
+    #[default]
+    Start,
+    Name,
+    Value,
+}
+
+impl Head {
+    /// Takes in what was read. Bytes after the end of the head are a body and ignored.
+    pub(crate) fn read(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            if self.part == Part::Over {
+                return;
+            }
+            self.step(byte.to_ascii_lowercase());
+        }
+    }
+
+    /// Whether the head gave its body two lengths.
+    pub(crate) const fn has_two_lengths(&self) -> bool {
+        self.has_length && self.has_coding
+    }
+
+    fn step(&mut self, byte: u8) {
+        match (byte, self.line) {
+            (b'\n', line) => self.end(line),
+            (b'\r', _) | (_, Line::Value) => {}
+            (b':', Line::Start | Line::Name) => {
+                self.line = Line::Value;
+                self.has_length |= self.name == b"content-length";
+                self.has_coding |= self.name == b"transfer-encoding";
+            }
+            (byte, Line::Start | Line::Name) => {
+                self.line = Line::Name;
+                if self.name.len() < NAME_MAX {
+                    self.name.push(byte);
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, line: Line) {
+        self.part = match (line, self.part) {
+            (Line::Start, Part::Before) => Part::Before,
+            (Line::Start, Part::Inside | Part::Over) => Part::Over,
+            (Line::Name | Line::Value, _) => Part::Inside,
+        };
+        self.line = Line::Start;
+        self.name.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_lengths_are_noticed_however_the_head_is_cut() {
+        for (head, expected) in [
+            ("POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+            ("\r\nPOST / HTTP/1.1\nTRANSFER-ENCODING:chunked\ncontent-length:1\n\n", true),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\ncontent-length: 1\r\n", false),
+            ("POST / HTTP/1.1\r\nx: transfer-encoding: y\r\ncontent-length: 1\r\n\r\n", false),
+            ("POST / HTTP/1.1\r\nx-content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", false),
+        ] {
+            for size in [1, 7, head.len()] {
+                let mut scan = Head::default();
+                head.as_bytes().chunks(size).for_each(|part| scan.read(part));
+                assert_eq!(scan.has_two_lengths(), expected, "{head:?} by {size}");
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The doors over real sockets, in front of an engine whose ports are testkit's fakes.
+
+mod agents;
+mod house;
+mod operators;
+mod tls;

@@ -1,0 +1,267 @@
+//! A gateway with fakes behind it, and the barest of HTTP clients.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+
+use countersign_core::{
+    identity::{AgentId, AppId, OperatorId, WalletId},
+    time::{Millis, Timestamp},
+};
+use countersign_decode::Registry;
+use countersign_engine::{
+    Engine, Ports,
+    port::Signer,
+    setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
+};
+use countersign_policy::Policy;
+use countersign_testkit::{
+    FakeChain, FakeClock, FakeSigner, FixedPrices, ManualTime, ModelJournal, ModelLedger, fixture,
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    task::JoinHandle,
+};
+
+use crate::{
+    Credentials, Door, Gatehouse, Keyring, Metrics, TlsFiles, TokenDigest, serve_agents,
+    serve_operators,
+};
+
+pub(crate) const AGENT: &str = "agent-token";
+pub(crate) const VIEWER: &str = "viewer-token";
+pub(crate) const DESK: &str = "desk-token";
+/// `agent:agent-token`
+pub(crate) const BASIC: &str = "Basic YWdlbnQ6YWdlbnQtdG9rZW4=";
+
+/// Everything that a test may look at from behind.
+pub(crate) struct House {
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) chain: Arc<FakeChain>,
+    pub(crate) signer: Arc<FakeSigner>,
+    pub(crate) ledger: Arc<ModelLedger>,
+    pub(crate) agents: SocketAddr,
+    pub(crate) operators: SocketAddr,
+    stop: watch::Sender<bool>,
+    doors: Vec<JoinHandle<std::io::Result<()>>>,
+}
+
+const GRANT: &str = r"
+policy: trader
+kind: grant
+for: { agent: trader, wallets: [hot] }
+gates:
+  desk: { need: [{ any: 1, of: [treasury] }], ttl: 1h }
+rules:
+  - { id: pay, when: { kind: transfer }, then: allow }
+limits:
+  - { id: large, sum: usd, per: tx, max: 100, code: amount_above_threshold, over: { approve: desk } }
+  - { id: cap, sum: usd, per: tx, max: 500, code: per_tx_limit_exceeded }
+";
+
+fn token(name: &str, symbol: &str) -> TokenSetup {
+    TokenSetup { name: name.into(), address: None, decimals: 18, symbol: symbol.into() }
+}
+
+fn agent(id: &str, wallet: &str) -> (AgentId, AgentSetup) {
+    let id = AgentId::parse(id).unwrap();
+    let agent = AgentSetup {
+        id: id.clone(),
+        wallets: vec![WalletId::parse(wallet).unwrap()],
+        grant: Policy::parse(GRANT, "trader.yaml").unwrap(),
+        owner: Some("olga".into()),
+        role: None,
+        duplicate_window: Millis(15_000),
+        hold: Millis::ZERO,
+    };
+    (id, agent)
+}
+
+fn operator(id: &str, roles: &[Role]) -> (OperatorId, OperatorSetup) {
+    let id = OperatorId::parse(id).unwrap();
+    let operator = OperatorSetup {
+        id: id.clone(),
+        roles: roles.to_vec(),
+        person: id.to_string(),
+        groups: vec!["treasury".into()],
+    };
+    (id, operator)
+}
+
+fn wallet(id: &str, signer: Arc<FakeSigner>) -> (WalletId, WalletSetup) {
+    let id = WalletId::parse(id).unwrap();
+    let address = signer.address();
+    (id.clone(), WalletSetup { id, address, signer, in_flight_max: 16 })
+}
+
+fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
+    let native = token("eth@31337", "ETH");
+    let chain = ChainSetup {
+        id: fixture::CHAIN,
+        name: "anvil".into(),
+        port: chain,
+        fee_ceiling: 500_000_000_000,
+        native: native.clone(),
+        tokens: vec![native],
+        registry: Registry::new(),
+        gap_wait: Millis(1000),
+    };
+    let roles = [Role::View, Role::Approve, Role::Freeze, Role::Policy];
+    Setup {
+        app: AppId::parse("default").unwrap(),
+        chains: BTreeMap::from([(chain.id, chain)]),
+        wallets: BTreeMap::from([wallet("hot", signer), wallet("cold", FakeSigner::new(9).into())]),
+        agents: BTreeMap::from([agent("trader", "hot"), agent("other", "cold")]),
+        operators: BTreeMap::from([operator("alice", &roles), operator("victor", &[Role::View])]),
+        guards: Vec::new(),
+        prices: Arc::new(FixedPrices::of(&[("ETH", "1000")])),
+    }
+}
+
+fn credentials() -> Credentials {
+    let digest = |token: &str| TokenDigest::of(token.as_bytes());
+    Credentials {
+        agents: vec![(digest(AGENT), AgentId::parse("trader").unwrap())],
+        operators: vec![
+            (digest(DESK), OperatorId::parse("alice").unwrap()),
+            (digest(VIEWER), OperatorId::parse("victor").unwrap()),
+        ],
+    }
+}
+
+impl House {
+    pub(crate) async fn open() -> Self {
+        Self::open_with(None).await
+    }
+
+    pub(crate) async fn open_with(tls: Option<TlsFiles>) -> Self {
+        let time = ManualTime::at(Timestamp::from_millis(1_767_225_600_000));
+        let chain = Arc::new(FakeChain::new(fixture::CHAIN));
+        let signer = Arc::new(FakeSigner::new(1));
+        chain.fund(signer.address(), alloy_primitives::U256::from(10_u64.pow(19)));
+        let ledger = Arc::new(ModelLedger::new(time.clone()));
+        let ports = Ports {
+            ledger: ledger.clone(),
+            journal: Arc::new(ModelJournal::new()),
+            clock: Arc::new(FakeClock::new(time)),
+            gateway: "gateway-1".into(),
+        };
+        let engine = Engine::new(ports, setup(chain.clone(), signer.clone()));
+        let keyring = Keyring::new(credentials());
+        let gatehouse =
+            Gatehouse { engine, keyring: keyring.clone(), metrics: Arc::new(Metrics::default()) };
+        let door = Door {
+            address: "127.0.0.1:0".parse().unwrap(),
+            tls,
+            hosts: vec!["gateway.test".into()],
+            drain: Millis(5000),
+        };
+        let (stop, stopped) = watch::channel(false);
+        let until = |mut stopped: watch::Receiver<bool>| async move {
+            stopped.wait_for(|stop| *stop).await.unwrap();
+        };
+        let (one, two) = (door.bind().await.unwrap(), door.bind().await.unwrap());
+        let (agents, operators) = (one.local_addr(), two.local_addr());
+        let doors = vec![
+            tokio::spawn(serve_agents(one, gatehouse.clone(), until(stopped.clone()))),
+            tokio::spawn(serve_operators(two, gatehouse, until(stopped))),
+        ];
+        Self { keyring, chain, signer, ledger, agents, operators, stop, doors }
+    }
+
+    pub(crate) fn begin_to_close(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Stops both doors and waits for their ends.
+    pub(crate) async fn close(self) {
+        self.begin_to_close();
+        for door in self.doors {
+            door.await.unwrap().unwrap();
+        }
+    }
+
+    /// A JSON-RPC request of the agent.
+    pub(crate) async fn rpc(&self, body: &str) -> Value {
+        let reply = self.post("/", body).await;
+        assert_eq!(reply.status, 200, "{}", reply.body);
+        reply.json()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Reply {
+        send(self.agents, "POST", path, &[("authorization", &format!("Bearer {AGENT}"))], body)
+            .await
+    }
+
+    /// One call of the agent: its response.
+    pub(crate) async fn call(&self, method: &str, params: &str) -> Value {
+        self.rpc(&call(method, params)).await
+    }
+
+    /// A request of an operator.
+    pub(crate) async fn desk(&self, method: &str, path: &str, body: &str) -> Reply {
+        let bearer = format!("Bearer {DESK}");
+        send(self.operators, method, path, &[("authorization", &bearer)], body).await
+    }
+}
+
+pub(crate) fn call(method: &str, params: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{params}}}"#)
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+        Self { status, head: head.to_lowercase(), body: body.into() }
+    }
+}
+
+/// One request on a connection of its own. `host` and `content-type` are given unless named.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
+    let length = body.len().to_string();
+    let defaults = [
+        ("host", "localhost"),
+        ("content-type", "application/json"),
+        ("content-length", length.as_str()),
+    ];
+    let named = |name: &str| headers.iter().any(|(given, _)| *given == name);
+    let defaults = defaults.iter().filter(|(name, _)| !named(name));
+    for (name, value) in headers.iter().chain(defaults) {
+        head.push_str(name);
+        head.push_str(": ");
+        head.push_str(value);
+        head.push_str("\r\n");
+    }
+    Reply::parse(&raw(address, format!("{head}\r\n{body}").as_bytes()).await)
+}
+
+/// Sends bytes and reads until the other side closes.
+pub(crate) async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    // a refusal may come before everything is written
+    let _written = stream.write_all(bytes).await;
+    let mut answer = Vec::new();
+    let _read = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}

@@ -1,0 +1,300 @@
+use std::collections::BTreeSet;
+
+use countersign_core::{approval::Vote, time::Timestamp};
+use countersign_engine::port::{Ledger as _, ledger::ReserveAnswer};
+use countersign_testkit::fixture;
+use serde_json::{Value, json};
+
+use super::house::{AGENT, DESK, House, VIEWER, send};
+
+async fn parked(house: &House, n: u64) -> String {
+    let until = Timestamp::from_millis(1_767_225_600_000 + 3_600_000);
+    let reserve = fixture::park(n, vec![fixture::rolling("day", 5, 100)], until);
+    let answer = house.ledger.reserve(&reserve).await.unwrap();
+    assert!(matches!(answer, ReserveAnswer::Reserved(_)), "{answer:?}");
+    reserve.operation.id.to_string()
+}
+
+#[tokio::test]
+async fn only_an_operators_token_opens_the_door_and_a_role_each_drawer() {
+    let house = House::open().await;
+    let agent = format!("Bearer {AGENT}");
+    let basic = "Basic YWxpY2U6ZGVzay10b2tlbg==";
+    for credential in [None, Some(agent.as_str()), Some("Bearer x"), Some(basic)] {
+        let headers: Vec<_> = credential.map(|v| ("authorization", v)).into_iter().collect();
+        let reply = send(house.operators, "GET", "/overview", &headers, "").await;
+        assert_eq!((reply.status, &reply.json()["code"]), (401, &json!("unauthorised")));
+        assert!(reply.head.contains("application/problem+json"), "{}", reply.head);
+    }
+    let viewer = format!("Bearer {VIEWER}");
+    let own = [("authorization", viewer.as_str())];
+    for (method, path, body, status) in [
+        ("GET", "/overview", "", 200),
+        ("POST", "/freeze", "{}", 403),
+        ("POST", "/ledger/unseal", "", 403),
+        (
+            "POST",
+            "/pending-operations/op_00000000000000000000000000000000/approve",
+            r#"{"digest":"0x"}"#,
+            403,
+        ),
+        ("PATCH", "/incidents/x", r#"{"status":"Resolved"}"#, 403),
+    ] {
+        let reply = send(house.operators, method, path, &own, body).await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.body);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn every_response_is_strict_about_what_a_browser_may_do() {
+    let house = House::open().await;
+    let page = [("host", "localhost"), ("origin", "https://evil.example")];
+    for (method, path, headers, status) in [
+        ("GET", "/", &[][..], 200),
+        ("GET", "/console.css", &[], 200),
+        ("GET", "/openapi.json", &[], 200),
+        ("GET", "/healthz", &[], 200),
+        ("GET", "/nothing", &[], 404),
+        ("DELETE", "/freeze", &[], 405),
+        ("OPTIONS", "/freeze", &[], 405),
+        ("GET", "/overview", &[], 401),
+        ("POST", "/freeze", &page, 403),
+        ("GET", "/", &[("host", "evil.example")], 421),
+    ] {
+        let reply = send(house.operators, method, path, headers, "").await;
+        assert_eq!(reply.status, status, "{method} {path}");
+        for header in
+            ["content-security-policy: default-src 'none'", "x-content-type-options: nosniff"]
+        {
+            assert!(reply.head.contains(header), "{method} {path}: {}", reply.head);
+        }
+        assert!(!reply.head.contains("access-control"), "{}", reply.head);
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_document_names_every_route_and_no_other() {
+    let house = House::open().await;
+    let document = house.desk("GET", "/openapi.json", "").await.json();
+    let source = include_str!("../operators.rs");
+    let routed: BTreeSet<&str> =
+        source.split(".route(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(routed, paths.keys().map(String::as_str).collect());
+    for (path, methods) in paths {
+        let methods: BTreeSet<String> = methods.as_object().unwrap().keys().cloned().collect();
+        for method in ["get", "post", "patch", "put", "delete"] {
+            let path = path.replace(['{', '}'], "");
+            if path == "/events" && method == "get" {
+                continue;
+            }
+            let reply = house.desk(&method.to_uppercase(), &path, "").await;
+            assert_eq!(reply.status != 405, methods.contains(method), "{method} {path}");
+        }
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_parked_operation_is_shown_and_takes_one_word() {
+    let house = House::open().await;
+    let id = parked(&house, 1).await;
+    let list = house.desk("GET", "/pending-operations", "").await.json();
+    assert_eq!(list["items"].as_array().map(Vec::len), Some(1));
+    assert_eq!(list["next_cursor"], Value::Null);
+    let shown = house.desk("GET", &format!("/pending-operations/{id}"), "").await.json();
+    assert_eq!(shown, list["items"][0]);
+    for (field, value) in [
+        ("id", json!(id)),
+        ("pending_operation_id", json!(id)),
+        ("status", json!("PENDING_APPROVAL")),
+        ("agent", json!("trader")),
+        ("chain", json!(31337)),
+        ("chain_name", json!("anvil")),
+        ("digest", json!(fixture::digest(1))),
+        ("rule", json!("large")),
+    ] {
+        assert_eq!(shown[field], value, "{field}");
+    }
+    for field in [
+        "action_type",
+        "summary",
+        "amount",
+        "token",
+        "risk_score",
+        "policy",
+        "session",
+        "reasoning",
+        "actions",
+        "verdicts",
+        "evidence",
+        "expires_at",
+        "created_at",
+        "votes",
+        "gates",
+    ] {
+        assert!(shown.get(field).is_some(), "{field}");
+    }
+    let approve = format!("/pending-operations/{id}/approve");
+    let digest = fixture::digest(1);
+    for (body, status, code) in [
+        ("{}".to_owned(), 400, "malformed"),
+        (format!(r#"{{"digest":"{digest}","all":true}}"#), 400, "malformed"),
+        (format!(r#"{{"digest":"{digest}","digest":"{digest}"}}"#), 400, "malformed"),
+        (format!(r#"{{"digest":"{}"}}"#, fixture::digest(2)), 409, "digest_mismatch"),
+        (r#"{"digest":"0xdead"}"#.into(), 409, "digest_mismatch"),
+    ] {
+        let reply = house.desk("POST", &approve, &body).await;
+        assert_eq!((reply.status, &reply.json()["code"]), (status, &json!(code)), "{body}");
+    }
+    let yes = house.desk("POST", &approve, &format!(r#"{{"digest":"{digest}"}}"#)).await;
+    assert_eq!(yes.status, 200, "{}", yes.body);
+    let votes: Vec<Vote> = serde_json::from_value(yes.json()["votes"].clone()).unwrap();
+    assert_eq!(votes.first().map(|vote| vote.operator.as_str()), Some("alice"));
+    let reject = format!("/pending-operations/{id}/reject");
+    assert_eq!(house.desk("POST", &reject, r#"{"reason":"no"}"#).await.status, 409);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_rejected_operation_leaves_the_inbox() {
+    let house = House::open().await;
+    let id = parked(&house, 2).await;
+    let reject = format!("/pending-operations/{id}/reject");
+    let no = house.desk("POST", &reject, r#"{"reason":"no"}"#).await;
+    assert_eq!((no.status, &no.json()["status"]), (200, &json!("REJECTED")));
+    let inbox = house.desk("GET", "/pending-operations", "").await.json();
+    assert_eq!(inbox["items"], json!([]));
+    let once = house.desk("GET", "/pending-operations?status=rejected", "").await.json();
+    assert_eq!(once["items"][0]["id"], json!(id));
+    let all = house.desk("GET", "/operations?status=all&agent=trader&limit=1", "").await.json();
+    assert_eq!(all["items"][0]["state"], "REJECTED");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn unknown_things_are_404_and_unreadable_questions_400() {
+    let house = House::open().await;
+    let missing = "op_00000000000000000000000000000000";
+    for (path, status) in [
+        (format!("/operations/{missing}"), 404),
+        ("/operations/nonsense".to_owned(), 404),
+        (format!("/pending-operations/{missing}"), 404),
+        (format!("/apps/default/traces/0x{}", "0".repeat(64)), 404),
+        ("/apps/other/traces".into(), 404),
+        ("/api/agents/nobody/policies".into(), 404),
+        ("/budget?agent=nobody".into(), 404),
+        ("/operations?status=nonsense".into(), 400),
+        ("/operations?nonsense=1".into(), 400),
+        ("/operations?limit=0".into(), 400),
+        ("/operations?limit=201".into(), 400),
+        ("/apps/default/traces?status=nonsense".into(), 400),
+        ("/apps/default/traces?from=yesterday".into(), 400),
+    ] {
+        let reply = house.desk("GET", &path, "").await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.body);
+        assert!(reply.json()["code"].is_string());
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_freeze_is_in_force_until_it_is_lifted() {
+    let house = House::open().await;
+    for body in [
+        "{}",
+        r#"{"all":true}"#,
+        r#"{"agent":"trader"}"#,
+        r#"{"wallet":"hot"}"#,
+        r#"{"chain":31337}"#,
+    ] {
+        let reply = house.desk("POST", "/freeze", body).await;
+        assert_eq!(reply.json()["freezes"].as_array().map(Vec::len), Some(1), "{body}");
+        let lifted = house.desk("POST", "/unfreeze", body).await;
+        assert_eq!(lifted.json()["freezes"], json!([]), "{body}");
+        assert_eq!(house.desk("POST", "/unfreeze", body).await.status, 409, "{body}");
+    }
+    for (body, status) in [
+        (r#"{"agent":"nobody"}"#, 404),
+        (r#"{"agent":"trader","wallet":"hot"}"#, 400),
+        (r#"{"agnet":"trader"}"#, 400),
+    ] {
+        assert_eq!(house.desk("POST", "/freeze", body).await.status, status, "{body}");
+    }
+    let sealed = house.desk("POST", "/ledger/seal", r#"{"reason":"drill"}"#).await.json();
+    assert_eq!(sealed["sealed"], "alice: drill");
+    assert_eq!(house.desk("POST", "/ledger/unseal", "").await.json()["sealed"], Value::Null);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_a_client_records_is_marked_as_its_own_word() {
+    let house = House::open().await;
+    let body = r#"{"traceHash":"0xabc123","reasoning":"because","proposedAction":"{\"type\":\"transfer\"}",
+        "validationResult":"{\"allowed\":true}","policyVerdicts":["spending_limits:passed"],"status":"executed",
+        "riskScore":15,"durationMs":1250,"agentId":"trader"}"#;
+    let posted = house.desk("POST", "/apps/default/traces", body).await;
+    assert_eq!(posted.status, 201, "{}", posted.body);
+    let posted = posted.json();
+    assert_eq!((&posted["attestation"], &posted["durationMs"]), (&json!(true), &json!(1250)));
+    let hash = posted["traceHash"].as_str().unwrap();
+    let shown = house.desk("GET", &format!("/apps/default/traces/{hash}"), "").await.json();
+    assert_eq!(shown, posted);
+    let listed = house.desk("GET", "/apps/default/traces?status=executed&agent=trader", "").await;
+    assert_eq!(listed.json()["items"], json!([posted]));
+    for field in [
+        "signatures",
+        "txHash",
+        "blockedBy",
+        "sessionKeyHash",
+        "facts",
+        "charges",
+        "gates",
+        "approvals",
+        "previousHash",
+    ] {
+        assert!(shown.get(field).is_some(), "{field}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn the_configuration_in_force_can_be_read() {
+    let house = House::open().await;
+    let agents = house.desk("GET", "/agents", "").await.json();
+    assert_eq!(agents["items"].as_array().map(Vec::len), Some(2));
+    let wallets = house.desk("GET", "/wallets", "").await.json();
+    assert_eq!(wallets["items"][1]["chains"][0]["balance_wei"], "10000000000000000000");
+    let policies = house.desk("GET", "/api/agents/trader/policies", "").await.json();
+    assert_eq!(policies["items"][0]["kind"], "grant");
+    let overview = house.desk("GET", "/overview", "").await.json();
+    assert_eq!(overview["pending"], 0);
+    assert_eq!(house.desk("GET", "/budget?agent=trader", "").await.status, 200);
+    assert!(house.desk("GET", "/ledger", "").await.json()["durability"].is_string());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn probes_answer_their_neighbours_without_a_credential() {
+    let house = House::open().await;
+    let probe = |path: &'static str| send(house.operators, "GET", path, &[], "");
+    assert_eq!(probe("/healthz").await.status, 200);
+    house.post("/", &super::house::call("eth_chainId", "[]")).await;
+    let metrics = probe("/metrics").await.body;
+    for line in [
+        "countersign_requests_total{method=\"eth_chainId\",outcome=\"ok\"} 1",
+        "countersign_operations{state=\"PARKED\"} 0",
+        "# TYPE countersign_budget_used_ratio gauge",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+    assert!(!metrics.contains(DESK) && !metrics.contains(AGENT));
+    let ready = probe("/readyz").await;
+    assert!(ready.json()["durability"].is_string(), "{}", ready.body);
+    house.chain.set_down(true);
+    let down = probe("/readyz").await;
+    assert_eq!((down.status, &down.json()["chains"]["31337"]), (503, &json!("unavailable")));
+    house.close().await;
+}
