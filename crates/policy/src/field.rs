@@ -283,7 +283,7 @@ impl Shape {
             Self::Percent => "a percentage, as in 50%",
             Self::Instant => "an instant, as in 2027-01-31T00:00:00Z",
             Self::Address => "an address in quotes, or self",
-            Self::Token => "a token as token@chain, as in usdc@8453",
+            Self::Token => "a token as token@chain, as in usdc@8453, or native",
             Self::Kind => {
                 "a kind: transfer, approve, revoke, call, deploy, delegate, typed_data or text"
             }

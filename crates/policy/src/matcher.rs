@@ -11,6 +11,9 @@ use regex::Regex;
 
 use crate::truth::{Truth, Why};
 
+/// The word for the chain's own currency, whatever its symbol.
+pub(crate) const NATIVE: &str = "native";
+
 /// A value that a policy writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Operand {
@@ -19,7 +22,7 @@ pub(crate) enum Operand {
     Address(Address),
     /// `self`: the wallet's address.
     Wallet,
-    /// `usdc@8453`, in lower case.
+    /// `usdc@8453`, in lower case, or [`NATIVE`].
     Token(String),
     Text(String),
     Bool(bool),
@@ -175,6 +178,7 @@ impl Known {
             (Self::Int(a), Operand::Int(b)) => a == b,
             (Self::Address(a), Operand::Address(b)) => a == b,
             (Self::Address(a), Operand::Wallet) => *a == wallet,
+            (Self::Token(_, contract), Operand::Token(b)) if b == NATIVE => contract.is_none(),
             (Self::Token(Some(name), _), Operand::Token(b)) => name == b,
             (Self::Token(_, Some(contract)), Operand::Address(b)) => contract == b,
             (Self::Text(a), Operand::Text(b)) => a == b,

@@ -9,7 +9,7 @@ use countersign_core::{
 };
 
 use crate::{
-    matcher::Operand,
+    matcher::{NATIVE, Operand},
     model::{Move, MoveToken, Rule, Spend},
     truth::Why,
 };
@@ -90,7 +90,10 @@ fn of_move(movement: &Move, rule: &Rule, action: &Action, facts: &Facts) -> Wort
             return amount(facts, &Asset::Token(*token), units);
         }
         MoveToken::Named(Operand::Token(name)) => {
-            facts.tokens.iter().find(|fact| fact.name.eq_ignore_ascii_case(name))
+            facts.tokens.iter().find(|fact| match name.as_str() {
+                NATIVE => fact.asset == Asset::Native,
+                name => fact.name.eq_ignore_ascii_case(name),
+            })
         }
         MoveToken::Named(_) => None,
     };

@@ -13,6 +13,7 @@ use serde_json::{Value as Json, json};
 use self::reading::{Fields, Schedule};
 use crate::{
     diagnostic::{Findings, Place},
+    matcher::NATIVE,
     read,
     source::{Entry, Node, Value},
 };
@@ -202,9 +203,10 @@ fn addresses(fields: &Fields) -> Vec<Json> {
     }
     if let Some(contracts) = contracts {
         let code = "contract_not_allowed";
-        // a transfer of the chain's own currency calls no contract: it has no selector
-        let token =
-            json!({ "kind": "transfer", "token": { "not_in": contracts }, "value_wei": "0" });
+        // a transfer of the chain's own currency calls no contract
+        let mut tokens = contracts.clone();
+        tokens.push(NATIVE.to_owned());
+        let token = json!({ "kind": "transfer", "token": { "not_in": tokens } });
         deny("allowed_contracts-token", code, token);
         let calls = json!({ "kind": ["approve", "call"], "target": { "not_in": contracts } });
         deny("allowed_contracts", code, calls);

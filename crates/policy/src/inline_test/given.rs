@@ -21,7 +21,7 @@ use super::Given;
 use crate::{
     decide::Assumed,
     field::{Shape, members},
-    matcher::Operand,
+    matcher::{NATIVE, Operand},
     read::{Reader, each},
     source::{Entry, Node},
     truth::Why,
@@ -171,7 +171,9 @@ impl Stage<'_, '_> {
         for token in &tokens {
             if let Some(Operand::Token(name)) = self.member(token, &Shape::Token) {
                 let id = name.split_once('@').and_then(|(_, id)| id.parse().ok());
-                return ChainId(id.unwrap_or(1));
+                if let Some(id) = id {
+                    return ChainId(id);
+                }
             }
         }
         let chains = scope.and_then(|scope| scope.get("chains"));
@@ -221,7 +223,7 @@ impl Stage<'_, '_> {
 
     fn asset(&mut self, node: &Node) -> Asset {
         match self.operand(node, "token", &Shape::Token) {
-            Some(Operand::Token(name)) => self.know(&name),
+            Some(Operand::Token(name)) if name != NATIVE => self.know(&name),
             Some(Operand::Address(address)) => Asset::Token(address),
             Some(_) | None => Asset::Native,
         }

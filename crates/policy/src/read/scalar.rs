@@ -14,7 +14,7 @@ use super::Reader;
 use crate::{
     diagnostic::Findings,
     field::{Kinds, Shape},
-    matcher::Operand,
+    matcher::{NATIVE, Operand},
     source::{Node, Value},
 };
 
@@ -151,7 +151,7 @@ impl Reader<'_> {
         match value(text, node.plain().is_none(), shape) {
             Ok(operand) => {
                 if let Operand::Token(name) = &operand {
-                    self.tokens.insert(name.clone());
+                    self.tokens.extend((name != NATIVE).then(|| name.clone()));
                 }
                 Some(operand)
             }
@@ -229,6 +229,9 @@ pub(crate) fn percent(text: &str) -> Option<U256> {
 
 /// `usdc@8453`, in lower case.
 fn token(text: &str) -> Option<String> {
+    if text == NATIVE {
+        return Some(text.to_owned());
+    }
     let (symbol, chain) = text.split_once('@')?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
     let fits = !symbol.is_empty() && symbol.len() <= 32 && symbol.bytes().all(plain);

@@ -1,0 +1,7 @@
+use countersign_policy::decision::Hold;
+
+fn copy(hold: &Hold) -> Hold {
+    hold.clone()
+}
+
+fn main() {}

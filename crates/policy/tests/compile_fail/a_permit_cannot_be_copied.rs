@@ -1,0 +1,7 @@
+use countersign_policy::decision::Permit;
+
+fn copy(permit: &Permit) -> Permit {
+    permit.clone()
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+use countersign_policy::decision::Permit;
+
+fn nothing() -> Permit {
+    Permit::default()
+}
+
+fn main() {}
