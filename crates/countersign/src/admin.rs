@@ -168,3 +168,29 @@ fn roots(file: &Path) -> Result<RootCertStore, Failure> {
     }
     Ok(roots)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_is_told_in_its_own_words_with_its_code() {
+        let status = |code| http::StatusCode::from_u16(code).unwrap();
+        for (code, body, expected) in [
+            (
+                409,
+                r#"{"code":"digest_mismatch","detail":"another digest"}"#,
+                "409 [digest_mismatch]: another digest",
+            ),
+            (410, r#"{"title":"Gone"}"#, "410: Gone"),
+            (502, "<html>", "502: 502 Bad Gateway"),
+            (401, "{}", "401: 401 Unauthorized; set COUNTERSIGN_TOKEN to an operator's token"),
+        ] {
+            let failure =
+                understand(status(code), &Bytes::from_static(body.as_bytes())).unwrap_err();
+            assert_eq!(failure.to_string(), expected);
+        }
+        let answer = understand(status(200), &Bytes::from_static(b"{\"id\":1}")).unwrap();
+        assert_eq!(answer, serde_json::json!({ "id": 1 }));
+    }
+}

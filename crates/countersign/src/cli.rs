@@ -18,14 +18,33 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// Which log lines: error, warn, info, debug, or a filter as in `info,countersign_engine=debug`.
-    #[arg(
-        long,
-        global = true,
-        env = "COUNTERSIGN_LOG",
-        default_value = "info",
-        hide_env_values = true
-    )]
-    pub(crate) log: String,
+    ///
+    /// Default: info; for `dev` only decisions and what goes wrong.
+    #[arg(long, global = true, env = "COUNTERSIGN_LOG", value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+impl Cli {
+    /// The filter that was asked for, or the usual one of the command.
+    pub(crate) fn log_filter(&self) -> &str {
+        let usual = match self.command {
+            Command::Dev(_) => "warn,countersign_engine=info,countersign=info",
+            Command::Serve(_) => "info",
+            Command::Init(_)
+            | Command::Check(_)
+            | Command::Doctor(_)
+            | Command::Policy(_)
+            | Command::Key(_)
+            | Command::Token(_)
+            | Command::Operation(_)
+            | Command::Trace(_)
+            | Command::Freeze(_)
+            | Command::Unfreeze(_)
+            | Command::Ledger(_)
+            | Command::Completions { .. } => "warn",
+        };
+        self.log.as_deref().unwrap_or(usual)
+    }
 }
 
 /// What to do.
@@ -52,6 +71,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Trace(TraceCommand),
     Freeze(FreezeArgs),
+    /// Lift a freeze: the same scope that was frozen.
+    #[command(
+        long_about = "Lift a freeze: the same scope that was frozen.",
+        after_help = "Examples:\n  countersign unfreeze\n  countersign unfreeze --agent treasury-bot"
+    )]
     Unfreeze(FreezeArgs),
     /// Look at the books' own state.
     #[command(subcommand)]
@@ -440,4 +464,82 @@ pub(crate) enum LedgerCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// Every command that can be typed, with its own name first.
+    fn commands(command: &clap::Command, path: &str) -> Vec<(String, clap::Command)> {
+        let mut found = Vec::new();
+        for inner in command.get_subcommands().filter(|inner| inner.get_name() != "help") {
+            let path = format!("{path} {}", inner.get_name()).trim().to_owned();
+            if inner.has_subcommands() {
+                found.extend(commands(inner, &path));
+            } else {
+                found.push((path, inner.clone()));
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn the_commands_are_those_of_the_contract_and_no_stubs() {
+        let mut cli = Cli::command();
+        cli.build();
+        cli.clone().debug_assert();
+        let names: Vec<String> = commands(&cli, "").into_iter().map(|(name, _)| name).collect();
+        let expected = [
+            "dev",
+            "serve",
+            "init",
+            "check",
+            "doctor",
+            "policy check",
+            "policy test",
+            "policy explain",
+            "key new",
+            "key import",
+            "key list",
+            "token new",
+            "operation list",
+            "operation show",
+            "operation approve",
+            "operation reject",
+            "trace list",
+            "trace show",
+            "freeze",
+            "unfreeze",
+            "ledger status",
+            "completions",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_an_example_where_it_takes_arguments() {
+        let mut cli = Cli::command();
+        cli.build();
+        let plain = ["operation show", "trace show", "ledger status"];
+        for (name, mut command) in commands(&cli, "") {
+            let help = command.render_long_help().to_string();
+            assert!(command.get_about().is_some(), "{name} says nothing about itself");
+            assert!(
+                plain.contains(&name.as_str()) || help.contains("Example"),
+                "{name} has no example"
+            );
+            let shown = help.contains("env: COUNTERSIGN_TOKEN=");
+            assert!(!shown, "{name} shows the token of the environment");
+        }
+    }
+
+    #[test]
+    fn help_is_short_enough_to_read() {
+        let help = Cli::command().render_help().to_string();
+        assert!(help.lines().count() < 40, "{help}");
+        assert!(help.contains("Exit status: 0 ok, 1 failed, 2 bad usage"), "{help}");
+    }
 }

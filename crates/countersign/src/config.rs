@@ -57,11 +57,3 @@ pub(crate) fn text_of(file: &Path) -> Result<String, String> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
     String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
 }
-
-/// The keys at the top of a text that may be YAML; none where it is not.
-pub(crate) fn keys_of(text: &str) -> Vec<String> {
-    match yaml::parse(text).map(|node| node.value) {
-        Ok(yaml::Value::Map(entries)) => entries.into_iter().map(|(key, _)| key.text).collect(),
-        Ok(yaml::Value::Null | yaml::Value::Text(_) | yaml::Value::List(_)) | Err(_) => Vec::new(),
-    }
-}

@@ -46,6 +46,11 @@ async fn run_on(args: &DevArgs, folder: &DevFolder, anvil: Option<&Anvil>) -> Re
         upstream: Some(SecretUrl::parse(&url, &["http", "https"]).map_err(Failure::refused)?),
     };
     let loaded = policies::load_with(&folder.configuration(), &overrides)?;
+    if !loaded.config.chains.iter().any(|chain| chain.id == node.id) {
+        let message =
+            "the folder was made for another chain than this node's {}: use another --data";
+        return Err(Failure::refused(message.replace("{}", &node.id.to_string())));
+    }
     loaded.warnings.iter().for_each(|warning| tracing::debug!("{warning}"));
     for wallet in &loaded.config.wallets {
         funding::fund(&node.chain, wallet.address).await;

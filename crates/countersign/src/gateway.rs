@@ -91,6 +91,7 @@ impl Gateway {
         probe(&parts, &clock);
         let last = CancellationToken::new();
         let engine = tokio::spawn(Arc::clone(&house.engine).run(last.clone().cancelled_owned()));
+        let engine = tokio::spawn(supervise(engine, stop.clone()));
         let reloader = Reloader::new(reload, parts, house.clone());
         let reloading = tokio::spawn(reloader.run(stop.clone()));
         let broken = stop.clone();
@@ -106,14 +107,30 @@ impl Gateway {
         };
         let (agents, operators) = tokio::join!(agents, operators);
         last.cancel();
-        let ended = [engine.await.is_ok(), reloading.await.is_ok(), clock.join(JOIN).await];
+        let worked = engine.await.is_ok_and(|worked| worked);
+        let ended = [reloading.await.is_ok(), clock.join(JOIN).await];
         drop(house);
         store.close().await;
         if ended.contains(&false) {
             tracing::warn!("not everything ended in time; it is taken up at the next start");
         }
-        agents.and(operators)
+        if worked {
+            agents.and(operators)
+        } else {
+            Err(Failure::failed("the engine broke: see the log"))
+        }
     }
+}
+
+/// Without tracker and sweeper there is no gateway: if they end before they are told to, all ends. Whether they
+/// ended in order.
+async fn supervise(engine: tokio::task::JoinHandle<()>, stop: CancellationToken) -> bool {
+    let worked = engine.await.is_ok() && stop.is_cancelled();
+    if !worked {
+        tracing::error!("the engine ended by itself; the gateway ends too");
+        stop.cancel();
+    }
+    worked
 }
 
 /// Unlocks keys and sets up chains, away from the async workers.

@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod dev;
 mod failure;
+mod files;
 mod gateway;
 mod logs;
 mod policies;
@@ -35,7 +36,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<(), Failure> {
-    logs::start(&cli.log)?;
+    logs::start(cli.log_filter())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
     runtime.block_on(command::run(cli))

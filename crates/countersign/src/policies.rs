@@ -80,7 +80,7 @@ pub(crate) fn load_with(file: &Path, overrides: &Overrides) -> Result<Loaded, Pr
 
 fn grant(report: &Report, config: &Config, agent: &AgentEntry) -> Option<Policy> {
     let file = &agent.policy.value;
-    let policy = read(report, file, agent.id.as_str())?;
+    let policy = read(report, file)?;
     if policy.kind() != Kind::Grant {
         report.refuse(
             agent.policy.place,
@@ -103,7 +103,7 @@ fn grant(report: &Report, config: &Config, agent: &AgentEntry) -> Option<Policy>
 
 fn guard(report: &Report, config: &Config, guard: &Placed<PathBuf>) -> Option<Policy> {
     let file = &guard.value;
-    let policy = read(report, file, "guard")?;
+    let policy = read(report, file)?;
     if policy.kind() != Kind::Guard {
         report.refuse(
             guard.place,
@@ -115,8 +115,8 @@ fn guard(report: &Report, config: &Config, guard: &Placed<PathBuf>) -> Option<Po
 }
 
 /// Reads one policy file and runs its own tests.
-fn read(report: &Report, file: &Path, name: &str) -> Option<Policy> {
-    match parse(file, name) {
+fn read(report: &Report, file: &Path) -> Option<Policy> {
+    match parse(file) {
         Ok(policy) => {
             report.warn_all(policy.warnings().iter().map(|warning| problem(file, warning)));
             Some(policy)
@@ -129,38 +129,25 @@ fn read(report: &Report, file: &Path, name: &str) -> Option<Policy> {
 }
 
 /// Reads one policy file, in any of the formats that there are, and runs its own tests.
-pub(crate) fn parse(file: &Path, name: &str) -> Result<Policy, Problems> {
-    parse_with(file, name, Policy::parse)
+pub(crate) fn parse(file: &Path) -> Result<Policy, Problems> {
+    parse_with(file, Policy::parse)
 }
 
 /// Reads one policy file without running its tests.
-pub(crate) fn parse_untested(file: &Path, name: &str) -> Result<Policy, Problems> {
-    parse_with(file, name, Policy::parse_untested)
+pub(crate) fn parse_untested(file: &Path) -> Result<Policy, Problems> {
+    parse_with(file, Policy::parse_untested)
 }
 
 fn parse_with(
     file: &Path,
-    name: &str,
     read: impl FnOnce(&str, &str) -> Result<Policy, PolicyErrors>,
 ) -> Result<Policy, Problems> {
     let unreadable =
         |message| Problem { file: file.to_path_buf(), place: Place::default(), message };
     let text = config::text_of(file).map_err(|message| Problems(vec![unreadable(message)]))?;
-    let shown = file.display().to_string();
-    let parsed = if is_fields(&text) {
-        Policy::from_fields(name, &text, &shown)
-    } else {
-        read(&text, &shown)
-    };
+    let parsed = read(&text, &file.display().to_string());
     parsed
         .map_err(|errors| Problems(errors.items.iter().map(|found| problem(file, found)).collect()))
-}
-
-/// The agent policy fields have no `policy:` key, and no rules or limits of their own.
-fn is_fields(text: &str) -> bool {
-    let keys = config::keys_of(text);
-    !keys.is_empty()
-        && !keys.iter().any(|key| matches!(key.as_str(), "policy" | "kind" | "rules" | "limits"))
 }
 
 fn problem(file: &Path, found: &Diagnostic) -> Problem {
@@ -203,8 +190,10 @@ impl References<'_> {
         let names = self.config.chains.iter().flat_map(config::ChainEntry::token_names);
         let names: Vec<String> = names.collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        for token in self.policy.tokens() {
-            self.known("token", &token, &names);
+        // what only its own tests name is no part of a judgement, and so not of the canonical text
+        let judged = self.policy.canonical_json().to_lowercase();
+        for token in self.policy.tokens().iter().filter(|token| judged.contains(token.as_str())) {
+            self.known("token", token, &names);
         }
     }
 
@@ -262,10 +251,25 @@ impl References<'_> {
     fn place(&self, word: &str) -> Place {
         let text = config::text_of(self.file).unwrap_or_default();
         let mut lines = text.lines().enumerate();
-        let found = lines.find_map(|(index, line)| Some((index, line.find(word)?)));
+        let found = lines.find_map(|(index, line)| Some((index, column_of(line, word)?)));
         found.map_or_else(Place::default, |(line, column)| Place {
             line: line.saturating_add(1),
             column: column.saturating_add(1),
         })
     }
 }
+
+/// Where a line has a word that is not a part of a longer one.
+fn column_of(line: &str, word: &str) -> Option<usize> {
+    let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '@');
+    let mut found = line.match_indices(word);
+    found.find_map(|(at, _)| {
+        let (before, rest) = line.split_at(at);
+        let after = rest.strip_prefix(word)?;
+        let whole = !before.ends_with(inside) && !after.starts_with(inside);
+        whole.then_some(at)
+    })
+}
+
+#[cfg(test)]
+mod tests;

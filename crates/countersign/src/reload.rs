@@ -282,3 +282,40 @@ impl Hangup {
         std::future::pending().await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_differs_is_new_or_gone_has_changed() {
+        let version = |byte| PolicyId(alloy_primitives::B256::repeat_byte(byte));
+        let old = BTreeMap::from([
+            ("a".into(), version(1)),
+            ("b".into(), version(1)),
+            ("c".into(), version(1)),
+        ]);
+        let new = BTreeMap::from([
+            ("a".into(), version(1)),
+            ("b".into(), version(2)),
+            ("d".into(), version(1)),
+        ]);
+        assert_eq!(changed(&old, &new), ["b", "c", "d"]);
+        assert!(changed(&new, &new).is_empty());
+    }
+
+    #[test]
+    fn a_fingerprint_sees_content_and_absence_but_not_when_a_file_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.yaml");
+        let files = [file.clone()];
+        let absent = fingerprint(&files);
+        std::fs::write(&file, "one").unwrap();
+        let one = fingerprint(&files);
+        std::fs::write(&file, "two").unwrap();
+        let two = fingerprint(&files);
+        std::fs::write(&file, "one").unwrap();
+        assert!(absent != one && one != two);
+        assert_eq!(fingerprint(&files), one);
+    }
+}

@@ -3,15 +3,16 @@
 //! It is the anchor by which a lost or exchanged store is noticed (LEDGER §3). Unknown members are kept, so that
 //! an older version does not drop what a newer one wrote.
 
-use std::{
-    fs, io,
-    io::Write as _,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, io::Write as _, path::PathBuf};
 
 use serde_json::{Map, Value};
 
-use crate::{clock::fill, config::Config, failure::Failure};
+use crate::{
+    clock::fill,
+    config::Config,
+    failure::Failure,
+    files::{private_folder, unusable},
+};
 
 /// The anchor file, read.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ impl Anchor {
     pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
         let name = config.rpc.address.to_string().replace([':', '[', ']'], "_");
         let path = config.state.join(format!("{name}.json"));
-        fs::create_dir_all(&config.state).map_err(|error| unusable(&config.state, &error))?;
+        private_folder(&config.state)?;
         match fs::read_to_string(&path) {
             Ok(text) => Self::parse(path, &text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path),
@@ -88,6 +89,43 @@ impl Anchor {
     }
 }
 
-fn unusable(path: &Path, error: &io::Error) -> Failure {
-    Failure::failed(format!("{} cannot be used: {error}", path.display()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_keeps_its_name_and_refuses_another_ledger() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("127.0.0.1_8555.json");
+        let mut first = Anchor::create(path.clone()).unwrap();
+        first.hold("one").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        let mut again = Anchor::parse(path.clone(), &text).unwrap();
+        assert_eq!(again.gateway(), first.gateway());
+        again.hold("one").unwrap();
+        let refused = again.hold("other").unwrap_err().to_string();
+        assert!(
+            refused.contains("holds the ledger other") && refused.contains("_8555.json"),
+            "{refused}"
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_damaged_anchor_is_not_replaced() {
+        for text in ["", "{", "[]", "{}", "{\"gateway\": 1}"] {
+            let damaged = Anchor::parse("a.json".into(), text).unwrap_err();
+            assert!(damaged.to_string().contains("a.json is damaged"), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn what_a_newer_version_wrote_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let mut anchor =
+            Anchor::parse(path.clone(), r#"{"gateway":"gw-1","lineage":[1]}"#).unwrap();
+        anchor.hold("one").unwrap();
+        assert!(fs::read_to_string(path).unwrap().contains(r#""lineage":[1]"#));
+    }
 }

@@ -5,15 +5,43 @@ use std::{fmt, sync::Arc};
 use countersign_core::{identity::AppId, time::Millis};
 use countersign_engine::port::{Journal, Ledger};
 use countersign_store::{
-    embedded::EmbeddedStore,
+    embedded::{EmbeddedStore, OpenError},
     redis::{RedisOptions, RedisStore},
 };
 use secrecy::SecretString;
 
-use crate::{clock, config::StoreChoice, failure::Failure};
+use crate::{clock, config::StoreChoice, failure::Failure, files::private_folder};
 
 /// How long a call to Redis may take.
 const DEADLINE: Millis = Millis(5_000);
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreFault {
+    /// A gateway has it open: nothing is wrong with the store.
+    #[error("{0}")]
+    InUse(String),
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<OpenError> for StoreFault {
+    fn from(error: OpenError) -> Self {
+        match &error {
+            OpenError::InUse { .. } => Self::InUse(error.to_string()),
+            OpenError::Newer { .. } | OpenError::OtherApp { .. } | OpenError::Unusable { .. } => {
+                Self::Other(error.to_string())
+            }
+        }
+    }
+}
+
+impl From<StoreFault> for Failure {
+    fn from(fault: StoreFault) -> Self {
+        Self::failed(fault.to_string())
+    }
+}
 
 /// An open store.
 pub(crate) struct OpenStore {
@@ -34,13 +62,11 @@ impl OpenStore {
         choice: &StoreChoice,
         app: &AppId,
         gateway: &str,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, StoreFault> {
         match choice {
             StoreChoice::Embedded(folder) => {
-                std::fs::create_dir_all(folder)
-                    .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
-                let store = EmbeddedStore::open(folder, app, Arc::new(clock::now))
-                    .map_err(|error| Failure::failed(error.to_string()))?;
+                private_folder(folder).map_err(|error| StoreFault::Other(error.to_string()))?;
+                let store = EmbeddedStore::open(folder, app, Arc::new(clock::now))?;
                 let (ledger, journal) = (store.ledger(), store.journal(gateway));
                 Ok(Self { ledger, journal, embedded: Some(store) })
             }
@@ -53,7 +79,7 @@ impl OpenStore {
                     deadline: DEADLINE,
                 };
                 let store = RedisStore::connect(options).await;
-                let store = store.map_err(|error| Failure::failed(format!("{url}: {error}")))?;
+                let store = store.map_err(|error| StoreFault::Other(format!("{url}: {error}")))?;
                 Ok(Self { ledger: store.ledger(), journal: store.journal(), embedded: None })
             }
         }

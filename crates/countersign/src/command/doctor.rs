@@ -13,7 +13,7 @@ use crate::{
     failure::Failure,
     policies::{self, Loaded},
     screen::complain,
-    store::OpenStore,
+    store::{OpenStore, StoreFault},
     wiring::Parts,
 };
 
@@ -108,7 +108,10 @@ async fn store(config: &Config) -> Vec<Finding> {
     }
     let store = match OpenStore::open(&config.store, &config.app, "doctor").await {
         Ok(store) => store,
-        Err(error) => return vec![Finding::new("store", false, error.to_string())],
+        Err(StoreFault::InUse(_)) => {
+            return vec![Finding::new("store", true, "open in a running gateway: see its /readyz")];
+        }
+        Err(StoreFault::Other(error)) => return vec![Finding::new("store", false, error)],
     };
     let described = store.ledger.describe().await;
     let now = store.ledger.now().await;

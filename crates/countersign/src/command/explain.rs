@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::{Address, Bytes, U256, utils::parse_units};
+use alloy_primitives::{
+    Address, Bytes, U256,
+    utils::{format_units, parse_units},
+};
 use countersign_core::{
     action::Action,
     draft,
@@ -277,10 +280,15 @@ fn show(facts: &Facts, decision: &Decision) {
     for (index, action) in facts.actions.iter().enumerate() {
         let usd = decision.usd.get(index).copied().flatten();
         let usd = usd.map_or_else(|| "unknown USD".to_owned(), |usd| format!("{usd} USD"));
-        say(format!("  {}  ({usd})", described(action)));
+        say(format!("  {}  ({usd})", described(action, &facts.tokens)));
     }
     say(paint.bold("Rules and limits"));
-    decision.verdicts.iter().for_each(|verdict| say(format!("  {}", line(verdict, paint))));
+    let name = |verdict: &Verdict| format!("{}/{}", verdict.policy, verdict.rule);
+    let width = decision.verdicts.iter().map(|verdict| name(verdict).len()).max().unwrap_or(0);
+    for verdict in &decision.verdicts {
+        let (name, detail) = (name(verdict), plain(&verdict.detail));
+        say(format!("  {} {name:<width$}  {detail}", said(verdict.says, paint)));
+    }
     let (word, code, reason) = outcome(decision);
     let word = match &decision.outcome {
         Outcome::Allow(_) => paint.green(word),
@@ -291,31 +299,33 @@ fn show(facts: &Facts, decision: &Decision) {
     say(format!("{} {word}{why}", paint.bold("Outcome")));
 }
 
-fn line(verdict: &Verdict, paint: Paint) -> String {
-    let says = match verdict.says {
+fn said(says: Says, paint: Paint) -> String {
+    match says {
         Says::Allow => paint.green("allow  "),
         Says::Approve => paint.yellow("approve"),
         Says::Deny => paint.red("deny   "),
         Says::Pass => paint.dim("pass   "),
         Says::Within => paint.green("within "),
-    };
-    format!("{says} {}/{}  {}", verdict.policy, verdict.rule, plain(&verdict.detail))
+    }
 }
 
-/// An action in one line.
-fn described(action: &Action) -> String {
+/// An action in one line, amounts in whole units where the token is known.
+fn described(action: &Action, tokens: &[TokenFact]) -> String {
     use countersign_core::action::Effect;
+    let some = |asset: &Asset, amount: U256| some(asset, amount, tokens);
     match &action.effect {
         Effect::Transfer { asset, to, amount, .. } => {
-            format!("transfer {amount} of {} to {to}", named(asset))
+            format!("transfer {} to {to}", some(asset, *amount))
         }
         Effect::Approve { asset, spender, unlimited: true, .. } => {
-            format!("approve {spender} for everything of {}", named(asset))
+            format!("approve {spender} for everything of {}", named(asset, tokens))
         }
         Effect::Approve { asset, spender, amount, .. } => {
-            format!("approve {spender} for {amount} of {}", named(asset))
+            format!("approve {spender} for {}", some(asset, *amount))
         }
-        Effect::Revoke { asset, spender } => format!("revoke {spender} on {}", named(asset)),
+        Effect::Revoke { asset, spender } => {
+            format!("revoke {spender} on {}", named(asset, tokens))
+        }
         Effect::Call => called(action),
         Effect::Deploy { init_code_hash } => format!("deploy {init_code_hash}"),
         Effect::Undecodable { reason } => format!("call that nobody can read: {}", plain(reason)),
@@ -329,9 +339,22 @@ fn called(action: &Action) -> String {
     format!("call {} at {target}", name.unwrap_or_else(|| "without data".to_owned()))
 }
 
-fn named(asset: &Asset) -> String {
+fn some(asset: &Asset, amount: U256, tokens: &[TokenFact]) -> String {
+    let known = tokens.iter().find(|token| token.asset == *asset);
+    let units = known.and_then(|token| format_units(amount, token.decimals).ok());
+    let units = units.as_deref().map(|units| units.trim_end_matches('0').trim_end_matches('.'));
+    match units {
+        Some(units) => format!("{units} {}", named(asset, tokens)),
+        None => format!("{amount} of {}", named(asset, tokens)),
+    }
+}
+
+fn named(asset: &Asset, tokens: &[TokenFact]) -> String {
+    if let Some(token) = tokens.iter().find(|token| token.asset == *asset) {
+        return token.name.clone();
+    }
     match asset {
-        Asset::Native => "the chain's own currency (wei)".to_owned(),
+        Asset::Native => "the chain's own currency".to_owned(),
         Asset::Token(token) => format!("token {token}"),
         Asset::Item { collection, id } => format!("item {id} of {collection}"),
         Asset::Collection(collection) => format!("collection {collection}"),

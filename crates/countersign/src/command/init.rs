@@ -7,7 +7,7 @@ use countersign_signers::Cost;
 use crate::{
     cli::InitArgs,
     failure::Failure,
-    scaffold::Blueprint,
+    scaffold::{Blueprint, POLICY},
     screen::{Paint, say},
 };
 
@@ -31,6 +31,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
         operator: "alice",
         eth: "3000",
         cost: Cost::Standard,
+        policy: POLICY,
     };
     let made = blueprint.build(folder)?;
     let paint = Paint::stdout();

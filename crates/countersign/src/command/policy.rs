@@ -23,15 +23,10 @@ pub(crate) fn run(command: PolicyCommand) -> Result<(), Failure> {
     }
 }
 
-/// The name under which a file's policy runs where the file itself does not say it.
-pub(super) fn stem(file: &Path) -> &str {
-    file.file_stem().and_then(|stem| stem.to_str()).unwrap_or("policy")
-}
-
 fn check(files: &[PathBuf]) -> Result<(), Failure> {
     let mut problems = Vec::new();
     for file in files {
-        match policies::parse(file, stem(file)) {
+        match policies::parse(file) {
             Ok(policy) => {
                 policy
                     .warnings()
@@ -48,7 +43,7 @@ fn check(files: &[PathBuf]) -> Result<(), Failure> {
 fn test(files: &[PathBuf], output: Output) -> Result<(), Failure> {
     let mut results = Vec::new();
     for file in files {
-        let policy = policies::parse_untested(file, stem(file))?;
+        let policy = policies::parse_untested(file)?;
         results.push((file, policy.run_tests()));
     }
     match output {
@@ -93,5 +88,5 @@ fn show(file: &Path, outcomes: &[TestOutcome]) {
 
 /// Reads a policy for its verdicts; a test of its own that fails is no obstacle here.
 pub(super) fn read(file: &Path) -> Result<Policy, Failure> {
-    Ok(policies::parse_untested(file, stem(file))?)
+    Ok(policies::parse_untested(file)?)
 }

@@ -1,6 +1,5 @@
 //! `countersign trace`
 
-
 use super::{Column, cell, pretty, query, segment, show_list};
 use crate::{admin::AdminClient, cli::TraceCommand, failure::Failure, screen::say};
 

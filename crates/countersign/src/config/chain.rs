@@ -4,7 +4,7 @@ use alloy_primitives::{Address, U256, utils::parse_units};
 use countersign_core::{abi::AbiFunction, identity::ChainId};
 
 use super::{
-    model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, Placed, TokenEntry},
+    model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, TokenEntry},
     network,
     problem::Report,
     read::url,
@@ -145,15 +145,19 @@ fn contract(report: &Report, node: &Node) -> Option<ContractEntry> {
         let address = s.required("address").and_then(|n| address(report, n));
         let abi = s.or("abi", Vec::new(), |r, n| r.list(n, |n| r.read_as(n, AbiFunction::parse)));
         let action = s.or("action", None, |r, n| action(r, n).map(Some));
-        let container = s
-            .or("container", None, |r, n| Some(Some(Placed { value: r.text(n)?, place: n.place })));
+        let container = s.or("container", None, |r, n| r.text(n).map(|_| Some(n.place)));
+        if let Some(Some(place)) = container {
+            report.warn(
+                place,
+                "containers come with a later version: a call here is judged as one call",
+            );
+        }
         Some(ContractEntry {
             place: s.place(),
             id: id?,
             address: address?,
             abi: abi?,
             action: action?,
-            container: container?,
         })
     })?
 }

@@ -172,8 +172,6 @@ pub(crate) struct ContractEntry {
     pub(crate) address: Address,
     pub(crate) abi: Vec<AbiFunction>,
     pub(crate) action: Option<String>,
-    /// A layout that the decoder knows, by name.
-    pub(crate) container: Option<Placed<String>>,
 }
 
 /// One wallet.

@@ -13,7 +13,8 @@ use crate::{
     command::Token,
     config::variable,
     failure::Failure,
-    scaffold::{Blueprint, write_private},
+    files::{private_folder, write_private},
+    scaffold::{Blueprint, DEV_POLICY},
 };
 
 pub(super) const AGENT: &str = "dev-agent";
@@ -25,12 +26,10 @@ const WALLET: &str = "dev-wallet";
 pub(super) struct DevFolder(PathBuf);
 
 impl DevFolder {
-    /// The given folder, or one in the user's cache. Only its owner may look into it.
+    /// The given folder, or one in the user's cache.
     pub(super) fn choose(given: Option<&Path>) -> Result<Self, Failure> {
         let folder = given.map_or_else(usual, Path::to_path_buf);
-        fs::create_dir_all(&folder)
-            .map_err(|error| Failure::failed(format!("{}: {error}", folder.display())))?;
-        close_to_others(&folder);
+        private_folder(&folder)?;
         let folder = folder.canonicalize().unwrap_or(folder);
         Ok(Self(folder))
     }
@@ -65,6 +64,7 @@ impl DevFolder {
             operator: OPERATOR,
             eth: "1000",
             cost: Cost::Standard,
+            policy: DEV_POLICY,
         };
         let made = blueprint.build(&self.0)?;
         write_private(&self.token_file(AGENT), made.agent.expose())?;
@@ -105,14 +105,3 @@ fn usual() -> PathBuf {
     let home = || variable("HOME").map(|home| PathBuf::from(home).join(".cache"));
     cache.or_else(home).unwrap_or_else(std::env::temp_dir).join("countersign-dev")
 }
-
-#[cfg(unix)]
-fn close_to_others(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt as _;
-    if let Err(error) = fs::set_permissions(folder, fs::Permissions::from_mode(0o700)) {
-        tracing::warn!(folder = %folder.display(), "others may be able to look into the folder: {error}");
-    }
-}
-
-#[cfg(not(unix))]
-fn close_to_others(_folder: &Path) {}

@@ -66,7 +66,7 @@ fn allowed(folder: &DevFolder, paint: Paint) {
         paint.dim(&format!("{} (edit it: it is reloaded)", file.display()))
     ));
     for (what, limit) in [
-        ("pays", format!("{PAYEE} and one more; anybody else is denied")),
+        ("pays", "anvil's ten accounts; anybody else is denied".to_owned()),
         ("up to 100 USD", "at once (1 ETH = 1000 USD here, so 0.1 ETH)".to_owned()),
         ("up to 500 USD", format!("after `{OPERATOR}` approved")),
         ("above 500 USD", "never".to_owned()),
