@@ -28,7 +28,7 @@ impl Cli {
     /// The filter that was asked for, or the usual one of the command.
     pub(crate) fn log_filter(&self) -> &str {
         let usual = match self.command {
-            Command::Dev(_) => "warn,countersign_engine=info,countersign=info",
+            Command::Dev(_) => "warn,countersign=info,countersign_engine=info,countersign_server=warn",
             Command::Serve(_) => "info",
             Command::Init(_)
             | Command::Check(_)
