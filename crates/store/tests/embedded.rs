@@ -8,9 +8,12 @@ use std::{
 
 use async_trait::async_trait;
 use countersign_core::identity::AppId;
-use countersign_engine::port::Ledger;
+use countersign_engine::port::{Journal, Ledger};
 use countersign_store::embedded::EmbeddedStore;
-use countersign_testkit::{ManualTime, suite::LedgerBench};
+use countersign_testkit::{
+    ManualTime,
+    suite::{JournalBench, LedgerBench},
+};
 use tempfile::TempDir;
 
 struct Bench {
@@ -42,6 +45,13 @@ impl LedgerBench for Bench {
     }
 }
 
+#[async_trait]
+impl JournalBench for Bench {
+    async fn journal(&self, gateway: &str) -> Arc<dyn Journal> {
+        self.store.as_ref().unwrap().journal(gateway)
+    }
+}
+
 fn bench() -> Ready<Bench> {
     let dir = TempDir::new().unwrap();
     let mut bench = Bench { store: None, time: ManualTime::default(), dir };
@@ -50,3 +60,4 @@ fn bench() -> Ready<Bench> {
 }
 
 countersign_testkit::ledger_suite!(bench);
+countersign_testkit::journal_suite!(bench);

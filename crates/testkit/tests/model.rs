@@ -6,8 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use countersign_engine::port::Ledger;
-use countersign_testkit::{ManualTime, ModelLedger, suite::LedgerBench};
+use countersign_engine::port::{Journal, Ledger};
+use countersign_testkit::{
+    ManualTime, ModelJournals, ModelLedger,
+    suite::{JournalBench, LedgerBench},
+};
 
 struct Bench {
     ledger: Arc<ModelLedger>,
@@ -35,3 +38,18 @@ fn bench() -> Ready<Bench> {
 }
 
 countersign_testkit::ledger_suite!(bench);
+
+struct Journals(ModelJournals);
+
+#[async_trait]
+impl JournalBench for Journals {
+    async fn journal(&self, gateway: &str) -> Arc<dyn Journal> {
+        Arc::new(self.0.journal(gateway))
+    }
+}
+
+fn journals() -> Ready<Journals> {
+    ready(Journals(ModelJournals::default()))
+}
+
+countersign_testkit::journal_suite!(journals);

@@ -1,6 +1,6 @@
 //! The file's tables, and how it is opened.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use countersign_core::{identity::AppId, time::Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -127,6 +127,8 @@ CREATE INDEX incidents_created ON incidents (created, id);
 pub(super) fn prepare(path: &Path, app: &AppId) -> Result<Connection, OpenError> {
     let cause = |error: rusqlite::Error| cause(path, &error);
     let connection = Connection::open(path).map_err(cause)?;
+    // Whoever holds the file holds it for as long as it runs: there is nothing to wait for.
+    connection.busy_timeout(Duration::ZERO).map_err(cause)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     own(&connection).map_err(cause)?;
     let found = version(&connection).map_err(cause)?;
