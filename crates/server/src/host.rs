@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header, request::Parts};
 
-use crate::listener::TwoLengths;
+use crate::listener::Ambiguous;
 
 /// The names that a door answers to, besides IP literals and `localhost`, which nobody can rebind.
 #[derive(Debug, Clone, Default)]
@@ -11,7 +11,7 @@ pub(crate) struct Hosts(Vec<String>);
 /// Why a request does not belong here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stray {
-    /// 400: a body with two lengths, as smugglers send it.
+    /// 400: a head that two readers could read differently, as smugglers send it.
     Framing,
     /// 400: no host, or two.
     NoHost,
@@ -28,7 +28,7 @@ impl Hosts {
 
     /// Whether a request may come in.
     pub(crate) fn admit(&self, parts: &Parts) -> Result<(), Stray> {
-        if parts.extensions.get::<TwoLengths>().is_some() {
+        if parts.extensions.get::<Ambiguous>().is_some() {
             return Err(Stray::Framing);
         }
         let authority = authority(parts)?;

@@ -28,9 +28,9 @@ use self::pulse::{Pulse, Watched};
 mod head;
 mod pulse;
 
-/// Put beside a request whose head gave its body two lengths.
+/// Put beside a request whose head two readers could read differently.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct TwoLengths;
+pub(crate) struct Ambiguous;
 
 /// The most connections of one door; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 8192;
@@ -137,8 +137,8 @@ impl Line {
         let beating = pulse.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let at_work = beating.at_work();
-            if at_work.has_two_lengths {
-                request.extensions_mut().insert(TwoLengths);
+            if at_work.is_ambiguous {
+                request.extensions_mut().insert(Ambiguous);
             }
             let answer = handler(request);
             async move {

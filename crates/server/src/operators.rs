@@ -131,7 +131,9 @@ async fn belongs(
 ) -> Result<Response<Body>, Problem> {
     let (parts, body) = request.into_parts();
     desk.hosts.admit(&parts).map_err(|stray| match stray {
-        Stray::Framing => Problem::Malformed("a body has one length".into()),
+        Stray::Framing => {
+            Problem::Malformed("the head must have one length and lines that end in CR LF".into())
+        }
         Stray::NoHost => Problem::Malformed("one `Host` is needed".into()),
         Stray::OtherHost => Problem::OtherHost,
         Stray::OtherOrigin => Problem::OtherOrigin,

@@ -2,5 +2,6 @@
 
 mod agents;
 mod house;
+mod judged;
 mod operators;
 mod tls;

@@ -57,6 +57,9 @@ fn submission(
     let index = seat.batch.map(|(_, index)| index);
     let said = visit.said.clone()?.and(Said::in_parameter(beside)?, index)?;
     let draft = TransactionDraft::parse(transaction)?;
+    if draft.from.is_none() {
+        return Err(FieldError::new("from", "is missing").into());
+    }
     same_chain(&draft, chain)?;
     Ok(Submission {
         agent: visit.agent.clone(),

@@ -62,7 +62,9 @@ impl Refusal {
 
     const fn sentence(&self) -> &'static str {
         match self {
-            Self::Stray(Stray::Framing) => "a body has one length",
+            Self::Stray(Stray::Framing) => {
+                "the head must have one length and lines that end in CR LF"
+            }
             Self::Stray(Stray::NoHost) => "one `Host` is needed",
             Self::Stray(Stray::OtherHost) => {
                 "this host name is not served here; use the address or add it to the listener's `hosts`"

@@ -1,5 +1,6 @@
 //! Heads as they pass, before hyper reads them: it quietly drops a `Content-Length` that stands beside a
-//! `Transfer-Encoding`, which only somebody who smuggles requests past a proxy sends.
+//! `Transfer-Encoding`, and takes a bare line feed for a line's end. Only somebody who smuggles requests
+//! past a proxy sends either.
 
 /// The longest name that is looked for.
 const NAME_MAX: usize = 18;
@@ -10,8 +11,10 @@ pub(crate) struct Head {
     part: Part,
     line: Line,
     name: Vec<u8>,
+    last: u8,
     has_length: bool,
     has_coding: bool,
+    has_bare_feed: bool,
 }
 
 /// Where in the head it reads.
@@ -44,12 +47,14 @@ impl Head {
         }
     }
 
-    /// Whether the head gave its body two lengths.
-    pub(crate) const fn has_two_lengths(&self) -> bool {
-        self.has_length && self.has_coding
+    /// Whether two readers could read it differently.
+    pub(crate) const fn is_ambiguous(&self) -> bool {
+        self.has_bare_feed || (self.has_length && self.has_coding)
     }
 
     fn step(&mut self, byte: u8) {
+        self.has_bare_feed |= byte == b'\n' && self.last != b'\r';
+        self.last = byte;
         match (byte, self.line) {
             (b'\n', line) => self.end(line),
             (b'\r', _) | (_, Line::Value) => {}
@@ -83,10 +88,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_lengths_are_noticed_however_the_head_is_cut() {
+    fn what_smugglers_send_is_noticed_however_the_head_is_cut() {
         for (head, expected) in [
             ("POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", true),
-            ("\r\nPOST / HTTP/1.1\nTRANSFER-ENCODING:chunked\ncontent-length:1\n\n", true),
+            ("\r\nPOST / HTTP/1.1\r\nTRANSFER-ENCODING:chunked\r\ncontent-length:1\r\n\r\n", true),
+            ("POST / HTTP/1.1\nhost: a\n\n", true),
+            ("POST / HTTP/1.1\r\nhost: a\nx: b\r\n\r\n", true),
+            ("POST / HTTP/1.1\r\nhost: a\r\n\r\n{\n}\n\n", false),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\ncontent-length: 1\r\n", false),
             ("POST / HTTP/1.1\r\nx: transfer-encoding: y\r\ncontent-length: 1\r\n\r\n", false),
             ("POST / HTTP/1.1\r\nx-content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n", false),
@@ -94,7 +102,7 @@ mod tests {
             for size in [1, 7, head.len()] {
                 let mut scan = Head::default();
                 head.as_bytes().chunks(size).for_each(|part| scan.read(part));
-                assert_eq!(scan.has_two_lengths(), expected, "{head:?} by {size}");
+                assert_eq!(scan.is_ambiguous(), expected, "{head:?} by {size}");
             }
         }
     }

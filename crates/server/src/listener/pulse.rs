@@ -57,12 +57,12 @@ impl Pulse {
     /// A request has its head, and is worked on until the value is dropped.
     pub(crate) fn at_work(self: &Arc<Self>) -> AtWork {
         self.requests.fetch_add(1, Ordering::SeqCst);
-        let mut has_two_lengths = false;
+        let mut is_ambiguous = false;
         self.beat(|beat| {
             beat.head_since = None;
-            has_two_lengths = std::mem::take(&mut beat.head).has_two_lengths();
+            is_ambiguous = std::mem::take(&mut beat.head).is_ambiguous();
         });
-        AtWork { pulse: self.clone(), has_two_lengths }
+        AtWork { pulse: self.clone(), is_ambiguous }
     }
 
     /// Completes when the connection is too slow or idle for too long.
@@ -112,8 +112,8 @@ impl Pulse {
 #[derive(Debug)]
 pub(crate) struct AtWork {
     pulse: Arc<Pulse>,
-    /// Its head gave the body two lengths.
-    pub(crate) has_two_lengths: bool,
+    /// Two readers could read its head differently.
+    pub(crate) is_ambiguous: bool,
 }
 
 impl Drop for AtWork {

@@ -118,6 +118,7 @@ async fn malformed_http_is_400_and_the_connection_is_closed() {
         format!("transfer-encoding: chunked\r\ncontent-length: {length}\r\n\r\n0\r\n\r\n"),
         format!("content-length: {length}\r\ncontent-length: 5\r\n\r\n{body}"),
         format!("content-length: +{length}\r\n\r\n{body}"),
+        format!("x: a\ncontent-length: {length}\r\n\r\n{body}"),
         format!("x: a\r\n b\r\ncontent-length: {length}\r\n\r\n{body}"),
         "transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n".into(),
         format!("x: a\0b\r\ncontent-length: {length}\r\n\r\n{body}"),
@@ -285,9 +286,11 @@ async fn reads_are_forwarded_within_their_bounds() {
 async fn a_transaction_that_cannot_be_meant_never_reaches_the_engine() {
     let house = House::open().await;
     let transaction = format!(r#"{{"to":"{STRANGER}","value":"0x1"}}"#);
+    let transaction = transaction.replace("{\"to", &format!("{{\"from\":\"{STRANGER}\",\"to"));
     for params in [
         "[]".to_owned(),
         "[null]".into(),
+        format!(r#"[{{"to":"{STRANGER}","value":"0x1"}}]"#),
         format!("[{transaction},\"latest\"]"),
         format!("[{transaction},{{}},{{}}]"),
         format!("[{transaction},{{\"nonsense\":1}}]"),
