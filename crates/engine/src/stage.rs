@@ -3,7 +3,6 @@
 //! There is no way from a request to a key but through these types, in this order. None can be copied,
 //! stored, or made outside of this module's arrows.
 
-#[cfg(feature = "whole")]
 use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, B256, Bytes, Signature};
@@ -12,10 +11,8 @@ use countersign_core::{
     operation::{OperationRecord, OperationState},
     transaction::{TransactionPlan, UnsignedTransaction},
 };
-#[cfg(feature = "whole")]
 use countersign_policy::decision::Permit;
 
-#[cfg(feature = "whole")]
 use crate::port::ledger::{Commit, CommitAnswer, LedgerError};
 use crate::port::{Ledger, Signer, ledger::SignedBytes, signer::SignerError};
 
@@ -28,7 +25,6 @@ pub struct Reservation<S> {
 }
 
 /// All counters were re-checked and charged in one step; nothing is bound yet.
-#[cfg(feature = "whole")]
 #[derive(Debug)]
 pub struct Reserved {
     permit: Permit,
@@ -50,7 +46,6 @@ impl<S> Reservation<S> {
 }
 
 /// What became of a commit.
-#[cfg(feature = "whole")]
 #[derive(Debug)]
 pub(crate) enum Commitment {
     /// Bound.
@@ -59,7 +54,6 @@ pub(crate) enum Commitment {
     Refused(Reservation<Reserved>, CommitAnswer),
 }
 
-#[cfg(feature = "whole")]
 impl Reservation<Reserved> {
     /// The ledger's word that it reserved what this permit charges.
     pub(crate) const fn new(permit: Permit, record: Box<OperationRecord>) -> Self {
@@ -96,7 +90,6 @@ impl Reservation<Reserved> {
 }
 
 /// Exact in everything that moves value; gas and fee at most what was permitted.
-#[cfg(feature = "whole")]
 fn lies_inside(payload: &TransactionPlan, permitted: &TransactionPlan) -> bool {
     let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = payload;
     *chain == permitted.chain
