@@ -94,6 +94,10 @@ impl RedisStore {
 
 /// The client's own error may repeat the URL, and with it the password. Only RESP3 tells of a connection's end.
 fn client(url: &str) -> Result<redis::Client, OpenError> {
+    // the client takes the process's provider of cryptography, and panics where there is none
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::trace!("the process has a provider of cryptography already");
+    }
     let opened = url.into_connection_info().and_then(|info| {
         let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
         redis::Client::open(info.set_redis_settings(settings))

@@ -70,7 +70,7 @@ impl RedisJournal {
             };
             let Entry { script, call, content } = make(&head)?;
             let next = head.next(&content);
-            let call = self.named(call).arg("expected", &head).arg("next", &next);
+            let call = self.named(call).arg("expected", head).arg("next", next);
             let mut answer = self.link.run(script, call.arg("entry", content)).await?;
             match answer.tag()?.as_str() {
                 // a repetition wrote nothing, so the head is read again: it costs one call
@@ -179,5 +179,10 @@ fn page<T>(
 }
 
 fn unavailable(error: LedgerError) -> JournalError {
-    JournalError::Unavailable(error.to_string())
+    match error {
+        LedgerError::Unavailable(why)
+        | LedgerError::Ambiguous(why)
+        | LedgerError::Refused(why)
+        | LedgerError::Damaged(why) => JournalError::Unavailable(why),
+    }
 }

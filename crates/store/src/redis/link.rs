@@ -105,10 +105,11 @@ impl Link {
         wait.arg(self.replicas).arg(within);
         let ambiguous = |why: String| LedgerError::Ambiguous(why);
         let answer = self.send(&wait).await.map_err(|fault| ambiguous(fault.text()))?;
-        match answer {
-            Value::Int(count) if count >= i64::from(self.replicas) => Ok(()),
-            _ => Err(ambiguous("not every replica has acknowledged the write".into())),
+        let count = i64::from_redis_value(answer).unwrap_or(0);
+        if count >= i64::from(self.replicas) {
+            return Ok(());
         }
+        Err(ambiguous("not every replica has acknowledged the write".into()))
     }
 
     async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
@@ -222,6 +223,10 @@ impl Call {
         Self::default()
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers give what they have, by value or not"
+    )]
     pub(super) fn arg(mut self, name: &str, value: impl ToString) -> Self {
         self.0.push(name.into());
         self.0.push(value.to_string().into_bytes());
@@ -271,6 +276,7 @@ enum Fault {
 }
 
 impl Fault {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the client may add causes at any time")]
     fn read(error: &RedisError) -> Self {
         let text = words(error);
         // what Redis adds to an error from inside a script, but not to a refusal to begin
@@ -285,6 +291,7 @@ impl Fault {
             ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
                 Self::NotSent(text)
             }
+            // whatever the client adds to its list: nobody knows whether it was done
             _ => Self::Lost(text),
         }
     }
@@ -300,7 +307,9 @@ impl Fault {
         match self {
             Self::Lost(text) if script.writes() => LedgerError::Ambiguous(text),
             Self::Broken(text) => LedgerError::Damaged(text),
-            other => LedgerError::Unavailable(other.text()),
+            Self::NoScript | Self::NotSent(_) | Self::Moved(_) | Self::Lost(_) => {
+                LedgerError::Unavailable(self.text())
+            }
         }
     }
 }

@@ -91,9 +91,8 @@ fn charge_line(charge: &Charge, parks: bool) -> String {
     };
     let limit = charge.limit.min(AMOUNT_MAX);
     let bound = match charge.over {
-        Over::Deny => limit,
         Over::Park { waived, .. } if waived || parks => AMOUNT_MAX,
-        Over::Park { .. } => limit,
+        Over::Deny | Over::Park { .. } => limit,
     };
     // one more than any bound: never fits
     let amount = charge.amount().unwrap_or(AMOUNT_MAX.saturating_add(1));

@@ -12,10 +12,8 @@ pub(super) struct Reply(std::vec::IntoIter<Value>);
 
 impl Reply {
     pub(super) fn parse(value: Value) -> Result<Self, LedgerError> {
-        match value {
-            Value::Array(items) => Ok(Self(items.into_iter())),
-            _ => Err(damaged("an answer is no list")),
-        }
+        let Value::Array(items) = value else { return Err(damaged("an answer is no list")) };
+        Ok(Self(items.into_iter()))
     }
 
     /// The tag that says what the answer is; a refusal becomes its error.
@@ -64,11 +62,8 @@ impl Reply {
 
 fn text(value: Value) -> Result<String, LedgerError> {
     let wrong = || damaged("an answer is no text");
-    match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| wrong()),
-        Value::SimpleString(text) => Ok(text),
-        _ => Err(wrong()),
-    }
+    let Value::BulkString(bytes) = value else { return Err(wrong()) };
+    String::from_utf8(bytes).map_err(|_| wrong())
 }
 
 /// One hash.

@@ -33,14 +33,18 @@ async fn two_gateways_with_two_hundred_reservations_make_exactly_seven_fit() {
     assert_eq!(desk.counts(&rolling("day", 0, 799)).await, [700, 0, 0]);
 }
 
+fn amount_of(n: u64) -> u64 {
+    n.saturating_add(1)
+}
+
 fn charges_of(n: u64) -> Vec<Charge> {
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    names.iter().map(|name| rolling(name, n + 1, 1_000_000)).collect()
+    names.iter().map(|name| rolling(name, amount_of(n), 1_000_000)).collect()
 }
 
 /// Reserves, and takes each fourth back, commits each fourth and settles each fourth.
 async fn live(ledger: Arc<dyn Ledger>, n: u64) -> [u64; 3] {
-    let amount = n + 1;
+    let amount = amount_of(n);
     let desk = Desk { ledger, time: countersign_testkit::ManualTime::default() };
     match n % 4 {
         0 => {
@@ -104,10 +108,10 @@ async fn sixteen_commits_at_once_get_sixteen_nonces_without_a_gap() {
     for n in 0..16 {
         let ledger = bench.ledger();
         racing.spawn(async move {
-            match ledger.commit(&commit(n)).await.unwrap() {
-                CommitAnswer::Bound(record) => (record.nonce().unwrap(), record.id),
-                other => panic!("{other:?}"),
-            }
+            let CommitAnswer::Bound(record) = ledger.commit(&commit(n)).await.unwrap() else {
+                panic!("operation {n} was not committed")
+            };
+            (record.nonce().unwrap(), record.id)
         });
     }
     let mut bound: Vec<(u64, OperationId)> = racing.join_all().await;

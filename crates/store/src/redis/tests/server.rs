@@ -1,14 +1,15 @@
 //! What is asked of a server before it may keep a ledger, and what may lie in it.
 
 use countersign_core::identity::AppId;
-use countersign_engine::port::ledger::LedgerError;
+use countersign_engine::port::ledger::{LedgerError, OperationQuery};
 use countersign_testkit::{
-    fixture::{key, operation, rolling},
+    ManualTime,
+    fixture::{HOUR, key, operation, operation_id, reject, rolling},
     redis_server::RedisServer,
     suite::{Desk, LedgerBench},
 };
 
-use super::bench::{RedisBench, connection, options};
+use super::bench::{RedisBench, connection, open, options};
 use crate::redis::{OpenError, RedisStore};
 
 #[tokio::test]
@@ -158,4 +159,36 @@ async fn a_store_of_another_layout_is_refused() {
     change.query_async::<()>(&mut bench.raw().await).await.unwrap();
     let refused = RedisStore::connect(options(&bench.server.url())).await.unwrap_err();
     assert_eq!(refused, OpenError::Format("9".into()));
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
+    let server = RedisServer::start().await;
+    let refused = RedisStore::connect(options(&format!("rediss://{}", server.address()))).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, OpenError::Ledger(LedgerError::Unavailable(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn every_script_stays_in_one_slot_of_a_cluster() {
+    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]).await;
+    let mut admin = connection(&server.url()).await;
+    let slots = redis::cmd("CLUSTER").arg(&["ADDSLOTSRANGE", "0", "16383"]).to_owned();
+    slots.query_async::<()>(&mut admin).await.unwrap();
+    let info = redis::cmd("CLUSTER").arg("INFO").to_owned();
+    while !info.query_async::<String>(&mut admin).await.unwrap().contains("cluster_state:ok") {
+        tokio::task::yield_now().await;
+    }
+    let time = ManualTime::default();
+    let desk = Desk { ledger: open(&server.url(), &time).await.unwrap().ledger(), time };
+    let charge = rolling("day", 10, 100);
+    desk.settled(1, vec![charge.clone()]).await;
+    desk.ledger.unsettle(operation_id(1)).await.unwrap();
+    desk.parked(2, vec![charge.clone()]).await;
+    desk.ledger.reject(&reject(2)).await.unwrap();
+    desk.time.advance(HOUR);
+    assert_eq!(desk.ledger.expire(10).await.unwrap(), []);
+    let query = OperationQuery { limit: 10, ..OperationQuery::default() };
+    assert_eq!(desk.ledger.operations(&query).await.unwrap().items.len(), 2);
+    assert_eq!(desk.counts(&charge).await, [0, 10, 0]);
 }
