@@ -48,7 +48,7 @@ pub enum OperationState {
     Cancelling,
     /// Terminal: the self-transfer won.
     Cancelled,
-    /// The nonce was finalised under a hash that we do not know.
+    /// The nonce was finalised under a hash that we do not know: released, with that as the proof.
     Conflict,
 }
 
@@ -100,15 +100,16 @@ impl OperationState {
     #[must_use]
     pub const fn money(self) -> Money {
         match self {
-            Self::Denied | Self::Rejected | Self::Expired | Self::Cancelled => Money::None,
+            Self::Denied | Self::Rejected | Self::Expired | Self::Cancelled | Self::Conflict => {
+                Money::None
+            }
             Self::Parked | Self::Approved | Self::Allowed => Money::Reserved,
             Self::Prepared
             | Self::Signed
             | Self::Broadcast
             | Self::Unknown
             | Self::Mined
-            | Self::Cancelling
-            | Self::Conflict => Money::Committed,
+            | Self::Cancelling => Money::Committed,
             Self::Executed | Self::Reverted => Money::Settled,
         }
     }

@@ -72,6 +72,10 @@ impl Engine {
             approvals: &approvals,
         };
         match self.gather(&setup, request).await {
+            // the time that people gave is over: the next sweep expires it
+            Ok(gathered) if record.expires_at.is_some_and(|end| end <= gathered.facts.at) => {
+                Next::Rest
+            }
             Ok(gathered) => self.decide_again(&setup, parties, record, gathered).await,
             Err(Answer::Unavailable(_)) => Next::Rest,
             Err(answer) => {

@@ -45,7 +45,7 @@ pub(crate) struct Tracked {
 impl Engine {
     /// Keeps an eye on a committed operation from now on.
     pub(crate) fn follow(&self, record: &OperationRecord) {
-        if record.state.money() != Money::Committed || record.state == OperationState::Conflict {
+        if record.state.money() != Money::Committed {
             self.unfollow(record);
             return;
         }
