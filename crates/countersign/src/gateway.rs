@@ -89,6 +89,8 @@ impl Gateway {
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
         let Self { clock, store, house, agents, operators, parts, reload, .. } = self;
         probe(&parts, &clock);
+        let announced = house.engine.announce().await;
+        announced.map_err(|error| Failure::failed(format!("the store takes no writes: {error}")))?;
         let last = CancellationToken::new();
         let engine = tokio::spawn(Arc::clone(&house.engine).run(last.clone().cancelled_owned()));
         let engine = tokio::spawn(supervise(engine, stop.clone()));

@@ -72,8 +72,8 @@ impl Engine {
             approvals: &approvals,
         };
         match self.gather(&setup, request).await {
-            // the time that people gave is over: the next sweep expires it
             Ok(gathered) if record.expires_at.is_some_and(|end| end <= gathered.facts.at) => {
+                self.lapse(record).await;
                 Next::Rest
             }
             Ok(gathered) => self.decide_again(&setup, parties, record, gathered).await,
@@ -112,6 +112,14 @@ impl Engine {
                 None
             }
             Err(_) => None,
+        }
+    }
+
+    /// The time that people gave is over. A sweep expires what is still `APPROVED`; what a dead gateway left as
+    /// `ALLOWED` is given back here.
+    async fn lapse(&self, record: &OperationRecord) {
+        if record.state == OperationState::Allowed {
+            self.give_back(record.id, "approval_expired", "it was not carried out in time").await;
         }
     }
 
