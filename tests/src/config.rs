@@ -158,28 +158,46 @@ fn write_file(file: &Path, text: &str) {
     keep_private(file);
 }
 
-/// Imports one of anvil's keys with the product's own command.
+/// One of anvil's keys as a keystore: imported with the product's own command, once for each build of the
+/// binary, because its key derivation is slow on purpose.
 fn write_key(folder: &Path, account: usize) {
-    let (key, address) = anvil::ACCOUNTS.get(account).expect("one of anvil's accounts");
     let id = wallet_id(account);
-    let plain = format!("keys/{id}.key");
     let (password, out) = (format!("keys/{id}.password"), format!("keys/{id}.json"));
-    write_file(&folder.join(&plain), key);
     write_file(&folder.join(&password), "correct horse battery staple");
+    let program = binary::countersign();
+    let kept = program.with_file_name(format!("countersign-test-key-{id}.json"));
+    if is_newer(&kept, program) {
+        fs::copy(&kept, folder.join(&out)).expect("a keystore");
+    } else {
+        import_key(folder, account, [&password, &out]);
+        let own = kept.with_extension(std::process::id().to_string());
+        fs::copy(folder.join(&out), &own).expect("a keystore");
+        fs::rename(own, kept).expect("a keystore");
+    }
+}
+
+fn is_newer(file: &Path, than: &Path) -> bool {
+    let modified = |file: &Path| file.metadata().and_then(|metadata| metadata.modified()).ok();
+    modified(file) > modified(than)
+}
+
+fn import_key(folder: &Path, account: usize, [password, out]: [&str; 2]) {
+    let (key, address) = anvil::ACCOUNTS.get(account).expect("one of anvil's accounts");
+    write_file(&folder.join("plain.key"), key);
     let arguments = [
         "key",
         "import",
         "--private-key-file",
-        &plain,
+        "plain.key",
         "--password-file",
-        &password,
+        password,
         "--out",
-        &out,
+        out,
     ];
     let said = binary::run(folder, &arguments);
     assert_eq!(said.code, 0, "key import: {}", said.err);
     assert!(said.out.contains(address), "key import prints the address: {}", said.out);
-    fs::remove_file(folder.join(plain)).expect("the plain key is there");
+    fs::remove_file(folder.join("plain.key")).expect("the plain key is there");
 }
 
 fn text(setup: &Setup, addresses: &Addresses) -> String {

@@ -89,7 +89,7 @@ async fn a_shutdown_answers_whoever_waits(store: StoreKind) {
     let bot = world.bot();
     let held = tokio::spawn({
         let bot = bot.clone();
-        async move { bot.send_with(&[("prefer", "wait=20")], PAYEE, &usd(200)).await }
+        async move { bot.send_with(&[("prefer", "wait=60")], PAYEE, &usd(200)).await }
     });
     let alice = world.alice();
     wait::until("the held call", async || alice.list("/pending-operations").await.pop()).await;

@@ -9,5 +9,6 @@ mod life;
 mod nonces;
 mod outside;
 mod repeating;
+mod replicas;
 mod signing;
 mod tenancy;
