@@ -147,8 +147,11 @@ impl AgentsDoor {
         let agent = presented.token().and_then(|token| self.keyring.agent(token));
         let setup = self.engine.setup();
         let known = agent.filter(|agent| setup.agents.contains_key(agent));
-        let bytes = transport::read(parts, body).await?;
-        let Some(agent) = known else { return Err(Refusal::Stranger(bytes)) };
+        let Some(agent) = known else {
+            let bytes = transport::read(parts, body, transport::STRANGERS_BODY_MAX).await;
+            return Err(Refusal::Stranger(bytes.unwrap_or_default()));
+        };
+        let bytes = transport::read(parts, body, transport::BODY_MAX).await?;
         let visit = Visit {
             chain: place.chain(&setup),
             setup,

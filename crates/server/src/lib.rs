@@ -28,6 +28,7 @@ mod tls;
 use std::{io, sync::Arc};
 
 use countersign_engine::Engine;
+use tokio::sync::watch;
 
 pub use self::{
     credential::{Credentials, Keyring, TokenDigest},
@@ -65,7 +66,12 @@ pub async fn serve_operators(
     gatehouse: Gatehouse,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let desk = operators::Desk::new(gatehouse, bound.hosts());
+    let (closing, closed) = watch::channel(false);
+    let desk = operators::Desk::new(gatehouse, bound.hosts(), closed);
+    let stop = async move {
+        stop.await;
+        closing.send_replace(true);
+    };
     let router = operators::router(desk);
     listener::serve(
         bound,

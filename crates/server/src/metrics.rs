@@ -68,7 +68,6 @@ pub struct Metrics(Mutex<Books>);
 #[derive(Debug, Default)]
 struct Books {
     requests: BTreeMap<(&'static str, &'static str), u64>,
-    incidents: BTreeMap<&'static str, u64>,
     durations: BTreeMap<(Duration, &'static str), Histogram>,
 }
 
@@ -83,11 +82,6 @@ impl Metrics {
     /// One more request of a method, with its outcome. Both are words of the program.
     pub fn request(&self, method: &'static str, outcome: &'static str) {
         self.with(|books| add(books.requests.entry((method, outcome)).or_default(), 1));
-    }
-
-    /// One more incident.
-    pub fn incident(&self, severity: &'static str) {
-        self.with(|books| add(books.incidents.entry(severity).or_default(), 1));
     }
 
     /// How long something took; `label` is a word of the program, empty where the family has none.
@@ -117,10 +111,6 @@ impl Books {
                 text,
                 "countersign_requests_total{{method=\"{method}\",outcome=\"{outcome}\"}} {count}"
             )?;
-        }
-        writeln!(text, "# TYPE countersign_incidents_total counter")?;
-        for (severity, count) in &self.incidents {
-            writeln!(text, "countersign_incidents_total{{severity=\"{severity}\"}} {count}")?;
         }
         for what in Duration::ALL {
             writeln!(text, "# TYPE {} histogram", what.name())?;
@@ -171,13 +161,11 @@ mod tests {
         let metrics = Metrics::default();
         metrics.request("eth_chainId", "ok");
         metrics.request("eth_chainId", "ok");
-        metrics.incident("High");
         metrics.observe(Duration::Request, "eth_chainId", Millis(3));
         metrics.observe(Duration::Sign, "", Millis(1500));
         let text = metrics.render();
         for line in [
             "countersign_requests_total{method=\"eth_chainId\",outcome=\"ok\"} 2",
-            "countersign_incidents_total{severity=\"High\"} 1",
             "countersign_request_seconds_bucket{method=\"eth_chainId\",le=\"0.0025\"} 0",
             "countersign_request_seconds_bucket{method=\"eth_chainId\",le=\"0.005\"} 1",
             "countersign_request_seconds_sum{method=\"eth_chainId\"} 0.003000",

@@ -12,6 +12,7 @@ use axum::{
 };
 use countersign_engine::setup::Setup;
 use hyper::body::Incoming;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 use crate::{
@@ -45,11 +46,17 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 pub(crate) struct Desk {
     gatehouse: Gatehouse,
     hosts: Hosts,
+    closing: watch::Receiver<bool>,
 }
 
 impl Desk {
-    pub(crate) fn new(gatehouse: Gatehouse, hosts: Hosts) -> Arc<Self> {
-        Arc::new(Self { gatehouse, hosts })
+    /// `closing` turns true when the door stops: what would go on for ever ends then.
+    pub(crate) fn new(
+        gatehouse: Gatehouse,
+        hosts: Hosts,
+        closing: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        Arc::new(Self { gatehouse, hosts, closing })
     }
 
     fn setup(&self) -> Arc<Setup> {

@@ -177,6 +177,13 @@ mod tests {
         assert_eq!(codes(&format!("[{call},{{}}]")), (true, vec![None, refused]));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_the_parser_panic(text in "[\\[\\]{},:\"0-9a-z. ]{0,64}|\\PC{0,64}") {
+            drop(Envelope::parse(text.as_bytes()));
+        }
+    }
+
     #[test]
     fn an_escaped_method_name_is_the_same_name() {
         let text = r#"{"jsonrpc":"2.0","id":1,"method":"\u0065th_sendTransaction"}"#;

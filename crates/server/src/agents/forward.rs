@@ -4,6 +4,7 @@ use countersign_core::{
     draft::{FieldError, quantity},
     identity::ChainId,
     json::Json,
+    time::Millis,
 };
 use countersign_engine::{
     port::chain::{ReadAnswer, ReadCall},
@@ -11,7 +12,10 @@ use countersign_engine::{
     submission::Unavailable,
 };
 
-use crate::answer::{self, Fault, INTERNAL};
+use crate::{
+    answer::{self, Fault, INTERNAL},
+    metrics::Duration,
+};
 
 use super::{
     AgentsDoor, Visit,
@@ -31,6 +35,7 @@ impl AgentsDoor {
     ) -> Result<String, Fault> {
         let chain = visit.chain()?;
         let node = visit.setup.chains.get(&chain).ok_or_else(|| gone(chain))?;
+        let params = without_trailing_nulls(params);
         if params.len() > read.params_max {
             let reason = format!("has more than {} entries", read.params_max);
             return Err(FieldError::new("params", reason).into());
@@ -40,13 +45,25 @@ impl AgentsDoor {
             ReadKind::Logs | ReadKind::NewFilter => narrow(node, params.first()).await?,
             ReadKind::Filter => self.filters.check(&owned(visit, chain, params.first())?)?,
         }
-        let result = ask(node, read, params, visit.traceparent.clone()).await?;
+        let began = self.engine.ports().clock.monotonic();
+        let answer = ask(node, read, params, visit.traceparent.clone()).await;
+        let took = Millis(self.engine.ports().clock.monotonic().0.saturating_sub(began.0));
+        self.metrics.observe(Duration::Upstream, read.method, took);
+        let result = answer?;
         if read.kind == ReadKind::NewFilter {
             let id = Json::parse(result.as_bytes(), countersign_core::json::Limits::REQUEST).ok();
             self.filters.remember(owned(visit, chain, id.as_ref())?);
         }
         Ok(result)
     }
+}
+
+/// Some clients write absent parameters as `null`.
+fn without_trailing_nulls(mut params: &[Json]) -> &[Json] {
+    while let [rest @ .., Json::Null] = params {
+        params = rest;
+    }
+    params
 }
 
 fn owned(visit: &Visit, chain: ChainId, id: Option<&Json>) -> Result<Owned, FieldError> {

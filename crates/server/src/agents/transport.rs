@@ -10,7 +10,9 @@ use hyper::body::Incoming;
 use super::{parcel::Parcel, refusal::Refusal};
 
 /// The longest body.
-const BODY_MAX: usize = 1 << 20;
+pub(crate) const BODY_MAX: usize = 1 << 20;
+/// The most that is read of somebody whom nobody knows, to tell a batch from a single call.
+pub(crate) const STRANGERS_BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
 const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -36,13 +38,12 @@ fn is_json(parts: &Parts) -> bool {
 }
 
 /// Reads a body within its length and its time.
-pub(crate) async fn read(parts: &Parts, body: Incoming) -> Result<Bytes, Refusal> {
+pub(crate) async fn read(parts: &Parts, body: Incoming, most: usize) -> Result<Bytes, Refusal> {
     let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok());
-    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > BODY_MAX)
-    {
+    if announced.and_then(|text| text.parse::<usize>().ok()).is_some_and(|length| length > most) {
         return Err(Refusal::TooLarge);
     }
-    let whole = tokio::time::timeout(BODY_DEADLINE, Limited::new(body, BODY_MAX).collect());
+    let whole = tokio::time::timeout(BODY_DEADLINE, Limited::new(body, most).collect());
     match whole.await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLarge),

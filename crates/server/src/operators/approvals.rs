@@ -73,8 +73,11 @@ pub(crate) async fn approve(
     Given(Yes { digest, note }): Given<Yes>,
 ) -> Result<Json<Value>, Problem> {
     let operator = operator.may(Role::Approve)?;
-    // what is no digest is certainly not the parked one
-    let digest: ApprovalDigest = digest.parse().map_err(|_| Problem::OtherDigest)?;
+    let Ok(digest) = digest.parse::<ApprovalDigest>() else {
+        // what is no digest is certainly not the parked one
+        operations::record(&desk, id).await?;
+        return Err(Problem::OtherDigest);
+    };
     let note = note.map(|note| bounded("note", note)).transpose()?;
     let record = desk.gatehouse.engine.approve(operator, id, digest, note).await?;
     tracing::info!(operator = %operator.id, operation = %id, "an operation was approved");

@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     response::sse::{Event, KeepAlive, Sse},
 };
-use futures_util::{Stream, stream};
+use futures_util::{Stream, StreamExt as _, stream};
 
 use super::{Desk, Door, Problem, access::Viewer, books::overview_of};
 
@@ -18,11 +18,14 @@ pub(crate) async fn stream(
     _: Viewer,
     State(desk): Door,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let mut closing = desk.closing.clone();
+    let closed = async move { drop(closing.wait_for(|closing| *closing).await) };
     let changes = stream::unfold((desk, String::new()), |(desk, shown)| async move {
         let now = next(&desk, &shown).await;
         let event = Event::default().event("overview").data(now.as_str());
         Some((Ok(event), (desk, now)))
     });
+    let changes = changes.take_until(Box::pin(closed));
     Ok(Sse::new(changes).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
 }
 

@@ -8,10 +8,22 @@ use axum::{
     http::{StatusCode, header},
     response::{Html, IntoResponse},
 };
+use countersign_core::trace::Severity;
+use countersign_engine::port::journal::IncidentQuery;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{Desk, Door, access::Neighbour, books::open_operations};
+
+/// The most incidents that are counted.
+const INCIDENTS_MAX: u32 = 1000;
+
+const SEVERITIES: [(Severity, &str); 4] = [
+    (Severity::Low, "Low"),
+    (Severity::Medium, "Medium"),
+    (Severity::High, "High"),
+    (Severity::Critical, "Critical"),
+];
 
 /// `GET /healthz`: the process answers. Says nothing about store or node.
 pub(crate) async fn health(_: Neighbour) -> &'static str {
@@ -55,11 +67,30 @@ pub(crate) async fn metrics(_: Neighbour, State(desk): Door) -> impl IntoRespons
         text.push_str("# TYPE countersign_operations gauge\n");
         for (state, count) in states {
             let labels = format!("state=\"{state}\"");
-            text.push_str(&gauge("countersign_operations", &labels, &count.to_string()));
+            text.push_str(&sample("countersign_operations", &labels, &count.to_string()));
         }
     }
+    text.push_str(&incidents(&desk).await);
     text.push_str(&budgets(&desk).await);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}
+
+/// Of the store, so that every gateway counts the same; of the newest thousand.
+async fn incidents(desk: &Arc<Desk>) -> String {
+    let query = IncidentQuery { limit: INCIDENTS_MAX, ..IncidentQuery::default() };
+    let found = desk.ports().journal.incidents(&query).await;
+    let mut counts = BTreeMap::from(SEVERITIES.map(|(severity, _)| (severity, 0_u32)));
+    for incident in found.map(|page| page.items).unwrap_or_default() {
+        let count = counts.entry(incident.severity).or_default();
+        *count = count.saturating_add(1);
+    }
+    let mut text = "# TYPE countersign_incidents_total counter\n".to_owned();
+    for (severity, word) in SEVERITIES {
+        let count = counts.get(&severity).copied().unwrap_or_default();
+        let labels = format!("severity=\"{word}\"");
+        text.push_str(&sample("countersign_incidents_total", &labels, &count.to_string()));
+    }
+    text
 }
 
 async fn budgets(desk: &Arc<Desk>) -> String {
@@ -70,13 +101,13 @@ async fn budgets(desk: &Arc<Desk>) -> String {
             let Some(ratio) = ratio(&line.used, &line.max) else { continue };
             let limit = line.limit.replace(['"', '\\', '\n'], "_");
             let labels = format!("agent=\"{agent}\",limit=\"{limit}\"");
-            text.push_str(&gauge("countersign_budget_used_ratio", &labels, &ratio));
+            text.push_str(&sample("countersign_budget_used_ratio", &labels, &ratio));
         }
     }
     text
 }
 
-fn gauge(name: &str, labels: &str, value: &str) -> String {
+fn sample(name: &str, labels: &str, value: &str) -> String {
     format!("{name}{{{labels}}} {value}\n")
 }
 

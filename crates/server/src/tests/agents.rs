@@ -60,6 +60,8 @@ async fn no_or_another_credential_is_401_with_a_json_rpc_body() {
         assert_eq!((&json["id"], &json["error"]["code"]), (&json!("x"), &json!(4100)));
         assert!(!reply.body.contains("token"), "{}", reply.body);
     }
+    let long = format!("\"{}\"", "x".repeat(70_000));
+    assert_eq!(send(house.agents, "POST", "/", &[], &long).await.status, 401);
     let batch = format!("[{},{}]", chain_id(), chain_id());
     let reply = send(house.agents, "POST", "/", &[], &batch).await;
     assert_eq!((reply.status, reply.json().as_array().map(Vec::len)), (401, Some(2)));
@@ -272,6 +274,8 @@ async fn reads_are_forwarded_within_their_bounds() {
     ] {
         assert_eq!(house.call(method, &params).await["error"]["code"], -32602, "{params}");
     }
+    let nulls = format!("[{transaction},\"latest\",null,null]");
+    assert_eq!(house.call("eth_call", &nulls).await["result"], "0x01");
     for params in
         ["[{}]", r#"[{"fromBlock":"0x1","toBlock":"0x2710"}]"#, r#"[{"fromBlock":"earliest"}]"#]
     {

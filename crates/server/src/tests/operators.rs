@@ -4,6 +4,10 @@ use countersign_core::{approval::Vote, time::Timestamp};
 use countersign_engine::port::{Ledger as _, ledger::ReserveAnswer};
 use countersign_testkit::fixture;
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::house::{AGENT, DESK, House, VIEWER, send};
 
@@ -277,6 +281,25 @@ async fn the_configuration_in_force_can_be_read() {
 }
 
 #[tokio::test]
+async fn events_tell_of_changes_and_end_with_the_door() {
+    let house = House::open().await;
+    let request =
+        format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
+    let mut stream = TcpStream::connect(house.operators).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    let mut part = [0_u8; 4096];
+    while !heard.contains("event: overview") {
+        let length = stream.read(&mut part).await.unwrap();
+        assert!(length > 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&part[..length]));
+    }
+    assert!(heard.contains("text/event-stream"), "{heard}");
+    house.close().await;
+    stream.read_to_string(&mut heard).await.unwrap();
+}
+
+#[tokio::test]
 async fn probes_answer_their_neighbours_without_a_credential() {
     let house = House::open().await;
     let probe = |path: &'static str| send(house.operators, "GET", path, &[], "");
@@ -286,6 +309,8 @@ async fn probes_answer_their_neighbours_without_a_credential() {
     for line in [
         "countersign_requests_total{method=\"eth_chainId\",outcome=\"ok\"} 1",
         "countersign_operations{state=\"PARKED\"} 0",
+        "countersign_incidents_total{severity=\"Critical\"} 0",
+        "countersign_request_seconds_count{method=\"eth_chainId\"} 1",
         "# TYPE countersign_budget_used_ratio gauge",
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
