@@ -103,7 +103,7 @@ fn window(court: &mut Court<'_>, model: &Model, limit: &Limit, matched: &[usize]
 /// A charge of nothing on a limit's counter.
 pub(crate) fn charge(model: &Model, limit: &Limit, counter: CounterId, now: Timestamp) -> Charge {
     let window = match &limit.per {
-        Per::Rolling(length) => Window::Rolling(*length),
+        Per::Rolling(length, _) => Window::Rolling(*length),
         Per::Day(zone) => Window::Calendar(Period::day(now, zone)),
         Per::Month(zone) => Window::Calendar(Period::month(now, zone)),
         Per::Grant | Per::Transaction => Window::Grant,

@@ -147,7 +147,7 @@ fn unreachable(limit: &Limit, limits: &[Limit], findings: &mut Findings) {
     }
     let harder = limits.iter().find(|other| {
         other.over == OverLimit::Deny
-            && other.per == limit.per
+            && other.per.key() == limit.per.key()
             && other.measure == limit.measure
             && other.by == limit.by
             && other.when_key == limit.when_key

@@ -168,7 +168,8 @@ impl Measure {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Per {
     Transaction,
-    Rolling(Millis),
+    /// The length, and how the file writes it.
+    Rolling(Millis, String),
     Day(Zone),
     Month(Zone),
     Grant,
@@ -179,18 +180,19 @@ impl Per {
     pub(crate) fn word(&self) -> String {
         match self {
             Self::Transaction => "tx".to_owned(),
-            Self::Rolling(length) => length.to_string(),
+            Self::Rolling(_, written) => written.clone(),
             Self::Day(_) => "day".to_owned(),
             Self::Month(_) => "month".to_owned(),
             Self::Grant => "grant".to_owned(),
         }
     }
 
-    /// With the zone: part of the counter's identity.
+    /// With the zone, and equal for equal windows: part of the counter's identity.
     pub(crate) fn key(&self) -> String {
         match self {
             Self::Day(zone) | Self::Month(zone) => format!("{}@{}", self.word(), zone.name()),
-            Self::Transaction | Self::Rolling(_) | Self::Grant => self.word(),
+            Self::Rolling(length, _) => length.to_string(),
+            Self::Transaction | Self::Grant => self.word(),
         }
     }
 }

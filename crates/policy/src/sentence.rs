@@ -86,7 +86,7 @@ pub(crate) fn maximum(limit: &Limit) -> String {
     let per = match &limit.per {
         Per::Transaction => "transaction".to_owned(),
         Per::Grant => "lifetime of the grant".to_owned(),
-        Per::Rolling(_) | Per::Day(_) | Per::Month(_) => limit.per.word(),
+        Per::Rolling(..) | Per::Day(_) | Per::Month(_) => limit.per.word(),
     };
     format!("{}{usd} per {per}", shown(unit(limit.measure), limit.max))
 }

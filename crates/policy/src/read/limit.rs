@@ -89,7 +89,7 @@ impl Reader<'_> {
             "grant" => Some(Per::Grant),
             text => match text.parse::<Millis>() {
                 Ok(length) if (ROLLING_MIN..=ROLLING_MAX).contains(&length) => {
-                    Some(Per::Rolling(length))
+                    Some(Per::Rolling(length, text.to_owned()))
                 }
                 Ok(_) | Err(_) => {
                     self.findings.error(
@@ -153,7 +153,7 @@ const fn default_code(measure: Measure, per: &Per, over: &OverLimit) -> &'static
         (Measure::Requests | Measure::Actions, ..) => "count_limit_exceeded",
         (_, Per::Transaction, OverLimit::Deny) => "per_tx_limit_exceeded",
         (_, Per::Transaction, OverLimit::Approve(_)) => "amount_above_threshold",
-        (_, Per::Rolling(_), _) => "rolling_limit_exceeded",
+        (_, Per::Rolling(..), _) => "rolling_limit_exceeded",
         (_, Per::Day(_), _) => "daily_quota_exceeded",
         (_, Per::Month(_), _) => "monthly_quota_exceeded",
         (_, Per::Grant, _) => "grant_limit_exceeded",

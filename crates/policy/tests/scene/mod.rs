@@ -1,0 +1,133 @@
+//! One wallet, one agent, ether at 1000 USD and a dollar token: what the tests of `decide` happen in.
+#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(clippy::allow_attributes, reason = "an expectation cannot hold for every test binary")]
+
+use std::collections::BTreeSet;
+
+use alloy_primitives::{Address, B256, Bytes, U256};
+use countersign_core::{
+    action::{Action, Effect, Via},
+    approval::{Gate, GateApproval, Vote},
+    fact::{Fact, Facts, TokenFact},
+    identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
+    intent::{Declared, Intent, Method},
+    token::Asset,
+    transaction::{FeeBid, TransactionPlan, TransactionType},
+};
+use countersign_policy::{Policies, Policy};
+
+pub const WALLET: Address = Address::repeat_byte(0x5e);
+pub const FRIEND: Address = Address::repeat_byte(0x11);
+pub const STRANGER: Address = Address::repeat_byte(0x99);
+pub const DOLLAR: Address = Address::repeat_byte(0xdd);
+
+/// A 1000th of a USD in wei, at 1000 USD for one ether.
+pub const MILLI_USD: u64 = 1_000_000_000_000;
+
+pub fn wei(milli_usd: u64) -> U256 {
+    U256::from(milli_usd) * U256::from(MILLI_USD)
+}
+
+pub fn intent() -> Intent {
+    Intent {
+        agent: AgentId::parse("bot").unwrap(),
+        wallet: WalletId::parse("ops-1").unwrap(),
+        address: WALLET,
+        method: Method::SendTransaction,
+        plan: TransactionPlan {
+            chain: ChainId(31337),
+            kind: TransactionType::DynamicFee,
+            to: Some(FRIEND),
+            value: U256::ZERO,
+            data: Bytes::new(),
+            gas: 21_000,
+            fee: FeeBid::Dynamic { max_fee: 0, tip: 0 },
+            access_list: Vec::new(),
+        },
+        nonce: None,
+        declared: Declared::default(),
+    }
+}
+
+pub fn action(effect: Effect, target: Option<Address>) -> Action {
+    Action {
+        label: effect.kind().to_owned(),
+        effect,
+        target,
+        selector: None,
+        functions: Vec::new(),
+        value_wei: U256::ZERO,
+        via: Via::Call,
+        depth: 0,
+    }
+}
+
+/// Ether to somebody.
+pub fn pay(to: Address, milli_usd: u64) -> Action {
+    let amount = wei(milli_usd);
+    let effect = Effect::Transfer { asset: Asset::Native, from: WALLET, to, amount };
+    Action { value_wei: amount, ..action(effect, Some(to)) }
+}
+
+pub fn revoke() -> Action {
+    let effect = Effect::Revoke { asset: Asset::Token(DOLLAR), spender: STRANGER };
+    action(effect, Some(DOLLAR))
+}
+
+pub fn token(asset: Asset, name: &str, decimals: u8, price: &str) -> TokenFact {
+    let price = Fact::Known(price.parse().unwrap());
+    TokenFact { asset, name: name.to_owned(), decimals, price, never_priced: false }
+}
+
+pub fn facts(actions: Vec<Action>) -> Facts {
+    Facts {
+        at: "2026-01-05T12:00:00Z".parse().unwrap(),
+        role: None,
+        owner: None,
+        actions,
+        tokens: vec![
+            token(Asset::Native, "eth@31337", 18, "1000"),
+            token(Asset::Token(DOLLAR), "usdc@31337", 6, "1"),
+        ],
+        gas: 21_000,
+        fee_wei_max: U256::ZERO,
+        nonce: None,
+        balance_wei: Fact::Known(U256::from(u128::MAX)),
+        seen: Fact::Known(BTreeSet::from([FRIEND])),
+        freezes: Vec::new(),
+        approvals: Vec::new(),
+    }
+}
+
+pub fn vote(name: &str) -> Vote {
+    Vote {
+        operator: OperatorId::parse(name).unwrap(),
+        person: name.to_owned(),
+        groups: Vec::new(),
+        note: None,
+        at: "2026-01-05T11:00:00Z".parse().unwrap(),
+    }
+}
+
+pub fn approval(gate: &Gate, voters: &[&str]) -> GateApproval {
+    GateApproval {
+        gate: gate.clone(),
+        votes: voters.iter().map(|name| vote(name)).collect(),
+        fee_wei_max: U256::ZERO,
+        policy: PolicyId(B256::ZERO),
+    }
+}
+
+pub fn grant(rest: &str) -> Policy {
+    let source = format!("policy: grant\nkind: grant\n{rest}");
+    Policy::parse_untested(&source, "grant.yaml").unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub fn guard(rest: &str) -> Policy {
+    let source = format!("policy: guard\nkind: guard\n{rest}");
+    Policy::parse_untested(&source, "guard.yaml").unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+pub fn alone(grant: Policy) -> Policies {
+    Policies { grant, guards: Vec::new() }
+}
