@@ -70,6 +70,13 @@ impl Fault {
         Self { code, message: format!("{}. Nothing was sent.", plain(sentence)), data: None }
     }
 
+    /// A fault of ours, after which nobody can say what was done.
+    pub(crate) fn unknown() -> Self {
+        let message =
+            "The gateway failed, and something may have been sent. The same request again tells.";
+        Self { code: INTERNAL, message: message.into(), data: None }
+    }
+
     /// A word for metrics and logs, from a fixed set.
     pub(crate) const fn outcome(&self) -> &'static str {
         match self.code {

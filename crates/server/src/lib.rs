@@ -1,5 +1,5 @@
 //! The doors: the agents' JSON-RPC and the operators' API. The only crate that listens on a socket, and
-//! the only one where an outcome becomes a code ([`answer`](self), `operators/problem.rs`).
+//! the only one where an outcome becomes a code (`answer.rs` and `operators/problem.rs`).
 //!
 //! ```no_run
 //! # async fn example(engine: std::sync::Arc<countersign_engine::Engine>, door: countersign_server::Door)

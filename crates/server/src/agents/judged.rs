@@ -7,7 +7,7 @@ use countersign_core::{
 use countersign_engine::submission::{Reply, Signed, Submission};
 use serde_json::Value;
 
-use crate::answer::{self, Fault, INTERNAL};
+use crate::answer::{self, Fault};
 
 use super::{AgentsDoor, Outcome, Seat, Visit, said::Said};
 
@@ -24,7 +24,7 @@ impl AgentsDoor {
             Err(fault) => return Err(fault).into(),
         };
         let Reply { answer, receipt } = self.engine.submit(submission).await;
-        let result = answer::settle(answer).and_then(|signed| written(visit, method, &signed));
+        let result = answer::settle(answer).map(|signed| written(visit, method, &signed));
         Outcome { result, receipt: Some(receipt) }
     }
 
@@ -35,7 +35,7 @@ impl AgentsDoor {
         match self.engine.simulate(submission).await {
             Ok(simulation) => Ok(simulation.body.to_string()),
             Err(answer) => match answer::settle(answer) {
-                Ok(_) => Err(Fault::new(INTERNAL, "a simulation signed something")),
+                Ok(_) => Err(Fault::unknown()),
                 Err(fault) => Err(fault),
             },
         }
@@ -83,12 +83,15 @@ fn same_chain(draft: &TransactionDraft, chain: ChainId) -> Result<(), FieldError
     }
 }
 
-/// What the method promises to return once bytes exist.
-fn written(visit: &Visit, method: Method, signed: &Signed) -> Result<String, Fault> {
+/// What the method promises to return once bytes exist: from here on there is no error any more.
+fn written(visit: &Visit, method: Method, signed: &Signed) -> String {
+    let raw = || Value::from(signed.raw.to_string()).to_string();
     match method {
-        Method::SendTransaction => Ok(Value::from(signed.hash.to_string()).to_string()),
-        Method::SignTransaction if visit.wants_raw_and_tx => geth::raw_and_tx(signed),
-        Method::SignTransaction => Ok(Value::from(signed.raw.to_string()).to_string()),
+        Method::SendTransaction => Value::from(signed.hash.to_string()).to_string(),
+        Method::SignTransaction if visit.wants_raw_and_tx => {
+            geth::raw_and_tx(signed).unwrap_or_else(raw)
+        }
+        Method::SignTransaction => raw(),
     }
 }
 
@@ -99,14 +102,12 @@ mod geth {
     use countersign_core::transaction::{FeeBid, TransactionType};
     use serde_json::{Map, Value, json};
 
-    use super::{Fault, INTERNAL, Signed};
+    use super::Signed;
 
-    /// `{raw, tx}`, with every field of `tx` as geth writes it.
-    pub(super) fn raw_and_tx(signed: &Signed) -> Result<String, Fault> {
-        let unreadable = || Fault::new(INTERNAL, "the signed bytes cannot be read again");
-        let envelope =
-            TxEnvelope::decode_2718(&mut signed.raw.as_ref()).map_err(|_| unreadable())?;
-        let from = envelope.recover_signer().map_err(|_| unreadable())?;
+    /// `{raw, tx}`, with every field of `tx` as geth writes it; `None` if the bytes cannot be read again.
+    pub(super) fn raw_and_tx(signed: &Signed) -> Option<String> {
+        let envelope = TxEnvelope::decode_2718(&mut signed.raw.as_ref()).ok()?;
+        let from = envelope.recover_signer().ok()?;
         let mut tx = fields(signed);
         let signature = envelope.signature();
         let parity = u64::from(signature.v());
@@ -124,7 +125,7 @@ mod geth {
         tx.insert("v".into(), quantity(v));
         tx.insert("r".into(), quantity(signature.r()));
         tx.insert("s".into(), quantity(signature.s()));
-        Ok(json!({"raw": signed.raw, "tx": tx}).to_string())
+        Some(json!({"raw": signed.raw, "tx": tx}).to_string())
     }
 
     fn fields(signed: &Signed) -> Map<String, Value> {

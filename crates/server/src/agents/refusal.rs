@@ -5,7 +5,7 @@ use countersign_core::json::Json;
 use http::{HeaderValue, Response, StatusCode, header};
 
 use crate::{
-    answer::{self, Fault, INTERNAL, REQUEST},
+    answer::{self, Fault, REQUEST},
     host::Stray,
 };
 
@@ -85,7 +85,7 @@ impl Refusal {
         let status = self.status();
         let text = match &self {
             Self::Stranger(body) => strangers(body),
-            Self::Crash => alone(&Fault::new(INTERNAL, self.sentence())),
+            Self::Crash => alone(&Fault::unknown()),
             Self::Stray(_)
             | Self::NotFound
             | Self::Method
