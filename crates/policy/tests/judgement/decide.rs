@@ -1,7 +1,6 @@
 //! `decide` and what follows it: charges, refusals of the store, approvals, freezes, budgets, words.
 
-mod scene;
-
+use crate::scene::*;
 use countersign_core::{
     action::Effect,
     charge::{Over, Overrun, Reading, Unit, Window},
@@ -13,7 +12,6 @@ use countersign_policy::{
     Identity, Policies, budget, counter_verdicts, decide,
     decision::{Denial, Ground, Hold, Outcome, Permit, Register, Says},
 };
-use scene::*;
 
 const DEV: &str = "
 sets: { friends: [\"0x1111111111111111111111111111111111111111\"] }

@@ -1,12 +1,10 @@
 //! What holds for every policy and request: more is never more allowed, order never matters, layers only narrow,
 //! what is not known never helps.
 
-mod scene;
-
+use crate::scene::*;
 use countersign_core::fact::Fact;
 use countersign_policy::{Policies, Policy, decide, decision::Outcome};
 use proptest::prelude::*;
-use scene::*;
 
 /// How far a request gets: 0 denied, 1 parked, 2 allowed.
 fn freedom(policies: &Policies, actions: &[(u8, u64)], known: bool) -> u8 {
@@ -14,7 +12,8 @@ fn freedom(policies: &Policies, actions: &[(u8, u64)], known: bool) -> u8 {
     let actions = actions.iter().map(|(who, amount)| pay(to(*who), *amount)).collect();
     let mut facts = facts(actions);
     if !known {
-        facts.tokens[0].price = Fact::Unknown("down".into());
+        facts.tokens[0].price = Fact::Unknown("nobody has one".into());
+        facts.tokens[0].never_priced = true;
     }
     match decide(&intent(), &facts, policies).outcome {
         Outcome::Deny(_) => 0,

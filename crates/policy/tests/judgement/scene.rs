@@ -1,6 +1,4 @@
 //! One wallet, one agent, ether at 1000 USD and a dollar token: what the tests of `decide` happen in.
-#![allow(dead_code, reason = "each test binary uses its own part")]
-#![allow(clippy::allow_attributes, reason = "an expectation cannot hold for every test binary")]
 
 use std::collections::BTreeSet;
 
@@ -16,19 +14,19 @@ use countersign_core::{
 };
 use countersign_policy::{Policies, Policy};
 
-pub const WALLET: Address = Address::repeat_byte(0x5e);
-pub const FRIEND: Address = Address::repeat_byte(0x11);
-pub const STRANGER: Address = Address::repeat_byte(0x99);
-pub const DOLLAR: Address = Address::repeat_byte(0xdd);
+pub(crate) const WALLET: Address = Address::repeat_byte(0x5e);
+pub(crate) const FRIEND: Address = Address::repeat_byte(0x11);
+pub(crate) const STRANGER: Address = Address::repeat_byte(0x99);
+pub(crate) const DOLLAR: Address = Address::repeat_byte(0xdd);
 
 /// A 1000th of a USD in wei, at 1000 USD for one ether.
-pub const MILLI_USD: u64 = 1_000_000_000_000;
+pub(crate) const MILLI_USD: u64 = 1_000_000_000_000;
 
-pub fn wei(milli_usd: u64) -> U256 {
+pub(crate) fn wei(milli_usd: u64) -> U256 {
     U256::from(milli_usd) * U256::from(MILLI_USD)
 }
 
-pub fn intent() -> Intent {
+pub(crate) fn intent() -> Intent {
     Intent {
         agent: AgentId::parse("bot").unwrap(),
         wallet: WalletId::parse("ops-1").unwrap(),
@@ -49,7 +47,7 @@ pub fn intent() -> Intent {
     }
 }
 
-pub fn action(effect: Effect, target: Option<Address>) -> Action {
+pub(crate) fn action(effect: Effect, target: Option<Address>) -> Action {
     Action {
         label: effect.kind().to_owned(),
         effect,
@@ -63,23 +61,23 @@ pub fn action(effect: Effect, target: Option<Address>) -> Action {
 }
 
 /// Ether to somebody.
-pub fn pay(to: Address, milli_usd: u64) -> Action {
+pub(crate) fn pay(to: Address, milli_usd: u64) -> Action {
     let amount = wei(milli_usd);
     let effect = Effect::Transfer { asset: Asset::Native, from: WALLET, to, amount };
     Action { value_wei: amount, ..action(effect, Some(to)) }
 }
 
-pub fn revoke() -> Action {
+pub(crate) fn revoke() -> Action {
     let effect = Effect::Revoke { asset: Asset::Token(DOLLAR), spender: STRANGER };
     action(effect, Some(DOLLAR))
 }
 
-pub fn token(asset: Asset, name: &str, decimals: u8, price: &str) -> TokenFact {
+pub(crate) fn token(asset: Asset, name: &str, decimals: u8, price: &str) -> TokenFact {
     let price = Fact::Known(price.parse().unwrap());
     TokenFact { asset, name: name.to_owned(), decimals, price, never_priced: false }
 }
 
-pub fn facts(actions: Vec<Action>) -> Facts {
+pub(crate) fn facts(actions: Vec<Action>) -> Facts {
     Facts {
         at: "2026-01-05T12:00:00Z".parse().unwrap(),
         role: None,
@@ -99,7 +97,7 @@ pub fn facts(actions: Vec<Action>) -> Facts {
     }
 }
 
-pub fn vote(name: &str) -> Vote {
+pub(crate) fn vote(name: &str) -> Vote {
     Vote {
         operator: OperatorId::parse(name).unwrap(),
         person: name.to_owned(),
@@ -109,7 +107,7 @@ pub fn vote(name: &str) -> Vote {
     }
 }
 
-pub fn approval(gate: &Gate, voters: &[&str]) -> GateApproval {
+pub(crate) fn approval(gate: &Gate, voters: &[&str]) -> GateApproval {
     GateApproval {
         gate: gate.clone(),
         votes: voters.iter().map(|name| vote(name)).collect(),
@@ -118,16 +116,16 @@ pub fn approval(gate: &Gate, voters: &[&str]) -> GateApproval {
     }
 }
 
-pub fn grant(rest: &str) -> Policy {
+pub(crate) fn grant(rest: &str) -> Policy {
     let source = format!("policy: grant\nkind: grant\n{rest}");
     Policy::parse_untested(&source, "grant.yaml").unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-pub fn guard(rest: &str) -> Policy {
+pub(crate) fn guard(rest: &str) -> Policy {
     let source = format!("policy: guard\nkind: guard\n{rest}");
     Policy::parse_untested(&source, "guard.yaml").unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-pub fn alone(grant: Policy) -> Policies {
+pub(crate) fn alone(grant: Policy) -> Policies {
     Policies { grant, guards: Vec::new() }
 }

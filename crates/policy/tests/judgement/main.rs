@@ -1,0 +1,12 @@
+//! What `decide` promises, case by case and for all cases.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "a test that cannot set its scene must fail"
+)]
+
+mod decide;
+mod properties;
+mod scene;
