@@ -1,5 +1,7 @@
 //! The books: each function packs its arguments, runs its script and reads the answer.
 
+mod packing;
+
 use std::{
     collections::BTreeSet,
     sync::{
@@ -22,21 +24,23 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Disposition, Found, LedgerError,
-        LedgerStatus, NewOperation, OperationQuery, Overrun, Redeem, RedeemAnswer, Reject,
-        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-        SignedBytes,
+        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError, LedgerStatus,
+        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
+        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
+use self::packing::{
+    addresses, asked_before, changed, charged, cursor_from, freeze_from, new_operation, overruns,
+    reading, records, scope, unknown, words,
+};
 use super::{
     link::{Call, Link},
     promises::Promises,
     record::{
-        charge_fields, charge_lines, delivery_name, disposition_fields, intent_fields, json,
-        new_fields, next_record, plan_digest, read_record,
+        charge_lines, delivery_name, intent_fields, json, next_record, plan_digest, read_record,
     },
-    reply::{Reply, damaged},
+    reply::damaged,
     scripts::Script,
 };
 
@@ -417,85 +421,4 @@ impl Ledger for RedisLedger {
         let (durability, durability_reason) = promises.class(self.replicas);
         Ok(LedgerStatus { ledger_id, durability, durability_reason, sealed, sequence })
     }
-}
-
-fn asked_before(call: Call, repeat: &Repeat) -> Call {
-    let Repeat { fingerprint, key, window: Millis(window), batch } = repeat;
-    call.arg("fingerprint", fingerprint)
-        .maybe("key", *key)
-        .arg("window", (*window).min(AMOUNT_MAX))
-        .maybe("batch", *batch)
-}
-
-fn new_operation(new: &NewOperation) -> Result<Call, LedgerError> {
-    let call = Call::new().arg("operation", new.id).field("id", new.id);
-    new_fields(asked_before(call, &new.repeat), new)
-}
-
-fn charged(call: Call, charges: &[Charge], disposition: &Disposition) -> Result<Call, LedgerError> {
-    let parks = matches!(disposition, Disposition::Park(_));
-    let call = call.arg("charges", charge_lines(charges, parks));
-    disposition_fields(charge_fields(call, charges)?, disposition)
-}
-
-fn records(answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
-    answer.lists().map(|fields| read_record(fields?)).collect()
-}
-
-fn overruns(answer: &mut Reply) -> Result<Vec<Overrun>, LedgerError> {
-    let overrun = |list: Result<Reply, LedgerError>| {
-        let mut list = list?;
-        Ok(Overrun { index: list.number()?, reading: reading(list.list()?)? })
-    };
-    answer.list()?.lists().map(overrun).collect()
-}
-
-fn reading(mut list: Reply) -> Result<Reading, LedgerError> {
-    let (reserved, committed, settled) = (list.number()?, list.number()?, list.number()?);
-    let frees_at = match list.text()?.as_str() {
-        "" => None,
-        millis => Some(millis.parse().map_err(|_| damaged("an instant is no number"))?),
-    };
-    Ok(Reading { reserved, committed, settled, frees_at: frees_at.map(Timestamp::from_millis) })
-}
-
-fn changed(answer: &mut Reply) -> Result<bool, LedgerError> {
-    match answer.tag()?.as_str() {
-        "changed" => Ok(true),
-        "unchanged" => Ok(false),
-        other => Err(unknown(other)),
-    }
-}
-
-/// The order of `Freeze` itself does not matter here: `commit.lua` looks scopes up one by one.
-fn scope(freeze: &Freeze) -> String {
-    match freeze {
-        Freeze::Global => "global".into(),
-        Freeze::All => "all".into(),
-        Freeze::Agent(agent) => format!("agent:{agent}"),
-        Freeze::Wallet(wallet) => format!("wallet:{wallet}"),
-        Freeze::Chain(chain) => format!("chain:{chain}"),
-    }
-}
-
-fn freeze_from(text: &str) -> Result<Freeze, LedgerError> {
-    serde_json::from_str(text).map_err(|_| damaged("a freeze cannot be read"))
-}
-
-fn cursor_from(cursor: &str) -> Result<OperationId, LedgerError> {
-    let wrong = |_| LedgerError::Refused(format!("`{cursor}` is not a cursor of this list"));
-    cursor.parse().map_err(wrong)
-}
-
-fn addresses(addresses: &[Address]) -> String {
-    let texts: Vec<String> = addresses.iter().map(|address| format!("{address:#x}")).collect();
-    texts.join(" ")
-}
-
-fn words<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    names.collect::<Vec<_>>().join(" ")
-}
-
-fn unknown(tag: &str) -> LedgerError {
-    damaged(&format!("a script answered `{tag}`"))
 }

@@ -1,0 +1,103 @@
+//! How arguments are packed for the scripts, and how their answers are read.
+
+use alloy_primitives::Address;
+use countersign_core::{
+    amount::AMOUNT_MAX,
+    charge::{Charge, Reading},
+    fact::Freeze,
+    identity::OperationId,
+    operation::OperationRecord,
+    time::{Millis, Timestamp},
+};
+use countersign_engine::port::ledger::{Disposition, LedgerError, NewOperation, Overrun, Repeat};
+
+use crate::redis::{
+    link::Call,
+    record::{charge_fields, charge_lines, disposition_fields, new_fields, read_record},
+    reply::{Reply, damaged},
+};
+
+pub(super) fn asked_before(call: Call, repeat: &Repeat) -> Call {
+    let Repeat { fingerprint, key, window: Millis(window), batch } = repeat;
+    call.arg("fingerprint", fingerprint)
+        .maybe("key", *key)
+        .arg("window", (*window).min(AMOUNT_MAX))
+        .maybe("batch", *batch)
+}
+
+pub(super) fn new_operation(new: &NewOperation) -> Result<Call, LedgerError> {
+    let call = Call::new().arg("operation", new.id).field("id", new.id);
+    new_fields(asked_before(call, &new.repeat), new)
+}
+
+pub(super) fn charged(
+    call: Call,
+    charges: &[Charge],
+    disposition: &Disposition,
+) -> Result<Call, LedgerError> {
+    let parks = matches!(disposition, Disposition::Park(_));
+    let call = call.arg("charges", charge_lines(charges, parks));
+    disposition_fields(charge_fields(call, charges)?, disposition)
+}
+
+pub(super) fn records(answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
+    answer.lists().map(|fields| read_record(fields?)).collect()
+}
+
+pub(super) fn overruns(answer: &mut Reply) -> Result<Vec<Overrun>, LedgerError> {
+    let overrun = |list: Result<Reply, LedgerError>| {
+        let mut list = list?;
+        Ok(Overrun { index: list.number()?, reading: reading(list.list()?)? })
+    };
+    answer.list()?.lists().map(overrun).collect()
+}
+
+pub(super) fn reading(mut list: Reply) -> Result<Reading, LedgerError> {
+    let (reserved, committed, settled) = (list.number()?, list.number()?, list.number()?);
+    let frees_at = match list.text()?.as_str() {
+        "" => None,
+        millis => Some(millis.parse().map_err(|_| damaged("an instant is no number"))?),
+    };
+    Ok(Reading { reserved, committed, settled, frees_at: frees_at.map(Timestamp::from_millis) })
+}
+
+pub(super) fn changed(answer: &mut Reply) -> Result<bool, LedgerError> {
+    match answer.tag()?.as_str() {
+        "changed" => Ok(true),
+        "unchanged" => Ok(false),
+        other => Err(unknown(other)),
+    }
+}
+
+/// The order of `Freeze` itself does not matter here: `commit.lua` looks scopes up one by one.
+pub(super) fn scope(freeze: &Freeze) -> String {
+    match freeze {
+        Freeze::Global => "global".into(),
+        Freeze::All => "all".into(),
+        Freeze::Agent(agent) => format!("agent:{agent}"),
+        Freeze::Wallet(wallet) => format!("wallet:{wallet}"),
+        Freeze::Chain(chain) => format!("chain:{chain}"),
+    }
+}
+
+pub(super) fn freeze_from(text: &str) -> Result<Freeze, LedgerError> {
+    serde_json::from_str(text).map_err(|_| damaged("a freeze cannot be read"))
+}
+
+pub(super) fn cursor_from(cursor: &str) -> Result<OperationId, LedgerError> {
+    let wrong = |_| LedgerError::Refused(format!("`{cursor}` is not a cursor of this list"));
+    cursor.parse().map_err(wrong)
+}
+
+pub(super) fn addresses(addresses: &[Address]) -> String {
+    let texts: Vec<String> = addresses.iter().map(|address| format!("{address:#x}")).collect();
+    texts.join(" ")
+}
+
+pub(super) fn words<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    names.collect::<Vec<_>>().join(" ")
+}
+
+pub(super) fn unknown(tag: &str) -> LedgerError {
+    damaged(&format!("a script answered `{tag}`"))
+}
