@@ -94,11 +94,12 @@ impl Fault {
         }
     }
 
-    pub(crate) fn to_json(&self) -> Value {
-        match &self.data {
-            Some(data) => json!({"code": self.code, "message": self.message, "data": data}),
-            None => json!({"code": self.code, "message": self.message}),
-        }
+    /// The `error` member, in the order that people read it.
+    fn to_text(&self) -> String {
+        let Self { code, message, data } = self;
+        let message = Value::from(message.as_str());
+        let data = data.as_ref().map(|data| format!(r#","data":{data}"#)).unwrap_or_default();
+        format!(r#"{{"code":{code},"message":{message}{data}}}"#)
     }
 }
 
@@ -264,7 +265,7 @@ fn is_unprintable(c: char) -> bool {
 pub(crate) fn response(id: &Json, result: Result<&str, &Fault>) -> String {
     match result {
         Ok(result) => format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{result}}}"#),
-        Err(fault) => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#, fault.to_json()),
+        Err(fault) => format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{}}}"#, fault.to_text()),
     }
 }
 

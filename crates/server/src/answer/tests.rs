@@ -42,7 +42,7 @@ fn pending(state: OperationState) -> Answer {
 }
 
 fn told(answer: Answer) -> Value {
-    settle(answer).unwrap_err().to_json()
+    serde_json::from_str(&settle(answer).unwrap_err().to_text()).unwrap()
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(crate) fn whole<T>(items: Vec<T>) -> Answer<Listing<T>> {
 pub(crate) fn limit(asked: Option<u32>) -> Result<u32, Problem> {
     match asked {
         None => Ok(50),
-        Some(limit @ 1..=200) => Ok(limit),
-        Some(_) => Err(Problem::Malformed("`limit`: must be from 1 to 200".into())),
+        Some(limit @ 1..=1000) => Ok(limit),
+        Some(_) => Err(Problem::Malformed("`limit`: must be from 1 to 1000".into())),
     }
 }
