@@ -1,8 +1,10 @@
 //! The tree to the model: every word is known, every value typed, every reference resolved, or the file is
 //! refused, with all findings at once.
 
+mod asked;
 mod gate;
 mod hours;
+mod kinds;
 mod limit;
 mod rule;
 mod scalar;
@@ -32,9 +34,9 @@ pub(crate) fn each(node: Option<&Node>) -> Vec<Node> {
 }
 
 pub(crate) use self::{
+    asked::count,
     gate::{DRIFT_FEE_BPS, TTL},
     scalar::{is_id, whole},
-    when::count,
 };
 
 const ITEMS_MAX: usize = 1000;

@@ -2,7 +2,7 @@
 
 use countersign_core::time::{Millis, Zone};
 
-use super::{Reader, each, when};
+use super::{Reader, count, each};
 use crate::{
     field::Shape,
     model::{By, Limit, Measure, OverLimit, Per},
@@ -127,11 +127,11 @@ impl Reader<'_> {
         let max = self.required(node, "max")?;
         let shape = if measure.is_none_or(Measure::is_money) { Shape::Usd } else { Shape::Number };
         let operand = self.operand(&max, &shape)?;
-        let count = when::count(&operand);
-        if count.is_none() {
+        let counted = count(&operand);
+        if counted.is_none() {
             self.findings.error(max.place, "the maximum is too large to count exactly", "");
         }
-        count
+        counted
     }
 
     fn over(&mut self, node: Option<&Node>) -> Option<OverLimit> {
