@@ -21,7 +21,7 @@ pub enum TransactionType {
 
 /// What a client asked to have signed, after strict parsing. Absent fields are filled before the
 /// decision; `to`, `data`, `value` and the access list never change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransactionDraft {
     /// The account; absent where the client left it to the gateway.
     pub from: Option<Address>,
@@ -59,19 +59,36 @@ pub struct AccessEntry {
     pub storage_keys: Vec<B256>,
 }
 
-/// The price of gas, in wei per gas.
+/// The price of gas, in wei per gas. Stored as decimal text: JSON numbers end before 128 bits do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FeeBid {
     /// Legacy and EIP-2930.
-    Price(u128),
+    Price(#[serde(with = "decimal")] u128),
     /// EIP-1559.
     Dynamic {
         /// `maxFeePerGas`
+        #[serde(with = "decimal")]
         max_fee: u128,
         /// `maxPriorityFeePerGas`, at most `max_fee`
+        #[serde(with = "decimal")]
         tip: u128,
     },
+}
+
+mod decimal {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde's `with` takes")]
+    pub(super) fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<u128, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 impl FeeBid {
@@ -216,4 +233,17 @@ fn access_list(entries: &[AccessEntry]) -> AccessList {
         storage_keys: e.storage_keys.clone(),
     };
     AccessList(entries.iter().map(item).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fee_of_any_size_survives_json() {
+        for fee in [FeeBid::Price(u128::MAX), FeeBid::Dynamic { max_fee: u128::MAX, tip: 1 }] {
+            let value = serde_json::to_value(fee).unwrap();
+            assert_eq!(serde_json::from_value::<FeeBid>(value).unwrap(), fee);
+        }
+    }
 }
