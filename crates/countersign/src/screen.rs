@@ -29,6 +29,10 @@ pub(crate) fn ask(question: &str) -> Option<bool> {
 pub(crate) struct Paint(bool);
 
 impl Paint {
+    /// No colours.
+    #[cfg(test)]
+    pub(crate) const NONE: Self = Self(false);
+
     /// For the standard output. `NO_COLOR` is honoured by whoever sets it.
     pub(crate) fn stdout() -> Self {
         Self(stdout().is_terminal() && crate::config::variable("NO_COLOR").is_none())

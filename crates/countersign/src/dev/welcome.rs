@@ -5,6 +5,7 @@ use super::{
     folder::{AGENT, DevFolder, OPERATOR},
 };
 use crate::{
+    config::variable,
     failure::Failure,
     gateway::Gateway,
     scaffold::PAYEE,
@@ -84,42 +85,64 @@ struct Places<'a> {
     token: &'a str,
 }
 
+/// Everything after `$` is set by the first two lines, so that what is pasted stays short.
 fn snippets(places: &Places<'_>, paint: Paint) {
     let Places { url, wallet, admin, token } = places;
-    say(format!("  {}", paint.bold("Pay 50 USD")));
+    let name = |name: &str| paint.dim(&format!("{name:<8}"));
+    say(format!("  {}", paint.bold("Pay 50 USD, as the agent")));
     say(format!("    export ETH_RPC_URL={url}"));
+    say(format!("    export WALLET={wallet} PAYEE={PAYEE}"));
     say(format!(
-        "    {}    cast send --unlocked --from {wallet} {PAYEE} --value 0.05ether",
-        paint.dim("cast")
+        "    {}cast send --unlocked --from $WALLET $PAYEE --value 0.05ether",
+        name("cast")
     ));
     say(format!(
-        "    {}    createWalletClient({{ account: '{wallet}', transport: http(process.env.ETH_RPC_URL) }})",
-        paint.dim("viem")
+        "    {}createWalletClient({{ account: process.env.WALLET, transport: http(process.env.ETH_RPC_URL) }})",
+        name("viem")
     ));
-    say(format!(
-        "            .sendTransaction({{ to: '{PAYEE}', value: parseEther('0.05'), chain: null }})"
-    ));
-    say(format!(
-        "    {}  await (await new JsonRpcProvider(process.env.ETH_RPC_URL).getSigner())",
-        paint.dim("ethers")
-    ));
-    say(format!("            .sendTransaction({{ to: '{PAYEE}', value: parseEther('0.05') }})"));
-    say(format!("    {} Web3(HTTPProvider(os.environ['ETH_RPC_URL'])).eth", paint.dim("web3.py")));
-    say(format!(
-        "            .send_transaction({{'from': '{wallet}', 'to': '{PAYEE}', 'value': 5 * 10**16}})"
-    ));
-    say("");
-    say(format!("  {}", paint.bold("Pay 200 USD, and approve it")));
-    say(format!(
-        "    cast send --unlocked --from {wallet} {PAYEE} --value 0.2ether      # parked: the answer names op_…"
-    ));
-    say(format!("    export COUNTERSIGN_ADMIN={admin} COUNTERSIGN_TOKEN={token}"));
-    say("    countersign operation list --status PENDING_APPROVAL");
     say(
-        "    countersign operation approve op_…                                 # then the same cast returns the hash",
+        "              .sendTransaction({ to: process.env.PAYEE, value: parseEther('0.05'), chain: null })",
     );
+    say(format!(
+        "    {}await (await new JsonRpcProvider(process.env.ETH_RPC_URL).getSigner())",
+        name("ethers")
+    ));
+    say("              .sendTransaction({ to: process.env.PAYEE, value: parseEther('0.05') })");
+    say(format!(
+        "    {}Web3(HTTPProvider(environ['ETH_RPC_URL'])).eth.send_transaction(",
+        name("web3.py")
+    ));
+    say("              {'from': environ['WALLET'], 'to': environ['PAYEE'], 'value': 5 * 10**16})");
+    say(format!(
+        "    {}curl $ETH_RPC_URL -H 'content-type: application/json' -d '{{\"jsonrpc\":\"2.0\",\"id\":1,",
+        name("curl")
+    ));
+    say(
+        "              \"method\":\"eth_sendTransaction\",\"params\":[{\"from\":\"'$WALLET'\",\"to\":\"'$PAYEE'\",\"value\":\"0xb1a2bc2ec50000\"}]}'",
+    );
+    say("");
+    let program = program();
+    say(format!("  {}", paint.bold("Pay 200 USD, and approve it as the operator")));
+    say(
+        "    cast send --unlocked --from $WALLET $PAYEE --value 0.2ether        # parked: the answer names op_…",
+    );
+    say(format!("    export COUNTERSIGN_ADMIN={admin} COUNTERSIGN_TOKEN={token}"));
+    say(format!("    {program} operation list --status PENDING_APPROVAL"));
+    say(format!(
+        "    {program} operation approve op_…    # executes by itself; the same cast again returns its hash"
+    ));
+    say(format!("    {program} trace list"));
     say(
         "    curl -H \"Authorization: Bearer $COUNTERSIGN_TOKEN\" $COUNTERSIGN_ADMIN/pending-operations",
     );
     say("");
+}
+
+/// How to call this program: by its name where a shell would find it.
+fn program() -> String {
+    let path = variable("PATH").unwrap_or_default();
+    let named = |folder: std::path::PathBuf| folder.join("countersign").is_file();
+    let here = std::env::current_exe()
+        .map_or_else(|_| "countersign".into(), |file| file.display().to_string());
+    if std::env::split_paths(&path).any(named) { "countersign".to_owned() } else { here }
 }
