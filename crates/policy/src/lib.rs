@@ -31,5 +31,5 @@ pub use budget::{BudgetLine, budget};
 pub use decide::decide;
 pub use decision::counter_verdicts;
 pub use diagnostic::{Diagnostic, PolicyErrors};
-pub use policy::{Identity, LimitView, Policies, Policy, TestOutcome};
+pub use policy::{Identity, LimitView, Policies, Policy, RuleView, TestOutcome};
 pub use scope::{Kind, Scope};

@@ -14,7 +14,7 @@ use crate::{
     diagnostic::{Diagnostic, Findings, PolicyErrors},
     front_end::fields,
     inline_test,
-    model::{Model, Per},
+    model::{Model, Per, Then},
     read,
     scope::{Kind, Scope},
     source::{self, Node},
@@ -173,6 +173,20 @@ impl Policy {
         }
     }
 
+    /// Its rules, in the order of the file.
+    pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
+        self.0.rules.iter().map(|rule| RuleView {
+            id: &rule.id,
+            line: rule.place.line,
+            code: &rule.code,
+            then: match &rule.then {
+                Then::Allow => "allow".to_owned(),
+                Then::Deny => "deny".to_owned(),
+                Then::Approve(gate) => format!("approve: {}", gate.id),
+            },
+        })
+    }
+
     /// Its limits, in the order of the file.
     pub fn limits(&self) -> impl Iterator<Item = LimitView<'_>> {
         self.0.limits.iter().map(|limit| LimitView {
@@ -259,6 +273,19 @@ fn stem(file_name: &str) -> String {
     let file = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
     let stem = file.split('.').next().unwrap_or(file);
     if read::is_id(stem) { stem.to_owned() } else { "fields".to_owned() }
+}
+
+/// A rule, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleView<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Where it stands in the file.
+    pub line: u32,
+    /// What a denial or a park by it is called; empty for an allow.
+    pub code: &'a str,
+    /// `allow`, `deny` or `approve: GATE`.
+    pub then: String,
 }
 
 /// A limit, for people.

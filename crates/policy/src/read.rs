@@ -101,7 +101,11 @@ impl<'f> Reader<'f> {
         let limits = self.items(root, "limits", Self::limit);
         self.distinct_ids(&rules, &limits);
         self.units = limits.iter().map(|limit| (limit.id.clone(), limit.measure)).collect();
+        // what only a test names is not what the policy depends on
+        let tokens: Vec<String> = self.tokens.iter().cloned().collect();
+        let (used_sets, used_gates) = (self.used_sets.clone(), self.used_gates.clone());
         let tests = inline_test::read(root, self);
+        (self.used_sets, self.used_gates) = (used_sets, used_gates);
         let rules_first = self.rules_first(root);
         let (canonical, id) = identity(root, rules_first);
         Some(Model {
@@ -114,7 +118,7 @@ impl<'f> Reader<'f> {
             limits,
             rules_first,
             tests,
-            tokens: self.tokens.iter().cloned().collect(),
+            tokens,
             warnings: Vec::new(),
             canonical,
             id,

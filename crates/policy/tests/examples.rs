@@ -48,11 +48,20 @@ fn the_example_of_the_language_loads_as_it_is_printed() {
     );
     assert_eq!(policy.operators(), ["alice", "bob", "carol", "risk"]);
     assert_eq!(policy.tokens(), ["usdc@8453"]);
+    let rules: Vec<String> =
+        policy.rules().map(|rule| format!("{} {}", rule.id, rule.then)).collect();
+    assert_eq!(rules, ["pay allow", "swap allow", "revoke allow", "hours approve: desk"]);
     let functions = policy.functions();
     assert_eq!(functions.len(), 1);
     assert_eq!(functions[0].0.unwrap().to_string(), "0x2626664c2603336E57B271c5C0b26F421741e481");
     assert_eq!(functions[0].1.selector().to_string(), "0x04e45aaf");
     assert!(policy.run_tests().iter().all(|outcome| outcome.passed));
+}
+
+#[test]
+fn a_token_that_only_a_test_names_is_no_dependency() {
+    let source = "policy: p\nkind: grant\nrules: [{ id: r, when: { token: usdc@1 }, then: allow }]\ntests: [{ name: t, given: { token: dai@1 }, expect: deny }]";
+    assert_eq!(Policy::parse(source, "p.yaml").unwrap().tokens(), ["usdc@1"]);
 }
 
 #[test]

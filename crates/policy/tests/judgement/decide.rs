@@ -203,6 +203,28 @@ fn a_freeze_stops_everything_but_what_only_shrinks() {
 }
 
 #[test]
+fn calldata_that_a_function_claims_and_does_not_read_may_be_that_function() {
+    let source = "rules: [{ id: all, then: allow }, { id: no, when: { fn: \"ping(uint256 x)\", args.x: { gt: 3 } }, then: deny, code: pinged }]";
+    let ping = countersign_core::abi::AbiFunction::parse("ping(uint256 x)").unwrap();
+    let table = [
+        (Effect::Undecodable { reason: "dirty padding".into() }, Some(ping.selector()), 2),
+        (Effect::Undecodable { reason: "dirty padding".into() }, None, 1),
+        (Effect::Call, Some(ping.selector()), 1),
+        (Effect::Call, None, 0),
+    ];
+    for (effect, selector, grounds) in table {
+        let mut action = action(effect, Some(STRANGER));
+        action.selector = selector;
+        let outcome =
+            decide(&intent(), &facts(vec![action.clone()]), &alone(grant(source))).outcome;
+        match outcome {
+            Outcome::Deny(denial) => assert_eq!(denial.violations.len(), grounds, "{action:?}"),
+            Outcome::Allow(_) | Outcome::Park(_) => assert_eq!(grounds, 0, "{action:?}"),
+        }
+    }
+}
+
+#[test]
 fn what_stands_above_every_rule_denies_whatever_the_rules_say() {
     let all = || alone(grant("rules: [{ id: all, then: allow }]"));
     let unreadable = Effect::Undecodable { reason: "trailing bytes".into() };
