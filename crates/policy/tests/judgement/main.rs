@@ -8,5 +8,6 @@
 )]
 
 mod decide;
+mod oracle;
 mod properties;
 mod scene;
