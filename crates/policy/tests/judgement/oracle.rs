@@ -1,5 +1,7 @@
 //! A slow, obvious judge beside `decide`: random policies and requests must come out the same.
 
+use std::fmt::Write;
+
 use countersign_policy::{Policy, decide, decision::Outcome};
 use proptest::prelude::*;
 
@@ -80,16 +82,17 @@ impl Case {
         for (index, (a, b, both, then)) in self.rules.iter().enumerate() {
             let join = if *both { "all" } else { "any" };
             let (a, b, then) = (a.text(), b.text(), then.text());
-            text.push_str(&format!(
-                "  - {{ id: r{index}, when: {{ {join}: [{a}, {b}] }}, then: {then} }}\n"
-            ));
+            writeln!(text, "  - {{ id: r{index}, when: {{ {join}: [{a}, {b}] }}, then: {then} }}")
+                .unwrap();
         }
         text.push_str("limits:\n");
         for (index, (window, max, over)) in self.limits.iter().enumerate() {
             let (per, over) = (if *window { "24h" } else { "tx" }, over.text());
-            text.push_str(&format!(
-                "  - {{ id: l{index}, sum: usd, per: {per}, max: {max}, over: {over} }}\n"
-            ));
+            writeln!(
+                text,
+                "  - {{ id: l{index}, sum: usd, per: {per}, max: {max}, over: {over} }}"
+            )
+            .unwrap();
         }
         text
     }
