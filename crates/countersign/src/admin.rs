@@ -13,7 +13,7 @@ use hyper_util::{
 };
 use rustls::{
     ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
@@ -50,7 +50,7 @@ impl AdminClient {
             return Err(Failure::refused("--admin is not a URL: expected http://HOST:PORT"));
         }
         let token = token(args)?;
-        let connector = trust(args.admin_ca.as_deref())?.https_or_http().enable_http1().build();
+        let connector = trust(args)?.https_or_http().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self { base, token, client })
     }
@@ -143,30 +143,41 @@ fn token(args: &AdminArgs) -> Result<SecretString, Failure> {
     })
 }
 
-/// Trusts one authority, or those that every browser trusts.
-fn trust(authority: Option<&Path>) -> Result<HttpsConnectorBuilder<WantsSchemes>, Failure> {
+/// Trusts one authority, or those that every browser trusts; shows a certificate where there is one.
+fn trust(args: &AdminArgs) -> Result<HttpsConnectorBuilder<WantsSchemes>, Failure> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let broken =
         |error: &dyn fmt::Display| Failure::failed(format!("TLS cannot be set up: {error}"));
-    let Some(file) = authority else {
+    let Some(authority) = &args.admin_ca else {
         let builder = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider);
         return builder.map_err(|error| broken(&error));
     };
     let versions =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let builder = versions.map_err(|error| broken(&error))?;
-    let config = builder.with_root_certificates(roots(file)?).with_no_client_auth();
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(authority)? {
+        roots.add(certificate).map_err(|error| unusable(authority, &error))?;
+    }
+    let builder = versions.map_err(|error| broken(&error))?.with_root_certificates(roots);
+    let config = match (&args.admin_cert, &args.admin_key) {
+        (Some(certificate), Some(key)) => {
+            let secret =
+                PrivateKeyDer::from_pem_file(key).map_err(|error| unusable(key, &error))?;
+            let mine = builder.with_client_auth_cert(certificates(certificate)?, secret);
+            mine.map_err(|error| unusable(certificate, &error))?
+        }
+        (Some(_), None) | (None, Some(_) | None) => builder.with_no_client_auth(),
+    };
     Ok(HttpsConnectorBuilder::new().with_tls_config(config))
 }
 
-fn roots(file: &Path) -> Result<RootCertStore, Failure> {
-    let wrong = |error: &dyn fmt::Display| Failure::refused(format!("{}: {error}", file.display()));
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error))? {
-        let certificate = certificate.map_err(|error| wrong(&error))?;
-        roots.add(certificate).map_err(|error| wrong(&error))?;
-    }
-    Ok(roots)
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+    let read = CertificateDer::pem_file_iter(file).map_err(|error| unusable(file, &error))?;
+    read.collect::<Result<_, _>>().map_err(|error| unusable(file, &error))
+}
+
+fn unusable(file: &Path, error: &dyn fmt::Display) -> Failure {
+    Failure::refused(format!("{}: {error}", file.display()))
 }
 
 #[cfg(test)]

@@ -1,8 +1,16 @@
 //! The command line: what may be typed, and what `--help` says about it.
 
+mod desk;
+mod offline;
+
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use self::{
+    desk::{AdminArgs, FreezeArgs, LedgerCommand, OperationCommand, TraceCommand},
+    offline::{ExplainArgs, KeyCommand, PolicyCommand, TokenCommand, TokenNewArgs},
+};
 
 /// A signing gateway for autonomous agents on EVM chains.
 ///
@@ -28,7 +36,9 @@ impl Cli {
     /// The filter that was asked for, or the usual one of the command.
     pub(crate) fn log_filter(&self) -> &str {
         let usual = match self.command {
-            Command::Dev(_) => "warn,countersign=info,countersign_engine=info,countersign_server=warn",
+            Command::Dev(_) => {
+                "warn,countersign=info,countersign_engine=info,countersign_server=warn"
+            }
             Command::Serve(_) => "info",
             Command::Init(_)
             | Command::Check(_)
@@ -179,291 +189,6 @@ pub(crate) enum Output {
     Table,
     /// JSON.
     Json,
-}
-
-/// `policy ..`
-#[derive(Debug, Subcommand)]
-pub(crate) enum PolicyCommand {
-    /// Read policies and say everything that is wrong with them; their own tests are run too.
-    #[command(after_help = "Example:\n  countersign policy check policies/*.yaml")]
-    Check {
-        /// Policy files.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-    },
-    /// Run the tests inside policies, one line each.
-    #[command(after_help = "Example:\n  countersign policy test policies/treasury-bot.yaml")]
-    Test {
-        /// Policy files.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-    Explain(ExplainArgs),
-}
-
-/// Show what a policy says to one call: decoded actions, every verdict, the outcome.
-#[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml"
-)]
-pub(crate) struct ExplainArgs {
-    /// The policy.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
-    /// The whole transaction as JSON, in the shape of `eth_sendTransaction`.
-    #[arg(long, value_name = "JSON", conflicts_with_all = ["to", "value", "calldata"])]
-    pub(crate) tx: Option<String>,
-    /// The recipient or contract; none is a deployment.
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) to: Option<String>,
-    /// In whole units of the chain's currency, as in 0.2.
-    #[arg(long, value_name = "AMOUNT")]
-    pub(crate) value: Option<String>,
-    /// Calldata as 0x hex.
-    #[arg(long, value_name = "HEX")]
-    pub(crate) calldata: Option<String>,
-    /// Take the chain, its tokens, its contracts and the prices from this configuration.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-    /// The chain, where the configuration has several; 31337 without a configuration.
-    #[arg(long, value_name = "ID")]
-    pub(crate) chain: Option<u64>,
-    /// USD for one whole unit of the chain's currency, without a configuration.
-    #[arg(long, value_name = "USD", default_value = "1000")]
-    pub(crate) price: String,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
-}
-
-/// `key ..`
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeyCommand {
-    /// Make a fresh key and print its address.
-    #[command(
-        after_help = "Example:\n  countersign key new --password-file ops-1.password --out ops-1.json"
-    )]
-    New {
-        /// The password: the file's first line.
-        #[arg(long, value_name = "FILE")]
-        password_file: PathBuf,
-        /// The keystore to write. Never overwritten.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
-    /// Put an existing private key into a keystore and print its address.
-    #[command(
-        after_help = "Example:\n  countersign key import --private-key-file key.hex --password-file ops-1.password --out ops-1.json"
-    )]
-    Import {
-        /// The private key: 64 hex digits, with or without 0x.
-        #[arg(long, value_name = "FILE")]
-        private_key_file: PathBuf,
-        /// The password: the file's first line.
-        #[arg(long, value_name = "FILE")]
-        password_file: PathBuf,
-        /// The keystore to write. Never overwritten.
-        #[arg(long, value_name = "FILE")]
-        out: PathBuf,
-    },
-    /// List the keystores of folders, or of a configuration.
-    #[command(
-        after_help = "Examples:\n  countersign key list keys/\n  countersign key list --output json keys/"
-    )]
-    List {
-        /// Keystore files, or folders of them.
-        #[arg(required = true, value_name = "PATH")]
-        paths: Vec<PathBuf>,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-}
-
-/// `token ..`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    New(TokenNewArgs),
-}
-
-/// Make a token. It is printed once and kept nowhere; its hash goes into the configuration.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("holder").required(true).args(["agent", "operator"]), after_help = "Examples:\n  countersign token new --agent treasury-bot\n  countersign token new --operator alice")]
-pub(crate) struct TokenNewArgs {
-    /// For this agent.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) agent: Option<String>,
-    /// For this operator.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) operator: Option<String>,
-    #[command(flatten)]
-    pub(crate) output: OutputArgs,
-}
-
-/// Where the operators' door is, and who knocks.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AdminArgs {
-    /// The operators' door.
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "COUNTERSIGN_ADMIN",
-        default_value = "http://127.0.0.1:8556"
-    )]
-    pub(crate) admin: String,
-    /// The operator's token. Better in the environment than on the command line, where others can read it.
-    #[arg(long, value_name = "TOKEN", env = "COUNTERSIGN_TOKEN", hide_env_values = true)]
-    pub(crate) token: Option<String>,
-    /// A file with the operator's token.
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
-    pub(crate) token_file: Option<PathBuf>,
-    /// The authority that signed the door's certificate, in PEM.
-    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_ADMIN_CA")]
-    pub(crate) admin_ca: Option<PathBuf>,
-}
-
-/// `operation ..`
-#[derive(Debug, Subcommand)]
-pub(crate) enum OperationCommand {
-    /// List operations, newest first.
-    #[command(
-        after_help = "Examples:\n  countersign operation list --status PENDING_APPROVAL\n  countersign operation list --output json"
-    )]
-    List {
-        /// Only in this state: `PENDING_APPROVAL`, `EXECUTED`, `DENIED` ..
-        #[arg(long)]
-        status: Option<String>,
-        /// Only of this agent.
-        #[arg(long)]
-        agent: Option<String>,
-        /// At most so many.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        #[command(flatten)]
-        admin: AdminArgs,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-    /// Show one operation whole.
-    Show {
-        /// op_..
-        id: String,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
-    /// Approve an operation that waits. Shows it first; on a terminal it asks.
-    #[command(
-        after_help = "Example:\n  countersign operation approve op_… --note \"invoice 4711\""
-    )]
-    Approve {
-        /// op_..
-        id: String,
-        /// What you looked at: another one is refused. Default: what stands there now.
-        #[arg(long)]
-        digest: Option<String>,
-        /// A word for the record.
-        #[arg(long)]
-        note: Option<String>,
-        /// Do not ask.
-        #[arg(long, short)]
-        yes: bool,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
-    /// Reject an operation that waits. The agent is told the reason.
-    #[command(
-        after_help = "Example:\n  countersign operation reject op_… --reason \"wrong recipient\""
-    )]
-    Reject {
-        /// op_..
-        id: String,
-        /// One sentence for the agent.
-        #[arg(long, default_value = "rejected by an operator")]
-        reason: String,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
-}
-
-/// `trace ..`
-#[derive(Debug, Subcommand)]
-pub(crate) enum TraceCommand {
-    /// List traces, newest first.
-    #[command(
-        after_help = "Example:\n  countersign trace list --status blocked --agent treasury-bot"
-    )]
-    List {
-        /// Only these: `executed`, `blocked`, `pending_approval`, `allowed`, `failed`.
-        #[arg(long)]
-        status: Option<String>,
-        /// Only of this agent.
-        #[arg(long)]
-        agent: Option<String>,
-        /// Only of this session.
-        #[arg(long)]
-        session: Option<String>,
-        /// At most so many.
-        #[arg(long, default_value_t = 50)]
-        limit: u32,
-        #[command(flatten)]
-        app: AppArgs,
-        #[command(flatten)]
-        admin: AdminArgs,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
-    /// Show one trace whole.
-    Show {
-        /// 0x..
-        hash: String,
-        #[command(flatten)]
-        app: AppArgs,
-        #[command(flatten)]
-        admin: AdminArgs,
-    },
-}
-
-/// Which tenant.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct AppArgs {
-    /// The tenant.
-    #[arg(long, env = "COUNTERSIGN_APP", default_value = "default")]
-    pub(crate) app: String,
-}
-
-/// Stop or resume signing, for everything or for one agent, wallet or chain.
-///
-/// A freeze holds from the moment when the command returns. What only takes authority away (revoke) still passes,
-/// but for `--all`.
-#[derive(Debug, Args)]
-#[command(group = ArgGroup::new("scope").args(["agent", "wallet", "chain", "all"]), after_help = "Examples:\n  countersign freeze\n  countersign freeze --agent treasury-bot\n  countersign unfreeze --agent treasury-bot")]
-pub(crate) struct FreezeArgs {
-    /// Only this agent.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) agent: Option<String>,
-    /// Only this wallet.
-    #[arg(long, value_name = "NAME")]
-    pub(crate) wallet: Option<String>,
-    /// Only this chain.
-    #[arg(long, value_name = "ID")]
-    pub(crate) chain: Option<u64>,
-    /// Everything, revocations too.
-    #[arg(long)]
-    pub(crate) all: bool,
-    #[command(flatten)]
-    pub(crate) admin: AdminArgs,
-}
-
-/// `ledger ..`
-#[derive(Debug, Subcommand)]
-pub(crate) enum LedgerCommand {
-    /// Which ledger, how durable, sealed or not, which freezes.
-    Status {
-        #[command(flatten)]
-        admin: AdminArgs,
-        #[command(flatten)]
-        output: OutputArgs,
-    },
 }
 
 #[cfg(test)]

@@ -90,7 +90,8 @@ impl Gateway {
         let Self { clock, store, house, agents, operators, parts, reload, .. } = self;
         probe(&parts, &clock);
         let announced = house.engine.announce().await;
-        announced.map_err(|error| Failure::failed(format!("the store takes no writes: {error}")))?;
+        announced
+            .map_err(|error| Failure::failed(format!("the store takes no writes: {error}")))?;
         let last = CancellationToken::new();
         let engine = tokio::spawn(Arc::clone(&house.engine).run(last.clone().cancelled_owned()));
         let engine = tokio::spawn(supervise(engine, stop.clone()));

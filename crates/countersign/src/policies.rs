@@ -190,10 +190,8 @@ impl References<'_> {
         let names = self.config.chains.iter().flat_map(config::ChainEntry::token_names);
         let names: Vec<String> = names.collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        // what only its own tests name is no part of a judgement, and so not of the canonical text
-        let judged = self.policy.canonical_json().to_lowercase();
-        for token in self.policy.tokens().iter().filter(|token| judged.contains(token.as_str())) {
-            self.known("token", token, &names);
+        for token in self.policy.tokens() {
+            self.known("token", &token, &names);
         }
     }
 

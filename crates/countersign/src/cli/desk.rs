@@ -1,0 +1,179 @@
+//! Commands that talk to a running gateway through the operators' door.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::OutputArgs;
+
+/// Where the operators' door is, and who knocks.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AdminArgs {
+    /// The operators' door.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "COUNTERSIGN_ADMIN",
+        default_value = "http://127.0.0.1:8556"
+    )]
+    pub(crate) admin: String,
+    /// The operator's token. Better in the environment than on the command line, where others can read it.
+    #[arg(long, value_name = "TOKEN", env = "COUNTERSIGN_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// A file with the operator's token.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The authority that signed the door's certificate, in PEM.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_ADMIN_CA")]
+    pub(crate) admin_ca: Option<PathBuf>,
+    /// Your certificate in PEM, where the door asks for one.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_ADMIN_CERT", requires_all = ["admin_key", "admin_ca"])]
+    pub(crate) admin_cert: Option<PathBuf>,
+    /// Its private key in PEM.
+    #[arg(long, value_name = "FILE", env = "COUNTERSIGN_ADMIN_KEY", requires = "admin_cert")]
+    pub(crate) admin_key: Option<PathBuf>,
+}
+
+/// `operation ..`
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperationCommand {
+    /// List operations, newest first.
+    #[command(
+        after_help = "Examples:\n  countersign operation list --status PENDING_APPROVAL\n  countersign operation list --output json"
+    )]
+    List {
+        /// Only in this state: `PENDING_APPROVAL`, `EXECUTED`, `DENIED` ..
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this agent.
+        #[arg(long)]
+        agent: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Show one operation whole.
+    Show {
+        /// op_..
+        id: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Approve an operation that waits. Shows it first; on a terminal it asks.
+    #[command(
+        after_help = "Example:\n  countersign operation approve op_… --note \"invoice 4711\""
+    )]
+    Approve {
+        /// op_..
+        id: String,
+        /// What you looked at: another one is refused. Default: what stands there now.
+        #[arg(long)]
+        digest: Option<String>,
+        /// A word for the record.
+        #[arg(long)]
+        note: Option<String>,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Reject an operation that waits. The agent is told the reason.
+    #[command(
+        after_help = "Example:\n  countersign operation reject op_… --reason \"wrong recipient\""
+    )]
+    Reject {
+        /// op_..
+        id: String,
+        /// One sentence for the agent.
+        #[arg(long, default_value = "rejected by an operator")]
+        reason: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+}
+
+/// `trace ..`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TraceCommand {
+    /// List traces, newest first.
+    #[command(
+        after_help = "Example:\n  countersign trace list --status blocked --agent treasury-bot"
+    )]
+    List {
+        /// Only these: `executed`, `blocked`, `pending_approval`, `allowed`, `failed`.
+        #[arg(long)]
+        status: Option<String>,
+        /// Only of this agent.
+        #[arg(long)]
+        agent: Option<String>,
+        /// Only of this session.
+        #[arg(long)]
+        session: Option<String>,
+        /// At most so many.
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        #[command(flatten)]
+        app: AppArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Show one trace whole.
+    Show {
+        /// 0x..
+        hash: String,
+        #[command(flatten)]
+        app: AppArgs,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+}
+
+/// Which tenant.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AppArgs {
+    /// The tenant.
+    #[arg(long, env = "COUNTERSIGN_APP", default_value = "default")]
+    pub(crate) app: String,
+}
+
+/// Stop or resume signing, for everything or for one agent, wallet or chain.
+///
+/// A freeze holds from the moment when the command returns. What only takes authority away (revoke) still passes,
+/// but for `--all`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("scope").args(["agent", "wallet", "chain", "all"]), after_help = "Examples:\n  countersign freeze\n  countersign freeze --agent treasury-bot\n  countersign unfreeze --agent treasury-bot")]
+pub(crate) struct FreezeArgs {
+    /// Only this agent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Only this wallet.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) wallet: Option<String>,
+    /// Only this chain.
+    #[arg(long, value_name = "ID")]
+    pub(crate) chain: Option<u64>,
+    /// Everything, revocations too.
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// `ledger ..`
+#[derive(Debug, Subcommand)]
+pub(crate) enum LedgerCommand {
+    /// Which ledger, how durable, sealed or not, which freezes.
+    Status {
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}

@@ -1,0 +1,126 @@
+//! Commands that work on files, without a gateway.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+
+use super::OutputArgs;
+
+/// `policy ..`
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Read policies and say everything that is wrong with them; their own tests are run too.
+    #[command(after_help = "Example:\n  countersign policy check policies/*.yaml")]
+    Check {
+        /// Policy files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+    },
+    /// Run the tests inside policies, one line each.
+    #[command(after_help = "Example:\n  countersign policy test policies/treasury-bot.yaml")]
+    Test {
+        /// Policy files.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    Explain(ExplainArgs),
+}
+
+/// Show what a policy says to one call: decoded actions, every verdict, the outcome.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml"
+)]
+pub(crate) struct ExplainArgs {
+    /// The policy.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The whole transaction as JSON, in the shape of `eth_sendTransaction`.
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["to", "value", "calldata"])]
+    pub(crate) tx: Option<String>,
+    /// The recipient or contract; none is a deployment.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) to: Option<String>,
+    /// In whole units of the chain's currency, as in 0.2.
+    #[arg(long, value_name = "AMOUNT")]
+    pub(crate) value: Option<String>,
+    /// Calldata as 0x hex.
+    #[arg(long, value_name = "HEX")]
+    pub(crate) calldata: Option<String>,
+    /// Take the chain, its tokens, its contracts and the prices from this configuration.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The chain, where the configuration has several; 31337 without a configuration.
+    #[arg(long, value_name = "ID")]
+    pub(crate) chain: Option<u64>,
+    /// USD for one whole unit of the chain's currency, without a configuration.
+    #[arg(long, value_name = "USD", default_value = "1000")]
+    pub(crate) price: String,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// `key ..`
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a fresh key and print its address.
+    #[command(
+        after_help = "Example:\n  countersign key new --password-file ops-1.password --out ops-1.json"
+    )]
+    New {
+        /// The password: the file's first line.
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+        /// The keystore to write. Never overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Put an existing private key into a keystore and print its address.
+    #[command(
+        after_help = "Example:\n  countersign key import --private-key-file key.hex --password-file ops-1.password --out ops-1.json"
+    )]
+    Import {
+        /// The private key: 64 hex digits, with or without 0x.
+        #[arg(long, value_name = "FILE")]
+        private_key_file: PathBuf,
+        /// The password: the file's first line.
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+        /// The keystore to write. Never overwritten.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// List the keystores of folders, or of a configuration.
+    #[command(
+        after_help = "Examples:\n  countersign key list keys/\n  countersign key list --output json keys/"
+    )]
+    List {
+        /// Keystore files, or folders of them.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+}
+
+/// `token ..`
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    New(TokenNewArgs),
+}
+
+/// Make a token. It is printed once and kept nowhere; its hash goes into the configuration.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("holder").required(true).args(["agent", "operator"]), after_help = "Examples:\n  countersign token new --agent treasury-bot\n  countersign token new --operator alice")]
+pub(crate) struct TokenNewArgs {
+    /// For this agent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// For this operator.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
