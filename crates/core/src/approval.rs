@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    amount::MicroUsd,
     identity::{OperatorId, PolicyId},
     time::{Millis, Timestamp},
 };
@@ -57,8 +58,10 @@ pub struct GateApproval {
     pub gate: Gate,
     /// The votes.
     pub votes: Vec<Vote>,
-    /// The plan's greatest fee in wei that people saw, as decimal text.
+    /// The plan's greatest fee in wei that people saw.
     pub fee_wei_max: alloy_primitives::U256,
+    /// What its actions were worth together when people saw them; `None` was unknown then.
+    pub usd: Option<MicroUsd>,
     /// The policy version under which it was parked.
     pub policy: PolicyId,
 }

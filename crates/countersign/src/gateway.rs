@@ -95,6 +95,12 @@ impl Gateway {
         let last = CancellationToken::new();
         let engine = tokio::spawn(Arc::clone(&house.engine).run(last.clone().cancelled_owned()));
         let engine = tokio::spawn(supervise(engine, stop.clone()));
+        let closing = (Arc::clone(&house.engine), stop.clone());
+        clock.spawn(Box::pin(async move {
+            let (engine, stop) = closing;
+            stop.cancelled().await;
+            engine.end_waits();
+        }));
         let reloader = Reloader::new(reload, parts, house.clone());
         let reloading = tokio::spawn(reloader.run(stop.clone()));
         let broken = stop.clone();

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     engine::{DeskError, Engine},
     port::ledger::{Approve, ApproveAnswer, LedgerError, Reject, RejectAnswer},
-    setup::OperatorSetup,
+    setup::{OperatorSetup, Role},
 };
 
 /// How often a vote is counted anew because another came in between.
@@ -31,6 +31,9 @@ impl Engine {
         for _ in 0..ROUNDS_MAX {
             let record = self.waiting(operation).await?;
             let vote = self.vote(operator, note.clone()).await?;
+            if !operator.roles.contains(&Role::Approve) {
+                return Err(DeskError::NotInGate);
+            }
             let approve = self.ballot(&record, digest, vote)?;
             match self.ports().ledger.approve(&approve).await.map_err(unavailable)? {
                 ApproveAnswer::Voted(record) => {

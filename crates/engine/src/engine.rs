@@ -13,7 +13,7 @@ use countersign_core::{
     identity::{AgentId, ApprovalDigest, ChainId, OperationId},
     operation::OperationRecord,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
     hub::Hub,
@@ -48,6 +48,7 @@ pub struct Engine {
     lanes: Mutex<HashMap<LaneId, Lane>>,
     tracked: Mutex<BTreeMap<(LaneId, OperationId), Tracked>>,
     resumed: AtomicBool,
+    closing: watch::Sender<bool>,
 }
 
 /// Why an operator's word had no effect.
@@ -87,6 +88,7 @@ impl Engine {
             lanes: Mutex::default(),
             tracked: Mutex::default(),
             resumed: AtomicBool::new(false),
+            closing: watch::Sender::new(false),
         })
     }
 
@@ -181,6 +183,21 @@ impl Engine {
         reason: String,
     ) -> Result<OperationRecord, DeskError> {
         self.reject_at_desk(operator, operation, reason).await
+    }
+
+    /// Ends every held call with what is known: the gateway is about to stop. Calls that come later are not held.
+    pub fn end_waits(&self) {
+        self.closing.send_replace(true);
+    }
+
+    /// Completes when held calls are to end.
+    pub(crate) async fn waits_end(&self) {
+        // the sender lives as long as the engine, so an error cannot come first
+        self.closing.subscribe().wait_for(|closing| *closing).await.ok();
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        *self.closing.borrow()
     }
 
     /// Whether everything that was open at start has been taken up.

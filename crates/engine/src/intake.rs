@@ -265,7 +265,7 @@ impl Engine {
         let decision = &entry.decision;
         tracing::info!(
             trace_id = %entry.trace_hash,
-            operation = ?decision.operation_id,
+            operation = decision.operation_id.map(tracing::field::display),
             agent = decision.agent_id.as_ref().map(tracing::field::display),
             status = entry.status.name(),
             blocked_by = decision.blocked_by.as_deref(),

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use countersign_core::{
+    amount::MicroUsd,
     approval::GateApproval,
     identity::PolicyId,
     operation::{Money, OperationRecord, OperationState},
     time::Millis,
-    trace::{DecisionRecord, TraceStatus, TraceUpdate},
+    trace::{TraceRecord, TraceStatus, TraceUpdate},
     transaction::{FeeBid, TransactionDraft, TransactionPlan},
 };
 use countersign_policy::{
@@ -60,8 +61,12 @@ impl Engine {
     async fn redeem_once(self: &Arc<Self>, record: &OperationRecord) -> Next {
         let setup = self.setup();
         let Some(parties) = parties(&setup, record) else { return Next::Rest };
+        if !self.delay_is_over(record).await {
+            return Next::Rest;
+        }
         let Some(evidence) = self.evidence(record).await else { return Next::Rest };
-        let approvals = approvals(record, &evidence);
+        let approvals =
+            approvals(record, &evidence, worth_seen(&setup, parties, record, &evidence));
         let Ok(head) = parties.chain.port.head().await else { return Next::Rest };
         let draft = draft_again(record, &head);
         let request = Request {
@@ -86,6 +91,14 @@ impl Engine {
         }
     }
 
+    /// Whether every gate's delay after the last vote has passed; a later sweep looks again.
+    async fn delay_is_over(&self, record: &OperationRecord) -> bool {
+        let Some(last) = record.votes.iter().map(|vote| vote.at).max() else { return true };
+        let delay = record.gates.iter().map(|gate| gate.delay).max().unwrap_or(Millis::ZERO);
+        delay == Millis::ZERO
+            || self.ports().ledger.now().await.is_ok_and(|now| now >= last.after(delay))
+    }
+
     /// Gives back what was reserved by a gateway that died before it recorded the decision. `true` if it did.
     pub(crate) async fn reap(&self, record: &OperationRecord) -> bool {
         if record.state.money() != Money::Reserved {
@@ -104,9 +117,9 @@ impl Engine {
     }
 
     /// The frozen record that people saw.
-    async fn evidence(&self, record: &OperationRecord) -> Option<DecisionRecord> {
+    async fn evidence(&self, record: &OperationRecord) -> Option<TraceRecord> {
         match self.ports().journal.trace(record.trace).await {
-            Ok(Some(trace)) => Some(trace.decision),
+            Ok(Some(trace)) => Some(trace),
             Ok(None) => {
                 self.give_back_unrecorded(record).await;
                 None
@@ -135,7 +148,9 @@ impl Engine {
             Judgement::part(decide(&gathered.intent, &gathered.facts, &policies));
         let mut outcome = outcome;
         for _ in 0..ROUNDS_MAX {
-            let case = Again { setup, record, gathered: &gathered, policy: judgement.policy };
+            let usd = total(&judgement.usd);
+            let policy = judgement.policy;
+            let case = Again { setup, record, gathered: &gathered, policy, usd };
             let step = match outcome {
                 Outcome::Deny(denial) => {
                     self.denied_again(record, denial).await;
@@ -195,6 +210,7 @@ impl Engine {
                     status: Some(TraceStatus::PendingApproval),
                     approval: Some(json!({
                         "asked_again": hold.reason(),
+                        SEEN_USD: case.usd,
                         "code": "evidence_changed",
                         "expires_at": expires_at,
                     })),
@@ -217,6 +233,7 @@ struct Again<'a> {
     record: &'a OperationRecord,
     gathered: &'a Gathered,
     policy: PolicyId,
+    usd: Option<MicroUsd>,
 }
 
 impl Again<'_> {
@@ -252,15 +269,44 @@ fn parties<'a>(setup: &'a Setup, record: &OperationRecord) -> Option<Parties<'a>
     })
 }
 
+/// Where a trace's later entries say what the request was worth when people were asked again.
+const SEEN_USD: &str = "usd";
+
+/// What the request was worth when people saw it last: as an entry of its trace says, else by its frozen facts.
+fn worth_seen(
+    setup: &Setup,
+    parties: Parties<'_>,
+    record: &OperationRecord,
+    evidence: &TraceRecord,
+) -> Option<MicroUsd> {
+    let asked_again = evidence.approvals.iter().rev().find_map(|entry| entry.get(SEEN_USD));
+    if let Some(usd) = asked_again {
+        return usd.as_str()?.parse().ok();
+    }
+    let facts = evidence.decision.facts.as_ref()?;
+    let decision = decide(&record.intent, facts, &policies(setup, parties));
+    total(&decision.usd)
+}
+
+fn total(usd: &[Option<MicroUsd>]) -> Option<MicroUsd> {
+    usd.iter().try_fold(MicroUsd::ZERO, |sum, usd| sum.checked_add((*usd)?))
+}
+
 /// The gates that people opened, with what they saw when they did.
-fn approvals(record: &OperationRecord, evidence: &DecisionRecord) -> Vec<GateApproval> {
-    let (Some(fee_wei_max), Some(policy)) = (record.plan().fee_wei_max(), evidence.policy) else {
+fn approvals(
+    record: &OperationRecord,
+    evidence: &TraceRecord,
+    usd: Option<MicroUsd>,
+) -> Vec<GateApproval> {
+    let decision = &evidence.decision;
+    let (Some(fee_wei_max), Some(policy)) = (record.plan().fee_wei_max(), decision.policy) else {
         return Vec::new();
     };
     let opened = |gate: &countersign_core::approval::Gate| GateApproval {
         gate: gate.clone(),
         votes: record.votes.clone(),
         fee_wei_max,
+        usd,
         policy,
     };
     record.gates.iter().map(opened).collect()

@@ -136,7 +136,8 @@ impl Engine {
             let patience = if parked { hold } else { hold.max(SIGN_WAIT) };
             let waited = self.ports().clock.monotonic().0.saturating_sub(begun.0);
             let left = Millis(patience.0.saturating_sub(waited).min(LOOK_AGAIN.0));
-            if record.state.is_finished_for_agent() || left == Millis::ZERO || caller.has_gone() {
+            let nobody_waits = left == Millis::ZERO || caller.has_gone() || self.is_closing();
+            if record.state.is_finished_for_agent() || nobody_waits {
                 return Ok(record);
             }
             let change = self.hub().subscribe(record.id);
@@ -144,8 +145,8 @@ impl Engine {
             record = current.map_err(|error| no_store(&error))?.unwrap_or(record);
             if !record.state.is_finished_for_agent() {
                 let timer = self.ports().clock.sleep(left);
-                let either = select(change, timer);
-                drop(select(either, Box::pin(caller.gone())).await);
+                let ends = select(Box::pin(caller.gone()), Box::pin(self.waits_end()));
+                drop(select(select(change, timer), ends).await);
             }
             record = self.fresh(record).await?;
         }

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use alloy_primitives::U256;
 use countersign_core::{
     charge::{Charge, Unit},
+    identity::OperationId,
     intent::Method,
     operation::{Actual, Money, OperationRecord, OperationState},
     time::Millis,
@@ -18,7 +19,7 @@ use crate::{
     lane::{LaneId, outcome_of},
     plan::outflow_max,
     port::{
-        chain::Finality,
+        chain::{ChainError, Finality},
         ledger::{ReleaseProof, Settle},
     },
     setup::{ChainSetup, Setup},
@@ -30,6 +31,9 @@ const RESEND_FIRST: Millis = Millis(1000);
 /// The longest that accepted bytes stay without being offered again: a pool may have dropped them.
 const RESEND_MAX: Millis = Millis(45_000);
 
+/// How long a nonce must be seen used by nobody we know before that is believed.
+const SUSPECT_FOR: Millis = Millis(3000);
+
 /// How many operations of one lane are asked about at once.
 const AT_ONCE: usize = 32;
 
@@ -40,6 +44,7 @@ pub(crate) struct Tracked {
     outflow: U256,
     resend_at: Millis,
     resend_after: Millis,
+    suspect_since: Option<Millis>,
 }
 
 impl Engine {
@@ -57,6 +62,7 @@ impl Engine {
             outflow: outflow_max(record.plan()),
             resend_at: Millis(now.0.saturating_add(after.0)),
             resend_after: after,
+            suspect_since: None,
         };
         self.tracked().insert((lane_of(record), record.id), fresh);
     }
@@ -113,17 +119,14 @@ impl Engine {
     }
 
     async fn look_for_receipt(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord) {
-        for hash in record.attempts.iter().filter_map(|attempt| attempt.hash) {
-            match chain.port.receipt(hash).await {
-                Ok(Some(actual)) => return self.mined(chain, record, actual).await,
-                Ok(None) => {}
-                Err(_) => return,
+        match receipt(chain, record).await {
+            Ok(Some(actual)) => self.mined(chain, record, actual).await,
+            Ok(None) if record.state == OperationState::Mined => {
+                self.note_mined(record, None).await;
             }
+            Ok(None) => self.look_for_conflict(chain, record.id).await,
+            Err(_) => {}
         }
-        if record.state == OperationState::Mined {
-            return self.note_mined(record, None).await;
-        }
-        self.look_for_conflict(chain, record).await;
     }
 
     async fn mined(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord, actual: Actual) {
@@ -176,26 +179,37 @@ impl Engine {
         self.raise(Severity::High, "actual_above_reserved", title, Some(record)).await;
     }
 
-    /// No hash of ours has a receipt although the nonce is used: proof only once that is final.
-    async fn look_for_conflict(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord) {
-        let (Some(nonce), Ok(final_nonce)) =
-            (record.nonce(), chain.port.final_nonce(record.intent.address).await)
-        else {
-            return;
-        };
-        if final_nonce <= nonce {
+    /// No hash of ours had a receipt although the nonce is used. A node may know a count before it knows a receipt,
+    /// and this look may be older than a signature: proof is only what is asked in this order: a final count,
+    /// then the operation as it stands, then every hash that it has, and this for a while.
+    async fn look_for_conflict(self: &Arc<Self>, chain: &ChainSetup, id: OperationId) {
+        let Ok(Some(record)) = self.ports().ledger.operation(id).await else { return };
+        let Some(nonce) = record.nonce().filter(|_| record.state.is_signed()) else { return };
+        let Ok(final_nonce) = chain.port.final_nonce(record.intent.address).await else { return };
+        let is_missing = final_nonce > nonce && receipt(chain, &record).await == Ok(None);
+        if !self.suspects_for_long(&record, is_missing) {
             return;
         }
         let proof = ReleaseProof::NonceUsedElsewhere { final_nonce };
-        match self.ports().ledger.release_committed(record.id, &proof).await {
+        match self.ports().ledger.release_committed(id, &proof).await {
             Ok(released) => {
                 self.unfollow(&released);
                 self.stop_wallet(&released).await;
             }
             Err(error) => {
-                tracing::warn!(operation = %record.id, %error, "a conflict is not noted yet");
+                tracing::warn!(operation = %id, %error, "a conflict is not noted yet");
             }
         }
+    }
+
+    /// Whether every look since [`SUSPECT_FOR`] found the same.
+    fn suspects_for_long(&self, record: &OperationRecord, is_missing: bool) -> bool {
+        let now = self.ports().clock.monotonic();
+        let mut tracked = self.tracked();
+        let Some(tracked) = tracked.get_mut(&(lane_of(record), record.id)) else { return false };
+        tracked.suspect_since =
+            tracked.suspect_since.filter(|_| is_missing).or(is_missing.then_some(now));
+        tracked.suspect_since.is_some_and(|since| now.0.saturating_sub(since.0) >= SUSPECT_FOR.0)
     }
 
     /// The key is used elsewhere: nothing more is signed with it until a person has looked.
@@ -233,6 +247,19 @@ impl Engine {
             tracked.resend_at = Millis(now.0.saturating_add(after.0));
         }
     }
+}
+
+/// The receipt of whichever attempt has one.
+async fn receipt(
+    chain: &ChainSetup,
+    record: &OperationRecord,
+) -> Result<Option<Actual>, ChainError> {
+    for hash in record.attempts.iter().filter_map(|attempt| attempt.hash) {
+        if let Some(actual) = chain.port.receipt(hash).await? {
+            return Ok(Some(actual));
+        }
+    }
+    Ok(None)
 }
 
 pub(crate) fn lane_of(record: &OperationRecord) -> LaneId {

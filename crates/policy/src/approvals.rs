@@ -2,21 +2,34 @@
 
 use alloy_primitives::{U256, U512};
 use countersign_core::{
+    amount::MicroUsd,
     approval::{Gate, GateApproval},
     fact::Facts,
 };
 
 /// Whether this very gate (every part of its definition equal) is open, and nothing has drifted beyond what
-/// the gate lets pass. Its delay is the engine's matter.
-pub(crate) fn is_open(gate: &Gate, facts: &Facts) -> bool {
+/// the gate lets pass. `usd` is what the request is worth now, where that is known. The gate's delay is the
+/// engine's matter.
+pub(crate) fn is_open(gate: &Gate, facts: &Facts, usd: Option<MicroUsd>) -> bool {
     let opens = |approval: &GateApproval| {
         approval.gate == *gate
             && gate.is_open(&approval.votes, facts.owner.as_deref())
             && gate
                 .drift_fee_bps
                 .is_none_or(|bps| within(facts.fee_wei_max, approval.fee_wei_max, bps))
+            && gate.drift_usd_bps.is_none_or(|bps| is_worth(usd, approval.usd, bps))
     };
     facts.approvals.iter().any(opens)
+}
+
+/// What people approved without knowing its worth is not asked again for its worth; what they knew and
+/// nobody knows any more is.
+fn is_worth(now: Option<MicroUsd>, then: Option<MicroUsd>, bps: u32) -> bool {
+    match (now, then) {
+        (Some(now), Some(then)) => within(U256::from(now.micros()), U256::from(then.micros()), bps),
+        (None, Some(_)) => false,
+        (Some(_) | None, None) => true,
+    }
 }
 
 /// Whether `now` is at most `then` and `bps` hundredths of a percent of it.

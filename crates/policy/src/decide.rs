@@ -154,6 +154,12 @@ impl<'a> Court<'a> {
         }
     }
 
+    /// Whether people have opened this gate for the request as it stands now.
+    pub(crate) fn opens(&self, gate: &Gate) -> bool {
+        let usd = self.usd.iter().copied().reduce(worth::sum).and_then(Result::ok);
+        is_open(gate, self.request.facts, usd)
+    }
+
     /// What no rule can change: freezes, the grant's own standing, unreadable calldata.
     fn standing(&mut self, grant: &Model, in_force: bool) {
         let facts = self.request.facts;
@@ -232,7 +238,7 @@ impl<'a> Court<'a> {
             owed: found == Truth::Unknown(Why::Unavailable),
         };
         match &rule.then {
-            Then::Approve(gate) if is_open(gate, request.facts) => Said {
+            Then::Approve(gate) if self.opens(gate) => Said {
                 says: Says::Approve,
                 code: String::new(),
                 detail: format!("gate `{}` is open", gate.id),

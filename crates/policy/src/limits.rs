@@ -10,7 +10,6 @@ use countersign_core::{
 };
 
 use crate::{
-    approvals::is_open,
     decide::{Court, Reason, truth},
     decision::{Register, Says, Verdict},
     model::{By, Limit, Measure, Model, OverLimit, Per},
@@ -88,7 +87,7 @@ fn window(court: &mut Court<'_>, model: &Model, limit: &Limit, matched: &[usize]
         let over = match &limit.over {
             OverLimit::Deny => Over::Deny,
             OverLimit::Approve(gate) => {
-                Over::Park { gate: gate.clone(), waived: is_open(gate, court.request.facts) }
+                Over::Park { gate: gate.clone(), waived: court.opens(gate) }
             }
         };
         if counted != (Asked { value: 0, fee: 0 }) {
@@ -158,7 +157,7 @@ fn exceeded(court: &mut Court<'_>, limit: &Limit, asked: Result<u64, Why>) -> Sa
             court.denials.push(reason);
             (Says::Deny, limit.code.clone(), sentence)
         }
-        OverLimit::Approve(gate) if is_open(gate, court.request.facts) => {
+        OverLimit::Approve(gate) if court.opens(gate) => {
             (Says::Approve, String::new(), format!("gate `{}` is open", gate.id))
         }
         OverLimit::Approve(gate) => {

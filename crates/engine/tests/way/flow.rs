@@ -1,6 +1,6 @@
 //! The way of a request over fakes of every port: what the agent is told, and what the books say.
 
-use crate::house::{House, PAYEE, STRANGER, eth, operator, send, take};
+use crate::house::{House, PAYEE, POLICY, STRANGER, eth, operator, send, take};
 use countersign_core::{
     fact::Freeze,
     operation::{Delivery, OperationState},
@@ -292,4 +292,70 @@ async fn an_approval_that_people_gave_for_a_lower_fee_is_asked_again() {
     let again = house.only();
     assert_eq!((again.state, again.votes.len()), (OperationState::Parked, 0));
     assert_ne!(again.digest, Some(digest));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_without_a_signature_is_never_in_conflict() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.signer.set_broken(true);
+    pending(take(engine.submit(send(&house, PAYEE, 50)).await));
+    house.chain.use_nonce_elsewhere(house.signer_address());
+    house.settle_down(&engine).await;
+    assert_eq!(house.only().state, OperationState::Prepared);
+    assert_eq!(house.ledger.freezes().await.unwrap(), []);
+    house.signer.set_broken(false);
+    let engine = house.gateway().await;
+    house.settle_down(&engine).await;
+    assert_eq!(house.only().state, OperationState::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gates_delay_lies_between_the_last_vote_and_the_signature() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    engine.replace(house.setup(&POLICY.replace("ttl: 2h,", "ttl: 2h, delay: 10m,")));
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    let digest = house.only().digest.unwrap();
+    engine.approve(&operator("bob"), parked.operation, digest, None).await.unwrap();
+    house.settle_down(&engine).await;
+    assert_eq!((house.only().state, house.signer.signatures()), (OperationState::Approved, 0));
+    house.time.advance("10m".parse::<Millis>().unwrap());
+    let engine = house.gateway().await;
+    engine.replace(house.setup(&POLICY.replace("ttl: 2h,", "ttl: 2h, delay: 10m,")));
+    house.settle_down(&engine).await;
+    assert_eq!(house.only().state, OperationState::Executed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_that_people_gave_for_another_worth_is_asked_again_once() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    for (price, state) in [("1100", OperationState::Parked), ("1100", OperationState::Executed)] {
+        house.prices.set("ETH", Some(price));
+        let digest = house.only().digest.unwrap();
+        engine.approve(&operator("bob"), parked.operation, digest, None).await.unwrap();
+        house.settle_down(&engine).await;
+        assert_eq!(house.only().state, state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_call_is_answered_when_the_gateway_stops() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let mut held = send(&house, PAYEE, 200);
+    held.wait = Some(Millis(60_000));
+    let asking = tokio::spawn({
+        let engine = engine.clone();
+        async move { take(engine.submit(held).await) }
+    });
+    while house.ledger.all().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let begun = tokio::time::Instant::now();
+    engine.end_waits();
+    pending(asking.await.unwrap());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2), "the hold went on");
 }

@@ -35,7 +35,7 @@ pub(crate) const STRANGER: Address = Address::new([0x99; 20]);
 /// The chain of every test.
 pub(crate) const CHAIN: ChainId = ChainId(31337);
 
-const POLICY: &str = r#"
+pub(crate) const POLICY: &str = r#"
 policy: trader
 kind: grant
 for: { agent: trader }

@@ -317,7 +317,7 @@ fn opened(gate: Gate, at: Timestamp) -> GateApproval {
     };
     let votes = (0..most.min(100)).filter_map(vote).collect();
     let policy = PolicyId(alloy_primitives::B256::ZERO);
-    GateApproval { gate, votes, fee_wei_max: U256::ZERO, policy }
+    GateApproval { gate, votes, fee_wei_max: U256::ZERO, usd: None, policy }
 }
 
 const fn address_of(operand: &Operand) -> Address {

@@ -167,6 +167,24 @@ fn an_approval_counts_only_for_the_same_gate_the_right_people_and_the_fee_they_s
 }
 
 #[test]
+fn an_approval_counts_only_while_the_worth_is_near_what_people_saw() {
+    let source = DEV.replace("drift: { fee: 25% }", "drift: { fee: 25%, usd: 2% }");
+    assert_ne!(source, DEV, "the gate of these tests is written otherwise now");
+    let policies = alone(grant(&source));
+    let gate = policies.grant.gates()[0].clone();
+    for (saw, opens) in
+        [(Some("200"), true), (Some("197"), true), (Some("196"), false), (None, true)]
+    {
+        let mut facts = facts(vec![pay(FRIEND, 200_000)]);
+        let mut given = approval(&gate, &["alice"]);
+        given.usd = saw.map(|usd| usd.parse().unwrap());
+        facts.approvals = vec![given];
+        let outcome = decide(&intent(), &facts, &policies).outcome;
+        assert_eq!(matches!(outcome, Outcome::Allow(_)), opens, "{saw:?}");
+    }
+}
+
+#[test]
 fn a_freeze_stops_everything_but_what_only_shrinks() {
     let policies = alone(grant(DEV));
     let agent = intent().agent;

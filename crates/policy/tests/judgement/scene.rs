@@ -112,6 +112,7 @@ pub(crate) fn approval(gate: &Gate, voters: &[&str]) -> GateApproval {
         gate: gate.clone(),
         votes: voters.iter().map(|name| vote(name)).collect(),
         fee_wei_max: U256::ZERO,
+        usd: None,
         policy: PolicyId(B256::ZERO),
     }
 }
