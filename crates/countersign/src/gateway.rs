@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use countersign_core::time::Millis;
-use countersign_engine::{Engine, Ports, port::ledger::LedgerStatus};
+use countersign_engine::{
+    Engine, Ports,
+    port::{Clock as _, ledger::LedgerStatus},
+};
 use countersign_server::{Bound, Gatehouse, Keyring, Metrics, serve_agents, serve_operators};
 use tokio_util::sync::CancellationToken;
 
