@@ -1,25 +1,28 @@
 //! From a reservation to the agent's answer: hands the work to the wallet's lane and waits for it.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
 use countersign_core::{
     action::{Action, Effect},
-    identity::{OperationId, TraceHash},
-    operation::{OperationRecord, OperationState},
+    identity::TraceHash,
+    operation::OperationRecord,
+    time::Millis,
     trace::{TraceStatus, TraceUpdate},
 };
+use futures_util::future::{Either, select};
 use serde_json::json;
 use tokio::sync::oneshot;
 
 use crate::{
     admission::Admitted,
+    claim::Claim,
     engine::Engine,
     gather::counterparties,
     intake::failed_update,
     lane::{Errand, Job, LaneId, Outcome, Task, start},
     port::ledger::{Reject, RejectAnswer},
+    reply::{SIGN_WAIT, is_ours},
     setup::Setup,
-    stage::{Reservation, Reserved},
     submission::Reply,
 };
 
@@ -35,20 +38,25 @@ impl Errand {
 }
 
 impl Engine {
-    /// Has a fresh reservation carried out, and answers its caller.
+    /// Has a fresh reservation carried out, and answers its caller: with the result, or after a while that it is
+    /// still at work.
     pub(crate) async fn carry_out(
         self: &Arc<Self>,
         admitted: &Admitted,
-        reservation: Reservation<Reserved>,
-        errand: Errand,
+        task: Task,
+        claim: Option<Claim>,
     ) -> Reply {
-        let record = reservation.record().clone();
+        let record = task.record().clone();
         let setup = Arc::clone(admitted.setup());
-        let task = Task::Commit { reservation, errand };
-        let outcome = self.enqueue(setup, task, &record).await;
-        let record = match outcome {
-            Outcome::Finished(record) => *record,
-            Outcome::Open => self.current(record).await,
+        let gap_wait = setup.chains.get(&record.chain()).map_or(Millis::ZERO, |c| c.gap_wait);
+        let patience = self.ports().clock.sleep(Millis(gap_wait.0.saturating_add(SIGN_WAIT.0)));
+        let mut caller = admitted.caller.clone();
+        let gone = pin!(caller.gone());
+        let impatient = select(patience, gone);
+        let work = pin!(self.enqueue(setup, task, claim));
+        let record = match select(work, impatient).await {
+            Either::Left((Outcome::Finished(record), _)) => *record,
+            Either::Left((Outcome::Open, _)) | Either::Right(_) => self.current(record).await,
         };
         if record.state.is_signed() {
             self.note_signed(&record, Some(self.duration(admitted)));
@@ -66,9 +74,9 @@ impl Engine {
         self: &Arc<Self>,
         setup: Arc<Setup>,
         task: Task,
-        record: &OperationRecord,
+        claim: Claim,
     ) {
-        if let Outcome::Finished(record) = self.enqueue(setup, task, record).await
+        if let Outcome::Finished(record) = self.enqueue(setup, task, Some(claim)).await
             && record.state.is_signed()
         {
             self.note_signed(&record, None);
@@ -76,15 +84,16 @@ impl Engine {
     }
 
     /// Puts a task into its lane and waits until its first send is over.
-    pub(crate) async fn enqueue(
+    async fn enqueue(
         self: &Arc<Self>,
         setup: Arc<Setup>,
         task: Task,
-        record: &OperationRecord,
+        claim: Option<Claim>,
     ) -> Outcome {
         let (done, outcome) = oneshot::channel();
+        let record = task.record();
         let lane = self.lane((record.chain(), record.wallet().clone()));
-        if lane.send(Job { task, setup, done }).await.is_err() {
+        if lane.send(Job { task, setup, done, claim }).await.is_err() {
             return Outcome::Open;
         }
         outcome.await.unwrap_or(Outcome::Open)
@@ -103,31 +112,33 @@ impl Engine {
         self.ports().ledger.operation(record.id).await.ok().flatten().unwrap_or(record)
     }
 
-    /// Releases a reservation that nothing was bound for. `None` if the ledger cannot say.
+    /// Releases a reservation that nothing was bound for, from the state that the caller saw. `None` if it was not
+    /// released: another hand moved it, or the ledger cannot say.
     pub(crate) async fn give_back(
         &self,
-        operation: OperationId,
+        record: &OperationRecord,
         code: &str,
         reason: &str,
     ) -> Option<Box<OperationRecord>> {
         let reject = Reject {
-            operation,
-            from: vec![OperationState::Allowed, OperationState::Approved, OperationState::Parked],
+            operation: record.id,
+            from: vec![record.state],
             code: code.into(),
             reason: reason.into(),
             vote: None,
+            void: is_ours(code),
         };
-        let record = match self.ports().ledger.reject(&reject).await {
-            Ok(RejectAnswer::Rejected(record) | RejectAnswer::Elsewhere(record)) => record,
-            Ok(RejectAnswer::Missing) => return None,
+        let released = match self.ports().ledger.reject(&reject).await {
+            Ok(RejectAnswer::Rejected(record)) => record,
+            Ok(RejectAnswer::Elsewhere(_) | RejectAnswer::Missing) => return None,
             Err(error) => {
-                tracing::warn!(%operation, %error, "a reservation could not be given back; it will be looked up");
+                tracing::warn!(operation = %record.id, %error, "a reservation could not be given back; it will be looked up");
                 return None;
             }
         };
-        self.note(&record, &failed_update(code)).await;
-        self.hub().wake(operation);
-        Some(record)
+        self.note(&released, &failed_update(code)).await;
+        self.hub().wake(released.id);
+        Some(released)
     }
 
     /// Notes in the trace, beside the caller, that a signature exists.

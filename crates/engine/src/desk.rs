@@ -17,6 +17,9 @@ use crate::{
     setup::{OperatorSetup, Role},
 };
 
+/// Where a person's no still counts: also after the yes, while a gate's delay runs.
+const BEFORE_COMMIT: [OperationState; 2] = [OperationState::Parked, OperationState::Approved];
+
 /// How often a vote is counted anew because another came in between.
 const ROUNDS_MAX: u8 = 32;
 
@@ -29,7 +32,7 @@ impl Engine {
         note: Option<String>,
     ) -> Result<OperationRecord, DeskError> {
         for _ in 0..ROUNDS_MAX {
-            let record = self.waiting(operation).await?;
+            let record = self.waiting(operation, &[OperationState::Parked]).await?;
             let vote = self.vote(operator, note.clone()).await?;
             if !operator.roles.contains(&Role::Approve) {
                 return Err(DeskError::NotInGate);
@@ -49,14 +52,18 @@ impl Engine {
         Err(DeskError::Unavailable("too many votes at once; look again".into()))
     }
 
-    /// A parked operation, or why it takes no word any more.
-    async fn waiting(&self, operation: OperationId) -> Result<OperationRecord, DeskError> {
+    /// An operation in one of these states, or why it takes no word any more.
+    async fn waiting(
+        &self,
+        operation: OperationId,
+        states: &[OperationState],
+    ) -> Result<OperationRecord, DeskError> {
         let record = self.ports().ledger.operation(operation).await.map_err(unavailable)?;
         let record = record.ok_or(DeskError::Missing)?;
         if record.state == OperationState::Expired {
             return Err(DeskError::Expired);
         }
-        if record.state == OperationState::Parked {
+        if states.contains(&record.state) {
             Ok(record)
         } else {
             Err(DeskError::Decided(Box::new(record)))
@@ -128,16 +135,17 @@ impl Engine {
         reason: String,
     ) -> Result<OperationRecord, DeskError> {
         let vote = self.vote(operator, Some(reason.clone())).await?;
-        let record = self.waiting(operation).await?;
+        let record = self.waiting(operation, &BEFORE_COMMIT).await?;
         if !record.gates.iter().flat_map(|gate| &gate.need).any(|q| q.admits(&vote)) {
             return Err(DeskError::NotInGate);
         }
         let reject = Reject {
             operation,
-            from: vec![OperationState::Parked, OperationState::Approved],
+            from: BEFORE_COMMIT.to_vec(),
             code: "approval_rejected".into(),
             reason,
             vote: Some(vote.clone()),
+            void: false,
         };
         match self.ports().ledger.reject(&reject).await.map_err(unavailable)? {
             RejectAnswer::Rejected(record) => {

@@ -1,7 +1,7 @@
 //! The engine: one value that the doors call.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -16,6 +16,7 @@ use countersign_core::{
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    claim::Claims,
     hub::Hub,
     lane::{Lane, LaneId},
     port::{Clock, Journal, Ledger, ledger::LedgerError},
@@ -47,6 +48,8 @@ pub struct Engine {
     hub: Hub,
     lanes: Mutex<HashMap<LaneId, Lane>>,
     tracked: Mutex<BTreeMap<(LaneId, OperationId), Tracked>>,
+    claims: Claims,
+    tracking: Mutex<BTreeSet<LaneId>>,
     resumed: AtomicBool,
     closing: watch::Sender<bool>,
 }
@@ -87,6 +90,8 @@ impl Engine {
             hub: Hub::default(),
             lanes: Mutex::default(),
             tracked: Mutex::default(),
+            claims: Claims::default(),
+            tracking: Mutex::default(),
             resumed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
         })
@@ -131,7 +136,7 @@ impl Engine {
             // a reply that nobody takes drops its receipt, and so stays owed
             drop(sender.send(engine.serve(submission, caller).await));
         }));
-        receiver.await.unwrap_or_else(|_| Reply::of(stopped()))
+        receiver.await.unwrap_or_else(|_| Reply::of(Answer::Broken))
     }
 
     /// The verdict without the act: nothing is reserved, recorded or signed.
@@ -218,6 +223,15 @@ impl Engine {
         &self.hub
     }
 
+    pub(crate) const fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    /// Lanes that are being looked at right now.
+    pub(crate) fn tracking(&self) -> MutexGuard<'_, BTreeSet<LaneId>> {
+        self.tracking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn lanes(&self) -> MutexGuard<'_, HashMap<LaneId, Lane>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -225,8 +239,4 @@ impl Engine {
     pub(crate) fn tracked(&self) -> MutexGuard<'_, BTreeMap<(LaneId, OperationId), Tracked>> {
         self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn stopped() -> Answer {
-    Answer::Unavailable(Unavailable { code: "stopping", reason: "the gateway is stopping".into() })
 }

@@ -6,19 +6,18 @@ use countersign_core::{
     identity::{OperationId, PolicyId},
     intent::Declared,
     operation::{Delivery, OperationRecord},
+    time::Millis,
     trace::{TraceStatus, TraceUpdate},
 };
-use countersign_policy::{
-    Policies, decide,
-    decision::{Denial, Ground, Hold, Outcome, Permit, Register, Violation},
-};
-use futures_util::future::{Either, ready, select, try_join};
+use countersign_policy::decision::{Denial, Ground, Hold, Outcome, Permit};
+use futures_util::future::{Either, ready, select};
 
 use crate::{
     admission::{Admitted, Parties, malformed},
     engine::Engine,
     gather::{Gathered, Request, no_store},
-    lane::Errand,
+    judge::judge,
+    lane::{Errand, Task},
     port::{
         journal::NewTrace,
         ledger::{
@@ -34,6 +33,9 @@ use crate::{
 
 /// How often a request is begun again because the world moved between two of its steps.
 const ROUNDS_MAX: u8 = 6;
+
+/// How long what is allowed may wait for its commit. A decision does not keep for longer.
+pub(crate) const ALLOW_FOR: Millis = Millis(60_000);
 
 /// What a round of the request came to.
 enum Round {
@@ -125,13 +127,7 @@ impl Engine {
         admitted: &Admitted,
         gathered: Gathered,
     ) -> Result<Round, Answer> {
-        let policies = policies(admitted.setup(), admitted.parties()?);
-        let decision = decide(&gathered.intent, &gathered.facts, &policies);
-        let (judgement, outcome) = Judgement::part(decision);
-        let outcome = match over_ceiling(admitted, &gathered) {
-            Some(refusal) => denied_first(outcome, refusal),
-            None => outcome,
-        };
+        let (judgement, outcome) = judge(admitted.setup(), admitted.parties()?, &gathered);
         let id = OperationId::from_random(self.ports().clock.random());
         let case = Case { id, admitted, gathered, judgement };
         self.act(case, outcome).await
@@ -167,13 +163,11 @@ impl Engine {
             return Err(Answer::Unavailable(Unavailable { code, reason: denial.reason }));
         }
         let new = case.operation(&entry, (&denial.code, &denial.reason), &self.ports().gateway);
-        let recorded = async { self.ports().journal.record(&entry).await.map_err(no_journal) };
-        let noted = async { self.ports().ledger.deny(&new).await.map_err(|e| no_store(&e)) };
-        let ((), noted) = try_join(recorded, noted).await?;
-        self.note_duration(case.admitted, entry.trace_hash);
-        Self::tell(&entry);
-        match noted {
+        match self.ports().ledger.deny(&new).await.map_err(|e| no_store(&e))? {
             DenyAnswer::Denied(record) => {
+                self.ports().journal.record(&entry).await.map_err(no_journal)?;
+                self.note_duration(case.admitted, entry.trace_hash);
+                Self::tell(&entry);
                 let answer = denied_answer(&record, denial, &case.judgement);
                 Ok(Round::Done(self.reply(answer, record.id, Delivery::Waiting)))
             }
@@ -198,13 +192,15 @@ impl Engine {
         let reserve = Reserve {
             operation: case.operation(&entry, ("", ""), &self.ports().gateway),
             charges: permit.charges().to_vec(),
-            disposition: Disposition::Allow,
+            disposition: Disposition::Allow(case.gathered.facts.at.after(ALLOW_FOR)),
         };
+        let claim = self.claims().take(case.id);
         match self.reserve(&reserve).await? {
             ReserveAnswer::Reserved(record) => {
                 self.recorded(&entry, &record).await?;
                 let reservation = Reservation::<Reserved>::new(permit, record);
-                Ok(Ok(Round::Done(self.carry_out(case.admitted, reservation, case.errand()).await)))
+                let task = Task::Commit { reservation, errand: case.errand() };
+                Ok(Ok(Round::Done(self.carry_out(case.admitted, task, claim).await)))
             }
             ReserveAnswer::Over(overruns) => Ok(Err(permit.overrun(&overruns))),
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
@@ -254,7 +250,7 @@ impl Engine {
             Self::tell(entry);
             return Ok(());
         };
-        match self.give_back(record.id, "store_unavailable", &error.to_string()).await {
+        match self.give_back(record, "store_unavailable", &error.to_string()).await {
             Some(_) => Err(no_journal(error)),
             None => Err(Answer::Pending(pending(record, entry.decision.policy))),
         }
@@ -332,46 +328,6 @@ fn request<'a>(
         declared,
         approvals,
     })
-}
-
-/// The grant of the agent and every guard; each guard says for itself whom it covers.
-pub(crate) fn policies(setup: &crate::setup::Setup, parties: Parties<'_>) -> Policies {
-    Policies { grant: parties.agent.grant.clone(), guards: setup.guards.clone() }
-}
-
-/// The chain's fee ceiling stands above every policy.
-fn over_ceiling(admitted: &Admitted, gathered: &Gathered) -> Option<Denial> {
-    let ceiling = admitted.parties().ok()?.chain.fee_ceiling;
-    let asked = gathered.intent.plan.fee.ceiling();
-    (asked > ceiling).then(|| {
-        let code = "fee_ceiling_exceeded";
-        let violation = Violation {
-            rule: "fee_ceiling_gwei".into(),
-            code: code.into(),
-            limit: Some(format!("{ceiling} wei per gas")),
-            current: None,
-            requested: Some(format!("{asked} wei per gas")),
-            frees_at: None,
-        };
-        Denial {
-            code: code.into(),
-            reason: format!("{asked} wei per gas offered, the chain's ceiling is {ceiling}"),
-            register: Register::Constructive,
-            ground: Ground::Policy,
-            violations: vec![violation],
-        }
-    })
-}
-
-/// A policy's own denial keeps the first word; otherwise the refusal decides.
-fn denied_first(outcome: Outcome, refusal: Denial) -> Outcome {
-    match outcome {
-        Outcome::Deny(mut denial) if denial.ground == Ground::Policy => {
-            denial.violations.extend(refusal.violations);
-            Outcome::Deny(denial)
-        }
-        Outcome::Deny(_) | Outcome::Allow(_) | Outcome::Park(_) => Outcome::Deny(refusal),
-    }
 }
 
 fn denied_answer(record: &OperationRecord, denial: Denial, judgement: &Judgement) -> Answer {

@@ -6,18 +6,19 @@ use alloy_primitives::{Address, U256};
 use countersign_core::{
     identity::{ChainId, OperationId, WalletId},
     intent::Method,
-    operation::{OperationRecord, OperationState},
+    operation::OperationRecord,
     time::Millis,
 };
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
+    claim::Claim,
     engine::Engine,
     plan::outflow_max,
     port::chain::Broadcast,
     port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
-    reply::NODE_REFUSED,
+    reply::{NODE_REFUSED, is_ours},
     setup::Setup,
     stage::{Commitment, Committed, Reservation, Reserved, sign},
 };
@@ -27,6 +28,9 @@ const QUEUE_MAX: usize = 16_384;
 
 /// How often a lane looks whether the nonces that it waits for have come.
 const GAP_LOOK: Millis = Millis(200);
+
+/// The most jobs of a lane that wait for earlier nonces.
+const GAPS_MAX: usize = 256;
 
 /// How often a step is repeated that may have reached the store.
 const ASK_MAX: u8 = 3;
@@ -43,6 +47,18 @@ pub(crate) struct Job {
     pub(crate) setup: Arc<Setup>,
     /// Told when the first send is over, or there will be none.
     pub(crate) done: oneshot::Sender<Outcome>,
+    /// Keeps sweeps away until the work is over.
+    pub(crate) claim: Option<Claim>,
+}
+
+impl Task {
+    /// The operation that it is about.
+    pub(crate) const fn record(&self) -> &OperationRecord {
+        match self {
+            Self::Commit { reservation, .. } => reservation.record(),
+            Self::Sign(committed) => committed.record(),
+        }
+    }
 }
 
 /// Where the work begins.
@@ -96,8 +112,15 @@ struct Gap {
 struct GapJob {
     reservation: Reservation<Reserved>,
     errand: Errand,
+    rest: Rest,
+}
+
+/// What a job carries besides its work.
+#[derive(Debug)]
+struct Rest {
     setup: Arc<Setup>,
     done: oneshot::Sender<Outcome>,
+    claim: Option<Claim>,
 }
 
 struct Worker {
@@ -107,7 +130,7 @@ struct Worker {
 
 /// What one attempt to commit came to.
 enum Step {
-    Over(Option<oneshot::Sender<Outcome>>, Outcome),
+    Over(Rest, Outcome),
     Waits(GapJob),
 }
 
@@ -130,86 +153,109 @@ impl Worker {
     }
 
     async fn take(&mut self, job: Job) {
-        let Job { task, setup, done } = job;
+        let Job { task, setup, done, claim } = job;
+        let rest = Rest { setup, done, claim };
         match task {
             Task::Sign(committed) => {
-                let outcome = self.engine.sign_and_send(&setup, committed).await;
-                tell(done, outcome);
+                let outcome = self.engine.sign_and_send(&rest.setup, committed).await;
+                tell(rest, outcome);
             }
             Task::Commit { reservation, errand } => {
-                self.try_commit(GapJob { reservation, errand, setup, done }, None).await;
+                self.try_commit(GapJob { reservation, errand, rest }, None).await;
             }
         }
     }
 
     async fn try_commit(&mut self, job: GapJob, until: Option<Millis>) {
-        let wait = gap_wait(&job);
         match self.engine.commit_step(job).await {
-            Step::Over(done, outcome) => {
-                if let Some(done) = done {
-                    tell(done, outcome);
-                }
-            }
+            Step::Over(rest, outcome) => tell(rest, outcome),
+            Step::Waits(job) if self.waiting.len() >= GAPS_MAX => self.give_up(job).await,
             Step::Waits(job) => {
                 let now = self.engine.ports().clock.monotonic();
-                let until = until.unwrap_or(Millis(now.0.saturating_add(wait.0)));
+                let until = until.unwrap_or(Millis(now.0.saturating_add(gap_wait(&job).0)));
                 self.waiting.push(Gap { job: Box::new(job), until });
             }
         }
     }
 
-    /// Tries every waiting job once, lowest nonce first; gives back those whose time is over.
+    /// Tries the waiting jobs whose turn it is, lowest nonce first; gives back those whose time is over.
     async fn fill_gaps(&mut self) {
-        let mut waiting = std::mem::take(&mut self.waiting);
-        waiting.sort_by_key(|gap| gap.job.reservation.record().intent.nonce);
-        for Gap { job, until } in waiting {
-            if self.engine.ports().clock.monotonic() < until {
-                self.try_commit(*job, Some(until)).await;
-                continue;
+        loop {
+            let Some(first) = self.waiting.first() else { return };
+            let next = self.engine.lane_next(&first.job).await;
+            let is_due = |gap: &Gap| gap.nonce().is_none_or(|n| Some(n) <= next);
+            let Some(due) = self.waiting.iter().position(is_due) else { break };
+            let Gap { job, until } = self.waiting.remove(due);
+            let waiting = self.waiting.len();
+            self.try_commit(*job, Some(until)).await;
+            if self.waiting.len() > waiting {
+                break;
             }
-            let record = job.reservation.record();
-            let reason = self.engine.gap_reason(record).await;
-            let outcome = self.engine.refuse(record.id, NODE_REFUSED, &reason).await;
-            tell(job.done, outcome);
         }
+        let now = self.engine.ports().clock.monotonic();
+        let (over, waiting) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|gap| gap.until <= now);
+        self.waiting = waiting;
+        let over: Vec<Gap> = over;
+        for Gap { job, .. } in over {
+            self.give_up(*job).await;
+        }
+    }
+
+    async fn give_up(&self, job: GapJob) {
+        let record = job.reservation.record();
+        let reason = self.engine.gap_reason(record).await;
+        let outcome = self.engine.refuse(record, NODE_REFUSED, &reason).await;
+        tell(job.rest, outcome);
+    }
+}
+
+impl Gap {
+    fn nonce(&self) -> Option<u64> {
+        self.job.reservation.record().intent.nonce
     }
 }
 
 fn gap_wait(job: &GapJob) -> Millis {
     let chain = job.reservation.record().chain();
-    job.setup.chains.get(&chain).map_or(Millis::ZERO, |chain| chain.gap_wait)
+    job.rest.setup.chains.get(&chain).map_or(Millis::ZERO, |chain| chain.gap_wait)
 }
 
 /// A caller that has gone finds the operation by repeating its request.
-fn tell(done: oneshot::Sender<Outcome>, outcome: Outcome) {
+fn tell(rest: Rest, outcome: Outcome) {
+    let Rest { setup: _, done, claim } = rest;
+    drop(claim);
     drop(done.send(outcome));
 }
 
 impl Engine {
     async fn commit_step(self: &Arc<Self>, job: GapJob) -> Step {
-        let GapJob { reservation, errand, setup, done } = job;
-        let id = reservation.record().id;
-        let commit = match self.commitment(&setup, &reservation, &errand).await {
+        let GapJob { reservation, errand, rest } = job;
+        let record = reservation.record().clone();
+        let commit = match self.commitment(&rest.setup, &reservation, &errand).await {
             Ok(commit) => commit,
             Err((code, reason)) => {
-                let outcome = self.refuse(id, code, &reason).await;
-                return Step::Over(Some(done), outcome);
+                let outcome = self.refuse(&record, code, &reason).await;
+                return Step::Over(rest, outcome);
             }
         };
         match self.commit(reservation, &commit).await {
             Ok(Commitment::Made(committed)) => {
                 self.follow(committed.record());
-                Step::Over(Some(done), self.sign_and_send(&setup, committed).await)
+                let outcome = self.sign_and_send(&rest.setup, committed).await;
+                Step::Over(rest, outcome)
             }
             Ok(Commitment::Refused(reservation, CommitAnswer::Gap { .. })) => {
-                Step::Waits(GapJob { reservation, errand, setup, done })
+                Step::Waits(GapJob { reservation, errand, rest })
             }
-            Ok(Commitment::Refused(reservation, refusal)) => {
-                Step::Over(Some(done), self.refused(&setup, &reservation, refusal).await)
+            Ok(Commitment::Refused(_, refusal)) => {
+                let outcome = self.refused(&record, refusal).await;
+                Step::Over(rest, outcome)
             }
+            Ok(Commitment::Elsewhere(record)) => Step::Over(rest, elsewhere(record)),
             Err(error) => {
-                tracing::error!(operation = %id, %error, "a commit has no answer; it will be looked up");
-                Step::Over(Some(done), Outcome::Open)
+                tracing::error!(operation = %record.id, %error, "a commit has no answer; it will be looked up");
+                Step::Over(rest, Outcome::Open)
             }
         }
     }
@@ -263,52 +309,45 @@ impl Engine {
         })
     }
 
-    async fn refused(
-        self: &Arc<Self>,
-        setup: &Arc<Setup>,
-        reservation: &Reservation<Reserved>,
-        refusal: CommitAnswer,
-    ) -> Outcome {
-        let record = reservation.record();
-        let id = record.id;
+    async fn refused(&self, record: &OperationRecord, refusal: CommitAnswer) -> Outcome {
         match refusal {
             CommitAnswer::NonceTaken { next } => {
                 let nonce = record.intent.nonce.unwrap_or(next);
                 let reason = format!("nonce {nonce} is taken; the next is {next}");
-                self.refuse(id, NODE_REFUSED, &reason).await
+                self.refuse(record, NODE_REFUSED, &reason).await
             }
             CommitAnswer::Gap { next } => {
-                self.refuse(id, NODE_REFUSED, &format!("the next nonce is {next}")).await
+                self.refuse(record, NODE_REFUSED, &format!("the next nonce is {next}")).await
             }
             CommitAnswer::LaneFull => {
                 let reason = "too many transactions of this wallet are on their way";
-                self.refuse(id, "lane_unavailable", reason).await
+                self.refuse(record, "lane_unavailable", reason).await
+            }
+            CommitAnswer::Lapsed if record.votes.is_empty() => {
+                let reason = "the decision is too old to be carried out";
+                self.refuse(record, "lane_unavailable", reason).await
+            }
+            CommitAnswer::Lapsed => {
+                self.refuse(record, "approval_expired", "it was not carried out in time").await
             }
             CommitAnswer::Frozen(_) => {
-                self.refuse(id, "frozen", "an operator has frozen signing").await
+                self.refuse(record, "frozen", "an operator has frozen signing").await
             }
             CommitAnswer::Sealed(reason) => {
                 let reason = format!("the ledger is sealed: {reason}");
-                self.refuse(id, "store_unavailable", &reason).await
+                self.refuse(record, "store_unavailable", &reason).await
             }
-            CommitAnswer::Bound(record) | CommitAnswer::Elsewhere(record) => {
-                self.carry_on(setup, *record).await
-            }
+            CommitAnswer::Bound(record) | CommitAnswer::Elsewhere(record) => elsewhere(record),
         }
     }
 
-    /// Another hand moved the operation: go on from where it stands.
-    async fn carry_on(self: &Arc<Self>, setup: &Arc<Setup>, record: OperationRecord) -> Outcome {
-        if record.state == OperationState::Prepared {
-            if let Some(committed) = Reservation::committed(Box::new(record)) {
-                return self.sign_and_send(setup, committed).await;
-            }
-            return Outcome::Open;
-        }
-        if record.state.is_finished_for_agent() {
-            return Outcome::Finished(Box::new(record));
-        }
-        Outcome::Open
+    /// The nonce that the lane gives out next, as far as ledger and chain can say.
+    async fn lane_next(&self, job: &GapJob) -> Option<u64> {
+        let record = job.reservation.record();
+        let bound = self.ports().ledger.next_nonce(record.chain(), record.wallet()).await.ok()?;
+        let chain = job.rest.setup.chains.get(&record.chain())?;
+        let mined = chain.port.account(record.intent.address).await.ok()?.nonce;
+        Some(bound.unwrap_or(0).max(mined))
     }
 
     async fn gap_reason(&self, record: &OperationRecord) -> String {
@@ -318,9 +357,13 @@ impl Engine {
         format!("nonce {nonce} waited for earlier ones that did not come; the next is {next}")
     }
 
-    /// Releases what is reserved, with a code. Never called after commit.
-    async fn refuse(&self, id: OperationId, code: &str, reason: &str) -> Outcome {
-        match self.give_back(id, code, reason).await {
+    /// Releases what is reserved, with a code. Never called after commit. What people approved is not given back for
+    /// reasons of ours: a sweep tries it again.
+    async fn refuse(&self, record: &OperationRecord, code: &str, reason: &str) -> Outcome {
+        if is_ours(code) && !record.votes.is_empty() {
+            return Outcome::Open;
+        }
+        match self.give_back(record, code, reason).await {
             Some(record) => Outcome::Finished(record),
             None => Outcome::Open,
         }
@@ -397,6 +440,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// Another hand moved the operation: it goes on from where it stands, by a sweep if by nobody else.
+fn elsewhere(record: Box<OperationRecord>) -> Outcome {
+    if record.state.is_finished_for_agent() { Outcome::Finished(record) } else { Outcome::Open }
 }
 
 /// Only an acceptance is certain; every refusal leaves bytes that may still be mined (LEDGER §1).

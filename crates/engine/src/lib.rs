@@ -3,11 +3,13 @@
 
 mod admission;
 mod carry;
+mod claim;
 mod desk;
 pub mod engine;
 mod gather;
 mod hub;
 mod intake;
+mod judge;
 mod lane;
 mod plan;
 pub mod port;

@@ -18,6 +18,9 @@ const GAS_INTRINSIC: u64 = 21_000;
 /// The most gas that a transaction may have (EIP-7825).
 pub(crate) const GAS_MAX: u64 = 16_777_216;
 
+/// Nodes refuse transactions above 128 KiB; the rest is room for the other fields and the signature.
+const DATA_BYTES_MAX: usize = 127 * 1024;
+
 /// A plan, and what stands against signing it although a policy may allow it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
@@ -42,12 +45,18 @@ pub(crate) fn plan(
     head: &Head,
     estimate: Option<Estimate>,
 ) -> Result<Planned, Answer> {
+    if draft.data.len() > DATA_BYTES_MAX {
+        return Err(malformed("data", "longer than any node takes in one transaction"));
+    }
     let (estimated, mut fails) = match estimate {
         Some(Estimate::Gas(gas)) => (Some(with_headroom(gas, head)), None),
         Some(Estimate::Fails { code, message, data }) => (None, Some(failing(code, message, data))),
         None => (None, None),
     };
     let gas = draft.gas.or(estimated).unwrap_or(GAS_INTRINSIC);
+    if gas > head.gas_limit {
+        fails.get_or_insert_with(|| above_block_limit(head.gas_limit));
+    }
     let (kind, fee) = fees(draft, head)?;
     if head.base_fee.is_some_and(|base| fee.ceiling() < base) {
         fails.get_or_insert_with(below_base_fee);
@@ -72,6 +81,11 @@ pub(crate) fn plan(
 fn failing(code: i64, message: String, data: Option<alloy_primitives::Bytes>) -> Fails {
     let data = data.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     Fails { code: Some(code), message, data }
+}
+
+fn above_block_limit(limit: u64) -> Fails {
+    let message = format!("the gas limit is above the block's {limit}");
+    Fails { code: None, message, data: None }
 }
 
 fn below_base_fee() -> Fails {

@@ -22,13 +22,14 @@ use crate::{
     admission::Parties,
     engine::Engine,
     gather::{Gathered, Request},
-    intake::policies,
+    intake::ALLOW_FOR,
+    judge::{judge, policies},
     lane::{Errand, Task},
     port::{
         chain::Head,
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
     },
-    record::{Judgement, approval_digest},
+    record::approval_digest,
     reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
     stage::{Reservation, Reserved},
@@ -44,23 +45,33 @@ enum Next {
     Rest,
     /// Judge again.
     Again,
+    /// It is allowed and reserved anew.
+    CarryOut(Arc<Setup>, Box<Task>),
 }
 
 impl Engine {
     /// Decides an `APPROVED` (or orphaned `ALLOWED`) operation again and carries out what follows. Whatever
     /// cannot be had now is tried again by a later sweep, until the operation expires.
     pub(crate) async fn redeem(self: &Arc<Self>, record: OperationRecord) {
+        let Some(claim) = self.claims().take(record.id) else { return };
         for _ in 0..ROUNDS_MAX {
             match self.redeem_once(&record).await {
                 Next::Rest => return,
                 Next::Again => {}
+                Next::CarryOut(setup, task) => {
+                    return self.carry_on_alone(setup, *task, claim).await;
+                }
             }
         }
     }
 
     async fn redeem_once(self: &Arc<Self>, record: &OperationRecord) -> Next {
         let setup = self.setup();
-        let Some(parties) = parties(&setup, record) else { return Next::Rest };
+        let Some(parties) = parties(&setup, record) else {
+            let reason = "its agent, wallet or chain is not configured any more";
+            self.give_back(record, "configuration_changed", reason).await;
+            return Next::Rest;
+        };
         if !self.delay_is_over(record).await {
             return Next::Rest;
         }
@@ -85,7 +96,7 @@ impl Engine {
             Err(Answer::Unavailable(_)) => Next::Rest,
             Err(answer) => {
                 tracing::warn!(operation = %record.id, ?answer, "an approved operation cannot be built");
-                self.give_back(record.id, "evidence_changed", "it cannot be built any more").await;
+                self.give_back(record, "evidence_changed", "it cannot be built any more").await;
                 Next::Rest
             }
         }
@@ -113,7 +124,7 @@ impl Engine {
     /// Nobody could be shown what they approve, or answer later for what was decided.
     async fn give_back_unrecorded(&self, record: &OperationRecord) -> bool {
         let reason = "its decision was not recorded before the gateway stopped";
-        self.give_back(record.id, EVIDENCE_MISSING, reason).await.is_some()
+        self.give_back(record, EVIDENCE_MISSING, reason).await.is_some()
     }
 
     /// The frozen record that people saw.
@@ -132,7 +143,9 @@ impl Engine {
     /// `ALLOWED` is given back here.
     async fn lapse(&self, record: &OperationRecord) {
         if record.state == OperationState::Allowed {
-            self.give_back(record.id, "approval_expired", "it was not carried out in time").await;
+            let code =
+                if record.votes.is_empty() { "lane_unavailable" } else { "approval_expired" };
+            self.give_back(record, code, "it was not carried out in time").await;
         }
     }
 
@@ -143,14 +156,12 @@ impl Engine {
         record: &OperationRecord,
         gathered: Gathered,
     ) -> Next {
-        let policies = policies(setup, parties);
-        let (judgement, outcome) =
-            Judgement::part(decide(&gathered.intent, &gathered.facts, &policies));
-        let mut outcome = outcome;
+        let (judgement, mut outcome) = judge(setup, parties, &gathered);
         for _ in 0..ROUNDS_MAX {
             let usd = total(&judgement.usd);
             let policy = judgement.policy;
-            let case = Again { setup, record, gathered: &gathered, policy, usd };
+            let gateway = self.ports().gateway.as_str();
+            let case = Again { setup, record, gathered: &gathered, policy, usd, gateway };
             let step = match outcome {
                 Outcome::Deny(denial) => {
                     self.denied_again(record, denial).await;
@@ -158,7 +169,7 @@ impl Engine {
                 }
                 Outcome::Allow(_) | Outcome::Park(_) if gathered.fails.is_some() => {
                     let words = gathered.fails.map(|fails| fails.message).unwrap_or_default();
-                    self.give_back(record.id, NODE_REFUSED, &words).await;
+                    self.give_back(record, NODE_REFUSED, &words).await;
                     return Next::Rest;
                 }
                 Outcome::Allow(permit) => self.allowed_again(&case, permit).await,
@@ -174,7 +185,7 @@ impl Engine {
 
     async fn denied_again(self: &Arc<Self>, record: &OperationRecord, denial: Denial) {
         if denial.ground == Ground::Policy {
-            self.give_back(record.id, &denial.code, &denial.reason).await;
+            self.give_back(record, &denial.code, &denial.reason).await;
         }
     }
 
@@ -183,15 +194,15 @@ impl Engine {
         case: &Again<'_>,
         permit: Permit,
     ) -> Result<Next, Outcome> {
-        let redeem = case.redeem(permit.charges().to_vec(), Disposition::Allow);
+        let until =
+            case.record.expires_at.unwrap_or_else(|| case.gathered.facts.at.after(ALLOW_FOR));
+        let redeem = case.redeem(permit.charges().to_vec(), Disposition::Allow(until));
         match self.ports().ledger.redeem(&redeem).await {
             Ok(RedeemAnswer::Redeemed(record)) => {
                 let errand = Errand::of(&case.gathered.facts.actions, record.intent.address);
-                let shown = (*record).clone();
                 let reservation = Reservation::<Reserved>::new(permit, record);
-                let task = Task::Commit { reservation, errand };
-                self.carry_on_alone(Arc::clone(case.setup), task, &shown).await;
-                Ok(Next::Rest)
+                let task = Box::new(Task::Commit { reservation, errand });
+                Ok(Next::CarryOut(Arc::clone(case.setup), task))
             }
             Ok(RedeemAnswer::Over(overruns)) => Err(permit.overrun(&overruns)),
             Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
@@ -234,6 +245,7 @@ struct Again<'a> {
     gathered: &'a Gathered,
     policy: PolicyId,
     usd: Option<MicroUsd>,
+    gateway: &'a str,
 }
 
 impl Again<'_> {
@@ -249,11 +261,15 @@ impl Again<'_> {
             charges,
             disposition,
             trace: self.record.trace,
+            gateway: self.gateway.into(),
         }
     }
 
+    /// Asks for what is asked now and for what was asked before: a vote counts for one state of the facts, and gates
+    /// that took turns would never all be open.
     fn parking(&self, hold: &Hold) -> Parking {
-        let gates = hold.gates().to_vec();
+        let mut gates = hold.gates().to_vec();
+        gates.extend(self.record.gates.iter().filter(|g| !hold.gates().contains(g)).cloned());
         let expires_at = self.gathered.facts.at.after(hold.ttl());
         let evidence = self.record.trace;
         let digest = approval_digest(self.record.id, self.gathered, &gates, expires_at, evidence);

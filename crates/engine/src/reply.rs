@@ -35,8 +35,16 @@ const UNAVAILABLE: [&str; 5] = [
 /// The code of a rejection for want of a recorded decision: the gateway died in between.
 pub(crate) const EVIDENCE_MISSING: &str = "evidence_missing";
 
+/// Whether a rejection stands for something of ours, so that the request may be repeated as it is.
+pub(crate) fn is_ours(code: &str) -> bool {
+    UNAVAILABLE.contains(&code)
+}
+
 /// How long a caller waits for what is on its way to a signature already.
-const SIGN_WAIT: Millis = Millis(8000);
+pub(crate) const SIGN_WAIT: Millis = Millis(8000);
+
+/// The pauses after which a delivery is noted again.
+const NOTE_PAUSES: [Millis; 4] = [Millis(50), Millis(500), Millis(2000), Millis(10_000)];
 
 /// How often a waiting caller looks again by itself: another gateway may have acted.
 const LOOK_AGAIN: Millis = Millis(1000);
@@ -53,7 +61,7 @@ impl Caller {
     }
 
     /// Completes when the caller has gone.
-    async fn gone(&mut self) {
+    pub(crate) async fn gone(&mut self) {
         while self.0.changed().await.is_ok() {}
     }
 
@@ -76,11 +84,6 @@ impl Engine {
         let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await?;
         if record.key.is_some() || !record.state.is_finished_for_agent() {
             return Ok(Some(Reply::of(self.answer(&record).await)));
-        }
-        if UNAVAILABLE.contains(&record.code.as_str()) {
-            // it was given back for reasons of ours, so this request begins anew
-            self.note_delivery(record.id, Delivery::Owed, Delivery::Collected).await;
-            return Ok(None);
         }
         if record.delivery != Delivery::Collected
             && let Some(reply) = self.collect(&record).await?
@@ -118,7 +121,13 @@ impl Engine {
         if record.state.is_finished_for_agent() {
             return self.reply(answer, record.id, Delivery::Waiting);
         }
-        self.note_delivery(record.id, Delivery::Waiting, Delivery::Owed).await;
+        let (ledger, id) = (&self.ports().ledger, record.id);
+        if ledger.deliver(id, Delivery::Waiting, Delivery::Owed).await.is_err() {
+            let engine = Arc::clone(self);
+            let later =
+                async move { engine.note_delivery(id, Delivery::Waiting, Delivery::Owed).await };
+            self.ports().clock.spawn(Box::pin(later));
+        }
         Reply::of(answer)
     }
 
@@ -180,11 +189,17 @@ impl Engine {
         Reply { answer, receipt }
     }
 
-    /// A delivery that cannot be noted stays `Waiting`: the agent can still collect it when this
-    /// gateway is gone, and a repetition inside the duplicate window finds it.
+    /// Asks a few times. What cannot be noted even so stays `Waiting`, and a repetition inside the duplicate window
+    /// finds it.
     async fn note_delivery(&self, operation: OperationId, from: Delivery, to: Delivery) {
-        if let Err(error) = self.ports().ledger.deliver(operation, from, to).await {
-            tracing::warn!(%operation, %error, "the delivery of a result could not be noted");
+        for pause in NOTE_PAUSES {
+            match self.ports().ledger.deliver(operation, from, to).await {
+                Ok(_) => return,
+                Err(error) => {
+                    tracing::warn!(%operation, %error, "the delivery of a result is not noted yet");
+                }
+            }
+            self.ports().clock.sleep(pause).await;
         }
     }
 

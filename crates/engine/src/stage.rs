@@ -52,6 +52,9 @@ pub(crate) enum Commitment {
     Made(Reservation<Committed>),
     /// Not bound; the reservation still stands.
     Refused(Reservation<Reserved>, CommitAnswer),
+    /// The ledger shows the operation in other hands: further on already, or bound to what another gateway
+    /// judged. Nothing may be signed under this permit.
+    Elsewhere(Box<OperationRecord>),
 }
 
 impl Reservation<Reserved> {
@@ -77,14 +80,13 @@ impl Reservation<Reserved> {
         let inside = record.attempts.first().is_some_and(|attempt| {
             lies_inside(&attempt.transaction.plan, &self.stage.permit.intent().plan)
         });
+        // INVARIANT: a payload outside of the permit is never signed under it.
+        if !inside {
+            return Commitment::Elsewhere(record);
+        }
         match Reservation::committed(record) {
-            Some(committed) if inside => Commitment::Made(committed),
-            // INVARIANT: a payload outside of the permit is never signed under it.
-            Some(other) => Commitment::Refused(self, CommitAnswer::Elsewhere(other.record)),
-            None => {
-                let record = self.record.clone();
-                Commitment::Refused(self, CommitAnswer::Elsewhere(record))
-            }
+            Ok(committed) => Commitment::Made(committed),
+            Err(record) => Commitment::Elsewhere(record),
         }
     }
 }
@@ -103,13 +105,19 @@ fn lies_inside(payload: &TransactionPlan, permitted: &TransactionPlan) -> bool {
 }
 
 impl Reservation<Committed> {
-    /// A commit that the ledger shows. `None` if the record's newest attempt is signed already, or it is in
-    /// no committed state.
-    pub(crate) fn committed(record: Box<OperationRecord>) -> Option<Self> {
-        let attempt = record.attempts.last()?;
-        let waits = attempt.raw.is_none() && record.state == OperationState::Prepared;
-        let stage = Committed { transaction: attempt.transaction.clone(), attempt: attempt.number };
-        waits.then(|| Self { record, stage })
+    /// A commit that the ledger shows; the record again if it is not `PREPARED`, or its newest attempt is signed
+    /// already.
+    pub(crate) fn committed(record: Box<OperationRecord>) -> Result<Self, Box<OperationRecord>> {
+        let waiting = record.attempts.last().filter(|attempt| attempt.raw.is_none());
+        let prepared = waiting.filter(|_| record.state == OperationState::Prepared);
+        let stage = prepared.map(|attempt| Committed {
+            transaction: attempt.transaction.clone(),
+            attempt: attempt.number,
+        });
+        match stage {
+            Some(stage) => Ok(Self { record, stage }),
+            None => Err(record),
+        }
     }
 
     /// The right to one signature over exactly the bound payload.

@@ -52,6 +52,8 @@ pub enum Answer {
     NodeRefused(NodeRefused),
     /// -32010: something that is needed does not answer, and nothing was committed. Safe to repeat.
     Unavailable(Unavailable),
+    /// A fault of ours broke the work off, and nobody can say how far it came. Repeating the request tells.
+    Broken,
 }
 
 /// A signature exists.

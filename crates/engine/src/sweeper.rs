@@ -3,11 +3,12 @@
 use std::{pin::pin, sync::Arc};
 
 use countersign_core::{
+    fact::Freeze,
     operation::{OperationRecord, OperationState},
     time::Millis,
     trace::{Incident, IncidentStatus, Severity, TraceStatus, TraceUpdate},
 };
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, join3, select};
 use serde_json::json;
 
 use crate::{
@@ -30,12 +31,12 @@ pub(crate) const PRESENT_FOR: Millis = Millis(5000);
 /// How much one sweep takes up.
 const SWEEP_MAX: u32 = 512;
 
-/// States whose operations a gateway looks at when it starts.
-const OPEN: [OperationState; 9] = [
-    OperationState::Parked,
-    OperationState::Approved,
-    OperationState::Allowed,
-    OperationState::Prepared,
+/// Open states before a signature: these come first in a sweep.
+const UNSIGNED: [OperationState; 3] =
+    [OperationState::Approved, OperationState::Allowed, OperationState::Prepared];
+
+/// Open states after a signature.
+const SIGNED: [OperationState; 5] = [
     OperationState::Signed,
     OperationState::Broadcast,
     OperationState::Unknown,
@@ -46,10 +47,11 @@ const OPEN: [OperationState; 9] = [
 impl Engine {
     /// Tracks and sweeps until `stop` completes; then ends the lanes.
     pub(crate) async fn work(self: &Arc<Self>, stop: impl Future<Output = ()> + Send) {
+        let announcing = self.clone().every(SWEEP_EVERY, Chore::Announce);
         let tracking = self.clone().every(TRACK_EVERY, Chore::Track);
         let sweeping = self.clone().every(SWEEP_EVERY, Chore::Sweep);
         let stop = pin!(stop);
-        let chores = pin!(join(tracking, sweeping));
+        let chores = pin!(join3(announcing, tracking, sweeping));
         match select(stop, chores).await {
             Either::Left(_) | Either::Right(_) => self.lanes().clear(),
         }
@@ -58,10 +60,17 @@ impl Engine {
     async fn every(self: Arc<Self>, pause: Millis, chore: Chore) {
         loop {
             match chore {
-                Chore::Track => self.track().await,
+                Chore::Announce => self.announce_again().await,
+                Chore::Track => self.track(),
                 Chore::Sweep => self.sweep().await,
             }
             self.ports().clock.sleep(pause).await;
+        }
+    }
+
+    async fn announce_again(&self) {
+        if let Err(error) = self.announce().await {
+            tracing::warn!(%error, "the store does not hear that this gateway lives");
         }
     }
 
@@ -74,7 +83,6 @@ impl Engine {
 
     async fn sweep_books(self: &Arc<Self>) -> Result<(), LedgerError> {
         let ledger = &self.ports().ledger;
-        self.announce().await?;
         for expired in ledger.expire(SWEEP_MAX).await? {
             self.expired(&expired).await;
         }
@@ -82,16 +90,18 @@ impl Engine {
             return self.resume_all().await;
         }
         let idle_since = ledger.now().await?.before(TAKEOVER_AFTER);
-        for record in ledger.open(idle_since, SWEEP_MAX).await? {
-            self.take_up(record);
+        for states in [&UNSIGNED[..], &SIGNED[..]] {
+            for record in ledger.open(states, idle_since, SWEEP_MAX).await? {
+                self.take_up(record);
+            }
         }
         Ok(())
     }
 
     /// At start: everything that is open, page by page, however much it is.
     async fn resume_all(self: &Arc<Self>) -> Result<(), LedgerError> {
-        let mut query =
-            OperationQuery { states: OPEN.to_vec(), limit: 1000, ..OperationQuery::default() };
+        let states = [&[OperationState::Parked], &UNSIGNED[..], &SIGNED[..]].concat();
+        let mut query = OperationQuery { states, limit: 1000, ..OperationQuery::default() };
         loop {
             let page = self.ports().ledger.operations(&query).await?;
             for record in page.items {
@@ -118,36 +128,43 @@ impl Engine {
         tracing::info!(operation = %record.id, "expired");
     }
 
-    /// Goes on with an operation from wherever it stands.
+    /// Goes on with an operation from wherever it stands, unless it is in somebody's hands.
     fn take_up(self: &Arc<Self>, record: OperationRecord) {
-        if record.state == OperationState::Parked {
-            let engine = Arc::clone(self);
-            let work = async move {
-                engine.reap(&record).await;
-            };
-            self.ports().clock.spawn(Box::pin(work));
-        } else if is_undecided(record.state) {
-            let engine = Arc::clone(self);
-            let work = async move { engine.redeem(record).await };
-            self.ports().clock.spawn(Box::pin(work));
-        } else if record.state == OperationState::Prepared {
-            self.sign_again(record);
-        } else if !self.is_followed(&record) {
-            self.follow(&record);
-        }
-    }
-
-    /// A commit without a signature: the stored payload is signed, never another.
-    fn sign_again(self: &Arc<Self>, record: OperationRecord) {
-        let shown = record.clone();
-        let Some(committed) = Reservation::committed(Box::new(record)) else { return };
         let engine = Arc::clone(self);
         let work = async move {
-            engine.follow(&shown);
-            let setup = engine.setup();
-            engine.carry_on_alone(setup, Task::Sign(committed), &shown).await;
+            if record.state == OperationState::Parked {
+                engine.reap(&record).await;
+            } else if is_undecided(record.state) {
+                engine.redeem(record).await;
+            } else if record.state == OperationState::Prepared {
+                engine.sign_again(record).await;
+            } else {
+                engine.follow_newer(&record);
+            }
         };
         self.ports().clock.spawn(Box::pin(work));
+    }
+
+    /// A commit without a signature: the stored payload is signed, never another, and not while signing is stopped.
+    async fn sign_again(self: &Arc<Self>, record: OperationRecord) {
+        let Some(claim) = self.claims().take(record.id) else { return };
+        if self.is_stopped(&record).await {
+            return;
+        }
+        self.follow_newer(&record);
+        let Ok(committed) = Reservation::committed(Box::new(record)) else { return };
+        self.carry_on_alone(self.setup(), Task::Sign(committed), claim).await;
+    }
+
+    /// Whether a seal or a freeze stands against a signature now, or nobody can say.
+    async fn is_stopped(&self, record: &OperationRecord) -> bool {
+        let ledger = &self.ports().ledger;
+        let (Ok(status), Ok(freezes)) = (ledger.describe().await, ledger.freezes().await) else {
+            return true;
+        };
+        let covers =
+            |freeze: &Freeze| freeze.covers(record.agent(), record.wallet(), record.chain());
+        status.sealed.is_some() || freezes.iter().any(covers)
     }
 
     /// Tells people. An incident that cannot be stored is at least in the log.
@@ -181,6 +198,7 @@ impl Engine {
 
 #[derive(Debug, Clone, Copy)]
 enum Chore {
+    Announce,
     Track,
     Sweep,
 }

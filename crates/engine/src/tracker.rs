@@ -22,7 +22,7 @@ use crate::{
         chain::{ChainError, Finality},
         ledger::{ReleaseProof, Settle},
     },
-    setup::{ChainSetup, Setup},
+    setup::ChainSetup,
 };
 
 /// The first wait before bytes are sent again; it doubles up to [`RESEND_MAX`].
@@ -32,7 +32,7 @@ const RESEND_FIRST: Millis = Millis(1000);
 const RESEND_MAX: Millis = Millis(45_000);
 
 /// How long a nonce must be seen used by nobody we know before that is believed.
-const SUSPECT_FOR: Millis = Millis(3000);
+const SUSPECT_FOR: Millis = Millis(30_000);
 
 /// How many operations of one lane are asked about at once.
 const AT_ONCE: usize = 32;
@@ -45,6 +45,15 @@ pub(crate) struct Tracked {
     resend_at: Millis,
     resend_after: Millis,
     suspect_since: Option<Millis>,
+}
+
+/// What became of a look at one operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// It was looked at.
+    Over,
+    /// The node did not answer: the others of the lane wait for the next look.
+    Unanswered,
 }
 
 impl Engine {
@@ -71,9 +80,12 @@ impl Engine {
         self.tracked().remove(&(lane_of(record), record.id));
     }
 
-    /// Whether somebody in this process is already on it.
-    pub(crate) fn is_followed(&self, record: &OperationRecord) -> bool {
-        self.tracked().contains_key(&(lane_of(record), record.id))
+    /// Follows a record that is newer than the one that is followed, or the first.
+    pub(crate) fn follow_newer(&self, record: &OperationRecord) {
+        let known = self.tracked().get(&(lane_of(record), record.id)).map(|t| t.record.updated_at);
+        if known.is_none_or(|known| known < record.updated_at) {
+            self.follow(record);
+        }
     }
 
     /// What a lane's operations may still take out of the balance that the chain showed with
@@ -85,18 +97,27 @@ impl Engine {
         lane.filter(open).fold(U256::ZERO, |sum, tracked| sum.saturating_add(tracked.outflow))
     }
 
-    /// One look at every lane that has something on its way.
-    pub(crate) async fn track(self: &Arc<Self>) {
-        let setup = self.setup();
+    /// One look at every lane that has something on its way and is not being looked at: a chain that answers slowly
+    /// holds up nobody else.
+    pub(crate) fn track(self: &Arc<Self>) {
         let mut lanes: BTreeMap<LaneId, Vec<Tracked>> = BTreeMap::new();
         for ((lane, _), tracked) in self.tracked().iter() {
             lanes.entry(lane.clone()).or_default().push(tracked.clone());
         }
-        let looks = lanes.into_iter().map(|(lane, open)| self.track_lane(&setup, lane, open));
-        join_all(looks).await;
+        for (lane, open) in lanes {
+            if !self.tracking().insert(lane.clone()) {
+                continue;
+            }
+            let engine = Arc::clone(self);
+            self.ports().clock.spawn(Box::pin(async move {
+                engine.track_lane(&lane, open).await;
+                engine.tracking().remove(&lane);
+            }));
+        }
     }
 
-    async fn track_lane(self: &Arc<Self>, setup: &Setup, lane: LaneId, open: Vec<Tracked>) {
+    async fn track_lane(self: &Arc<Self>, lane: &LaneId, open: Vec<Tracked>) {
+        let setup = self.setup();
         let (Some(chain), Some(wallet)) = (setup.chains.get(&lane.0), setup.wallets.get(&lane.1))
         else {
             return;
@@ -104,29 +125,38 @@ impl Engine {
         let Ok(account) = chain.port.account(wallet.address).await else { return };
         for some in open.chunks(AT_ONCE) {
             let looks = some.iter().map(|tracked| self.look(chain, tracked, account.nonce));
-            join_all(looks).await;
+            if join_all(looks).await.contains(&Look::Unanswered) {
+                return;
+            }
         }
     }
 
-    async fn look(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked, mined: u64) {
+    async fn look(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked, mined: u64) -> Look {
         let record = &tracked.record;
         let is_mined = record.nonce().is_some_and(|nonce| nonce < mined);
         if is_mined || record.state == OperationState::Mined {
-            self.look_for_receipt(chain, record).await;
-        } else if tracked.resend_at <= self.ports().clock.monotonic() {
+            return self.look_for_receipt(chain, record).await;
+        }
+        if tracked.resend_at <= self.ports().clock.monotonic() {
             self.resend(chain, tracked).await;
         }
+        Look::Over
     }
 
-    async fn look_for_receipt(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord) {
+    async fn look_for_receipt(
+        self: &Arc<Self>,
+        chain: &ChainSetup,
+        record: &OperationRecord,
+    ) -> Look {
         match receipt(chain, record).await {
             Ok(Some(actual)) => self.mined(chain, record, actual).await,
             Ok(None) if record.state == OperationState::Mined => {
                 self.note_mined(record, None).await;
             }
             Ok(None) => self.look_for_conflict(chain, record.id).await,
-            Err(_) => {}
+            Err(_) => return Look::Unanswered,
         }
+        Look::Over
     }
 
     async fn mined(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord, actual: Actual) {
@@ -184,6 +214,7 @@ impl Engine {
     /// then the operation as it stands, then every hash that it has, and this for a while.
     async fn look_for_conflict(self: &Arc<Self>, chain: &ChainSetup, id: OperationId) {
         let Ok(Some(record)) = self.ports().ledger.operation(id).await else { return };
+        self.follow_newer(&record);
         let Some(nonce) = record.nonce().filter(|_| record.state.is_signed()) else { return };
         let Ok(final_nonce) = chain.port.final_nonce(record.intent.address).await else { return };
         let is_missing = final_nonce > nonce && receipt(chain, &record).await == Ok(None);

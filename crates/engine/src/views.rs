@@ -9,14 +9,14 @@ use countersign_core::{
     operation::{Delivery, OperationRecord, OperationState},
     time::Timestamp,
 };
-use countersign_policy::{Identity, Policies, budget, counter_verdicts, decide, decision::Outcome};
+use countersign_policy::{Identity, Policies, budget, counter_verdicts, decision::Outcome};
 use serde_json::{Value, json};
 
 use crate::{
     admission::Admitted,
     engine::Engine,
     gather::{Gathered, Request, no_store},
-    intake::policies,
+    judge::judge,
     port::{chain::ChainError, ledger::LedgerError},
     record::{Judgement, actions_json, charge_json, in_unit, verdict_json},
     reply::{Caller, signed},
@@ -37,9 +37,7 @@ impl Engine {
             approvals: &[],
         };
         let gathered = self.gather(admitted.setup(), request).await?;
-        let policies = policies(admitted.setup(), parties);
-        let decision = decide(&gathered.intent, &gathered.facts, &policies);
-        let (judgement, outcome) = Judgement::part(decision);
+        let (judgement, outcome) = judge(admitted.setup(), parties, &gathered);
         let (outcome, charges, counted) = self.counted(outcome).await?;
         Ok(Simulation { body: body(&gathered, &judgement, &outcome, (charges, counted)) })
     }

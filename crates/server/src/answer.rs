@@ -136,6 +136,7 @@ pub(crate) fn settle(answer: Answer) -> Result<Signed, Fault> {
         }
         Answer::NodeRefused(refused) => Err(node_refused(refused)),
         Answer::Unavailable(unavailable) => Err(unavailable.into()),
+        Answer::Broken => Err(Fault::unknown()),
     }
 }
 

@@ -47,8 +47,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Re-checks every limit and charges all of them, or writes nothing; see [`Reserve`].
     async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError>;
 
-    /// Decides an `APPROVED` operation's charges anew, or those of an `ALLOWED` one whose gateway died before
-    /// commit: takes the old ones out, checks the new ones,
+    /// Decides an `APPROVED` operation's charges anew, or those of an `ALLOWED` one that the asking gateway took in
+    /// itself or whose gateway is dead: takes the old ones out, checks the new ones,
     /// puts them in, and moves to `ALLOWED` (or back to `PARKED` with new gates, digest and expiry and
     /// no votes). Where a charge does not fit, nothing is written.
     async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError>;
@@ -58,7 +58,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError>;
 
     /// Releases a `PARKED`, `APPROVED` or `ALLOWED` operation and moves it to `REJECTED`. Never one that
-    /// is committed.
+    /// is committed. A void one is as if it had never been: its idempotency key is free for another operation,
+    /// and no repetition finds it (its delivery becomes `Collected`).
     async fn reject(&self, reject: &Reject) -> Result<RejectAnswer, LedgerError>;
 
     /// Releases up to `max` `PARKED` or `APPROVED` operations whose time is over (`expires_at` ≤ now) and moves
@@ -66,7 +67,7 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError>;
 
     /// Binds nonce and payload to an `ALLOWED` operation and moves its charges from reserved to
-    /// committed. Checks freeze, seal and the lane inside; see [`Commit`].
+    /// committed. Checks deadline, freeze, seal and the lane inside; see [`Commit`].
     async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError>;
 
     /// Stores raw bytes and hash of an attempt; `PREPARED` becomes `SIGNED`.
@@ -124,10 +125,12 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         query: &OperationQuery,
     ) -> Result<Page<OperationRecord>, LedgerError>;
 
-    /// Up to `max` operations that need the gateway's work (`APPROVED`, `ALLOWED`, `PREPARED`, `SIGNED`,
-    /// `BROADCAST`, `UNKNOWN`, `MINED`, `CANCELLING`) and have not changed since `idle_since`; oldest change first.
+    /// Up to `max` operations in these states that have not changed since `idle_since`; oldest change first. The
+    /// states are among those that need the gateway's work: `APPROVED`, `ALLOWED`, `PREPARED`, `SIGNED`,
+    /// `BROADCAST`, `UNKNOWN`, `MINED`, `CANCELLING`.
     async fn open(
         &self,
+        states: &[OperationState],
         idle_since: Timestamp,
         max: u32,
     ) -> Result<Vec<OperationRecord>, LedgerError>;
@@ -188,8 +191,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 ///
 /// Without: among the operations of this fingerprint that have no key and are not of the same batch,
 /// first the oldest that is `Owed` and not finished for more than [`COLLECT_WITHIN`]; else, if `window`
-/// is not zero, the newest that is not `DENIED`, `REJECTED` or `EXPIRED` and is `Waiting`, or is `Collected`
-/// and was finished at most `window` ago.
+/// is not zero, the newest that is not `DENIED`, `REJECTED` or `EXPIRED` and is unfinished and `Waiting`, or is
+/// `Waiting` or `Collected` and was finished at most `window` ago.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeat {
     /// What is asked.
@@ -260,8 +263,8 @@ pub struct Reserve {
 /// Where a reservation leads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
-    /// `ALLOWED`
-    Allow,
+    /// `ALLOWED`, to be committed before this instant (the record's `expires_at`).
+    Allow(Timestamp),
     /// `PARKED`
     Park(Parking),
 }
@@ -305,6 +308,8 @@ pub struct Redeem {
     pub disposition: Disposition,
     /// The trace of the new decision, or the old one.
     pub trace: TraceHash,
+    /// The gateway that asks.
+    pub gateway: String,
 }
 
 /// What [`Ledger::redeem`] did.
@@ -366,6 +371,8 @@ pub struct Reject {
     pub reason: String,
     /// Who said so, if a person did.
     pub vote: Option<Vote>,
+    /// It is given back for reasons that say nothing about the request.
+    pub void: bool,
 }
 
 /// What [`Ledger::reject`] did.
@@ -414,6 +421,8 @@ pub enum CommitAnswer {
     },
     /// Too many are in flight. Nothing was written.
     LaneFull,
+    /// Its `expires_at` has come. Nothing was written.
+    Lapsed,
     /// A freeze is in force. Nothing was written.
     Frozen(Freeze),
     /// The ledger is sealed. Nothing was written.

@@ -102,7 +102,7 @@ mortal! {
     deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
     operation(id: OperationId) -> Option<OperationRecord>;
     operations(query: &OperationQuery) -> Page<OperationRecord>;
-    open(idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
+    open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;

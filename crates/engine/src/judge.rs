@@ -1,0 +1,64 @@
+//! The one place where a request is judged: at intake, at redemption and in a simulation alike.
+
+use countersign_policy::{
+    Policies, decide,
+    decision::{Denial, Ground, Outcome, Register, Violation},
+};
+
+use crate::{admission::Parties, gather::Gathered, record::Judgement, setup::Setup};
+
+/// What the policies say about these facts, under the chain's fee ceiling.
+pub(crate) fn judge(
+    setup: &Setup,
+    parties: Parties<'_>,
+    gathered: &Gathered,
+) -> (Judgement, Outcome) {
+    let policies = policies(setup, parties);
+    let (judgement, outcome) =
+        Judgement::part(decide(&gathered.intent, &gathered.facts, &policies));
+    let outcome = match over_ceiling(parties, gathered) {
+        Some(refusal) => denied_first(outcome, refusal),
+        None => outcome,
+    };
+    (judgement, outcome)
+}
+
+/// The grant of the agent and every guard; each guard says for itself whom it covers.
+pub(crate) fn policies(setup: &Setup, parties: Parties<'_>) -> Policies {
+    Policies { grant: parties.agent.grant.clone(), guards: setup.guards.clone() }
+}
+
+/// The chain's fee ceiling stands above every policy.
+fn over_ceiling(parties: Parties<'_>, gathered: &Gathered) -> Option<Denial> {
+    let ceiling = parties.chain.fee_ceiling;
+    let asked = gathered.intent.plan.fee.ceiling();
+    (asked > ceiling).then(|| {
+        let code = "fee_ceiling_exceeded";
+        let violation = Violation {
+            rule: "fee_ceiling_gwei".into(),
+            code: code.into(),
+            limit: Some(format!("{ceiling} wei per gas")),
+            current: None,
+            requested: Some(format!("{asked} wei per gas")),
+            frees_at: None,
+        };
+        Denial {
+            code: code.into(),
+            reason: format!("{asked} wei per gas offered, the chain's ceiling is {ceiling}"),
+            register: Register::Constructive,
+            ground: Ground::Policy,
+            violations: vec![violation],
+        }
+    })
+}
+
+/// A policy's own denial keeps the first word; otherwise the refusal decides.
+fn denied_first(outcome: Outcome, refusal: Denial) -> Outcome {
+    match outcome {
+        Outcome::Deny(mut denial) if denial.ground == Ground::Policy => {
+            denial.violations.extend(refusal.violations);
+            Outcome::Deny(denial)
+        }
+        Outcome::Deny(_) | Outcome::Allow(_) | Outcome::Park(_) => Outcome::Deny(refusal),
+    }
+}
