@@ -25,6 +25,9 @@ pub const CHAIN: ChainId = ChainId(31337);
 /// The gateway of every fixture.
 pub const GATEWAY: &str = "gateway-1";
 
+/// The deadline of every fixture that is to be carried out: the year 2100.
+pub const FAR: Timestamp = Timestamp::from_millis(4_102_444_800_000);
+
 /// One hour.
 pub const HOUR: Millis = Millis(3_600_000);
 
@@ -203,10 +206,10 @@ pub fn parking(n: u64, expires_at: Timestamp) -> Parking {
     Parking { gates: vec![gate("large")], digest: digest(n), expires_at }
 }
 
-/// The n-th operation, to be reserved and carried out.
+/// The n-th operation, to be reserved and carried out before [`FAR`].
 #[must_use]
 pub fn reserve(n: u64, charges: Vec<Charge>) -> Reserve {
-    Reserve { operation: operation(n), charges, disposition: Disposition::Allow }
+    Reserve { operation: operation(n), charges, disposition: Disposition::Allow(FAR) }
 }
 
 /// The n-th operation, to be reserved and parked under the n-th digest.
@@ -216,15 +219,16 @@ pub fn park(n: u64, charges: Vec<Charge>, expires_at: Timestamp) -> Reserve {
     Reserve { operation: operation(n), charges, disposition: parking }
 }
 
-/// The n-th operation, approved, to be carried out with these charges.
+/// The n-th operation, approved, to be carried out with these charges; [`GATEWAY`] asks.
 #[must_use]
 pub fn redeem(n: u64, charges: Vec<Charge>) -> Redeem {
     Redeem {
         operation: operation_id(n),
         intent: intent(n),
         charges,
-        disposition: Disposition::Allow,
+        disposition: Disposition::Allow(FAR),
         trace: trace_hash(n),
+        gateway: GATEWAY.into(),
     }
 }
 
@@ -261,6 +265,7 @@ pub fn reject(n: u64) -> Reject {
         code: "rejected".into(),
         reason: "rejected by ann".into(),
         vote: None,
+        void: false,
     }
 }
 

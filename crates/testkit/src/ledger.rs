@@ -15,7 +15,7 @@ use countersign_core::{
     charge::{Charge, Reading},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
-    operation::{Actual, Delivery, OperationRecord},
+    operation::{Actual, Delivery, OperationRecord, OperationState},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -189,10 +189,11 @@ impl Ledger for ModelLedger {
 
     async fn open(
         &self,
+        states: &[OperationState],
         idle_since: Timestamp,
         max: u32,
     ) -> Result<Vec<OperationRecord>, LedgerError> {
-        self.with(|books| Ok(books.open(idle_since, max)))
+        self.with(|books| Ok(books.open(states, idle_since, max)))
     }
 
     async fn holder(

@@ -32,6 +32,8 @@ pub(super) struct Books {
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
     present: BTreeMap<String, Timestamp>,
     orphans: BTreeSet<OperationId>,
+    /// What was given back: the key of such a record is not its own any more.
+    voided: BTreeSet<OperationId>,
 }
 
 impl Books {
@@ -70,7 +72,9 @@ impl Books {
     pub(super) fn find(&self, repeat: &Repeat) -> Found {
         match repeat.key {
             Some(key) => {
-                let Some(same) = self.operations.iter().find(|o| o.key == Some(key)) else {
+                let holds =
+                    |o: &&OperationRecord| o.key == Some(key) && !self.voided.contains(&o.id);
+                let Some(same) = self.operations.iter().find(holds) else {
                     return Found::Nothing;
                 };
                 let same = Box::new(same.clone());
@@ -106,14 +110,13 @@ impl Books {
         if repeat.window == Millis::ZERO {
             return None;
         }
+        let is_recent = |at| self.now.since(at) <= repeat.window;
         self.candidates(repeat)
             .filter(|o| ![Denied, Rejected, Expired].contains(&o.state))
             .filter(|o| match self.delivery(o) {
-                Delivery::Waiting => true,
+                Delivery::Waiting => o.finished_at.is_none_or(is_recent),
                 Delivery::Owed => false,
-                Delivery::Collected => {
-                    o.finished_at.is_some_and(|at| self.now.since(at) <= repeat.window)
-                }
+                Delivery::Collected => o.finished_at.is_some_and(is_recent),
             })
             .max_by_key(|o| (o.created_at, o.id))
     }
@@ -167,8 +170,7 @@ impl Books {
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
         let record = self.known(redeem.operation)?;
-        let forsaken = record.state == OperationState::Allowed && !self.is_attended(&record);
-        if record.state != OperationState::Approved && !forsaken {
+        if !self.is_redeemable(&record, &redeem.gateway) || self.is_over(&record) {
             return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
         }
         if self.period_moved(&redeem.charges) {
@@ -189,6 +191,18 @@ impl Books {
         record.state = OperationState::Allowed;
         dispose(&mut record, &redeem.disposition);
         Ok(RedeemAnswer::Redeemed(Box::new(self.replace(record))))
+    }
+
+    /// Approved; or allowed, and nobody but this gateway works on it.
+    fn is_redeemable(&self, record: &OperationRecord, gateway: &str) -> bool {
+        let free = record.gateway == gateway || !self.is_attended(record);
+        record.state == OperationState::Approved
+            || (record.state == OperationState::Allowed && free)
+    }
+
+    /// Whether the operation's time has come.
+    pub(super) fn is_over(&self, record: &OperationRecord) -> bool {
+        record.expires_at.is_some_and(|at| at <= self.now)
     }
 
     fn period_moved(&self, charges: &[Charge]) -> bool {
@@ -215,7 +229,7 @@ impl Books {
         if !same_digest {
             return ApproveAnswer::OtherDigest;
         }
-        if record.expires_at.is_some_and(|at| at <= self.now) {
+        if self.is_over(&record) {
             return ApproveAnswer::Expired;
         }
         if record.votes.len() != approve.votes_seen {
@@ -248,6 +262,10 @@ impl Books {
         record.code.clone_from(&reject.code);
         record.reason.clone_from(&reject.reason);
         record.votes.extend(reject.vote.clone());
+        if reject.void {
+            record.delivery = Delivery::Collected;
+            self.voided.insert(record.id);
+        }
         RejectAnswer::Rejected(Box::new(self.replace(record)))
     }
 
@@ -257,7 +275,7 @@ impl Books {
             .operations
             .iter()
             .filter(|o| [Parked, Approved].contains(&o.state))
-            .filter(|o| o.expires_at.is_some_and(|at| at <= self.now))
+            .filter(|o| self.is_over(o))
             .cloned()
             .collect();
         due.sort_by_key(|o| (o.expires_at, o.id));
@@ -348,12 +366,15 @@ impl Books {
 }
 
 fn dispose(record: &mut OperationRecord, disposition: &Disposition) {
-    if let Disposition::Park(parking) = disposition {
-        record.state = OperationState::Parked;
-        record.gates.clone_from(&parking.gates);
-        record.digest = Some(parking.digest);
-        record.expires_at = Some(parking.expires_at);
-        record.votes.clear();
+    match disposition {
+        Disposition::Allow(until) => record.expires_at = Some(*until),
+        Disposition::Park(parking) => {
+            record.state = OperationState::Parked;
+            record.gates.clone_from(&parking.gates);
+            record.digest = Some(parking.digest);
+            record.expires_at = Some(parking.expires_at);
+            record.votes.clear();
+        }
     }
 }
 

@@ -31,6 +31,9 @@ impl Books {
         if record.state != S::Allowed {
             return Ok(CommitAnswer::Elsewhere(Box::new(record)));
         }
+        if self.is_over(&record) {
+            return Ok(CommitAnswer::Lapsed);
+        }
         if let Some(reason) = &self.seal {
             return Ok(CommitAnswer::Sealed(reason.clone()));
         }
@@ -242,12 +245,17 @@ impl Books {
         Ok(changes)
     }
 
-    pub(super) fn open(&self, idle_since: Timestamp, max: u32) -> Vec<OperationRecord> {
+    pub(super) fn open(
+        &self,
+        states: &[S],
+        idle_since: Timestamp,
+        max: u32,
+    ) -> Vec<OperationRecord> {
         let works = |s: S| [S::Approved, S::Allowed].contains(&s) || IN_FLIGHT.contains(&s);
         let mut open: Vec<OperationRecord> = self
             .operations
             .iter()
-            .filter(|o| works(o.state) && o.updated_at <= idle_since)
+            .filter(|o| works(o.state) && states.contains(&o.state) && o.updated_at <= idle_since)
             .cloned()
             .collect();
         open.sort_by_key(|o| (o.updated_at, o.id));

@@ -2,13 +2,17 @@
 //!
 //! What the port leaves open is fixed here, so that all stores agree:
 //! - operations of the same millisecond are ordered by their id;
-//! - `commit` looks at: already bound, state, seal, freeze, nonce, in-flight, in this order;
+//! - `commit` looks at: already bound, state, deadline, seal, freeze, nonce, in-flight, in this order;
 //! - a conflict releases its charges, and like every terminal state it does not hold its lane open;
+//! - a repeated rejection is known by its code and reason; whether it is void was said by the first;
+//! - a void operation's record still shows its key, and `deliver` moves its delivery like any other's;
+//! - `open` for no states finds nothing;
 //! - `frees_at` is `None` where the asked amount fits now; in `Over` it is asked for the charge together
 //!   with the earlier ones of the reservation on the same counter;
 //! - a record's `delivery` is shown as it was stored: a dead gateway's `Waiting` counts as `Owed` in
 //!   `find`, `reserve`, `deny` and `deliver` only;
-//! - a repeated call writes nothing; each of the others adds one entry or more to the log;
+//! - a repeated call writes nothing, but a redemption that its own gateway repeats, which charges the
+//!   same again in place of what was there; each of the others adds one entry or more to the log;
 //! - the cursor of a list is the id of the page's last operation;
 //! - `sent` stores `accepted`, or the node's words, as the attempt's outcome.
 
@@ -46,6 +50,9 @@ macro_rules! ledger_suite {
             without_a_key_the_owed_result_is_found_until_collected
             an_owed_result_is_kept_for_24_hours_after_it_is_finished
             a_recent_answer_repeats_within_the_window_only
+            a_finished_answer_that_still_waits_is_recent_or_nothing
+            a_void_operation_frees_its_key_for_another
+            a_void_operation_is_never_repeated
             entries_of_one_batch_are_never_each_others_duplicates
             a_keyed_operation_is_never_found_without_its_key
             what_waits_at_a_dead_gateway_is_owed
@@ -60,9 +67,12 @@ macro_rules! ledger_suite {
             redemption_may_ask_people_again
             redemption_moves_a_calendar_charge_to_today
             only_what_is_approved_or_forsaken_is_redeemed
+            a_gateway_redeems_what_it_took_in_itself
+            nothing_is_redeemed_when_its_time_has_come
             a_rejection_releases_from_any_state_before_commit
             a_rejection_never_touches_what_is_committed_or_not_meant
             what_is_over_expires_oldest_first_and_once
+            what_is_allowed_never_expires
             two_sweepers_release_each_operation_once
             commit_and_reject_at_once_and_one_wins
             a_note_is_kept
@@ -75,6 +85,8 @@ macro_rules! ledger_suite {
             a_fixed_nonce_is_bound_in_its_turn
             only_so_many_are_in_flight
             only_what_is_allowed_is_committed
+            no_commit_from_the_deadline_on
+            a_deadline_is_looked_at_after_the_state_and_before_the_seal
             no_commit_under_a_freeze_that_covers_it
             no_commit_under_the_seal
             counterparties_are_remembered_from_commit_on
@@ -108,6 +120,7 @@ macro_rules! ledger_suite {
             a_list_is_newest_first_in_pages
             a_list_is_of_states_and_of_an_agent
             open_work_is_what_stands_still
+            open_work_is_of_the_states_asked_for
             status_leaves_out_what_the_operation_itself_reserved
             time_never_steps_back
             everything_outlives_a_crash

@@ -5,7 +5,8 @@ use countersign_core::{
     time::Millis,
 };
 use countersign_engine::port::ledger::{
-    COLLECT_WITHIN, DenyAnswer, Found, NewOperation, Repeat, Reserve, ReserveAnswer,
+    COLLECT_WITHIN, CommitAnswer, DenyAnswer, Found, NewOperation, Reject, RejectAnswer, Repeat,
+    Reserve, ReserveAnswer,
 };
 
 use crate::{
@@ -131,6 +132,84 @@ pub async fn a_recent_answer_repeats_within_the_window_only(bench: &mut dyn Ledg
     desk.ledger.reject(&reject(9)).await.unwrap();
     assert_eq!(repeats(&desk, &repeat).await, Some(8), "a no is no reason to say no again");
     assert_eq!(desk.state(9).await, OperationState::Rejected);
+}
+
+pub async fn a_finished_answer_that_still_waits_is_recent_or_nothing(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let repeat = Repeat { window: WINDOW, ..asked(1, 7, |_| {}).operation.repeat };
+    let zero = Repeat { window: Millis::ZERO, ..repeat.clone() };
+    reserved(&desk, &asked(1, 7, |_| {})).await;
+    desk.time.advance(Millis(100 * DAY.0));
+    assert_eq!(repeats(&desk, &repeat).await, Some(1), "it is not finished");
+    assert_eq!(repeats(&desk, &zero).await, None);
+    let CommitAnswer::Bound(record) = desk.ledger.commit(&fixture::commit(1)).await.unwrap() else {
+        panic!("not committed")
+    };
+    desk.time.advance(Millis(100 * DAY.0));
+    assert_eq!(repeats(&desk, &repeat).await, Some(1), "nor is it before it is signed");
+    let bytes = fixture::signed_first(&record);
+    desk.ledger.signed(operation_id(1), 0, &bytes).await.unwrap();
+    desk.time.advance(WINDOW);
+    assert_eq!(repeats(&desk, &repeat).await, Some(1));
+    assert_eq!(repeats(&desk, &zero).await, None);
+    desk.time.advance(Millis(1));
+    assert_eq!(repeats(&desk, &repeat).await, None, "though nobody said that it was collected");
+    assert_eq!(desk.record(1).await.delivery, Delivery::Waiting);
+    assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
+    assert_eq!(repeats(&desk, &zero).await, Some(1), "what is owed is owed for longer");
+}
+
+/// A no to the n-th operation that says nothing about the request.
+fn void(n: u64) -> Reject {
+    Reject { void: true, ..reject(n) }
+}
+
+pub async fn a_void_operation_frees_its_key_for_another(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let keyed = |n, p| asked(n, p, |r| r.key = Some(key(1)));
+    reserved(&desk, &keyed(1, 7)).await;
+    let answer = desk.ledger.reject(&void(1)).await.unwrap();
+    let RejectAnswer::Rejected(record) = answer else { panic!("{answer:?}") };
+    assert_eq!((record.state, record.delivery), (OperationState::Rejected, Delivery::Collected));
+    assert_eq!((record.key, record.finished_at), (Some(key(1)), Some(desk.now().await)));
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 0, 0]);
+    let length = desk.sequence().await;
+    let again = desk.ledger.reject(&void(1)).await.unwrap();
+    assert_eq!(again, RejectAnswer::Rejected(record.clone()));
+    assert_eq!(desk.sequence().await, length);
+    assert_eq!(repeats(&desk, &keyed(2, 7).operation.repeat).await, None);
+    reserved(&desk, &keyed(2, 8)).await;
+    assert_eq!(repeats(&desk, &keyed(3, 8).operation.repeat).await, Some(2));
+    let found = desk.ledger.find(&keyed(3, 7).operation.repeat).await.unwrap();
+    assert_eq!(found, Found::KeyConflict(Box::new(desk.record(2).await)));
+    assert_eq!(desk.record(1).await, *record, "its record stays");
+    desk.ledger.reject(&void(1)).await.unwrap();
+    desk.ledger.reject(&reject(2)).await.unwrap();
+    bench.reopen().await;
+    let desk = Desk::at(bench).await;
+    assert_eq!(repeats(&desk, &keyed(3, 8).operation.repeat).await, Some(2), "a no keeps its key");
+}
+
+pub async fn a_void_operation_is_never_repeated(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let keyed = asked(1, 7, |r| r.key = Some(key(1)));
+    reserved(&desk, &keyed).await;
+    for n in [2, 3] {
+        reserved(&desk, &asked(n, 7, |_| {})).await;
+    }
+    assert!(deliver(&desk, 2, Delivery::Waiting, Delivery::Owed).await);
+    for n in 1..=3 {
+        desk.ledger.reject(&void(n)).await.unwrap();
+    }
+    let bare = Repeat { key: None, window: WINDOW, ..keyed.operation.repeat.clone() };
+    assert_eq!(repeats(&desk, &bare).await, None);
+    assert_eq!(repeats(&desk, &keyed.operation.repeat).await, None);
+    bench.reopen().await;
+    let desk = Desk::at(bench).await;
+    assert_eq!(repeats(&desk, &bare).await, None, "nor after a crash");
+    assert_eq!(repeats(&desk, &keyed.operation.repeat).await, None);
+    assert!(deliver(&desk, 1, Delivery::Collected, Delivery::Owed).await);
+    assert_eq!(repeats(&desk, &bare).await, None, "it had a key");
 }
 
 pub async fn entries_of_one_batch_are_never_each_others_duplicates(bench: &mut dyn LedgerBench) {

@@ -6,8 +6,11 @@ use countersign_core::{
     fact::Freeze,
     identity::ChainId,
     operation::{Attempt, OperationRecord, OperationState as S},
+    time::Millis,
 };
-use countersign_engine::port::ledger::{Commit, CommitAnswer, LedgerError, ReleaseProof, Reserve};
+use countersign_engine::port::ledger::{
+    Commit, CommitAnswer, Disposition, LedgerError, ReleaseProof, Reserve,
+};
 
 use crate::{
     fixture::{
@@ -23,6 +26,7 @@ async fn says(desk: &Desk, commit: &Commit) -> String {
         CommitAnswer::Gap { next } => format!("gap, next {next}"),
         CommitAnswer::NonceTaken { next } => format!("taken, next {next}"),
         CommitAnswer::LaneFull => "full".into(),
+        CommitAnswer::Lapsed => "lapsed".into(),
         CommitAnswer::Frozen(freeze) => format!("frozen {}", serde_json::json!(freeze)),
         CommitAnswer::Sealed(reason) => format!("sealed: {reason}"),
         CommitAnswer::Elsewhere(record) => format!("elsewhere: {}", record.state.name()),
@@ -172,6 +176,48 @@ pub async fn only_what_is_allowed_is_committed(bench: &mut dyn LedgerBench) {
     let missing = desk.ledger.commit(&commit(9)).await;
     assert!(matches!(missing, Err(LedgerError::Refused(_))));
     assert_eq!(desk.ledger.next_nonce(CHAIN, &wallet("hot")).await.unwrap(), None);
+}
+
+/// Reserves the n-th operation, to be committed within an hour.
+async fn allowed_for_an_hour(desk: &Desk, n: u64) {
+    let disposition = Disposition::Allow(desk.now().await.after(fixture::HOUR));
+    let reserve = Reserve { disposition, ..fixture::reserve(n, vec![rolling("day", 10, 100)]) };
+    desk.ledger.reserve(&reserve).await.unwrap();
+}
+
+pub async fn no_commit_from_the_deadline_on(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let until = desk.now().await.after(fixture::HOUR);
+    for n in [1, 2] {
+        allowed_for_an_hour(&desk, n).await;
+        assert_eq!(desk.record(n).await.expires_at, Some(until));
+    }
+    desk.time.set(until.before(Millis(1)));
+    assert_eq!(says(&desk, &commit(1)).await, "nonce 0");
+    desk.time.set(until);
+    let (length, before) = (desk.sequence().await, desk.record(2).await);
+    assert_eq!(says(&desk, &commit(2)).await, "lapsed");
+    assert_eq!((desk.sequence().await, desk.record(2).await), (length, before));
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [10, 10, 0]);
+    assert_eq!(desk.ledger.next_nonce(CHAIN, &wallet("hot")).await.unwrap(), Some(1));
+    assert_eq!(says(&desk, &commit(1)).await, "nonce 0", "what is bound does not lapse");
+}
+
+pub async fn a_deadline_is_looked_at_after_the_state_and_before_the_seal(
+    bench: &mut dyn LedgerBench,
+) {
+    let desk = Desk::at(bench).await;
+    allowed_for_an_hour(&desk, 1).await;
+    allowed_for_an_hour(&desk, 2).await;
+    desk.parked(3, vec![]).await;
+    desk.ledger.seal("test").await.unwrap();
+    desk.ledger.freeze(&Freeze::All).await.unwrap();
+    assert_eq!(says(&desk, &commit(1)).await, "sealed: test");
+    desk.time.advance(fixture::HOUR);
+    assert_eq!(says(&desk, &commit(1)).await, "lapsed");
+    desk.ledger.reject(&reject(2)).await.unwrap();
+    assert_eq!(says(&desk, &commit(2)).await, "elsewhere: REJECTED");
+    assert_eq!(says(&desk, &commit(3)).await, "elsewhere: PARKED");
 }
 
 pub async fn no_commit_under_a_freeze_that_covers_it(bench: &mut dyn LedgerBench) {

@@ -7,12 +7,13 @@ use countersign_core::{
 };
 use countersign_engine::port::ledger::{
     Approve, ApproveAnswer, Disposition, LedgerError, Redeem, RedeemAnswer, Reject, RejectAnswer,
+    Reserve,
 };
 
 use crate::{
     fixture::{
-        DAY, HOUR, approve, asking, commit, daily, digest, intent, operation_id, parking, redeem,
-        reject, reserve, rolling, trace_hash, vote,
+        DAY, FAR, GATEWAY, HOUR, approve, asking, commit, daily, digest, intent, operation_id,
+        parking, redeem, reject, reserve, rolling, trace_hash, vote,
     },
     suite::{Desk, LedgerBench},
 };
@@ -132,6 +133,7 @@ pub async fn redemption_replaces_the_charges(bench: &mut dyn LedgerBench) {
         intent: again.intent.clone(),
         charges: again.charges.clone(),
         trace: trace_hash(77),
+        expires_at: Some(FAR),
         updated_at: desk.now().await,
         ..approved
     };
@@ -139,6 +141,10 @@ pub async fn redemption_replaces_the_charges(bench: &mut dyn LedgerBench) {
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [100, 0, 0]);
     assert_eq!(desk.counts(&rolling("new", 0, 0)).await, [5, 0, 0]);
     let repeated = desk.ledger.redeem(&again).await.unwrap();
+    assert_eq!(repeated, RedeemAnswer::Redeemed(record.clone()), "it took it in: it may again");
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [100, 0, 0]);
+    let other = Redeem { gateway: "gateway-2".into(), ..again };
+    let repeated = desk.ledger.redeem(&other).await.unwrap();
     assert_eq!(repeated, RedeemAnswer::Elsewhere(record));
 }
 
@@ -218,6 +224,61 @@ pub async fn only_what_is_approved_or_forsaken_is_redeemed(bench: &mut dyn Ledge
     assert!(matches!(missing, Err(LedgerError::Refused(_))));
 }
 
+/// What a redemption by this gateway says; it charges nothing.
+async fn redeems(desk: &Desk, n: u64, gateway: &str) -> bool {
+    let redeem = Redeem { gateway: gateway.into(), ..redeem(n, vec![]) };
+    let length = desk.sequence().await;
+    match desk.ledger.redeem(&redeem).await.unwrap() {
+        RedeemAnswer::Redeemed(record) => {
+            assert_eq!(desk.record(n).await, *record);
+            true
+        }
+        RedeemAnswer::Elsewhere(record) => {
+            assert_eq!(desk.record(n).await, *record);
+            assert_eq!(desk.sequence().await, length, "nothing was written");
+            false
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+pub async fn a_gateway_redeems_what_it_took_in_itself(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    desk.ledger.present("gateway-2", HOUR).await.unwrap();
+    desk.reserved(1, vec![rolling("day", 10, 100)]).await;
+    assert!(!redeems(&desk, 1, "gateway-2").await, "another works on it");
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [10, 0, 0]);
+    assert!(redeems(&desk, 1, GATEWAY).await);
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 0, 0]);
+    assert!(redeems(&desk, 1, GATEWAY).await, "as often as it likes");
+    approved(&desk, 2, 10).await;
+    assert!(redeems(&desk, 2, "gateway-2").await, "what is approved is anybody's");
+    assert!(!redeems(&desk, 2, "gateway-2").await);
+    assert!(redeems(&desk, 2, GATEWAY).await, "it took it in");
+    desk.ledger.commit(&commit(2)).await.unwrap();
+    assert!(!redeems(&desk, 2, GATEWAY).await, "committed");
+}
+
+pub async fn nothing_is_redeemed_when_its_time_has_come(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let until = desk.now().await.after(HOUR);
+    let allow = Disposition::Allow(until);
+    let allowed = reserve(1, vec![rolling("day", 10, 100)]);
+    desk.ledger.reserve(&Reserve { disposition: allow.clone(), ..allowed }).await.unwrap();
+    approved(&desk, 2, 10).await;
+    approved(&desk, 3, 10).await;
+    desk.time.set(until.before(Millis(1)));
+    let again = Redeem { disposition: allow, ..redeem(3, vec![rolling("day", 10, 100)]) };
+    let answer = desk.ledger.redeem(&again).await.unwrap();
+    let RedeemAnswer::Redeemed(record) = answer else { panic!("{answer:?}") };
+    assert_eq!((record.state, record.expires_at), (S::Allowed, Some(until)));
+    desk.time.set(until);
+    for n in 1..=3 {
+        assert!(!redeems(&desk, n, GATEWAY).await, "{n}");
+    }
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [30, 0, 0]);
+}
+
 pub async fn a_rejection_releases_from_any_state_before_commit(bench: &mut dyn LedgerBench) {
     let desk = Desk::at(bench).await;
     desk.parked(1, vec![rolling("day", 10, 100)]).await;
@@ -272,6 +333,26 @@ pub async fn what_is_over_expires_oldest_first_and_once(bench: &mut dyn LedgerBe
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [20, 0, 0]);
     let record = desk.record(1).await;
     assert_eq!((record.state, record.finished_at), (S::Expired, Some(until(30))));
+}
+
+pub async fn what_is_allowed_never_expires(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let until = desk.now().await.after(MINUTE);
+    let disposition = Disposition::Allow(until);
+    let allowed = Reserve { disposition, ..reserve(1, vec![rolling("day", 10, 100)]) };
+    desk.ledger.reserve(&allowed).await.unwrap();
+    approved(&desk, 2, 10).await;
+    let redeemed = Redeem { disposition: allowed.disposition, ..redeem(2, vec![]) };
+    desk.ledger.redeem(&redeemed).await.unwrap();
+    for n in [1, 2] {
+        assert_eq!(desk.record(n).await.expires_at, Some(until));
+    }
+    desk.time.advance(DAY);
+    assert_eq!(expired(&desk, 10).await, [0_u64; 0]);
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [10, 0, 0], "it stays charged");
+    let answer = desk.ledger.reject(&reject(1)).await.unwrap();
+    assert!(matches!(answer, RejectAnswer::Rejected(_)), "whoever took it in gives it back");
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 0, 0]);
 }
 
 async fn expired(desk: &Desk, max: u32) -> Vec<u64> {

@@ -16,6 +16,18 @@ use crate::{
     suite::{Desk, LedgerBench},
 };
 
+/// The states that need the gateway's work.
+pub(super) const WORK: [S; 8] = [
+    S::Approved,
+    S::Allowed,
+    S::Prepared,
+    S::Signed,
+    S::Broadcast,
+    S::Unknown,
+    S::Mined,
+    S::Cancelling,
+];
+
 fn numbers(records: &[OperationRecord]) -> Vec<u64> {
     let number = |r: &OperationRecord| (0..1000).find(|n| operation_id(*n) == r.id).unwrap();
     records.iter().map(number).collect()
@@ -93,13 +105,38 @@ pub async fn open_work_is_what_stands_still(bench: &mut dyn LedgerBench) {
     desk.time.set(later);
     desk.broadcast(8, vec![]).await;
     desk.ledger.approve(&fixture::approve(7, "ann", start)).await.unwrap();
-    let open = async |since, max| numbers(&desk.ledger.open(since, max).await.unwrap());
+    let open = async |since, max| numbers(&desk.ledger.open(&WORK, since, max).await.unwrap());
     assert_eq!(open(start, 99).await, [4, 5, 6]);
     assert_eq!(open(start.before(Millis(1)), 99).await, [0_u64; 0]);
     assert_eq!(open(later, 99).await, [4, 5, 6, 7, 8], "oldest change first");
     assert_eq!(open(later, 4).await, [4, 5, 6, 7]);
     desk.ledger.sent(operation_id(6), 0, &SentOutcome::Accepted).await.unwrap();
     assert_eq!(open(start, 99).await, [4, 5]);
+}
+
+pub async fn open_work_is_of_the_states_asked_for(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let now = desk.now().await;
+    for n in [1, 2] {
+        desk.reserved(n, vec![]).await;
+        desk.committed(n + 10, vec![]).await;
+        desk.signed(n + 20, vec![]).await;
+        desk.parked(n + 30, vec![]).await;
+        desk.ledger.approve(&fixture::approve(n + 30, "ann", now)).await.unwrap();
+        desk.time.advance(Millis(1));
+    }
+    let now = desk.now().await;
+    let open = async |states: &[S], since, max| {
+        numbers(&desk.ledger.open(states, since, max).await.unwrap())
+    };
+    assert_eq!(open(&[S::Allowed], now, 99).await, [1, 2]);
+    assert_eq!(open(&[S::Approved], now, 99).await, [31, 32]);
+    assert_eq!(open(&[S::Signed, S::Prepared], now, 99).await, [11, 21, 12, 22]);
+    assert_eq!(open(&[S::Signed, S::Prepared], now, 3).await, [11, 21, 12]);
+    assert_eq!(open(&[S::Signed], now, 1).await, [21], "others do not take its place");
+    assert_eq!(open(&[S::Signed], now.before(Millis(2)), 99).await, [21]);
+    assert_eq!(open(&[S::Broadcast, S::Mined], now, 99).await, [0_u64; 0]);
+    assert_eq!(open(&[], now, 99).await, [0_u64; 0]);
 }
 
 pub async fn status_leaves_out_what_the_operation_itself_reserved(bench: &mut dyn LedgerBench) {

@@ -29,7 +29,7 @@ use crate::{
         operation_id, parking, receipt, signed_bytes, trace_hash, vote, wallet,
     },
     ledger::ModelLedger,
-    suite::LedgerBench,
+    suite::{LedgerBench, ledger::questions::WORK},
     time::ManualTime,
 };
 
@@ -46,11 +46,11 @@ const OPERATIONS: u64 = 8;
 
 #[derive(Debug, Clone)]
 enum Step {
-    Reserve { n: u64, ask: Ask, charges: Vec<Spend>, parks: bool },
+    Reserve { n: u64, ask: Ask, charges: Vec<Spend>, parks: bool, lasts: Millis },
     Deny { n: u64, ask: Ask },
     Approve { n: u64, operator: u8, digest: u64, votes_seen: usize, completes: bool },
-    Redeem { n: u64, charges: Vec<Spend>, parks: bool },
-    Reject { n: u64, parked_only: bool },
+    Redeem { n: u64, charges: Vec<Spend>, parks: bool, lasts: Millis, other_gateway: bool },
+    Reject { n: u64, parked_only: bool, void: bool },
     Expire { max: u32 },
     Commit { n: u64, floor: u64, in_flight_max: u32, shrinks_only: bool },
     Signed { n: u64, wrong: bool },
@@ -91,8 +91,9 @@ fn step() -> impl Strategy<Value = Step> {
     let n = || 0..OPERATIONS;
     let charges = || vec(spend(), 0..4);
     let before = prop_oneof![
-        4 => (n(), ask(), charges(), any::<bool>())
-            .prop_map(|(n, ask, charges, parks)| Step::Reserve { n, ask, charges, parks }),
+        4 => (n(), ask(), charges(), any::<bool>(), lasting()).prop_map(
+            |(n, ask, charges, parks, lasts)| Step::Reserve { n, ask, charges, parks, lasts }
+        ),
         1 => (n(), ask()).prop_map(|(n, ask)| Step::Deny { n, ask }),
         2 => (n(), 0_u8..3, n(), 0_usize..2, any::<bool>()).prop_map(
             |(n, operator, other, votes_seen, completes)| {
@@ -101,9 +102,13 @@ fn step() -> impl Strategy<Value = Step> {
                 Step::Approve { n, operator, digest, votes_seen, completes }
             }
         ),
-        2 => (n(), charges(), any::<bool>())
-            .prop_map(|(n, charges, parks)| Step::Redeem { n, charges, parks }),
-        1 => (n(), any::<bool>()).prop_map(|(n, parked_only)| Step::Reject { n, parked_only }),
+        2 => (n(), charges(), any::<bool>(), lasting(), any::<bool>()).prop_map(
+            |(n, charges, parks, lasts, other_gateway)| {
+                Step::Redeem { n, charges, parks, lasts, other_gateway }
+            }
+        ),
+        1 => (n(), any::<bool>(), any::<bool>())
+            .prop_map(|(n, parked_only, void)| Step::Reject { n, parked_only, void }),
         1 => (0_u32..4).prop_map(|max| Step::Expire { max }),
     ];
     let after = prop_oneof![
@@ -132,7 +137,7 @@ fn phrase() -> impl Strategy<Value = Vec<Step>> {
         |(n, ask, charges, percent, length)| {
             let ask = Ask { nonce: None, ..ask };
             let mut life = vec![
-                Step::Reserve { n, ask, charges, parks: false },
+                Step::Reserve { n, ask, charges, parks: false, lasts: HOUR },
                 Step::Commit { n, floor: 1, in_flight_max: 9, shrinks_only: false },
                 Step::Signed { n, wrong: false },
                 Step::Sent { n, accepted: true },
@@ -142,7 +147,43 @@ fn phrase() -> impl Strategy<Value = Vec<Step>> {
             life
         },
     );
-    prop_oneof![2 => step().prop_map(|step| vec![step]), 1 => life]
+    prop_oneof![4 => step().prop_map(|step| vec![step]), 2 => life, 1 => given_back(), 1 => asked()]
+}
+
+/// One operation is given back, and another asks the same.
+fn given_back() -> impl Strategy<Value = Vec<Step>> {
+    let two = (0..OPERATIONS, 0..OPERATIONS, any::<bool>());
+    (two, ask(), vec(spend(), 0..3)).prop_map(|((n, other, void), ask, charges)| {
+        let reserve = |n| {
+            let (ask, charges) = (ask.clone(), charges.clone());
+            Step::Reserve { n, ask, charges, parks: false, lasts: HOUR }
+        };
+        vec![reserve(n), Step::Reject { n, parked_only: false, void }, reserve(other)]
+    })
+}
+
+/// People are asked, say yes, and the answer is carried out.
+fn asked() -> impl Strategy<Value = Vec<Step>> {
+    let both = (lasting(), lasting(), any::<bool>());
+    (0..OPERATIONS, ask(), vec(spend(), 0..3), both, 1_usize..=4).prop_map(
+        |(n, ask, charges, (parked, lasts, other_gateway), length)| {
+            let ask = Ask { nonce: None, ..ask };
+            let again = charges.clone();
+            let mut life = vec![
+                Step::Reserve { n, ask, charges, parks: true, lasts: parked },
+                Step::Approve { n, operator: 0, digest: n, votes_seen: 0, completes: true },
+                Step::Redeem { n, charges: again, parks: false, lasts, other_gateway },
+                Step::Commit { n, floor: 1, in_flight_max: 9, shrinks_only: false },
+            ];
+            life.truncate(length);
+            life
+        },
+    )
+}
+
+/// How long a question or a permission stands.
+fn lasting() -> impl Strategy<Value = Millis> {
+    prop_oneof![3 => Just(HOUR), 1 => duration()]
 }
 
 fn around() -> impl Strategy<Value = Step> {
@@ -220,9 +261,9 @@ impl Call<'_> {
         spends.iter().map(|spend| spend.charge(self.now)).collect()
     }
 
-    fn disposition(&self, n: u64, parks: bool) -> Disposition {
-        let parking = parking(n, self.now.after(HOUR));
-        if parks { Disposition::Park(parking) } else { Disposition::Allow }
+    fn disposition(&self, n: u64, parks: bool, lasts: Millis) -> Disposition {
+        let until = self.now.after(lasts);
+        if parks { Disposition::Park(parking(n, until)) } else { Disposition::Allow(until) }
     }
 
     fn hash(&self) -> B256 {
@@ -259,10 +300,10 @@ impl Call<'_> {
 
     async fn before(&self, ledger: &dyn Ledger) -> String {
         match self.step {
-            Step::Reserve { n, ask, charges, parks } => {
+            Step::Reserve { n, ask, charges, parks, lasts } => {
                 let (operation, charges) = (ask.operation(*n), self.charges(charges));
                 let found = told(ledger.find(&operation.repeat).await);
-                let disposition = self.disposition(*n, *parks);
+                let disposition = self.disposition(*n, *parks, *lasts);
                 found + &told(ledger.reserve(&Reserve { operation, charges, disposition }).await)
             }
             Step::Deny { n, ask } => told(ledger.deny(&ask.operation(*n)).await),
@@ -276,19 +317,20 @@ impl Call<'_> {
                 };
                 told(ledger.approve(&approve).await)
             }
-            Step::Redeem { n, charges, parks } => {
+            Step::Redeem { n, charges, parks, lasts, other_gateway } => {
                 let redeem = Redeem {
                     operation: operation_id(*n),
                     intent: self.record.as_ref().map_or(intent(*n), |r| r.intent.clone()),
                     charges: self.charges(charges),
-                    disposition: self.disposition(*n, *parks),
+                    disposition: self.disposition(*n, *parks, *lasts),
                     trace: trace_hash(*n),
+                    gateway: name(*other_gateway).into(),
                 };
                 told(ledger.redeem(&redeem).await)
             }
-            Step::Reject { n, parked_only } => {
+            Step::Reject { n, parked_only, void } => {
                 let from = if *parked_only { vec![S::Parked] } else { S::ALL.to_vec() };
-                told(ledger.reject(&Reject { from, ..fixture::reject(*n) }).await)
+                told(ledger.reject(&Reject { from, void: *void, ..fixture::reject(*n) }).await)
             }
             Step::Expire { max } => told(ledger.expire(*max).await),
             other => panic!("{other:?} comes later"),
@@ -415,7 +457,8 @@ async fn view(ledger: &dyn Ledger, now: Timestamp) -> String {
     }
     let query = OperationQuery { limit: 100, ..OperationQuery::default() };
     view += &told(ledger.operations(&query).await.map(|page| page.items));
-    view += &told(ledger.open(now, 100).await);
+    view += &told(ledger.open(&WORK, now, 100).await);
+    view += &told(ledger.open(&[S::Signed, S::Allowed], now.before(HOUR), 2).await);
     view + &told(ledger.next_nonce(CHAIN, &wallet("hot")).await)
 }
 
