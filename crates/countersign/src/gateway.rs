@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::DurabilityClass,
-    clock::SystemClock,
+    clock::{SystemClock, fill},
     config::{Config, Door, is_mainnet},
     failure::Failure,
     policies::Loaded,
@@ -64,7 +64,7 @@ impl Gateway {
             ledger: Arc::clone(&store.ledger),
             journal: Arc::clone(&store.journal),
             clock: clock.clone(),
-            gateway: anchor.gateway().to_owned(),
+            gateway: process_name(anchor.gateway()),
         };
         let engine = Engine::new(outside, parts.setup(&loaded));
         let keyring = Keyring::new(wiring::credentials(config));
@@ -132,6 +132,14 @@ impl Gateway {
             Err(Failure::failed("the engine broke: see the log"))
         }
     }
+}
+
+/// A name of this process alone: what the last one left must not look as if it were still being worked on. The
+/// journal keeps the gateway's own name, and so its chain.
+fn process_name(gateway: &str) -> String {
+    let mut mark = [0_u8; 6];
+    fill(&mut mark);
+    format!("{gateway}-{}", hex::encode(mark))
 }
 
 /// Without tracker and sweeper there is no gateway: if they end before they are told to, all ends. Whether they

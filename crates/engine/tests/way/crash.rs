@@ -34,11 +34,14 @@ use countersign_engine::{
 };
 use countersign_testkit::ModelLedger;
 
-/// Where the process ends: at the n-th call, before or after it takes effect. No call works after that.
+/// Where the process ends: at the n-th call, before or after it takes effect. No call works after that. Or only
+/// the n-th call fails, before or after it takes effect, and the process lives on.
 #[derive(Debug, Clone, Copy)]
 enum Cut {
     Before(u64),
     After(u64),
+    OnlyBefore(u64),
+    OnlyAfter(u64),
 }
 
 #[derive(Debug)]
@@ -55,13 +58,17 @@ impl Mortal {
         match self.cut {
             Cut::Before(cut) => (n < cut, n < cut),
             Cut::After(cut) => (n <= cut, n < cut),
+            Cut::OnlyBefore(cut) => (n != cut, n != cut),
+            Cut::OnlyAfter(cut) => (true, n != cut),
         }
     }
 
     fn was_cut(&self) -> bool {
         let calls = self.calls.load(Ordering::SeqCst);
         match self.cut {
-            Cut::Before(cut) | Cut::After(cut) => calls > cut,
+            Cut::Before(cut) | Cut::After(cut) | Cut::OnlyBefore(cut) | Cut::OnlyAfter(cut) => {
+                calls > cut
+            }
         }
     }
 }
@@ -164,6 +171,42 @@ async fn allowed(cut: Cut) -> bool {
     let paid = house.paid();
     assert!(paid == eth(50) || had_hash && paid == eth(100), "{cut:?}: {paid} after {first:?}");
     was_cut
+}
+
+/// Sends 50 USD with one call that fails; the same process goes on. Returns whether it came to that call at all.
+async fn troubled(cut: Cut) -> bool {
+    let house = House::new();
+    let inner = house.ledger.clone();
+    let mortal = Arc::new(Mortal { inner, calls: AtomicU64::new(0), cut });
+    let engine = house.gateway_over(mortal.clone());
+    drop(engine.announce().await);
+    let first = take(engine.submit(send(&house, PAYEE, 50)).await);
+    house.settle_down(&engine).await;
+    let mut again = take(engine.submit(send(&house, PAYEE, 50)).await);
+    for _ in 0..3 {
+        if matches!(again, Answer::Signed(_)) {
+            break;
+        }
+        house.settle_down(&engine).await;
+        again = take(engine.submit(send(&house, PAYEE, 50)).await);
+    }
+    house.settle_down(&engine).await;
+    assert!(matches!(again, Answer::Signed(_)), "{cut:?}: {first:?} then {again:?}");
+    books_balance(&house, cut);
+    let had_hash = matches!(first, Answer::Signed(_));
+    let paid = house.paid();
+    assert!(paid == eth(50) || had_hash && paid == eth(100), "{cut:?}: {paid} after {first:?}");
+    mortal.was_cut()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_failed_call_strands_nothing() {
+    let mut cuts = 0;
+    while cuts < 30 && troubled(Cut::OnlyBefore(cuts)).await {
+        troubled(Cut::OnlyAfter(cuts)).await;
+        cuts += 1;
+    }
+    assert!(cuts >= 10, "only {cuts} calls were cut: the test does not reach the pipeline");
 }
 
 /// Parks 200 USD, approves it, with the process ending at `cut`.

@@ -210,7 +210,9 @@ async fn a_foreign_use_of_the_nonce_is_a_conflict_that_stops_the_wallet() {
     house.chain.set_mood(Mood::Drops);
     hash(&take(engine.submit(send(&house, PAYEE, 50)).await));
     house.chain.use_nonce_elsewhere(house.only().intent.address);
-    house.settle_down(&engine).await;
+    for _ in 0..4 {
+        house.settle_down(&engine).await;
+    }
     assert_eq!(house.only().state, OperationState::Conflict);
     assert_eq!(house.ledger.freezes().await.unwrap(), [Freeze::Wallet(crate::house::wallet())]);
 }
@@ -306,7 +308,9 @@ async fn an_operation_without_a_signature_is_never_in_conflict() {
     assert_eq!(house.ledger.freezes().await.unwrap(), []);
     house.signer.set_broken(false);
     let engine = house.gateway().await;
-    house.settle_down(&engine).await;
+    for _ in 0..4 {
+        house.settle_down(&engine).await;
+    }
     assert_eq!(house.only().state, OperationState::Conflict);
 }
 
@@ -358,4 +362,93 @@ async fn a_held_call_is_answered_when_the_gateway_stops() {
     engine.end_waits();
     pending(asking.await.unwrap());
     assert!(begun.elapsed() < std::time::Duration::from_secs(2), "the hold went on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn gates_that_would_take_turns_are_asked_together() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let rules = POLICY
+        .replace(
+            "rules:",
+            "rules:\n  - { id: always, when: { kind: transfer }, then: { approve: desk } }",
+        )
+        .replace("gates:", "gates:\n  board: { need: [{ any: 1, of: [bob] }] }")
+        .replace("max: 1000, code", "max: 300, over: { approve: board }, code");
+    engine.replace(house.setup(&rules));
+    for _ in 0..2 {
+        let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+        for _ in 0..2 {
+            let record = house.ledger.operation(parked.operation).await.unwrap().unwrap();
+            if record.state == OperationState::Parked {
+                let digest = record.digest.unwrap();
+                engine.approve(&operator("bob"), record.id, digest, None).await.unwrap();
+                house.settle_down(&engine).await;
+            }
+        }
+        let record = house.ledger.operation(parked.operation).await.unwrap().unwrap();
+        assert_eq!(record.state, OperationState::Executed, "{:?}", record.gates);
+        hash(&take(engine.submit(send(&house, PAYEE, 200)).await));
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(house.paid(), eth(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_fee_ceiling_stands_at_redemption_too() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    let digest = house.only().digest.unwrap();
+    house.chain.set_base_fee(400_000_000_000);
+    engine.approve(&operator("bob"), parked.operation, digest, None).await.unwrap();
+    house.settle_down(&engine).await;
+    let record = house.only();
+    assert_eq!(
+        (record.state, record.code.as_str()),
+        (OperationState::Rejected, "fee_ceiling_exceeded")
+    );
+    assert_eq!(house.signer.signatures(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_seal_stops_what_is_committed_but_not_signed() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.signer.set_broken(true);
+    pending(take(engine.submit(send(&house, PAYEE, 50)).await));
+    house.ledger.seal("a test").await.unwrap();
+    house.signer.set_broken(false);
+    house.settle_down(&engine).await;
+    assert_eq!((house.only().state, house.signer.signatures()), (OperationState::Prepared, 0));
+    house.ledger.unseal().await.unwrap();
+    house.settle_down(&house.gateway().await).await;
+    assert_eq!(house.only().state, OperationState::Executed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_was_never_noted_ages_like_any_other() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let mut setup = house.setup(POLICY);
+    for agent in setup.agents.values_mut() {
+        agent.duplicate_window = Millis(15_000);
+    }
+    engine.replace(setup);
+    let reply = engine.submit(send(&house, PAYEE, 50)).await;
+    let first = hash(&reply.answer);
+    std::mem::drop(reply.answer);
+    // the connection took the bytes, and noting that fails for as long as the engine asks
+    house.ledger.break_with(Some(countersign_engine::port::ledger::LedgerError::Unavailable(
+        "test".into(),
+    )));
+    reply.receipt.handed_over();
+    tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    house.ledger.break_with(None);
+    engine.announce().await.unwrap();
+    assert_eq!(house.only().delivery, Delivery::Waiting);
+    assert_eq!(hash(&take(engine.submit(send(&house, PAYEE, 50)).await)), first);
+    house.time.advance(Millis(16_000));
+    engine.announce().await.unwrap();
+    assert_ne!(hash(&take(engine.submit(send(&house, PAYEE, 50)).await)), first);
 }
