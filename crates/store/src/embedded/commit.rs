@@ -32,6 +32,9 @@ impl Step<'_> {
         if record.state != S::Allowed {
             return Ok(CommitAnswer::Elsewhere(Box::new(record)));
         }
+        if self.is_over(&record) {
+            return Ok(CommitAnswer::Lapsed);
+        }
         if let Some(reason) = self.sealed()? {
             return Ok(CommitAnswer::Sealed(reason));
         }

@@ -8,7 +8,7 @@ use countersign_core::{
     charge::{Charge, Reading},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
-    operation::{Actual, Delivery, OperationRecord},
+    operation::{Actual, Delivery, OperationRecord, OperationState},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -180,10 +180,12 @@ impl Ledger for EmbeddedLedger {
 
     async fn open(
         &self,
+        states: &[OperationState],
         idle_since: Timestamp,
         max: u32,
     ) -> Result<Vec<OperationRecord>, LedgerError> {
-        self.read(move |step| step.open(idle_since, max)).await
+        let states = states.to_vec();
+        self.read(move |step| step.open(&states, idle_since, max)).await
     }
 
     async fn holder(

@@ -7,7 +7,7 @@ use countersign_core::{
     charge::{Charge, Reading},
     fact::Freeze,
     identity::OperationId,
-    operation::{Money, OperationRecord},
+    operation::{Money, OperationRecord, OperationState},
     time::Timestamp,
 };
 use countersign_engine::port::{
@@ -81,15 +81,20 @@ impl Step<'_> {
 
     pub(super) fn open(
         &self,
+        states: &[OperationState],
         idle_since: Timestamp,
         max: u32,
     ) -> Result<Vec<OperationRecord>, Fault> {
+        let states: Vec<&str> = states.iter().map(|state| state.name()).collect();
+        let states = serde_json::to_string(&states)?;
         let rows: Vec<String> = self
             .connection()
             .prepare_cached(
-                "SELECT record FROM operations WHERE idle <= ?1 ORDER BY idle, id LIMIT ?2",
+                "SELECT record FROM operations
+                  WHERE idle <= ?1 AND state IN (SELECT value FROM json_each(?2))
+                  ORDER BY idle, id LIMIT ?3",
             )?
-            .query_map([int(idle_since.millis()), i64::from(max)], read)?
+            .query_map(params![int(idle_since.millis()), states, max], read)?
             .collect::<Result<_, _>>()?;
         rows.iter().map(|json| parse(json)).collect()
     }

@@ -59,7 +59,7 @@ impl Step<'_> {
                         owed = Some(candidate);
                     }
                 }
-                Delivery::Waiting | Delivery::Collected if is_live(&candidate, repeat) => {
+                Delivery::Waiting | Delivery::Collected if self.is_recent(&candidate, repeat) => {
                     if recent.as_ref().is_none_or(|old| age > (old.created, old.id.clone())) {
                         recent = Some(candidate);
                     }
@@ -73,12 +73,13 @@ impl Step<'_> {
         Ok(Found::Same(Box::new(self.known(id)?)))
     }
 
-    /// Operations of this fingerprint without a key, of no batch or another: waiting, or owed and not
-    /// finished for too long, or collected within the duplicate window.
+    /// Operations of this fingerprint without a key, of no batch or another: waiting or owed and not
+    /// finished for too long, or collected within the duplicate window. What waits may turn out to be owed.
     fn candidates(&self, repeat: &Repeat) -> Result<Vec<Candidate>, Fault> {
         let mut statement = self.connection().prepare_cached(
             "SELECT id, created, finished, state, delivery, gateway, batch FROM operations
               WHERE fingerprint = ?1 AND key IS NULL AND delivery = 0
+                AND finished >= min(?2, ?3)
              UNION ALL
              SELECT id, created, finished, state, delivery, gateway, batch FROM operations
               WHERE fingerprint = ?1 AND key IS NULL AND delivery = 1 AND finished >= ?2
@@ -87,9 +88,8 @@ impl Step<'_> {
               WHERE fingerprint = ?1 AND key IS NULL AND delivery = 2 AND finished >= ?3
                 AND finished < ?4",
         )?;
-        let recent = if repeat.window == Millis::ZERO { NEVER } else { self.ago(repeat.window) };
-        let bounds =
-            params![repeat.fingerprint.0.as_slice(), self.ago(COLLECT_WITHIN), recent, NEVER];
+        let (collect, recent) = (self.ago(COLLECT_WITHIN), self.recent(repeat));
+        let bounds = params![repeat.fingerprint.0.as_slice(), collect, recent, NEVER];
         let rows = statement.query_map(bounds, |row| {
             Ok(Candidate {
                 id: row.get(0)?,
@@ -115,14 +115,19 @@ impl Step<'_> {
         }
     }
 
+    /// Whether the newest of them would be this request's answer: none is where the window is zero.
+    fn is_recent(&self, candidate: &Candidate, repeat: &Repeat) -> bool {
+        use OperationState::{Denied, Expired, Rejected};
+        let no = [Denied, Rejected, Expired].iter().any(|state| state.name() == candidate.state);
+        repeat.window != Millis::ZERO && !no && candidate.finished >= self.recent(repeat)
+    }
+
+    /// What finished before this is no recent answer.
+    fn recent(&self, repeat: &Repeat) -> i64 {
+        if repeat.window == Millis::ZERO { NEVER } else { self.ago(repeat.window) }
+    }
+
     fn ago(&self, duration: Millis) -> i64 {
         int(self.now.before(duration).millis())
     }
-}
-
-/// Whether the newest of them would be this request's answer: none is where the window is zero.
-fn is_live(candidate: &Candidate, repeat: &Repeat) -> bool {
-    use OperationState::{Denied, Expired, Rejected};
-    let no = [Denied, Rejected, Expired].iter().any(|state| state.name() == candidate.state);
-    repeat.window != Millis::ZERO && !no
 }

@@ -59,9 +59,9 @@ impl Step<'_> {
     }
 
     pub(super) fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, Fault> {
-        let Redeem { operation, intent, charges, disposition, trace } = redeem;
+        let Redeem { operation, intent, charges, disposition, trace, gateway } = redeem;
         let mut record = self.known(*operation)?;
-        if !self.is_redeemable(&record)? {
+        if self.is_over(&record) || !self.is_redeemable(&record, gateway)? {
             return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
         }
         if self.has_moved(charges) {
@@ -81,10 +81,12 @@ impl Step<'_> {
         Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, "redeem")?)))
     }
 
-    /// Approved, or allowed by a gateway that died before it committed.
-    fn is_redeemable(&self, record: &OperationRecord) -> Result<bool, Fault> {
-        let forsaken = record.state == OperationState::Allowed && !self.is_attended(record.id)?;
-        Ok(forsaken || record.state == OperationState::Approved)
+    /// Approved; or allowed, and nobody but this gateway works on it.
+    fn is_redeemable(&self, record: &OperationRecord, gateway: &str) -> Result<bool, Fault> {
+        if record.state == OperationState::Allowed {
+            return Ok(record.gateway == gateway || !self.is_attended(record.id)?);
+        }
+        Ok(record.state == OperationState::Approved)
     }
 
     /// Whether a calendar window does not contain now.
@@ -136,12 +138,15 @@ impl Dispose for Disposition {
     }
 
     fn apply(&self, record: &mut OperationRecord) {
-        if let Self::Park(parking) = self {
-            record.state = OperationState::Parked;
-            record.gates.clone_from(&parking.gates);
-            record.digest = Some(parking.digest);
-            record.expires_at = Some(parking.expires_at);
-            record.votes.clear();
+        match self {
+            Self::Allow(until) => record.expires_at = Some(*until),
+            Self::Park(parking) => {
+                record.state = OperationState::Parked;
+                record.gates.clone_from(&parking.gates);
+                record.digest = Some(parking.digest);
+                record.expires_at = Some(parking.expires_at);
+                record.votes.clear();
+            }
         }
     }
 }

@@ -108,6 +108,11 @@ impl Step<'_> {
         Ok(self.lives(&gateway))
     }
 
+    /// Whether the operation's time has come.
+    pub(super) fn is_over(&self, record: &OperationRecord) -> bool {
+        record.expires_at.is_some_and(|at| at <= self.now)
+    }
+
     /// Stores a new operation.
     pub(super) fn insert(&self, record: &OperationRecord, event: &str) -> Result<(), Fault> {
         let json = serde_json::to_string(record)?;

@@ -1,6 +1,6 @@
 //! What people and time say before commit: approve, reject, expire.
 
-use countersign_core::operation::{OperationRecord, OperationState as S};
+use countersign_core::operation::{Delivery, OperationRecord, OperationState as S};
 use countersign_engine::port::ledger::{Approve, ApproveAnswer, Reject, RejectAnswer};
 
 use super::{
@@ -25,7 +25,7 @@ impl Step<'_> {
         if !same_digest {
             return Ok(ApproveAnswer::OtherDigest);
         }
-        if record.expires_at.is_some_and(|at| at <= self.now) {
+        if self.is_over(&record) {
             return Ok(ApproveAnswer::Expired);
         }
         if record.votes.len() != approve.votes_seen {
@@ -55,7 +55,20 @@ impl Step<'_> {
         record.code.clone_from(&reject.code);
         record.reason.clone_from(&reject.reason);
         record.votes.extend(reject.vote.clone());
+        if reject.void {
+            record.delivery = Delivery::Collected;
+            self.disown_key(&record)?;
+        }
         Ok(RejectAnswer::Rejected(Box::new(self.update(record, "reject")?)))
+    }
+
+    /// Frees the key of an operation for another. Its own id stands in the column instead, which is no
+    /// key's hash: without any, the row would be found by requests that have no key.
+    fn disown_key(&self, record: &OperationRecord) -> Result<(), Fault> {
+        self.connection()
+            .prepare_cached("UPDATE operations SET key = id WHERE id = ?1 AND key IS NOT NULL")?
+            .execute([record.id.to_string()])?;
+        Ok(())
     }
 
     pub(super) fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, Fault> {
