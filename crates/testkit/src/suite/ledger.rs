@@ -23,6 +23,7 @@ pub mod committing;
 pub mod people;
 pub mod questions;
 pub mod random;
+pub mod redeeming;
 pub mod reserving;
 pub mod sending;
 pub mod settling;
@@ -62,13 +63,6 @@ macro_rules! ledger_suite {
             a_vote_is_refused_for_what_it_does_not_name
             a_repeated_vote_is_the_same_vote
             twenty_vote_at_once_and_one_is_first
-            redemption_replaces_the_charges
-            redemption_that_does_not_fit_leaves_everything
-            redemption_may_ask_people_again
-            redemption_moves_a_calendar_charge_to_today
-            only_what_is_approved_or_forsaken_is_redeemed
-            a_gateway_redeems_what_it_took_in_itself
-            nothing_is_redeemed_when_its_time_has_come
             a_rejection_releases_from_any_state_before_commit
             a_rejection_never_touches_what_is_committed_or_not_meant
             what_is_over_expires_oldest_first_and_once
@@ -76,6 +70,15 @@ macro_rules! ledger_suite {
             two_sweepers_release_each_operation_once
             commit_and_reject_at_once_and_one_wins
             a_note_is_kept
+        );
+        $crate::ledger_suite!(@ $make, redeeming:
+            redemption_replaces_the_charges
+            redemption_that_does_not_fit_leaves_everything
+            redemption_may_ask_people_again
+            redemption_moves_a_calendar_charge_to_today
+            only_what_is_approved_or_forsaken_is_redeemed
+            a_gateway_redeems_what_it_took_in_itself
+            nothing_is_redeemed_when_its_time_has_come
         );
         $crate::ledger_suite!(@ $make, committing:
             a_commit_binds_nonce_and_payload_and_moves_the_money
