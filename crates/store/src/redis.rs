@@ -31,7 +31,7 @@ use self::{
 };
 
 /// The layout of what lies in Redis; another one is refused.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// Which Redis, and how it is used.
 #[derive(Debug, Clone)]

@@ -317,8 +317,7 @@ pub struct Redeem {
 pub enum RedeemAnswer {
     /// `ALLOWED` now, or `PARKED` again.
     Redeemed(Box<OperationRecord>),
-    /// It is in another state; nothing was written. A repetition of a redemption that already happened also
-    /// answers this.
+    /// It is in another state, in the hands of another living gateway, or past its `expires_at`; nothing was written.
     Elsewhere(Box<OperationRecord>),
     /// These charges do not fit; nothing was written.
     Over(Vec<Overrun>),

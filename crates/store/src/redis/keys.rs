@@ -35,8 +35,8 @@ const FAMILIES: [(&str, &str); 32] = [
     ("of_agent_in_state", "operations:agent-state:"),
     // sorted set by expiry: what a timer may release
     ("expiry", "operations:expiry"),
-    // sorted set by last change: what the gateway has to work on
-    ("work", "operations:work"),
+    // sorted set by last change: state; what the gateway has to work on
+    ("work", "operations:work:"),
     // sorted set by creation: fingerprint; operations without a key that are not collected
     ("uncollected", "repeat:uncollected:"),
     // sorted set by end: fingerprint; operations without a key that are collected
@@ -116,7 +116,7 @@ mod tests {
         let names: Vec<&str> = FAMILIES.iter().map(|(_, name)| *name).collect();
         let golden = "meta clock log gateways freezes idempotency operation: operations \
                       operations:state: operations:agent: operations:agent-state: operations:expiry \
-                      operations:work repeat:uncollected: repeat:collected: counter: buckets: lane: \
+                      operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
                       in-flight: seen: journal:heads journal:entries: trace: traces traces:status: \
                       traces:agent: traces:session: traces:operation: incident: incidents \
                       incidents:status: journal:count";

@@ -131,8 +131,9 @@ impl Ledger for RedisLedger {
     }
 
     async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
-        let Redeem { operation, intent, charges, disposition, trace } = redeem;
-        let call = Call::new().arg("operation", operation).field("trace", trace);
+        let Redeem { operation, intent, charges, disposition, trace, gateway } = redeem;
+        let call =
+            Call::new().arg("operation", operation).arg("gateway", gateway).field("trace", trace);
         let call = charged(intent_fields(call, intent)?, charges, disposition)?;
         let mut answer = self.link.run(Script::Redeem, call).await?;
         Ok(match answer.tag()?.as_str() {
@@ -166,7 +167,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn reject(&self, reject: &Reject) -> Result<RejectAnswer, LedgerError> {
-        let Reject { operation, from, code, reason, vote } = reject;
+        let Reject { operation, from, code, reason, vote, void } = reject;
         let operator = vote.as_ref().map(|vote| &vote.operator);
         let call = Call::new()
             .arg("operation", operation)
@@ -174,7 +175,8 @@ impl Ledger for RedisLedger {
             .arg("code", code)
             .arg("reason", reason)
             .maybe("vote", vote.as_ref().map(json).transpose()?)
-            .maybe("operator", operator);
+            .maybe("operator", operator)
+            .maybe("void", void.then_some("yes"));
         let mut answer = self.link.run(Script::Reject, call).await?;
         Ok(match answer.tag()?.as_str() {
             "rejected" => RejectAnswer::Rejected(next_record(&mut answer)?),
@@ -205,6 +207,7 @@ impl Ledger for RedisLedger {
             "gap" => CommitAnswer::Gap { next: answer.number()? },
             "nonce_taken" => CommitAnswer::NonceTaken { next: answer.number()? },
             "lane_full" => CommitAnswer::LaneFull,
+            "lapsed" => CommitAnswer::Lapsed,
             "frozen" => CommitAnswer::Frozen(freeze_from(&answer.text()?)?),
             "sealed" => CommitAnswer::Sealed(answer.text()?),
             "elsewhere" => CommitAnswer::Elsewhere(next_record(&mut answer)?),
@@ -336,10 +339,15 @@ impl Ledger for RedisLedger {
 
     async fn open(
         &self,
+        states: &[OperationState],
         idle_since: Timestamp,
         max: u32,
     ) -> Result<Vec<OperationRecord>, LedgerError> {
-        let call = Call::new().arg("idle_since", idle_since.millis()).arg("max", max.min(PAGE_MAX));
+        let states: BTreeSet<OperationState> = states.iter().copied().collect();
+        let call = Call::new()
+            .arg("states", words(states.iter().map(|state| state.name())))
+            .arg("idle_since", idle_since.millis())
+            .arg("max", max.min(PAGE_MAX));
         records(self.link.run(Script::Work, call).await?)
     }
 

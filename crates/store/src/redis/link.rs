@@ -45,6 +45,12 @@ struct Live {
     ended: Arc<AtomicBool>,
 }
 
+/// What the server answered, and over which connection.
+struct Answer {
+    value: Value,
+    carrier: Live,
+}
+
 /// What a link is made of.
 pub(super) struct LinkOptions {
     pub(super) client: Client,
@@ -86,54 +92,65 @@ impl Link {
             Err(Fault::NoScript) => self.send(&call.command("EVAL", text, &self.keys)).await,
             other => other,
         };
-        let value = answer.map_err(|fault| fault.named(script))?;
+        let Answer { value, carrier } = answer.map_err(|fault| fault.named(script))?;
         if script.writes() && self.replicas > 0 {
-            self.acknowledged().await?;
+            self.acknowledged(&carrier).await?;
         }
         Reply::parse(value)
     }
 
     /// Sends one command that changes nothing.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, LedgerError> {
-        self.send(command).await.map_err(|fault| fault.named(Script::Describe))
+        let answer = self.send(command).await.map_err(|fault| fault.named(Script::Describe))?;
+        Ok(answer.value)
     }
 
-    /// Waits until every replica that the options name has what this connection wrote.
-    async fn acknowledged(&self) -> Result<(), LedgerError> {
+    /// Waits until every replica that the options name has what this connection wrote. No other connection can tell:
+    /// the server counts for each what it wrote itself, and another may lead to another server.
+    async fn acknowledged(&self, carrier: &Live) -> Result<(), LedgerError> {
         let within = self.deadline.as_millis().to_string();
         let mut wait = redis::cmd("WAIT");
         wait.arg(self.replicas).arg(within);
         let ambiguous = |why: String| LedgerError::Ambiguous(why);
-        let answer = self.send(&wait).await.map_err(|fault| ambiguous(fault.text()))?;
-        let count = i64::from_redis_value(answer).unwrap_or(0);
+        let answer = tokio::time::timeout(self.deadline, self.over(carrier, &wait)).await;
+        let answer = answer.unwrap_or_else(|_| Err(self.silent(carrier)));
+        let count = answer.map_err(|fault| ambiguous(fault.text()))?;
+        let count = i64::from_redis_value(count).unwrap_or(0);
         if count >= i64::from(self.replicas) {
             return Ok(());
         }
         Err(ambiguous("not every replica has acknowledged the write".into()))
     }
 
-    async fn send(&self, command: &Cmd) -> Result<Value, Fault> {
-        let begun = AtomicBool::new(false);
-        let answer = tokio::time::timeout(self.deadline, self.attempt(command, &begun)).await;
-        match answer {
-            Ok(answer) => answer,
-            Err(_) if begun.load(Ordering::Relaxed) => {
-                self.hang_up();
-                Err(Fault::Lost("no answer within the deadline".into()))
-            }
-            Err(_) => Err(Fault::NotSent("no connection within the deadline".into())),
+    async fn send(&self, command: &Cmd) -> Result<Answer, Fault> {
+        let mut carrier = None;
+        let answer = tokio::time::timeout(self.deadline, self.attempt(command, &mut carrier)).await;
+        match (answer, carrier) {
+            (Ok(answer), _) => answer,
+            (Err(_), Some(carrier)) => Err(self.silent(&carrier)),
+            (Err(_), None) => Err(Fault::NotSent("no connection within the deadline".into())),
         }
     }
 
-    async fn attempt(&self, command: &Cmd, begun: &AtomicBool) -> Result<Value, Fault> {
-        let mut live = self.live().await?;
-        begun.store(true, Ordering::Relaxed);
-        let answer = live.connection.send_packed_command(command).await;
+    async fn attempt(&self, command: &Cmd, carrier: &mut Option<Live>) -> Result<Answer, Fault> {
+        let live = carrier.insert(self.live().await?);
+        let value = self.over(live, command).await?;
+        Ok(Answer { value, carrier: live.clone() })
+    }
+
+    /// Sends over this connection and no other.
+    async fn over(&self, carrier: &Live, command: &Cmd) -> Result<Value, Fault> {
+        let answer = carrier.connection.clone().send_packed_command(command).await;
         let answer = answer.and_then(Value::extract_error).map_err(|error| Fault::read(&error));
         if let Err(Fault::Lost(_) | Fault::Moved(_)) = answer {
-            self.hang_up();
+            self.hang_up(carrier);
         }
         answer
+    }
+
+    fn silent(&self, carrier: &Live) -> Fault {
+        self.hang_up(carrier);
+        Fault::Lost("no answer within the deadline".into())
     }
 
     async fn live(&self) -> Result<Live, Fault> {
@@ -174,9 +191,13 @@ impl Link {
         (!live.ended.load(Ordering::Acquire)).then_some(live)
     }
 
-    /// Forgets the connection: what is still to come on it answers calls that nobody waits for.
-    fn hang_up(&self) {
-        *self.slot() = None;
+    /// Forgets this connection, not one that was made since: what is still to come on it answers calls that nobody
+    /// waits for.
+    fn hang_up(&self, carrier: &Live) {
+        let mut slot = self.slot();
+        if slot.as_ref().is_some_and(|live| Arc::ptr_eq(&live.ended, &carrier.ended)) {
+            *slot = None;
+        }
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Live>> {

@@ -57,7 +57,9 @@ pub(super) fn disposition_fields(
     disposition: &Disposition,
 ) -> Result<Call, LedgerError> {
     match disposition {
-        Disposition::Allow => Ok(call.field("state", OperationState::Allowed.name())),
+        Disposition::Allow(until) => Ok(call
+            .field("state", OperationState::Allowed.name())
+            .field("expires_at", until.millis())),
         Disposition::Park(Parking { gates, digest, expires_at }) => Ok(call
             .field("state", OperationState::Parked.name())
             .field("gates", json(gates)?)

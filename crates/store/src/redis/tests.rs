@@ -3,7 +3,9 @@
 mod bench;
 mod journal;
 mod outage;
+mod proxy;
 mod races;
+mod replicas;
 mod server;
 
 use countersign_testkit::ledger_suite;

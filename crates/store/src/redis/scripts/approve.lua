@@ -6,7 +6,7 @@ local voted = string.find(op.voters or '', ',' .. A.operator .. ',', 1, true)
 if same_digest and voted and not NO[op.state] then return { 'voted', record(op.id) } end
 if op.state ~= 'PARKED' then return { 'elsewhere', record(op.id) } end
 if not same_digest then return { 'other_digest' } end
-if tonumber(op.expires_at) <= t then return { 'expired' } end
+if is_over(op, t) then return { 'expired' } end
 local count = tonumber(op.vote_count or '0')
 if count ~= tonumber(A.votes_seen) then return { 'raced' } end
 

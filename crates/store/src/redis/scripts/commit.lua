@@ -4,6 +4,7 @@ local op = load(A.operation)
 if not op then return unknown(A.operation) end
 if op.nonce then return { 'bound', record(op.id) } end
 if op.state ~= 'ALLOWED' then return { 'elsewhere', record(op.id) } end
+if is_over(op, t) then return { 'lapsed' } end
 
 local sealed = redis.call('HGET', META, 'sealed')
 if sealed then return { 'sealed', sealed } end

@@ -36,6 +36,8 @@ local function unknown(id) return refused('there is no operation ' .. id) end
 
 local function undefined(step, op) return refused('`' .. step .. '` is not defined in ' .. op.state) end
 
+local function is_over(op, t) return op.expires_at and tonumber(op.expires_at) <= t end
+
 local function lane(family, op) return P .. family .. op.chain .. ':' .. op.wallet end
 
 local function index_states(op, before)
@@ -51,6 +53,11 @@ end
 
 local function index_in(key, member, score)
   if score then redis.call('ZADD', key, score, member) else redis.call('ZREM', key, member) end
+end
+
+local function index_work(op, before, t)
+  if before ~= op.state and WORK[before] then redis.call('ZREM', P .. KEY.work .. before, op.id) end
+  if WORK[op.state] then redis.call('ZADD', P .. KEY.work .. op.state, int(t), op.id) end
 end
 
 -- A no that was collected answers nothing any more, and is in neither list.
@@ -85,7 +92,7 @@ local function put(t, verb, op, changes)
   end
   if before ~= op.state then index_states(op, before) end
   index_in(P .. KEY.expiry, op.id, EXPIRES[op.state] and op.expires_at)
-  index_in(P .. KEY.work, op.id, WORK[op.state] and int(t))
+  index_work(op, before, t)
   if op.nonce then
     redis.call(IN_FLIGHT[op.state] and 'SADD' or 'SREM', lane(KEY.in_flight, op), op.id)
   end
@@ -129,17 +136,16 @@ local function other_batch(op) return not (op.batch and op.batch == A.batch) end
 -- The operation that a request repeats, as { 'same' | 'key_conflict', record }, or nil.
 local function repeated(t)
   if A.key then return same_key(t) end
-  local newest
+  local window, newest = tonumber(A.window), nil
   for _, id in ipairs(redis.call('ZRANGE', P .. KEY.uncollected .. A.fingerprint, '0', '-1')) do
     local op = load(id)
     if other_batch(op) then
       local how = delivery(op, t)
-      local old = op.finished_at and t - tonumber(op.finished_at) > COLLECT_WITHIN
-      if how == 'owed' and not old then return { 'same', record(id) } end
-      if how == 'waiting' and not NO[op.state] then newest = op end
+      local age = op.finished_at and t - tonumber(op.finished_at) or 0
+      if how == 'owed' and age <= COLLECT_WITHIN then return { 'same', record(id) } end
+      if how == 'waiting' and age <= window and not NO[op.state] then newest = op end
     end
   end
-  local window = tonumber(A.window)
   if window == 0 then return nil end
   local since, collected = int(math.max(t - window, 0)), P .. KEY.collected .. A.fingerprint
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', collected, since, '(' .. int(NEVER))) do
@@ -151,12 +157,13 @@ local function repeated(t)
   return newest and { 'same', record(newest.id) }
 end
 
--- What nobody collected in time never answers again.
+-- What nobody collected in time never answers again; nor does what was answered and waits for ever to be collected.
 local function forget_stale(t)
   local uncollected = P .. KEY.uncollected .. A.fingerprint
   for _, id in ipairs(redis.call('ZRANGE', uncollected, '0', '9')) do
     local state = redis.call('HMGET', P .. KEY.operation .. id, 'delivery', 'finished_at')
-    if state[1] == 'owed' and state[2] and t - tonumber(state[2]) > COLLECT_WITHIN then
+    local kept = state[1] == 'owed' and COLLECT_WITHIN or COLLECTED_KEPT
+    if state[2] and t - tonumber(state[2]) > kept then
       redis.call('ZREM', uncollected, id)
     end
   end

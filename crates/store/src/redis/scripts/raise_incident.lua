@@ -1,5 +1,9 @@
 local key = P .. KEY.incident .. A.incident
-if redis.call('EXISTS', key) == 1 then return { 'done' } end
+if redis.call('EXISTS', key) == 1 then
+  -- whoever asks again waits for the replicas again, and Redis waits only for what that connection wrote
+  tick()
+  return { 'done' }
+end
 if head() ~= A.expected then return { 'moved', head() } end
 
 append()

@@ -1,9 +1,10 @@
 local t = tick()
 local op = load(A.operation)
 if not op then return unknown(A.operation) end
--- nobody will commit an ALLOWED operation of a dead gateway as it is
-local abandoned = op.state == 'ALLOWED' and not lives(op.gateway, t)
-if op.state ~= 'APPROVED' and not abandoned then return { 'elsewhere', record(op.id) } end
+-- nobody but the asking gateway works on what it took in itself, and nobody at all on what a dead one did
+local free = op.state == 'ALLOWED' and (op.gateway == A.gateway or not lives(op.gateway, t))
+if op.state ~= 'APPROVED' and not free then return { 'elsewhere', record(op.id) } end
+if is_over(op, t) then return { 'elsewhere', record(op.id) } end
 local charges = parse_charges(A.charges)
 if period_moved(charges, t) then return { 'period_moved' } end
 local over = overruns(charges, t, reserved_by(op))

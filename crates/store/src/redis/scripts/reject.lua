@@ -16,4 +16,9 @@ if A.vote then
     'vote_count', int(count + 1),
   }) do changes[#changes + 1] = change end
 end
-return { 'rejected', put(t, 'reject', op, changes) }
+if A.void then
+  changes[#changes + 1] = 'delivery'
+  changes[#changes + 1] = 'collected'
+  if op.key then redis.call('HDEL', P .. KEY.idempotency, op.key) end
+end
+return { 'rejected', put(t, A.void and 'void' or 'reject', op, changes) }

@@ -9,15 +9,14 @@ use countersign_engine::port::{
 };
 use countersign_testkit::{
     fixture::{operation_id, reserve, rolling},
-    redis_server::RedisServer,
     suite::{Desk, LedgerBench},
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
 
-use super::bench::{RedisBench, open, options};
+use super::{
+    bench::{RedisBench, open, options},
+    proxy::{Fault, proxy},
+};
 use crate::redis::{OpenError, RedisStore};
 
 #[tokio::test]
@@ -61,38 +60,6 @@ async fn scripts_that_redis_forgot_are_sent_again() {
     assert_eq!(desk.counts(&rolling("day", 0, 100)).await, [10, 0, 10]);
 }
 
-/// Passes everything on to Redis, and nothing back of the answer to a command that holds `swallow`.
-async fn swallowing_proxy(upstream: std::net::SocketAddr, swallow: &'static str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("redis://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let server = TcpStream::connect(upstream).await.unwrap();
-            tokio::spawn(pass(client, server, swallow));
-        }
-    });
-    url
-}
-
-async fn pass(mut client: TcpStream, mut server: TcpStream, swallow: &'static str) {
-    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
-    let mut silent = false;
-    loop {
-        tokio::select! {
-            Ok(length @ 1..) = client.read(&mut asked) => {
-                silent |= asked[..length].windows(swallow.len()).any(|w| w == swallow.as_bytes());
-                server.write_all(&asked[..length]).await.unwrap();
-            }
-            Ok(length @ 1..) = server.read(&mut answered) => {
-                if !silent {
-                    client.write_all(&answered[..length]).await.unwrap();
-                }
-            }
-            else => return,
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_lost_is_ambiguous_and_asking_again_charges_once() {
     let bench = RedisBench::make().await;
@@ -100,7 +67,7 @@ async fn an_answer_that_is_lost_is_ambiguous_and_asking_again_charges_once() {
     // so that Redis knows the scripts: the proxy must swallow an answer, not "no such script"
     desk.reserved(2, vec![]).await;
     desk.record(2).await;
-    let url = swallowing_proxy(bench.server.address(), "=plan_digest").await;
+    let url = proxy(bench.server.address(), Fault::Swallow, "=plan_digest").await;
     let mut lossy = options(&url);
     lossy.deadline = Millis(300);
     let lossy = RedisStore::open(lossy, Some(bench.time.source())).await.unwrap();
@@ -156,15 +123,6 @@ async fn a_server_that_became_a_replica_takes_no_write_and_is_left() {
     let mut promote = redis::cmd("REPLICAOF");
     promote.arg("NO").arg("ONE").query_async::<()>(&mut bench.raw().await).await.unwrap();
     desk.reserved(2, vec![]).await;
-}
-
-#[tokio::test]
-async fn a_replica_that_does_not_acknowledge_makes_a_write_ambiguous() {
-    let server = RedisServer::start().await;
-    let mut wanting = options(&server.url());
-    (wanting.acknowledge_replicas, wanting.deadline) = (1, Millis(300));
-    let refused = RedisStore::connect(wanting).await.unwrap_err();
-    assert!(matches!(refused, OpenError::Ledger(LedgerError::Ambiguous(_))), "{refused:?}");
 }
 
 #[tokio::test]

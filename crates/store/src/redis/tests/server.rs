@@ -1,10 +1,10 @@
 //! What is asked of a server before it may keep a ledger, and what may lie in it.
 
-use countersign_core::identity::AppId;
-use countersign_engine::port::ledger::{LedgerError, OperationQuery};
+use countersign_core::{identity::AppId, operation::Delivery, time::Millis};
+use countersign_engine::port::ledger::{LedgerError, OperationQuery, ReserveAnswer};
 use countersign_testkit::{
     ManualTime,
-    fixture::{HOUR, key, operation, operation_id, reject, rolling},
+    fixture::{HOUR, key, operation, operation_id, reject, reserve, rolling},
     redis_server::RedisServer,
     suite::{Desk, LedgerBench},
 };
@@ -116,6 +116,28 @@ async fn two_apps_in_one_redis_do_not_see_each_other() {
     assert_eq!(one.sealed.as_deref(), Some("for a test"));
     assert_eq!(other.sealed, None);
     assert_ne!(one.ledger_id, other.ledger_id);
+}
+
+#[tokio::test]
+async fn what_was_answered_long_ago_and_never_collected_is_not_looked_at_for_ever() {
+    let bench = RedisBench::make().await;
+    let desk = Desk::at(&bench).await;
+    let first = desk.settled(1, vec![]).await;
+    let key = format!("countersign:{{main}}:repeat:uncollected:{}", first.fingerprint);
+    for (days, n, listed) in [(29, 2, 2), (2, 3, 1)] {
+        desk.time.advance(Millis(days * 24 * HOUR.0));
+        let mut again = reserve(n, vec![]);
+        again.operation.repeat.fingerprint = first.fingerprint;
+        again.operation.gateway = "gateway-2".into();
+        bench.ledger().present("gateway-2", HOUR).await.unwrap();
+        let answer = bench.ledger().reserve(&again).await.unwrap();
+        assert!(matches!(answer, ReserveAnswer::Reserved(_)), "{answer:?}");
+        let count: u32 =
+            redis::cmd("ZCARD").arg(&key).query_async(&mut bench.raw().await).await.unwrap();
+        assert_eq!(count, listed, "operation {n}");
+        let collected = Delivery::Collected;
+        bench.ledger().deliver(again.operation.id, Delivery::Waiting, collected).await.unwrap();
+    }
 }
 
 #[tokio::test]
