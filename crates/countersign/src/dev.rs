@@ -5,7 +5,10 @@ mod folder;
 mod funding;
 mod welcome;
 
-use std::sync::Arc;
+use std::{
+    fs::{File, TryLockError},
+    sync::Arc,
+};
 
 use countersign_core::identity::ChainId;
 use countersign_upstream::{FinalityRule, NodeChain, NodeOptions};
@@ -25,6 +28,7 @@ use crate::{
 /// Runs everything until it is asked to end; started again with the same folder, everything is as it was.
 pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     let folder = DevFolder::choose(args.data.as_deref())?;
+    let _alone = alone_in(&folder)?;
     let anvil = match &args.upstream {
         Some(_) => None,
         None => Some(Anvil::start(folder.path()).await?),
@@ -34,6 +38,21 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
         anvil.end().await;
     }
     result
+}
+
+/// Holds the folder until this process ends, however it ends: a second run would take over the first one's anvil.
+fn alone_in(folder: &DevFolder) -> Result<File, Failure> {
+    let path = folder.path();
+    let broken = |error: std::io::Error| Failure::failed(format!("{}: {error}", path.display()));
+    let file = File::create(path.join("dev.lock")).map_err(broken)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Failure::failed(format!(
+            "another `countersign dev` runs in {}: end it, or give this one another --data",
+            path.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(broken(error)),
+    }
 }
 
 async fn run_on(args: &DevArgs, folder: &DevFolder, anvil: Option<&Anvil>) -> Result<(), Failure> {

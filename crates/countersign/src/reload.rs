@@ -130,7 +130,9 @@ impl Reloader {
         if Fixed::of(&loaded) != self.reload.fixed {
             tracing::warn!("`app`, `listen`, `state` and `store` take effect at the next start");
         }
-        self.house.engine.replace(parts.setup(&loaded));
+        let mut setup = parts.setup(&loaded);
+        setup.app = self.house.engine.setup().app.clone();
+        self.house.engine.replace(setup);
         self.house.keyring.replace(wiring::credentials(&loaded.config));
         let policies = versions(&loaded.grants, &loaded.guards);
         let changed = changed(&self.reload.policies, &policies);

@@ -7,6 +7,7 @@ use countersign_core::{
     approval::Vote,
     identity::{ApprovalDigest, OperationId},
     operation::{OperationRecord, OperationState},
+    time::Millis,
     trace::{TraceStatus, TraceUpdate},
 };
 use serde_json::{Value, json};
@@ -84,6 +85,11 @@ impl Engine {
         })
     }
 
+    /// The person who owns the asking agent.
+    fn owner_of(&self, record: &OperationRecord) -> Option<String> {
+        self.setup().agents.get(record.agent()).and_then(|agent| agent.owner.clone())
+    }
+
     /// The vote with what it would open. The requester's own person never counts.
     fn ballot(
         &self,
@@ -94,8 +100,8 @@ impl Engine {
         if record.digest != Some(digest) {
             return Err(DeskError::OtherDigest);
         }
-        let setup = self.setup();
-        let owner = setup.agents.get(record.agent()).and_then(|agent| agent.owner.as_deref());
+        let owner = self.owner_of(record);
+        let owner = owner.as_deref();
         if owner == Some(vote.person.as_str()) {
             return Err(DeskError::Requester);
         }
@@ -136,12 +142,20 @@ impl Engine {
     ) -> Result<OperationRecord, DeskError> {
         let vote = self.vote(operator, Some(reason.clone())).await?;
         let record = self.waiting(operation, &BEFORE_COMMIT).await?;
+        if self.owner_of(&record).as_deref() == Some(vote.person.as_str()) {
+            return Err(DeskError::Requester);
+        }
+        // after the last yes only a gate's delay leaves time for a no
+        let delays = record.gates.iter().any(|gate| gate.delay > Millis::ZERO);
+        if record.state == OperationState::Approved && !delays {
+            return Err(DeskError::Decided(Box::new(record)));
+        }
         if !record.gates.iter().flat_map(|gate| &gate.need).any(|q| q.admits(&vote)) {
             return Err(DeskError::NotInGate);
         }
         let reject = Reject {
             operation,
-            from: BEFORE_COMMIT.to_vec(),
+            from: if delays { BEFORE_COMMIT.to_vec() } else { vec![OperationState::Parked] },
             code: "approval_rejected".into(),
             reason,
             vote: Some(vote.clone()),

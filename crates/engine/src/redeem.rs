@@ -68,7 +68,7 @@ impl Engine {
     async fn redeem_once(self: &Arc<Self>, record: &OperationRecord) -> Next {
         let setup = self.setup();
         let Some(parties) = parties(&setup, record) else {
-            let reason = "its agent, wallet or chain is not configured any more";
+            let reason = "its agent, its wallet or its chain is not configured for it any more";
             self.give_back(record, "configuration_changed", reason).await;
             return Next::Rest;
         };
@@ -278,8 +278,11 @@ impl Again<'_> {
 }
 
 fn parties<'a>(setup: &'a Setup, record: &OperationRecord) -> Option<Parties<'a>> {
+    let agent = setup.agents.get(record.agent())?;
+    // the rights are those in force now, as for a fresh request
+    let may_use = agent.wallets.contains(record.wallet());
     Some(Parties {
-        agent: setup.agents.get(record.agent())?,
+        agent: Some(agent).filter(|_| may_use)?,
         wallet: setup.wallets.get(record.wallet())?,
         chain: setup.chains.get(&record.chain())?,
     })

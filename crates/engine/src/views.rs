@@ -72,7 +72,13 @@ impl Engine {
         let now = ledger.now().await.map_err(|error| store(&error))?;
         let policies = Policies { grant: agent.grant.clone(), guards: setup.guards.clone() };
         let charges = window_charges(&setup, agent, &policies, now);
-        let readings = ledger.status(&charges, None).await.map_err(|error| store(&error))?;
+        let mut readings = ledger.status(&charges, None).await.map_err(|error| store(&error))?;
+        let beyond = charges.iter().zip(&readings).map(|(charge, now)| beyond(charge, *now));
+        let beyond: Vec<Charge> = beyond.collect();
+        let later = ledger.status(&beyond, None).await.map_err(|error| store(&error))?;
+        for (reading, later) in readings.iter_mut().zip(later) {
+            reading.frees_at = later.frees_at;
+        }
         let shown = |(charge, reading): (&Charge, _)| line(charge, reading);
         Ok(charges.iter().zip(readings).map(shown).collect())
     }
@@ -111,6 +117,12 @@ impl Engine {
         let next = next.map_err(|error| store(&error))?;
         Ok(Some(next.unwrap_or(0).max(account.nonce)))
     }
+}
+
+/// The smallest charge that does not fit now: when it will is when something frees next.
+fn beyond(charge: &Charge, now: Reading) -> Charge {
+    let value = charge.limit.saturating_sub(now.used()).saturating_add(1);
+    Charge { value, ..charge.clone() }
 }
 
 /// One empty charge for each window that any of the agent's wallets and chains meets.

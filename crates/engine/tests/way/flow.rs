@@ -452,3 +452,44 @@ async fn an_answer_that_was_never_noted_ages_like_any_other() {
     engine.announce().await.unwrap();
     assert_ne!(hash(&take(engine.submit(send(&house, PAYEE, 50)).await)), first);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_was_taken_away_is_not_used_by_an_old_approval() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    let digest = house.only().digest.unwrap();
+    let mut setup = house.setup(POLICY);
+    for agent in setup.agents.values_mut() {
+        agent.wallets.clear();
+    }
+    engine.replace(setup);
+    engine.approve(&operator("bob"), parked.operation, digest, None).await.unwrap();
+    house.settle_down(&engine).await;
+    assert_eq!((house.only().state, house.signer.signatures()), (OperationState::Rejected, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_requesters_person_may_not_reject_and_a_yes_without_delay_is_decided() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let parked = pending(take(engine.submit(send(&house, PAYEE, 200)).await));
+    let own = engine.reject(&operator("alice"), parked.operation, "no".into()).await;
+    assert_eq!(own, Err(DeskError::Requester));
+    house.chain.set_down(true);
+    let digest = house.only().digest.unwrap();
+    engine.approve(&operator("bob"), parked.operation, digest, None).await.unwrap();
+    let late = engine.reject(&operator("bob"), parked.operation, "no".into()).await;
+    assert!(matches!(late, Err(DeskError::Decided(_))), "{late:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_budget_says_when_something_frees() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let agent = send(&house, PAYEE, 50).agent;
+    assert_eq!(engine.budget(&agent).await.unwrap()[0].frees_at, None);
+    hash(&take(engine.submit(send(&house, PAYEE, 50)).await));
+    house.settle_down(&engine).await;
+    assert!(engine.budget(&agent).await.unwrap()[0].frees_at > Some(house.time.now()));
+}
