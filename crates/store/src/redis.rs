@@ -108,8 +108,12 @@ fn client(url: &str) -> Result<redis::Client, OpenError> {
 async fn initialise(link: &Link, seed: &str) -> Result<(), OpenError> {
     let call = Call::new().arg("seed", seed).arg("format", FORMAT);
     let mut answer = link.run(Script::Open, call).await?;
-    let (_id, format) = (answer.text()?, answer.text()?);
-    if format == FORMAT { Ok(()) } else { Err(OpenError::Format(format)) }
+    let (ledger_id, format) = (answer.text()?, answer.text()?);
+    if format != FORMAT {
+        return Err(OpenError::Format(format));
+    }
+    link.know(ledger_id);
+    Ok(())
 }
 
 /// The store cannot be opened. No message holds the URL.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -33,6 +33,7 @@ pub(super) struct Link {
     deadline: Duration,
     replicas: u32,
     clock: Option<TestClock>,
+    ledger: OnceLock<String>,
     live: Mutex<Option<Live>>,
     // so that a crowd makes one new connection, not one each
     connecting: tokio::sync::Mutex<()>,
@@ -77,6 +78,7 @@ impl Link {
             deadline: Duration::from_millis(deadline),
             replicas,
             clock,
+            ledger: OnceLock::new(),
             live: Mutex::new(None),
             connecting: tokio::sync::Mutex::new(()),
         }
@@ -84,7 +86,7 @@ impl Link {
 
     /// Runs a script. Where no answer comes, a script that cannot have begun is `Unavailable`.
     pub(super) async fn run(&self, script: Script, call: Call) -> Result<Reply, LedgerError> {
-        let call = self.timed(call);
+        let call = self.stamped(call);
         let (digest, text) = self.scripts.digest_and_text(script);
         let evalsha = call.command("EVALSHA", digest, &self.keys);
         let answer = match self.send(&evalsha).await {
@@ -204,7 +206,17 @@ impl Link {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn timed(&self, call: Call) -> Call {
+    /// Which ledger every call from now on is meant for: a store that is another one by then, or empty, refuses it.
+    pub(super) fn know(&self, ledger_id: String) {
+        // the first ledger that this process opened stays the one that it knows
+        self.ledger.get_or_init(|| ledger_id);
+    }
+
+    fn stamped(&self, call: Call) -> Call {
+        let call = match self.ledger.get() {
+            Some(ledger) => call.arg("ledger", ledger),
+            None => call,
+        };
         match &self.clock {
             Some(clock) => call.arg("clock", clock().millis()),
             None => call,

@@ -18,6 +18,12 @@ for i = 1, #ARGV, 2 do
   end
 end
 
+-- A store that was flushed, or that another took the place of, is neither written nor believed: what it says of
+-- budgets is not so. The gateway that opened it says which ledger it means.
+if A.ledger and redis.call('HGET', META, 'ledger_id') ~= A.ledger then
+  return redis.error_reply('LEDGER this store does not hold the ledger that this gateway opened: its history is lost')
+end
+
 local function int(n) return string.format('%.0f', n) end
 
 local function set(names)
