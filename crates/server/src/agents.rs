@@ -20,6 +20,7 @@ use countersign_engine::{
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
+use tokio::sync::oneshot;
 
 use crate::{
     answer::{self, Fault, METHOD, REQUEST, UNAUTHORISED},
@@ -127,7 +128,7 @@ impl AgentsDoor {
         let (parts, body) = request.into_parts();
         let answered = async {
             match self.admit(&parts, body, received).await {
-                Ok((visit, bytes)) => self.converse(&visit, &bytes).await,
+                Ok((visit, bytes)) => self.converse(visit, &bytes).await,
                 Err(refusal) => refusal.into_response(),
             }
         };
@@ -165,14 +166,29 @@ impl AgentsDoor {
         Ok((visit, bytes))
     }
 
-    async fn converse(&self, visit: &Visit, bytes: &[u8]) -> Response<Parcel> {
+    async fn converse(self: &Arc<Self>, visit: Visit, bytes: &[u8]) -> Response<Parcel> {
         match Envelope::parse(bytes) {
             Envelope::Single(call) => {
-                let (text, receipt) = self.entry(visit, call, Seat { batch: None }).await;
+                let (text, receipt) = self.entry(&visit, call, Seat { batch: None }).await;
                 reply(text, receipt.into_iter().collect())
             }
-            Envelope::Batch(calls) => self.batch(visit, calls).await,
+            Envelope::Batch(calls) => self.whole_batch(visit, calls).await,
         }
+    }
+
+    /// A batch that has begun goes on to its end although its caller goes away: what comes of each entry stays owed to
+    /// the agent, and the same batch again collects it.
+    async fn whole_batch(
+        self: &Arc<Self>,
+        visit: Visit,
+        calls: Vec<Result<RpcCall, BadCall>>,
+    ) -> Response<Parcel> {
+        let (sender, response) = oneshot::channel();
+        let door = Arc::clone(self);
+        self.engine.ports().clock.spawn(Box::pin(async move {
+            drop(sender.send(door.batch(&visit, calls).await));
+        }));
+        response.await.unwrap_or_else(|_| Refusal::Crash.into_response())
     }
 
     /// In order, one after another; reads among themselves may overlap.
