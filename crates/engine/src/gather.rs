@@ -17,7 +17,7 @@ use countersign_decode::{Call, actions};
 use futures_util::future::{join_all, try_join3};
 
 use crate::{
-    admission::Parties,
+    admission::{Admitted, Parties},
     engine::Engine,
     plan::{Fails, Planned, needs_estimate, plan},
     port::{
@@ -26,7 +26,6 @@ use crate::{
         prices::{PriceError, Prices},
     },
     setup::TokenSetup,
-    stage::distinct,
     submission::{Answer, Unavailable},
 };
 
@@ -49,6 +48,19 @@ pub(crate) struct Request<'a> {
     pub(crate) draft: &'a TransactionDraft,
     pub(crate) declared: &'a Declared,
     pub(crate) approvals: &'a [GateApproval],
+}
+
+impl<'a> Request<'a> {
+    /// What an agent asks for that nobody has approved yet.
+    pub(crate) fn fresh(admitted: &'a Admitted) -> Result<Self, Answer> {
+        Ok(Self {
+            parties: admitted.parties()?,
+            method: admitted.submission.method,
+            draft: &admitted.submission.draft,
+            declared: &admitted.submission.declared,
+            approvals: &[],
+        })
+    }
 }
 
 impl Engine {
@@ -145,7 +157,8 @@ pub(crate) fn counterparties(actions: &[Action], wallet: Address) -> Vec<Address
         Effect::Call | Effect::Undecodable { .. } => action.target,
         Effect::Deploy { .. } => None,
     };
-    distinct(actions.iter().filter_map(of).filter(|address| *address != wallet))
+    let others = actions.iter().filter_map(of).filter(|address| *address != wallet);
+    others.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The chain's own currency, and each configured token that an action or an argument names, priced.

@@ -4,7 +4,6 @@ use std::{pin::pin, sync::Arc};
 
 use countersign_core::{
     identity::{OperationId, PolicyId},
-    intent::Declared,
     operation::{Delivery, OperationRecord},
     time::Millis,
     trace::{TraceStatus, TraceUpdate},
@@ -75,7 +74,7 @@ impl Engine {
 
     async fn round(self: &Arc<Self>, admitted: &Admitted) -> Result<Round, Answer> {
         let found = self.find(admitted);
-        let request = request(admitted, &[])?;
+        let request = Request::fresh(admitted)?;
         // a repetition is the rare case: the facts are gathered meanwhile
         let gathering = self.gather(admitted.setup(), request);
         let (found, gathering) = (pin!(found), pin!(gathering));
@@ -314,20 +313,6 @@ impl From<Option<Reply>> for Round {
     fn from(reply: Option<Reply>) -> Self {
         reply.map_or(Self::Again, Self::Done)
     }
-}
-
-fn request<'a>(
-    admitted: &'a Admitted,
-    approvals: &'a [countersign_core::approval::GateApproval],
-) -> Result<Request<'a>, Answer> {
-    let declared: &Declared = &admitted.submission.declared;
-    Ok(Request {
-        parties: admitted.parties()?,
-        method: admitted.submission.method,
-        draft: &admitted.submission.draft,
-        declared,
-        approvals,
-    })
 }
 
 fn denied_answer(record: &OperationRecord, denial: Denial, judgement: &Judgement) -> Answer {

@@ -318,7 +318,10 @@ fn approvals(
     usd: Option<MicroUsd>,
 ) -> Vec<GateApproval> {
     let decision = &evidence.decision;
-    let (Some(fee_wei_max), Some(policy)) = (record.plan().fee_wei_max(), decision.policy) else {
+    // without the frozen facts nobody can say what people saw: then no gate is open
+    let (Some(fee_wei_max), Some(policy), Some(_)) =
+        (record.plan().fee_wei_max(), decision.policy, &decision.facts)
+    else {
         return Vec::new();
     };
     let opened = |gate: &countersign_core::approval::Gate| GateApproval {

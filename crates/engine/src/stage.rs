@@ -3,8 +3,6 @@
 //! There is no way from a request to a key but through these types, in this order. None can be copied,
 //! stored, or made outside of this module's arrows.
 
-use std::collections::BTreeSet;
-
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use countersign_core::{
     identity::OperationId,
@@ -220,10 +218,4 @@ fn recovered(signature: &Signature, digest: B256) -> Option<Address> {
     // EIP-2: a high s is malleable, and nodes refuse it
     let canonical = signature.normalize_s().is_none();
     signature.recover_address_from_prehash(&digest).ok().filter(|_| canonical)
-}
-
-/// The counterparties of a plan that the wallet's history should remember.
-#[must_use]
-pub fn distinct(addresses: impl IntoIterator<Item = Address>) -> Vec<Address> {
-    addresses.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
 }

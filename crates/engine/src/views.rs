@@ -29,13 +29,7 @@ impl Engine {
         let (_listening, caller) = Caller::new();
         let admitted = Admitted::admit(self.setup(), submission, caller)?;
         let parties = admitted.parties()?;
-        let request = Request {
-            parties,
-            method: admitted.submission.method,
-            draft: &admitted.submission.draft,
-            declared: &admitted.submission.declared,
-            approvals: &[],
-        };
+        let request = Request::fresh(&admitted)?;
         let gathered = self.gather(admitted.setup(), request).await?;
         let (judgement, outcome) = judge(admitted.setup(), parties, &gathered);
         let (outcome, charges, counted) = self.counted(outcome).await?;
