@@ -50,7 +50,7 @@ struct State {
     fork: u64,
     confirmations: u64,
     pool: Vec<Pending>,
-    blocks: Vec<Vec<Mined>>,
+    blocks: Vec<Block>,
     sent: Vec<Bytes>,
     mood: Mood,
     estimate: Option<Estimate>,
@@ -65,10 +65,16 @@ struct Pending {
 }
 
 #[derive(Debug, Clone)]
+struct Block {
+    hash: B256,
+    before: BTreeMap<Address, Account>,
+    mined: Vec<Mined>,
+}
+
+#[derive(Debug, Clone)]
 struct Mined {
     pending: Pending,
     actual: Actual,
-    before: BTreeMap<Address, Account>,
 }
 
 const GWEI: u128 = 1_000_000_000;
@@ -148,9 +154,21 @@ impl FakeChain {
         self.state().mine();
     }
 
-    /// Takes the newest block back; its transactions wait again.
-    pub fn reorg(&self) {
-        self.state().reorg();
+    /// Takes the newest `depth` blocks back; their transactions wait again, but for those whose
+    /// nonce is taken in the pool.
+    pub fn reorg(&self, depth: usize) {
+        let mut state = self.state();
+        let orphans = state.unwind(depth);
+        for orphan in orphans {
+            if !state.pool.iter().any(|waiting| waiting.has_nonce_of(&orphan)) {
+                state.pool.push(orphan);
+            }
+        }
+    }
+
+    /// Takes the newest `depth` blocks back; nobody remembers their transactions.
+    pub fn reorg_dropping(&self, depth: usize) {
+        self.state().unwind(depth);
     }
 
     /// A transaction of the key's owner that never went through the gateway uses up a nonce.
@@ -181,8 +199,17 @@ impl State {
         u64::try_from(self.blocks.len()).unwrap()
     }
 
-    fn block_hash(&self, number: u64) -> B256 {
-        keccak256(format!("block {number} of fork {}", self.fork))
+    /// The hash that the next block will have: a height has another one on each fork.
+    fn next_hash(&self) -> B256 {
+        keccak256(format!("block {} of fork {}", self.number() + 1, self.fork))
+    }
+
+    /// The canonical hash at this height; that of the block before the first is fixed.
+    fn block_hash(&self, number: u64) -> Option<B256> {
+        match usize::try_from(number).unwrap().checked_sub(1) {
+            None => Some(keccak256("genesis")),
+            Some(place) => self.blocks.get(place).map(|block| block.hash),
+        }
     }
 
     fn take(&mut self, raw: &Bytes) -> Broadcast {
@@ -200,9 +227,7 @@ impl State {
         if pending.cost() > account.balance {
             return Broadcast::Refused("insufficient funds for gas * price + value".into());
         }
-        let nonce = pending.transaction.nonce();
-        let same = |o: &Pending| o.from == from && o.transaction.nonce() == nonce;
-        if let Some(place) = self.pool.iter().position(same) {
+        if let Some(place) = self.pool.iter().position(|other| other.has_nonce_of(&pending)) {
             let needed = self.pool[place].transaction.max_fee_per_gas() / 10 * 11;
             if pending.transaction.max_fee_per_gas() < needed {
                 return Broadcast::Underpriced("replacement transaction underpriced".into());
@@ -214,20 +239,20 @@ impl State {
     }
 
     fn mine(&mut self) {
-        let mut block = Vec::new();
+        let (hash, before) = (self.next_hash(), self.accounts.clone());
+        let mut mined = Vec::new();
         self.pool.sort_by_key(|pending| (pending.from, pending.transaction.nonce()));
         for pending in std::mem::take(&mut self.pool) {
             if pending.transaction.nonce() == self.account(pending.from).nonce {
-                block.push(self.execute(pending));
+                mined.push(self.execute(pending));
             } else {
                 self.pool.push(pending);
             }
         }
-        self.blocks.push(block);
+        self.blocks.push(Block { hash, before, mined });
     }
 
     fn execute(&mut self, pending: Pending) -> Mined {
-        let before = self.accounts.clone();
         let transaction = &pending.transaction;
         let to = transaction.to();
         let succeeded = to.is_none_or(|to| !self.reverting.contains(&to));
@@ -244,24 +269,26 @@ impl State {
         let actual = Actual {
             hash: *transaction.tx_hash(),
             block_number,
-            block_hash: self.block_hash(block_number),
+            block_hash: self.next_hash(),
             succeeded,
             fee_wei,
         };
-        Mined { pending, actual, before }
+        Mined { pending, actual }
     }
 
-    fn reorg(&mut self) {
-        let block = self.blocks.pop().unwrap();
-        if let Some(first) = block.first() {
-            self.accounts.clone_from(&first.before);
+    /// Everything that happened since those blocks were mined is undone; returns what they held.
+    fn unwind(&mut self, depth: usize) -> Vec<Pending> {
+        let keep = self.blocks.len().saturating_sub(depth);
+        let gone = self.blocks.split_off(keep);
+        if let Some(oldest) = gone.first() {
+            self.accounts.clone_from(&oldest.before);
         }
-        self.pool.extend(block.into_iter().map(|mined| mined.pending));
         self.fork += 1;
+        gone.into_iter().flat_map(|block| block.mined).map(|mined| mined.pending).collect()
     }
 
     fn mined(&self) -> impl Iterator<Item = &Mined> {
-        self.blocks.iter().flatten()
+        self.blocks.iter().flat_map(|block| &block.mined)
     }
 
     fn is_final(&self, block: u64) -> bool {
@@ -270,6 +297,10 @@ impl State {
 }
 
 impl Pending {
+    fn has_nonce_of(&self, other: &Self) -> bool {
+        (self.from, self.transaction.nonce()) == (other.from, other.transaction.nonce())
+    }
+
     fn cost(&self) -> U256 {
         let fee = U256::from(self.transaction.max_fee_per_gas());
         self.transaction.value() + fee * U256::from(self.transaction.gas_limit())
@@ -295,7 +326,7 @@ impl Chain for FakeChain {
         let state = self.up()?;
         Ok(Head {
             number: state.number(),
-            hash: state.block_hash(state.number()),
+            hash: state.block_hash(state.number()).unwrap(),
             gas_limit: 30_000_000,
             base_fee: Some(state.base_fee),
             tip: GWEI,
@@ -345,12 +376,15 @@ impl Chain for FakeChain {
 
     async fn finality(&self, actual: &Actual) -> Result<Finality, ChainError> {
         let state = self.up()?;
-        let canonical = state.mined().any(|mined| mined.actual.block_hash == actual.block_hash);
-        Ok(match (canonical, state.is_final(actual.block_number)) {
-            (false, _) => Finality::Gone,
-            (true, false) => Finality::Pending,
-            (true, true) => Finality::Final,
+        Ok(match state.block_hash(actual.block_number) {
+            Some(hash) if hash != actual.block_hash => Finality::Gone,
+            Some(_) if state.is_final(actual.block_number) => Finality::Final,
+            Some(_) | None => Finality::Pending,
         })
+    }
+
+    async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError> {
+        Ok(self.up()?.block_hash(number))
     }
 
     async fn final_nonce(&self, address: Address) -> Result<u64, ChainError> {

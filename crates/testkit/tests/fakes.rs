@@ -60,12 +60,51 @@ async fn the_chain_mines_in_turn_and_takes_blocks_back() {
     assert_eq!(chain.finality(&receipt).await.unwrap(), Finality::Final);
     let answer = chain.broadcast(&first, hash).await;
     assert!(matches!(answer, Broadcast::NonceTooLow(_)), "{answer:?}");
-    chain.reorg();
-    chain.reorg();
+    chain.reorg(2);
     assert_eq!(chain.receipt(later).await.unwrap(), None);
-    assert_eq!(chain.finality(&receipt).await.unwrap(), Finality::Gone);
+    assert_eq!(chain.finality(&receipt).await.unwrap(), Finality::Pending, "nothing is there yet");
     chain.mine();
+    assert_eq!(chain.finality(&receipt).await.unwrap(), Finality::Gone);
     assert_eq!(chain.peek(address(2)).balance, U256::from(11));
+}
+
+#[tokio::test]
+async fn a_reorg_changes_the_hashes_of_the_blocks_it_takes_and_of_no_other() {
+    for dropping in [false, true] {
+        let chain = funded();
+        let (raw, hash) = signed(0, 5, FEE);
+        chain.mine();
+        chain.broadcast(&raw, hash).await;
+        chain.mine();
+        let receipt = chain.receipt(hash).await.unwrap().unwrap();
+        for _ in 0..64 {
+            chain.mine();
+        }
+        let before = hashes(&chain, 0..=67).await;
+        assert_eq!(before[2], Some(receipt.block_hash));
+        assert!(before[66].is_some() && before[67].is_none());
+        if dropping {
+            chain.reorg_dropping(65)
+        } else {
+            chain.reorg(65)
+        }
+        assert_eq!(hashes(&chain, 0..=2).await, [before[0], before[1], None]);
+        assert_eq!(chain.head().await.unwrap().hash, before[1].unwrap());
+        chain.mine();
+        assert_ne!(chain.block_hash(2).await.unwrap(), before[2]);
+        assert_eq!(chain.finality(&receipt).await.unwrap(), Finality::Gone);
+        assert_eq!(chain.receipt(hash).await.unwrap().is_some(), !dropping);
+        let paid = if dropping { 0 } else { 5 };
+        assert_eq!(chain.peek(address(2)).balance, U256::from(paid));
+    }
+}
+
+async fn hashes(chain: &FakeChain, heights: impl Iterator<Item = u64>) -> Vec<Option<B256>> {
+    let mut hashes = Vec::new();
+    for height in heights {
+        hashes.push(chain.block_hash(height).await.unwrap());
+    }
+    hashes
 }
 
 #[tokio::test]

@@ -314,6 +314,17 @@ impl Chain for NodeChain {
         })
     }
 
+    async fn block_hash(&self, height: u64) -> Result<Option<B256>, ChainError> {
+        let question = self.question("eth_getBlockByNumber", &(quantity(height), false))?;
+        let canonical = |answer: Answer| match answer.typed::<Option<Block>>()? {
+            Some(block) if number(block.number) != height => {
+                Err(Fault::Nonsense("a block of another height".into()))
+            }
+            block => Ok(block.map(|block| block.hash)),
+        };
+        self.nodes.ask(&question, canonical).await
+    }
+
     async fn final_nonce(&self, address: Address) -> Result<u64, ChainError> {
         // before the first final block nothing is final: the count of the genesis block
         let block = self.final_number().await?.unwrap_or(0);

@@ -45,6 +45,10 @@ pub trait Chain: fmt::Debug + Send + Sync {
     /// canonical chain.
     async fn finality(&self, actual: &Actual) -> Result<Finality, ChainError>;
 
+    /// The hash of the canonical block at this height as it is now, never remembered; `None` where
+    /// the chain is shorter.
+    async fn block_hash(&self, number: u64) -> Result<Option<B256>, ChainError>;
+
     /// The account's transaction count at the newest final block.
     async fn final_nonce(&self, address: Address) -> Result<u64, ChainError>;
 

@@ -256,6 +256,25 @@ async fn a_receipt_is_final_when_the_rule_says_so_and_its_block_is_canonical() {
 }
 
 #[tokio::test]
+async fn the_hash_at_a_height_is_asked_anew_each_time() {
+    let node = Stub::new(|seen| {
+        Act::Result(match seen.params[0].as_str() {
+            Some("0x64") => block(100, 7),
+            Some("0x65") => Value::Null,
+            _ => block(1, 7),
+        })
+    })
+    .await;
+    let chain = chain_of(&[&node]);
+    for _ in 0..3 {
+        assert_eq!(chain.block_hash(100).await, Ok(Some(B256::repeat_byte(7))));
+        assert_eq!(chain.block_hash(101).await, Ok(None));
+        assert!(chain.block_hash(102).await.is_err(), "another block was named");
+    }
+    assert_eq!(node.count("eth_getBlockByNumber"), 9);
+}
+
+#[tokio::test]
 async fn the_final_nonce_is_read_at_the_newest_final_block() {
     for (rule, height) in [
         (FinalityRule::Blocks(1), "0x65"),
