@@ -46,7 +46,7 @@ pub enum OperationState {
     Expired,
     /// Committed: a recorded self-transfer competes for the nonce.
     Cancelling,
-    /// Terminal: the self-transfer won.
+    /// Terminal but for a reorg: the self-transfer won; its fee is settled, the rest is released.
     Cancelled,
     /// The nonce was finalised under a hash that we do not know: released, with that as the proof.
     Conflict,
@@ -100,9 +100,7 @@ impl OperationState {
     #[must_use]
     pub const fn money(self) -> Money {
         match self {
-            Self::Denied | Self::Rejected | Self::Expired | Self::Cancelled | Self::Conflict => {
-                Money::None
-            }
+            Self::Denied | Self::Rejected | Self::Expired | Self::Conflict => Money::None,
             Self::Parked | Self::Approved | Self::Allowed => Money::Reserved,
             Self::Prepared
             | Self::Signed
@@ -110,7 +108,7 @@ impl OperationState {
             | Self::Unknown
             | Self::Mined
             | Self::Cancelling => Money::Committed,
-            Self::Executed | Self::Reverted => Money::Settled,
+            Self::Executed | Self::Reverted | Self::Cancelled => Money::Settled,
         }
     }
 
@@ -169,12 +167,27 @@ pub enum Delivery {
     Collected,
 }
 
+/// What a transaction at an operation's nonce is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// The payload that was judged, at the first fee or a higher one.
+    #[default]
+    Payload,
+    /// A transfer of nothing from the wallet to itself, so that the payload can never be mined.
+    Cancel,
+}
+
 /// One set of signed bytes for an operation's nonce.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// 0 for the first; each fee bump or cancel is one more.
     pub number: u32,
-    /// Exactly what was signed.
+    /// What it is for.
+    pub purpose: Purpose,
+    /// When it was bound, by the store's clock.
+    pub made_at: Timestamp,
+    /// Exactly what is signed.
     pub transaction: UnsignedTransaction,
     /// The raw bytes, once signed.
     pub raw: Option<Bytes>,
@@ -240,6 +253,9 @@ pub struct OperationRecord {
     pub settled_at: Option<Timestamp>,
     /// The gateway that took the request in.
     pub gateway: String,
+    /// How often it was redeemed. A commit names the one that it was judged for, so that a gateway that was thought
+    /// dead binds nothing of its own any more.
+    pub fence: u32,
     /// When it was first reserved or denied, by the store's clock.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -275,11 +291,30 @@ impl OperationRecord {
         self.attempts.first().map(|attempt| attempt.transaction.nonce)
     }
 
-    /// The hash to tell the agent: of the attempt that was mined, else of the newest signed one.
+    /// The hash to tell the agent: of the payload's attempt that was mined, else of its newest signed one. Never a
+    /// cancel's: that is no answer to what was asked.
     #[must_use]
     pub fn hash(&self) -> Option<B256> {
-        let mined = self.actual.as_ref().map(|actual| actual.hash);
-        mined.or_else(|| self.attempts.iter().rev().find_map(|attempt| attempt.hash))
+        let payloads = || self.attempts.iter().rev().filter(|a| a.purpose == Purpose::Payload);
+        let is_mined = |a: &&Attempt| a.hash.is_some() && a.hash == self.mined_hash();
+        payloads().find(is_mined).or_else(|| payloads().find(|a| a.hash.is_some()))?.hash
+    }
+
+    fn mined_hash(&self) -> Option<B256> {
+        self.actual.as_ref().map(|actual| actual.hash)
+    }
+
+    /// What the attempt with this hash is for; `None` if no attempt has it.
+    #[must_use]
+    pub fn purpose_of(&self, hash: B256) -> Option<Purpose> {
+        self.attempts.iter().find(|a| a.hash == Some(hash)).map(|attempt| attempt.purpose)
+    }
+
+    /// The state that sent bytes are in while no receipt is known: `CANCELLING` once a cancel was bound.
+    #[must_use]
+    pub fn sent_state(&self) -> OperationState {
+        let cancels = self.attempts.iter().any(|attempt| attempt.purpose == Purpose::Cancel);
+        if cancels { OperationState::Cancelling } else { OperationState::Broadcast }
     }
 
     /// The payload as it was judged last.

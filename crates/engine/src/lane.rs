@@ -245,9 +245,10 @@ impl Engine {
                 let outcome = self.sign_and_send(&rest.setup, committed).await;
                 Step::Over(rest, outcome)
             }
-            Ok(Commitment::Refused(reservation, CommitAnswer::Gap { .. })) => {
-                Step::Waits(GapJob { reservation, errand, rest })
-            }
+            Ok(Commitment::Refused(
+                reservation,
+                CommitAnswer::Gap { .. } | CommitAnswer::Held { .. },
+            )) => Step::Waits(GapJob { reservation, errand, rest }),
             Ok(Commitment::Refused(_, refusal)) => {
                 let outcome = self.refused(&record, refusal).await;
                 Step::Over(rest, outcome)
@@ -302,6 +303,7 @@ impl Engine {
         }
         Ok(Commit {
             operation: record.id,
+            fence: record.fence,
             floor: account.nonce,
             in_flight_max: wallet.in_flight_max,
             shrinks_only: errand.shrinks_only,
@@ -318,6 +320,10 @@ impl Engine {
             }
             CommitAnswer::Gap { next } => {
                 self.refuse(record, NODE_REFUSED, &format!("the next nonce is {next}")).await
+            }
+            CommitAnswer::Held { .. } => {
+                let reason = "the next nonce is kept for an operation that waits for people";
+                self.refuse(record, "lane_unavailable", reason).await
             }
             CommitAnswer::LaneFull => {
                 let reason = "too many transactions of this wallet are on their way";
@@ -451,6 +457,9 @@ fn elsewhere(record: Box<OperationRecord>) -> Outcome {
 pub(crate) fn outcome_of(broadcast: Broadcast) -> SentOutcome {
     match broadcast {
         Broadcast::Accepted => SentOutcome::Accepted,
+        Broadcast::OtherHash { theirs } => {
+            SentOutcome::Unknown(format!("the node named another hash: {theirs}"))
+        }
         Broadcast::NonceTooLow(words)
         | Broadcast::Underpriced(words)
         | Broadcast::Refused(words)

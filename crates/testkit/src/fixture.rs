@@ -274,6 +274,7 @@ pub fn reject(n: u64) -> Reject {
 pub fn commit(n: u64) -> Commit {
     Commit {
         operation: operation_id(n),
+        fence: 0,
         floor: 0,
         in_flight_max: 16,
         shrinks_only: false,

@@ -22,9 +22,10 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError, LedgerStatus,
-        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
-        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
+        LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject,
+        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        SignedBytes,
     },
 };
 
@@ -125,6 +126,10 @@ impl Ledger for ModelLedger {
         self.with(|books| books.commit(commit))
     }
 
+    async fn bump(&self, bump: &Bump) -> Result<BumpAnswer, LedgerError> {
+        self.with(|books| books.bump(bump))
+    }
+
     async fn signed(
         &self,
         operation: OperationId,
@@ -194,6 +199,14 @@ impl Ledger for ModelLedger {
         max: u32,
     ) -> Result<Vec<OperationRecord>, LedgerError> {
         self.with(|books| Ok(books.open(states, idle_since, max)))
+    }
+
+    async fn settled_in(
+        &self,
+        chain: ChainId,
+        block: u64,
+    ) -> Result<Vec<OperationRecord>, LedgerError> {
+        self.with(|books| Ok(books.settled_in(chain, block)))
     }
 
     async fn holder(

@@ -16,7 +16,7 @@ use countersign_core::{
         AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
     },
     intent::Intent,
-    operation::{Actual, Delivery, OperationRecord, OperationState},
+    operation::{Actual, Delivery, OperationRecord, OperationState, Purpose},
     time::{Millis, Timestamp},
     transaction::UnsignedTransaction,
 };
@@ -27,6 +27,12 @@ pub use countersign_core::charge::Overrun;
 
 /// How long a finished result waits for its agent to collect it.
 pub const COLLECT_WITHIN: Millis = Millis(24 * 3_600_000);
+
+/// How many blocks of settled operations can be asked for: no reorg that a chain survives is deeper.
+pub const SETTLED_KEPT: u64 = 256;
+
+/// How long the nonce that a client fixed on an operation that parks is kept from others.
+pub const NONCE_HELD_FOR: Millis = Millis(60_000);
 
 /// The books: counters, operations, nonces, freezes.
 #[async_trait]
@@ -67,8 +73,12 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError>;
 
     /// Binds nonce and payload to an `ALLOWED` operation and moves its charges from reserved to
-    /// committed. Checks deadline, freeze, seal and the lane inside; see [`Commit`].
+    /// committed. Checks fence, deadline, freeze, seal and the lane inside; see [`Commit`].
     async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError>;
+
+    /// Binds a further transaction to the nonce of a committed operation, and charges what its fee is more; see
+    /// [`Bump`].
+    async fn bump(&self, bump: &Bump) -> Result<BumpAnswer, LedgerError>;
 
     /// Stores raw bytes and hash of an attempt; `PREPARED` becomes `SIGNED`.
     async fn signed(
@@ -78,7 +88,7 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         bytes: &SignedBytes,
     ) -> Result<OperationRecord, LedgerError>;
 
-    /// Records what a node said to an attempt; `SIGNED`, `BROADCAST` and `UNKNOWN` become what it says. Later states stay.
+    /// Records what a node said to an attempt; `SIGNED`, `BROADCAST` and `UNKNOWN` become what it says. Other states stay.
     async fn sent(
         &self,
         operation: OperationId,
@@ -86,7 +96,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         outcome: &SentOutcome,
     ) -> Result<OperationRecord, LedgerError>;
 
-    /// Records a receipt that is not final yet (`MINED`), or with `None` that it is gone (`BROADCAST`).
+    /// Records a receipt that is not final yet (`MINED`), or with `None` that it is gone (`BROADCAST`, or `CANCELLING`
+    /// where a cancel was bound).
     async fn mined(
         &self,
         operation: OperationId,
@@ -94,13 +105,14 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     ) -> Result<OperationRecord, LedgerError>;
 
     /// Takes the charges out of committed and puts what is kept of each into settled: a rolling
-    /// window's bucket of now, a calendar window's own period. Moves to `EXECUTED` or `REVERTED`.
+    /// window's bucket of now, a calendar window's own period. Moves to `EXECUTED` or `REVERTED`, or to `CANCELLED`
+    /// where the receipt is a cancel's.
     async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError>;
 
-    /// Takes a settled operation back to committed and `BROADCAST`, after a reorg.
+    /// Takes a settled operation back to committed and `BROADCAST` (`CANCELLING` where a cancel was bound), after a reorg.
     async fn unsettle(&self, operation: OperationId) -> Result<OperationRecord, LedgerError>;
 
-    /// Releases a committed operation, with proof, and moves it to `CANCELLED` or `CONFLICT` as the proof says.
+    /// Releases a committed operation, with proof that it can never take effect, and moves it to `CONFLICT`.
     async fn release_committed(
         &self,
         operation: OperationId,
@@ -133,6 +145,14 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         states: &[OperationState],
         idle_since: Timestamp,
         max: u32,
+    ) -> Result<Vec<OperationRecord>, LedgerError>;
+
+    /// The settled operations whose receipt lies in this block of this chain, for a look after a reorg. A store may
+    /// forget blocks that are more than [`SETTLED_KEPT`] below the highest in which it settled.
+    async fn settled_in(
+        &self,
+        chain: ChainId,
+        block: u64,
     ) -> Result<Vec<OperationRecord>, LedgerError>;
 
     /// The operation that holds a nonce.
@@ -388,11 +408,18 @@ pub enum RejectAnswer {
 /// A nonce to be bound. A second call for the same operation returns the same nonce.
 ///
 /// The lane's next nonce is one more than its highest; where no entry is open (all operations of
-/// this wallet and chain are terminal, or there are none) it is at least `floor`.
+/// this wallet and chain are terminal, or there are none) it is at least `floor`. It is kept for
+/// [`NONCE_HELD_FOR`] after its creation for an operation of the lane that is `PARKED` or `APPROVED` and whose client
+/// fixed it.
+///
+/// Checks, in this order: the fence, the same call again, the state, the deadline, the seal, freezes, the nonce, the
+/// number in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
     /// Which operation; must be `ALLOWED`.
     pub operation: OperationId,
+    /// The record's `fence` when it was judged; another one now answers `Elsewhere`.
+    pub fence: u32,
     /// The account's transaction count on the chain.
     pub floor: u64,
     /// The most operations of this wallet and chain that may be committed and not terminal.
@@ -413,10 +440,15 @@ pub enum CommitAnswer {
         /// The next nonce of the lane.
         next: u64,
     },
-    /// The client fixed a nonce that is already taken. Nothing was written.
+    /// The client fixed a nonce that is already taken, or kept for another. Nothing was written.
     NonceTaken {
         /// The next nonce of the lane.
         next: u64,
+    },
+    /// The next nonce is kept for an operation that waits for people; wait. Nothing was written.
+    Held {
+        /// Until when, unless it is decided before.
+        until: Timestamp,
     },
     /// Too many are in flight. Nothing was written.
     LaneFull,
@@ -428,6 +460,47 @@ pub enum CommitAnswer {
     Sealed(String),
     /// It is in a state that cannot be committed. Nothing was written.
     Elsewhere(Box<OperationRecord>),
+}
+
+/// A further transaction at an operation's nonce.
+///
+/// Defined in `SIGNED`, `BROADCAST`, `UNKNOWN` and `CANCELLING`, a cancel also in `PREPARED`; a payload's only until a
+/// cancel is bound, and only where the newest attempt is signed. Same nonce; a payload equal to the first but for its
+/// fee, a cancel a transfer of nothing from the wallet to itself: else `Refused`. A cancel moves to `CANCELLING`.
+///
+/// `fees` takes the place of the charges' fees where it is higher. For a payload every charge has to fit with it
+/// (`used + difference ≤ limit`, as in [`Reserve`] with `Disposition::Allow`), all or nothing. A cancel is charged
+/// without a check: it is the way out.
+///
+/// Checks, in this order: the same attempt again, state and number, the seal, freezes (a cancel only under
+/// [`Freeze::All`]), the charges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bump {
+    /// Which operation.
+    pub operation: OperationId,
+    /// The attempt's number: one more than the newest that the caller saw.
+    pub attempt: u32,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// What is to be signed.
+    pub transaction: UnsignedTransaction,
+    /// What the fee comes to now, for each of the record's charges in their order, in its unit.
+    pub fees: Vec<u64>,
+}
+
+/// What [`Ledger::bump`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum BumpAnswer {
+    /// The attempt is bound and may be signed. The same call again answers this too, with the record as it is.
+    Bound(Box<OperationRecord>),
+    /// These charges do not fit with the higher fee; nothing was written.
+    Over(Vec<Overrun>),
+    /// It is in a state that has no further attempt, or another attempt has this number; nothing was written.
+    Elsewhere(Box<OperationRecord>),
+    /// A freeze is in force. Nothing was written.
+    Frozen(Freeze),
+    /// The ledger is sealed. Nothing was written.
+    Sealed(String),
 }
 
 /// Signed bytes with their hash.
@@ -461,11 +534,10 @@ pub struct Settle {
     pub kept: Vec<u64>,
 }
 
-/// Proof that a committed operation can never take effect.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Proof that a committed operation can never take effect. A cancel of ours that is final is settled instead: its fee
+/// is spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseProof {
-    /// A recorded cancel of ours is final at the nonce.
-    CancelFinal(Actual),
     /// A transaction that we do not know is final at the nonce: `CONFLICT`.
     NonceUsedElsewhere {
         /// The account's final transaction count.

@@ -25,7 +25,7 @@ use countersign_engine::{
         Ledger,
         journal::Page,
         ledger::{
-            Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError,
+            Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError,
             LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer,
             ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
         },
@@ -100,6 +100,7 @@ mortal! {
     reject(reject: &Reject) -> RejectAnswer;
     expire(max: u32) -> Vec<OperationRecord>;
     commit(commit: &Commit) -> CommitAnswer;
+    bump(bump: &Bump) -> BumpAnswer;
     signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
     sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;
     mined(operation: OperationId, actual: Option<&Actual>) -> OperationRecord;
@@ -110,6 +111,7 @@ mortal! {
     operation(id: OperationId) -> Option<OperationRecord>;
     operations(query: &OperationQuery) -> Page<OperationRecord>;
     open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
+    settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;

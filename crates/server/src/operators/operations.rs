@@ -134,9 +134,11 @@ pub(crate) fn view(record: &OperationRecord) -> Value {
 }
 
 fn attempt(attempt: &Attempt) -> Value {
-    let Attempt { number, transaction, raw, hash, outcome } = attempt;
+    let Attempt { number, purpose, made_at, transaction, raw, hash, outcome } = attempt;
     json!({
         "number": number,
+        "purpose": purpose,
+        "made_at": made_at,
         "nonce": transaction.nonce,
         "transaction": plan(&transaction.plan),
         "raw": raw,

@@ -4,7 +4,7 @@ use countersign_core::{
     amount::AMOUNT_MAX,
     fact::Freeze,
     identity::OperationId,
-    operation::{Actual, Attempt, Delivery, OperationRecord, OperationState as S},
+    operation::{Actual, Attempt, Delivery, OperationRecord, OperationState as S, Purpose},
 };
 use countersign_engine::port::ledger::{
     Commit, CommitAnswer, ReleaseProof, SentOutcome, Settle, SignedBytes,
@@ -112,6 +112,8 @@ impl Step<'_> {
         record.state = S::Prepared;
         record.attempts = vec![Attempt {
             number: 0,
+            purpose: Purpose::Payload,
+            made_at: self.now,
             transaction: record.intent.plan.clone().with_nonce(nonce),
             raw: None,
             hash: None,
@@ -243,24 +245,19 @@ impl Step<'_> {
         proof: &ReleaseProof,
     ) -> Result<OperationRecord, Fault> {
         let mut record = self.known(id)?;
-        let (state, actual) = match proof {
-            ReleaseProof::CancelFinal(actual) => (S::Cancelled, Some(actual.clone())),
-            ReleaseProof::NonceUsedElsewhere { .. } => (S::Conflict, None),
-        };
-        if record.state == state {
+        let ReleaseProof::NonceUsedElsewhere { final_nonce } = proof;
+        if record.state == S::Conflict {
             return Ok(record);
         }
         if !is_in_flight(record.state) {
             return Err(undefined("release_committed", &record));
         }
-        if let ReleaseProof::NonceUsedElsewhere { final_nonce } = proof
-            && Some(*final_nonce) <= record.nonce()
-        {
+        if Some(*final_nonce) <= record.nonce() {
             return Err(Fault::Refused(format!("the nonce of {id} is not used up")));
         }
         self.shift(&record.charges, Move::ReleaseCommitted)?;
-        record.state = state;
-        record.actual = actual;
+        record.state = S::Conflict;
+        record.actual = None;
         self.update(record, "release_committed")
     }
 

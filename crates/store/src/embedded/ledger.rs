@@ -110,6 +110,13 @@ impl Ledger for EmbeddedLedger {
         self.write(move |step| step.commit(&commit)).await
     }
 
+    async fn bump(
+        &self,
+        _: &countersign_engine::port::ledger::Bump,
+    ) -> Result<countersign_engine::port::ledger::BumpAnswer, LedgerError> {
+        Err(LedgerError::Refused("not defined yet".into()))
+    }
+
     async fn signed(
         &self,
         operation: OperationId,
@@ -186,6 +193,10 @@ impl Ledger for EmbeddedLedger {
     ) -> Result<Vec<OperationRecord>, LedgerError> {
         let states = states.to_vec();
         self.read(move |step| step.open(&states, idle_since, max)).await
+    }
+
+    async fn settled_in(&self, _: ChainId, _: u64) -> Result<Vec<OperationRecord>, LedgerError> {
+        Ok(Vec::new())
     }
 
     async fn holder(

@@ -118,6 +118,7 @@ impl Step<'_> {
             kept: Vec::new(),
             settled_at: None,
             gateway: new.gateway.clone(),
+            fence: 0,
             created_at: self.now,
             updated_at: self.now,
             expires_at: None,

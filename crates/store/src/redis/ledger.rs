@@ -191,7 +191,8 @@ impl Ledger for RedisLedger {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
-        let Commit { operation, floor, in_flight_max, shrinks_only, counterparties } = commit;
+        let Commit { operation, fence: _, floor, in_flight_max, shrinks_only, counterparties } =
+            commit;
         if *floor > AMOUNT_MAX {
             return Err(LedgerError::Refused(format!("`{floor}` is no transaction count")));
         }
@@ -213,6 +214,13 @@ impl Ledger for RedisLedger {
             "elsewhere" => CommitAnswer::Elsewhere(next_record(&mut answer)?),
             other => return Err(unknown(other)),
         })
+    }
+
+    async fn bump(
+        &self,
+        _: &countersign_engine::port::ledger::Bump,
+    ) -> Result<countersign_engine::port::ledger::BumpAnswer, LedgerError> {
+        Err(LedgerError::Refused("not defined yet".into()))
     }
 
     async fn signed(
@@ -289,14 +297,9 @@ impl Ledger for RedisLedger {
         proof: &ReleaseProof,
     ) -> Result<OperationRecord, LedgerError> {
         let call = Call::new().arg("operation", operation);
-        let call = match proof {
-            ReleaseProof::CancelFinal(actual) => {
-                call.arg("state", OperationState::Cancelled.name()).arg("actual", json(actual)?)
-            }
-            ReleaseProof::NonceUsedElsewhere { final_nonce } => {
-                call.arg("state", OperationState::Conflict.name()).arg("final_nonce", final_nonce)
-            }
-        };
+        let ReleaseProof::NonceUsedElsewhere { final_nonce } = proof;
+        let call =
+            call.arg("state", OperationState::Conflict.name()).arg("final_nonce", final_nonce);
         self.step(Script::ReleaseCommitted, call).await
     }
 
@@ -349,6 +352,10 @@ impl Ledger for RedisLedger {
             .arg("idle_since", idle_since.millis())
             .arg("max", max.min(PAGE_MAX));
         records(self.link.run(Script::Work, call).await?)
+    }
+
+    async fn settled_in(&self, _: ChainId, _: u64) -> Result<Vec<OperationRecord>, LedgerError> {
+        Ok(Vec::new())
     }
 
     async fn holder(

@@ -132,6 +132,7 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
         kept: f.json_list("kept")?,
         settled_at: instant(f, "settled_at")?,
         gateway: f.text("gateway")?,
+        fence: f.maybe("fence")?.unwrap_or(0),
         created_at: instant(f, "created_at")?.ok_or_else(|| damaged("a record has no birth"))?,
         updated_at: instant(f, "updated_at")?.ok_or_else(|| damaged("a record has no age"))?,
         expires_at: instant(f, "expires_at")?,
@@ -143,6 +144,8 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
 fn attempts(fields: &mut Fields, plan: &TransactionPlan) -> Result<Vec<Attempt>, LedgerError> {
     let Some(nonce) = fields.maybe("nonce")? else { return Ok(Vec::new()) };
     Ok(vec![Attempt {
+        purpose: countersign_core::operation::Purpose::Payload,
+        made_at: Timestamp::default(),
         number: 0,
         transaction: plan.clone().with_nonce(nonce),
         raw: fields.maybe::<Bytes>("raw:0")?,

@@ -188,6 +188,7 @@ impl Books {
         record.intent = redeem.intent.clone();
         record.charges.clone_from(&redeem.charges);
         record.trace = redeem.trace;
+        record.fence += 1;
         record.state = OperationState::Allowed;
         dispose(&mut record, &redeem.disposition);
         Ok(RedeemAnswer::Redeemed(Box::new(self.replace(record))))
@@ -339,6 +340,7 @@ impl Books {
             kept: Vec::new(),
             settled_at: None,
             gateway: new.gateway.clone(),
+            fence: 0,
             created_at: self.now,
             updated_at: self.now,
             expires_at: None,

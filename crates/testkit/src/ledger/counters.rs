@@ -24,16 +24,34 @@ pub(super) struct Asking<'a> {
 impl Books {
     /// The counters of these charges, each asked for the charge's own amount.
     pub(super) fn status(&self, charges: &[Charge], without: Option<OperationId>) -> Vec<Reading> {
-        charges.iter().map(|charge| self.reading(charge, asked(charge), without)).collect()
+        let own = |o: &OperationRecord| reserved_by(o, without);
+        charges.iter().map(|charge| self.reading(charge, asked(charge), own)).collect()
+    }
+
+    /// The charges of a committed operation that do not fit with what their fee has risen to.
+    pub(super) fn overruns_beside(&self, dearer: &[Charge], id: OperationId) -> Vec<Overrun> {
+        let record = self.operation(id).unwrap();
+        let rises = |index: usize| dearer[index].fee > record.charges[index].fee;
+        let asking = Asking { charges: dearer, parks: false, without: None };
+        let over = self.overruns_but(&asking, |o| o.id == id);
+        over.into_iter().filter(|overrun| rises(overrun.index)).collect()
     }
 
     /// The charges that do not fit, if any.
     pub(super) fn overruns(&self, asking: &Asking<'_>) -> Vec<Overrun> {
+        self.overruns_but(asking, |o| reserved_by(o, asking.without))
+    }
+
+    fn overruns_but(
+        &self,
+        asking: &Asking<'_>,
+        skips: impl Fn(&OperationRecord) -> bool + Copy,
+    ) -> Vec<Overrun> {
         let mut over = Vec::new();
         for (index, charge) in asking.charges.iter().enumerate() {
             let earlier = asking.charges.iter().take(index).filter(|c| same_counter(c, charge));
             let own = earlier.map(asked).fold(asked(charge), u64::saturating_add);
-            let reading = self.reading(charge, own, asking.without);
+            let reading = self.reading(charge, own, skips);
             let total = reading.used().saturating_add(own);
             let bound = match &charge.over {
                 Over::Park { waived, .. } if *waived || asking.parks => AMOUNT_MAX,
@@ -46,20 +64,25 @@ impl Books {
         over
     }
 
-    fn reading(&self, charge: &Charge, asked: u64, without: Option<OperationId>) -> Reading {
+    fn reading(
+        &self,
+        charge: &Charge,
+        asked: u64,
+        skips: impl Fn(&OperationRecord) -> bool,
+    ) -> Reading {
         let mut reading = Reading::default();
         let mut leaving = Vec::new();
-        for operation in &self.operations {
+        for operation in self.operations.iter().filter(|o| !skips(o)) {
             for (index, held) in operation.charges.iter().enumerate() {
                 if !same_counter(held, charge) {
                     continue;
                 }
                 let amount = held.amount().unwrap();
                 match money(operation.state) {
-                    Money::Reserved if Some(operation.id) != without => reading.reserved += amount,
+                    Money::Reserved => reading.reserved += amount,
                     Money::Committed => reading.committed += amount,
                     Money::Settled => leaving.push((operation, operation.kept[index])),
-                    Money::Reserved | Money::None => {}
+                    Money::None => {}
                 }
             }
         }
@@ -73,6 +96,10 @@ impl Books {
         reading.frees_at = frees_at(charge, asked, &reading, &leaving);
         reading
     }
+}
+
+fn reserved_by(operation: &OperationRecord, id: Option<OperationId>) -> bool {
+    Some(operation.id) == id && matches!(money(operation.state), Money::Reserved)
 }
 
 fn frees_at(
@@ -127,11 +154,11 @@ enum Money {
 fn money(state: OperationState) -> Money {
     use OperationState as S;
     match state {
-        S::Denied | S::Rejected | S::Expired | S::Cancelled | S::Conflict => Money::None,
+        S::Denied | S::Rejected | S::Expired | S::Conflict => Money::None,
         S::Parked | S::Approved | S::Allowed => Money::Reserved,
         S::Prepared | S::Signed | S::Broadcast | S::Unknown | S::Mined | S::Cancelling => {
             Money::Committed
         }
-        S::Executed | S::Reverted => Money::Settled,
+        S::Executed | S::Reverted | S::Cancelled => Money::Settled,
     }
 }

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, U256};
 use countersign_core::{
+    charge::Charge,
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
-    operation::{Actual, Attempt, Delivery, OperationRecord, OperationState as S},
+    operation::{Actual, Attempt, Delivery, OperationRecord, OperationState as S, Purpose},
     time::Timestamp,
+    transaction::UnsignedTransaction,
 };
 use countersign_engine::port::ledger::{
-    Commit, CommitAnswer, LedgerError, ReleaseProof, SentOutcome, Settle, SignedBytes,
+    Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, NONCE_HELD_FOR, ReleaseProof,
+    SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
 };
 
 use super::books::{Books, refused};
@@ -25,6 +28,9 @@ const SENDING: [S; 5] = [S::Signed, S::Broadcast, S::Unknown, S::Mined, S::Cance
 impl Books {
     pub(super) fn commit(&mut self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
         let mut record = self.known(commit.operation)?;
+        if record.fence != commit.fence {
+            return Ok(CommitAnswer::Elsewhere(Box::new(record)));
+        }
         if !record.attempts.is_empty() {
             return Ok(CommitAnswer::Bound(Box::new(record)));
         }
@@ -51,6 +57,12 @@ impl Books {
         if nonce < next {
             return Ok(CommitAnswer::NonceTaken { next });
         }
+        if let Some(until) = self.held_until(&record, next) {
+            return Ok(match record.intent.nonce {
+                Some(_) => CommitAnswer::NonceTaken { next },
+                None => CommitAnswer::Held { until },
+            });
+        }
         if in_flight >= usize::try_from(commit.in_flight_max).unwrap() {
             return Ok(CommitAnswer::LaneFull);
         }
@@ -58,12 +70,83 @@ impl Books {
         record.state = S::Prepared;
         record.attempts = vec![Attempt {
             number: 0,
+            purpose: Purpose::Payload,
+            made_at: self.now,
             transaction: record.intent.plan.clone().with_nonce(nonce),
             raw: None,
             hash: None,
             outcome: None,
         }];
         Ok(CommitAnswer::Bound(Box::new(self.replace(record))))
+    }
+
+    /// Until when the nonce is kept for an operation that waits for people.
+    fn held_until(&self, asking: &OperationRecord, nonce: u64) -> Option<Timestamp> {
+        let holds = |o: &&OperationRecord| {
+            o.id != asking.id
+                && [S::Parked, S::Approved].contains(&o.state)
+                && (o.chain(), o.wallet()) == (asking.chain(), asking.wallet())
+                && o.intent.nonce == Some(nonce)
+        };
+        let ends = |o: &OperationRecord| o.created_at.after(NONCE_HELD_FOR);
+        self.operations.iter().filter(holds).map(ends).filter(|end| *end > self.now).max()
+    }
+
+    pub(super) fn bump(&mut self, bump: &Bump) -> Result<BumpAnswer, LedgerError> {
+        let mut record = self.known(bump.operation)?;
+        fits_nonce(&record, bump)?;
+        let number = usize::try_from(bump.attempt).unwrap();
+        if let Some(same) = record.attempts.get(number) {
+            let is_same = same.transaction == bump.transaction && same.purpose == bump.purpose;
+            let record = Box::new(record);
+            return Ok(if is_same {
+                BumpAnswer::Bound(record)
+            } else {
+                BumpAnswer::Elsewhere(record)
+            });
+        }
+        if number != record.attempts.len() || !is_bumpable(&record, bump.purpose) {
+            return Ok(BumpAnswer::Elsewhere(Box::new(record)));
+        }
+        if let Some(reason) = &self.seal {
+            return Ok(BumpAnswer::Sealed(reason.clone()));
+        }
+        if let Some(freeze) = self.stopping(&record, bump.purpose == Purpose::Cancel) {
+            return Ok(BumpAnswer::Frozen(freeze));
+        }
+        let dearer = dearer(&record.charges, &bump.fees)?;
+        if bump.purpose == Purpose::Payload {
+            let over = self.overruns_beside(&dearer, record.id);
+            if !over.is_empty() {
+                return Ok(BumpAnswer::Over(over));
+            }
+        } else {
+            record.state = S::Cancelling;
+        }
+        record.charges = dearer;
+        record.attempts.push(Attempt {
+            number: bump.attempt,
+            purpose: bump.purpose,
+            made_at: self.now,
+            transaction: bump.transaction.clone(),
+            raw: None,
+            hash: None,
+            outcome: None,
+        });
+        Ok(BumpAnswer::Bound(Box::new(self.replace(record))))
+    }
+
+    pub(super) fn settled_in(&self, chain: ChainId, block: u64) -> Vec<OperationRecord> {
+        let settled = [S::Executed, S::Reverted, S::Cancelled];
+        let block_of = |o: &OperationRecord| o.actual.as_ref().map(|actual| actual.block_number);
+        let all = || self.operations.iter().filter(|o| o.chain() == chain);
+        let highest = all().filter(|o| settled.contains(&o.state)).filter_map(block_of).max();
+        if highest.is_some_and(|highest| block + SETTLED_KEPT < highest) {
+            return Vec::new();
+        }
+        let is_here =
+            |o: &&OperationRecord| settled.contains(&o.state) && block_of(o) == Some(block);
+        all().filter(is_here).cloned().collect()
     }
 
     fn stopping(&self, record: &OperationRecord, shrinks_only: bool) -> Option<Freeze> {
@@ -148,9 +231,9 @@ impl Books {
     ) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
         match (record.state, actual) {
-            (S::Executed | S::Reverted, Some(_)) => Ok(record),
+            (S::Executed | S::Reverted | S::Cancelled, Some(_)) => Ok(record),
             (S::Mined, None) => {
-                record.state = S::Broadcast;
+                record.state = record.sent_state();
                 record.actual = None;
                 Ok(self.replace(record))
             }
@@ -168,7 +251,7 @@ impl Books {
 
     pub(super) fn settle(&mut self, settle: &Settle) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(settle.operation)?;
-        if [S::Executed, S::Reverted].contains(&record.state) {
+        if [S::Executed, S::Reverted, S::Cancelled].contains(&record.state) {
             return Ok(record);
         }
         if !SENDING.contains(&record.state) {
@@ -178,7 +261,11 @@ impl Books {
         if settle.kept.len() != record.charges.len() {
             return Err(refused("there is not one kept amount for each charge"));
         }
-        record.state = if settle.actual.succeeded { S::Executed } else { S::Reverted };
+        record.state = match record.purpose_of(settle.actual.hash) {
+            Some(Purpose::Cancel) => S::Cancelled,
+            _ if settle.actual.succeeded => S::Executed,
+            _ => S::Reverted,
+        };
         record.actual = Some(settle.actual.clone());
         record.kept.clone_from(&settle.kept);
         record.settled_at = Some(self.now);
@@ -188,9 +275,9 @@ impl Books {
     pub(super) fn unsettle(&mut self, id: OperationId) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
         match record.state {
-            S::Broadcast => Ok(record),
-            S::Executed | S::Reverted => {
-                record.state = S::Broadcast;
+            S::Broadcast | S::Cancelling => Ok(record),
+            S::Executed | S::Reverted | S::Cancelled => {
+                record.state = record.sent_state();
                 record.actual = None;
                 record.kept.clear();
                 record.settled_at = None;
@@ -206,27 +293,18 @@ impl Books {
         proof: &ReleaseProof,
     ) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
-        match (proof, record.state) {
-            (ReleaseProof::CancelFinal(_), S::Cancelled)
-            | (ReleaseProof::NonceUsedElsewhere { .. }, S::Conflict) => return Ok(record),
-            _ => {}
+        let ReleaseProof::NonceUsedElsewhere { final_nonce } = proof;
+        if record.state == S::Conflict {
+            return Ok(record);
         }
         if !IN_FLIGHT.contains(&record.state) {
             return Err(undefined("release_committed", &record));
         }
-        match proof {
-            ReleaseProof::CancelFinal(actual) => {
-                record.state = S::Cancelled;
-                record.actual = Some(actual.clone());
-            }
-            ReleaseProof::NonceUsedElsewhere { final_nonce } => {
-                if Some(*final_nonce) <= record.nonce() {
-                    return Err(refused("the nonce is not used up"));
-                }
-                record.state = S::Conflict;
-                record.actual = None;
-            }
+        if Some(*final_nonce) <= record.nonce() {
+            return Err(refused("the nonce is not used up"));
         }
+        record.state = S::Conflict;
+        record.actual = None;
         Ok(self.replace(record))
     }
 
@@ -298,6 +376,52 @@ impl Books {
 fn attempt(record: &mut OperationRecord, number: u32) -> Result<&mut Attempt, LedgerError> {
     let known = record.attempts.iter_mut().find(|a| a.number == number);
     known.ok_or_else(|| refused(&format!("there is no attempt {number}")))
+}
+
+/// Same nonce, and nothing but the fee may differ; or nothing at all is moved.
+fn fits_nonce(record: &OperationRecord, bump: &Bump) -> Result<(), LedgerError> {
+    let Some(first) = record.attempts.first() else { return Err(undefined("bump", record)) };
+    let UnsignedTransaction { plan, nonce } = &bump.transaction;
+    let fits = match bump.purpose {
+        Purpose::Payload => {
+            let mut same = first.transaction.plan.clone();
+            same.fee = plan.fee;
+            same == *plan
+        }
+        Purpose::Cancel => {
+            plan.to == Some(record.intent.address)
+                && plan.value == U256::ZERO
+                && plan.data.is_empty()
+                && plan.chain == record.chain()
+        }
+    };
+    if fits && *nonce == first.transaction.nonce {
+        Ok(())
+    } else {
+        Err(refused("the attempt is no bump or cancel of the operation's first"))
+    }
+}
+
+fn is_bumpable(record: &OperationRecord, purpose: Purpose) -> bool {
+    let is_signed = record.attempts.last().is_some_and(|attempt| attempt.hash.is_some());
+    match purpose {
+        Purpose::Payload => {
+            is_signed && [S::Signed, S::Broadcast, S::Unknown].contains(&record.state)
+        }
+        Purpose::Cancel => [S::Prepared, S::Signed, S::Broadcast, S::Unknown, S::Cancelling]
+            .contains(&record.state),
+    }
+}
+
+fn dearer(charges: &[Charge], fees: &[u64]) -> Result<Vec<Charge>, LedgerError> {
+    if charges.len() != fees.len() {
+        return Err(refused("there is not one fee for each charge"));
+    }
+    let with_fee = |(charge, fee): (&Charge, &u64)| {
+        let dearer = Charge { fee: charge.fee.max(*fee), ..charge.clone() };
+        dearer.amount().map(|_| dearer).ok_or_else(|| refused("more than a counter holds"))
+    };
+    charges.iter().zip(fees).map(with_fee).collect()
 }
 
 /// A receipt counts only if it is of bytes that we stored.

@@ -115,7 +115,6 @@ macro_rules! ledger_suite {
             a_reorg_takes_a_settlement_back
             a_reorg_after_the_window_takes_nothing_back_twice
             a_foreign_transaction_at_the_nonce_releases_as_a_conflict
-            a_final_cancel_releases_as_cancelled
             nothing_else_is_released_by_a_proof
             when_all_is_settled_nothing_is_held
         );

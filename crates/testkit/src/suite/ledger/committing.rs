@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use countersign_core::{
     fact::Freeze,
     identity::ChainId,
-    operation::{Attempt, OperationRecord, OperationState as S},
+    operation::{Attempt, OperationRecord, OperationState as S, Purpose},
     time::Millis,
 };
 use countersign_engine::port::ledger::{
@@ -25,6 +25,7 @@ async fn says(desk: &Desk, commit: &Commit) -> String {
         CommitAnswer::Bound(record) => format!("nonce {}", record.nonce().unwrap()),
         CommitAnswer::Gap { next } => format!("gap, next {next}"),
         CommitAnswer::NonceTaken { next } => format!("taken, next {next}"),
+        CommitAnswer::Held { until } => format!("held until {until}"),
         CommitAnswer::LaneFull => "full".into(),
         CommitAnswer::Lapsed => "lapsed".into(),
         CommitAnswer::Frozen(freeze) => format!("frozen {}", serde_json::json!(freeze)),
@@ -51,6 +52,8 @@ pub async fn a_commit_binds_nonce_and_payload_and_moves_the_money(bench: &mut dy
     let CommitAnswer::Bound(record) = answer else { panic!("{answer:?}") };
     let attempt = Attempt {
         number: 0,
+        purpose: Purpose::Payload,
+        made_at: desk.now().await,
         transaction: reserved.intent.plan.clone().with_nonce(7),
         raw: None,
         hash: None,

@@ -184,9 +184,7 @@ impl Call<'_> {
             }
             Step::Unsettle { n } => told(ledger.unsettle(operation_id(*n)).await),
             Step::Release { n, final_nonce } => {
-                let cancel = ReleaseProof::CancelFinal(receipt(self.hash(), true));
-                let proof = final_nonce
-                    .map_or(cancel, |final_nonce| ReleaseProof::NonceUsedElsewhere { final_nonce });
+                let proof = ReleaseProof::NonceUsedElsewhere { final_nonce: *final_nonce };
                 told(ledger.release_committed(operation_id(*n), &proof).await)
             }
             Step::Deliver { n, from, to } => {

@@ -1,6 +1,5 @@
 //! Settlement, windows, release with proof, reorgs.
 
-use alloy_primitives::B256;
 use countersign_core::{
     charge::{Charge, Window},
     operation::OperationState as S,
@@ -208,19 +207,6 @@ pub async fn a_foreign_transaction_at_the_nonce_releases_as_a_conflict(
     );
 }
 
-pub async fn a_final_cancel_releases_as_cancelled(bench: &mut dyn LedgerBench) {
-    let desk = Desk::at(bench).await;
-    desk.committed(1, vec![rolling("day", 60, 100)]).await;
-    let proof = ReleaseProof::CancelFinal(receipt(B256::repeat_byte(3), true));
-    let released = desk.ledger.release_committed(operation_id(1), &proof).await.unwrap();
-    assert_eq!(released.state, S::Cancelled);
-    assert_eq!(released.actual, Some(receipt(B256::repeat_byte(3), true)));
-    assert_eq!(released.finished_at, Some(desk.now().await));
-    let again = desk.ledger.release_committed(operation_id(1), &proof).await.unwrap();
-    assert_eq!(again, released);
-    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 0, 0]);
-}
-
 pub async fn nothing_else_is_released_by_a_proof(bench: &mut dyn LedgerBench) {
     let desk = Desk::at(bench).await;
     let charges: Vec<Charge> = vec![rolling("day", 10, 100)];
@@ -229,12 +215,8 @@ pub async fn nothing_else_is_released_by_a_proof(bench: &mut dyn LedgerBench) {
     desk.settled(3, charges.clone()).await;
     desk.ledger.deny(&crate::fixture::operation(4)).await.unwrap();
     for n in [1, 2, 3, 4, 9] {
-        for proof in [
-            ReleaseProof::CancelFinal(receipt(B256::ZERO, true)),
-            ReleaseProof::NonceUsedElsewhere { final_nonce: 99 },
-        ] {
-            refused(&desk.ledger.release_committed(operation_id(n), &proof).await);
-        }
+        let proof = ReleaseProof::NonceUsedElsewhere { final_nonce: 99 };
+        refused(&desk.ledger.release_committed(operation_id(n), &proof).await);
     }
     assert_eq!(desk.counts(&charges[0]).await, [20, 0, 10]);
     desk.ledger.commit(&commit(1)).await.unwrap();

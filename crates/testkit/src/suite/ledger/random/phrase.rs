@@ -25,7 +25,7 @@ pub(super) enum Step {
     Mined { n: u64, seen: bool },
     Settle { n: u64, succeeded: bool, percent: u64 },
     Unsettle { n: u64 },
-    Release { n: u64, final_nonce: Option<u64> },
+    Release { n: u64, final_nonce: u64 },
     Deliver { n: u64, from: Delivery, to: Delivery },
     Freeze { freeze: Freeze, on: bool },
     Seal { on: bool },
@@ -90,7 +90,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (n(), any::<bool>(), 0_u64..150)
             .prop_map(|(n, succeeded, percent)| Step::Settle { n, succeeded, percent }),
         1 => n().prop_map(|n| Step::Unsettle { n }),
-        1 => (n(), proptest::option::of(0_u64..4))
+        1 => (n(), 0_u64..4)
             .prop_map(|(n, final_nonce)| Step::Release { n, final_nonce }),
         2 => (n(), delivery(), delivery())
             .prop_map(|(n, from, to)| Step::Deliver { n, from, to }),
