@@ -84,9 +84,9 @@ async fn a_reorg_changes_the_hashes_of_the_blocks_it_takes_and_of_no_other() {
         assert_eq!(before[2], Some(receipt.block_hash));
         assert!(before[66].is_some() && before[67].is_none());
         if dropping {
-            chain.reorg_dropping(65)
+            chain.reorg_dropping(65);
         } else {
-            chain.reorg(65)
+            chain.reorg(65);
         }
         assert_eq!(hashes(&chain, 0..=2).await, [before[0], before[1], None]);
         assert_eq!(chain.head().await.unwrap().hash, before[1].unwrap());

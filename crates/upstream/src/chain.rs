@@ -344,7 +344,7 @@ fn said(answer: Answer, hash: B256) -> Broadcast {
         Answer::Error(error) => words::sent(&error, hash),
         Answer::Result(_) => match answer.typed::<B256>() {
             Ok(named) if named == hash => Broadcast::Accepted,
-            Ok(named) => Broadcast::Unknown(format!("the node names another hash: {named}")),
+            Ok(theirs) => Broadcast::OtherHash { theirs },
             Err(fault) => Broadcast::Unknown(fault.to_string()),
         },
     }

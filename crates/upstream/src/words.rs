@@ -152,10 +152,10 @@ pub(crate) fn sent(error: &NodeError, hash: B256) -> Broadcast {
     let words = error.to_string();
     let meaning = meaning(&error.message).or_else(|| error.data.as_deref().and_then(meaning));
     match meaning {
-        Some(Meaning::Known) if names_another(&error.message, hash) => {
-            Broadcast::Unknown(format!("the node knows another transaction: {words}"))
-        }
-        Some(Meaning::Known) => Broadcast::Accepted,
+        Some(Meaning::Known) => match another_hash(&error.message, hash) {
+            Some(theirs) => Broadcast::OtherHash { theirs },
+            None => Broadcast::Accepted,
+        },
         Some(Meaning::NonceTooLow) => Broadcast::NonceTooLow(words),
         Some(Meaning::Underpriced) => Broadcast::Underpriced(words),
         Some(Meaning::Refused) => Broadcast::Refused(words),
@@ -188,12 +188,11 @@ fn contains(text: &str, words: &str) -> bool {
     })
 }
 
-/// Whether the words name a hash, and it is not ours.
-fn names_another(text: &str, hash: B256) -> bool {
+/// The hash that the words name, where none that they name is ours.
+fn another_hash(text: &str, hash: B256) -> Option<B256> {
     let is_digit = |c: char| c.is_ascii_hexdigit() || c == 'x';
-    let mut hashes =
-        text.split(|c| !is_digit(c)).filter_map(|word| word.parse::<B256>().ok()).peekable();
-    hashes.peek().is_some() && hashes.all(|named| named != hash)
+    let hashes = || text.split(|c| !is_digit(c)).filter_map(|word| word.parse::<B256>().ok());
+    hashes().next().filter(|_| hashes().all(|named| named != hash))
 }
 
 #[cfg(test)]

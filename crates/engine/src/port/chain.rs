@@ -138,7 +138,13 @@ pub enum Broadcast {
     /// It says that it will not take them as things stand (balance, gas, fee). The bytes exist all
     /// the same.
     Refused(String),
-    /// Nobody knows: time-out, reset, 5xx, not JSON, another hash, unknown words.
+    /// Nobody knows what it took: it answered these bytes with the hash of others. As unknown as
+    /// [`Broadcast::Unknown`], and worth an incident: the node is broken or lies.
+    OtherHash {
+        /// What it named.
+        theirs: B256,
+    },
+    /// Nobody knows: time-out, reset, 5xx, not JSON, unknown words.
     Unknown(String),
 }
 

@@ -119,18 +119,23 @@ async fn a_node_without_tls_behind_an_https_url_gets_nothing() {
 
 #[tokio::test]
 async fn the_hash_that_a_node_names_has_to_be_ours() {
-    for (result, accepted) in [
-        (json!(HASH), true),
-        (json!(B256::repeat_byte(1)), false),
-        (json!(null), false),
-        (json!("0x"), false),
-        (json!(true), false),
+    let theirs = B256::repeat_byte(1);
+    for (result, expected) in [
+        (json!(HASH), Some(Broadcast::Accepted)),
+        (json!(theirs), Some(Broadcast::OtherHash { theirs })),
+        (json!(null), None),
+        (json!("0x"), None),
+        (json!(true), None),
+        (json!(format!("{HASH}00")), None),
+        (json!([HASH]), None),
     ] {
         let told = result.to_string();
         let node = Stub::new(move |_| Act::Result(result.clone())).await;
         let sent = chain_of(&[&node]).broadcast(&RAW, HASH).await;
-        assert_eq!(sent == Broadcast::Accepted, accepted, "{told}: {sent:?}");
-        assert!(accepted || matches!(sent, Broadcast::Unknown(_)), "{told}: {sent:?}");
+        match expected {
+            Some(expected) => assert_eq!(sent, expected, "{told}"),
+            None => assert!(matches!(sent, Broadcast::Unknown(_)), "{told}: {sent:?}"),
+        }
     }
 }
 

@@ -20,6 +20,7 @@ fn kind(code: i64, message: &str) -> &'static str {
         Broadcast::Underpriced(_) => "underpriced",
         Broadcast::Refused(_) => "refused",
         Broadcast::Unknown(_) => "unknown",
+        Broadcast::OtherHash { .. } => "other hash",
     }
 }
 
@@ -95,11 +96,15 @@ fn every_client_is_understood_in_its_own_words() {
 }
 
 #[test]
-fn a_known_hash_that_is_not_ours_is_unknown() {
-    let foreign = format!("known transaction: {:?}", B256::repeat_byte(1));
-    assert_eq!(kind(-32000, &foreign), "unknown");
-    let ours = format!("[{OURS:?}] Already imported");
-    assert_eq!(kind(-32000, &ours), "accepted");
+fn a_known_hash_that_is_not_ours_is_told() {
+    let theirs = B256::repeat_byte(1);
+    for words in ["known transaction: {}", "already known [{}]", "({}) Already imported"] {
+        let foreign = words.replace("{}", &theirs.to_string());
+        assert_eq!(sent(&error(-32000, &foreign), OURS), Broadcast::OtherHash { theirs });
+        let ours = words.replace("{}", &OURS.to_string());
+        assert_eq!(kind(-32000, &ours), "accepted");
+        assert_eq!(kind(-32000, &format!("{ours} instead of {theirs}")), "accepted");
+    }
 }
 
 #[test]
