@@ -25,6 +25,7 @@ use crate::{
         ledger::LedgerError,
         prices::{PriceError, Prices},
     },
+    reply::SEALED,
     setup::TokenSetup,
     submission::{Answer, Unavailable},
 };
@@ -227,5 +228,13 @@ pub(crate) fn no_node(error: ChainError) -> Answer {
 }
 
 pub(crate) fn no_store(error: &LedgerError) -> Answer {
-    Answer::Unavailable(Unavailable { code: "store_unavailable", reason: error.to_string() })
+    let code = match error {
+        LedgerError::Lost(_) => SEALED,
+        LedgerError::Clock(_) => "clock_unavailable",
+        LedgerError::Unavailable(_)
+        | LedgerError::Ambiguous(_)
+        | LedgerError::Refused(_)
+        | LedgerError::Damaged(_) => "store_unavailable",
+    };
+    Answer::Unavailable(Unavailable { code, reason: error.to_string() })
 }

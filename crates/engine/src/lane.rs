@@ -18,7 +18,7 @@ use crate::{
     plan::outflow_max,
     port::chain::Broadcast,
     port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
-    reply::{NODE_REFUSED, is_ours},
+    reply::{NODE_REFUSED, SEALED, is_ours},
     setup::Setup,
     stage::{Commitment, Committed, Reservation, Reserved, sign},
 };
@@ -341,7 +341,7 @@ impl Engine {
             }
             CommitAnswer::Sealed(reason) => {
                 let reason = format!("the ledger is sealed: {reason}");
-                self.refuse(record, "store_unavailable", &reason).await
+                self.refuse(record, SEALED, &reason).await
             }
             CommitAnswer::Bound(record) | CommitAnswer::Elsewhere(record) => elsewhere(record),
         }

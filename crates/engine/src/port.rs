@@ -1,5 +1,6 @@
 //! The engine's view of the world: few, small ports, each with one fake in testkit.
 
+pub mod alarm;
 pub mod chain;
 pub mod clock;
 pub mod journal;

@@ -24,13 +24,17 @@ use crate::{
 pub(crate) const NODE_REFUSED: &str = "upstream_refused";
 
 /// The codes of rejections that say nothing about the request: it may be repeated.
-const UNAVAILABLE: [&str; 5] = [
+const UNAVAILABLE: [&str; 6] = [
+    SEALED,
     "store_unavailable",
     "upstream_unavailable",
     "lane_unavailable",
     "configuration_changed",
     EVIDENCE_MISSING,
 ];
+
+/// The code of what is not signed because the ledger is sealed or lost.
+pub(crate) const SEALED: &str = "sealed";
 
 /// The code of a rejection for want of a recorded decision: the gateway died in between.
 pub(crate) const EVIDENCE_MISSING: &str = "evidence_missing";

@@ -23,8 +23,8 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
-        LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject,
-        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
+        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
         SignedBytes,
     },
 };
@@ -267,9 +267,20 @@ impl Ledger for ModelLedger {
 
     async fn unseal(&self) -> Result<(), LedgerError> {
         self.with(|books| {
+            if books.seal.is_some() {
+                books.epoch = books.epoch.saturating_add(1);
+            }
             books.seal(None);
             Ok(())
         })
+    }
+
+    async fn init(&self) -> Result<InitAnswer, LedgerError> {
+        self.with(|_| Ok(InitAnswer::NotEmpty))
+    }
+
+    async fn audit(&self) -> Result<Option<String>, LedgerError> {
+        self.with(|_| Ok(None))
     }
 
     async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
@@ -279,7 +290,12 @@ impl Ledger for ModelLedger {
                 durability: 'D',
                 durability_reason: "memory only".into(),
                 sealed: books.seal.clone(),
+                epoch: books.epoch,
                 sequence: books.sequence,
+                head: String::new(),
+                missing: None,
+                lost: None,
+                clocks: None,
             })
         })
     }

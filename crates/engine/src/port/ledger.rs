@@ -198,10 +198,19 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Stops every commit until [`Ledger::unseal`]; the reason is shown to operators.
     async fn seal(&self, reason: &str) -> Result<(), LedgerError>;
 
-    /// Lifts the seal.
+    /// Lifts the seal, and accepts the log as it stands: its epoch goes up, so that every gateway takes it for the
+    /// history from now on.
     async fn unseal(&self) -> Result<(), LedgerError>;
 
-    /// What the store is and promises.
+    /// Makes a ledger in a store that is empty although this gateway knew one: with an id of its own, sealed from
+    /// birth.
+    async fn init(&self) -> Result<InitAnswer, LedgerError>;
+
+    /// Looks at samples of the books for what no function of theirs would have left. What is found seals the ledger.
+    /// Anchors the heads of the journals in the log.
+    async fn audit(&self) -> Result<Option<String>, LedgerError>;
+
+    /// What the store is and promises. Answers also for a ledger that is lost.
     async fn describe(&self) -> Result<LedgerStatus, LedgerError>;
 }
 
@@ -567,10 +576,55 @@ pub struct LedgerStatus {
     pub durability: char,
     /// What the class was read from, for people.
     pub durability_reason: String,
-    /// Why the ledger is sealed, if it is.
+    /// Why the ledger is sealed, if it is. A lost one counts as sealed.
     pub sealed: Option<String>,
+    /// How often a person has accepted the log as it stood.
+    pub epoch: u64,
     /// How many entries its log has.
     pub sequence: u64,
+    /// The digest at the end of its log; empty before the first entry.
+    pub head: String,
+    /// What a gateway saw of the log that is not in it any more, until a person accepts that.
+    pub missing: Option<String>,
+    /// Why nothing in the store is believed: it is empty, or holds another ledger.
+    pub lost: Option<String>,
+    /// The two clocks that must agree; `None` where there is only one.
+    pub clocks: Option<Clocks>,
+}
+
+/// Two clocks, read at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// The store's.
+    pub store: Timestamp,
+    /// What this gateway holds against it.
+    pub here: Timestamp,
+}
+
+/// How far two clocks may be apart before nothing is written any more.
+pub const CLOCKS_APART_MAX: Millis = Millis(5_000);
+
+impl Clocks {
+    /// How far they are apart, whichever is ahead.
+    #[must_use]
+    pub fn apart(self) -> Millis {
+        self.store.since(self.here).max(self.here.since(self.store))
+    }
+
+    /// Whether they are near enough.
+    #[must_use]
+    pub fn agree(self) -> bool {
+        self.apart() <= CLOCKS_APART_MAX
+    }
+}
+
+/// What [`Ledger::init`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InitAnswer {
+    /// There is a new ledger, and it is sealed.
+    Made,
+    /// The store holds something. Nothing was written.
+    NotEmpty,
 }
 
 /// The ledger cannot be used. Refusals are answers, not errors.
@@ -588,4 +642,10 @@ pub enum LedgerError {
     /// The store holds something that cannot be read. Nothing is guessed from it.
     #[error("the store is damaged: {0}")]
     Damaged(String),
+    /// The store does not hold the ledger that this gateway knew. Nothing was written, and nothing in it is believed.
+    #[error("the ledger is lost: {0}")]
+    Lost(String),
+    /// The store's clock and this gateway's are too far apart. Nothing was written.
+    #[error("the clocks disagree: {0}")]
+    Clock(String),
 }

@@ -25,9 +25,10 @@ use countersign_engine::{
         Ledger,
         journal::Page,
         ledger::{
-            Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError,
-            LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer,
-            ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+            Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
+            InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem,
+            RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
+            SentOutcome, Settle, SignedBytes,
         },
     },
     submission::Answer,
@@ -121,6 +122,8 @@ mortal! {
     freezes() -> Vec<Freeze>;
     seal(reason: &str) -> ();
     unseal() -> ();
+    init() -> InitAnswer;
+    audit() -> Option<String>;
     describe() -> LedgerStatus;
 }
 

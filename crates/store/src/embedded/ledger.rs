@@ -15,9 +15,9 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError, LedgerStatus,
-        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
-        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError,
+        LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -258,6 +258,14 @@ impl Ledger for EmbeddedLedger {
 
     async fn unseal(&self) -> Result<(), LedgerError> {
         self.write(|step| step.unseal()).await
+    }
+
+    async fn init(&self) -> Result<InitAnswer, LedgerError> {
+        Ok(InitAnswer::NotEmpty)
+    }
+
+    async fn audit(&self) -> Result<Option<String>, LedgerError> {
+        Ok(None)
     }
 
     async fn describe(&self) -> Result<LedgerStatus, LedgerError> {

@@ -19,7 +19,7 @@ use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 use super::{
     counters::{asked, held},
     fault::Fault,
-    row::{int, parse, read},
+    row::{int, parse, read, uint},
     schema::meta,
     worker::Step,
 };
@@ -175,17 +175,34 @@ impl Step<'_> {
     pub(super) fn unseal(&self) -> Result<(), Fault> {
         let changed =
             self.connection().prepare_cached("DELETE FROM meta WHERE name = 'seal'")?.execute([])?;
-        if changed == 0 { Ok(()) } else { self.log("unseal", "-", "") }
+        if changed == 0 {
+            return Ok(());
+        }
+        self.connection()
+            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('epoch', ?1)")?
+            .execute([int(self.epoch()?.saturating_add(1))])?;
+        self.log("unseal", "-", "")
+    }
+
+    /// How often a person has accepted the log as it stood.
+    fn epoch(&self) -> Result<u64, Fault> {
+        uint(meta(self.connection(), "epoch")?.unwrap_or(0))
     }
 
     pub(super) fn describe(&self) -> Result<LedgerStatus, Fault> {
         let ledger: Option<String> = meta(self.connection(), "ledger")?;
+        let (sequence, head) = self.head()?;
         Ok(LedgerStatus {
             ledger_id: ledger.ok_or_else(|| Fault::Damaged("the ledger has no id".into()))?,
             durability: 'A',
             durability_reason: "embedded, synchronous=FULL: one fsync per commit".into(),
             sealed: self.sealed()?,
-            sequence: self.head()?.0,
+            epoch: self.epoch()?,
+            sequence,
+            head: if sequence == 0 { String::new() } else { hex::encode(head) },
+            missing: None,
+            lost: None,
+            clocks: None,
         })
     }
 }

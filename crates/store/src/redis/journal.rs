@@ -183,6 +183,8 @@ fn unavailable(error: LedgerError) -> JournalError {
         LedgerError::Unavailable(why)
         | LedgerError::Ambiguous(why)
         | LedgerError::Refused(why)
-        | LedgerError::Damaged(why) => JournalError::Unavailable(why),
+        | LedgerError::Damaged(why)
+        | LedgerError::Lost(why)
+        | LedgerError::Clock(why) => JournalError::Unavailable(why),
     }
 }

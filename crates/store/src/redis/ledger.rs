@@ -24,9 +24,9 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, LedgerError, LedgerStatus,
-        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
-        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError,
+        LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -428,12 +428,32 @@ impl Ledger for RedisLedger {
         self.link.run(Script::Unseal, Call::new()).await.map(drop)
     }
 
+    async fn init(&self) -> Result<InitAnswer, LedgerError> {
+        Ok(InitAnswer::NotEmpty)
+    }
+
+    async fn audit(&self) -> Result<Option<String>, LedgerError> {
+        Ok(None)
+    }
+
     async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
         let mut answer = self.link.run(Script::Describe, Call::new()).await?;
         let (ledger_id, sequence) = (answer.text()?, answer.number()?);
         let sealed = answer.list()?.texts().next().transpose()?;
+        let (epoch, head) = (answer.number()?, answer.text()?);
         let promises = Promises::ask(&self.link).await?;
         let (durability, durability_reason) = promises.class(self.replicas);
-        Ok(LedgerStatus { ledger_id, durability, durability_reason, sealed, sequence })
+        Ok(LedgerStatus {
+            ledger_id,
+            durability,
+            durability_reason,
+            sealed,
+            epoch,
+            sequence,
+            head,
+            missing: None,
+            lost: None,
+            clocks: None,
+        })
     }
 }

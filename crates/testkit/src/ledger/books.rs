@@ -25,6 +25,7 @@ use super::counters::Asking;
 #[derive(Debug, Default)]
 pub(super) struct Books {
     pub(super) now: Timestamp,
+    pub(super) epoch: u64,
     pub(super) sequence: u64,
     pub(super) operations: Vec<OperationRecord>,
     pub(super) freezes: BTreeSet<Freeze>,

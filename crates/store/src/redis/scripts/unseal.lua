@@ -1,3 +1,6 @@
 local t = tick()
-if redis.call('HDEL', META, 'sealed') == 1 then log(t, 'unseal', '-', '') end
+if redis.call('HDEL', META, 'sealed') == 1 then
+  redis.call('HINCRBY', META, 'epoch', '1')
+  log(t, 'unseal', '-', '')
+end
 return { 'done' }
