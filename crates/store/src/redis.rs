@@ -5,6 +5,7 @@
 //! Nothing that holds money ever expires. A call that Redis did not answer is `Ambiguous` unless
 //! nothing can have been written; nothing is ever sent twice by itself.
 
+mod fault;
 mod journal;
 mod keys;
 mod ledger;

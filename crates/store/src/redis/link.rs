@@ -12,11 +12,12 @@ use std::{
 use countersign_core::time::{Millis, Timestamp};
 use countersign_engine::port::ledger::LedgerError;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, PushInfo, PushKind, RedisError,
-    ServerErrorKind, Value, aio::MultiplexedConnection,
+    AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, Value,
+    aio::MultiplexedConnection,
 };
 
 use super::{
+    fault::{Fault, words},
     keys::Keys,
     reply::Reply,
     scripts::{Script, Scripts, TimeSource},
@@ -94,7 +95,7 @@ impl Link {
             Err(Fault::NoScript) => self.send(&call.command("EVAL", text, &self.keys)).await,
             other => other,
         };
-        let Answer { value, carrier } = answer.map_err(|fault| fault.named(script))?;
+        let Answer { value, carrier } = answer.map_err(|fault| fault.named(script.writes()))?;
         if script.writes() && self.replicas > 0 {
             self.acknowledged(&carrier).await?;
         }
@@ -103,7 +104,7 @@ impl Link {
 
     /// Sends one command that changes nothing.
     pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, LedgerError> {
-        let answer = self.send(command).await.map_err(|fault| fault.named(Script::Describe))?;
+        let answer = self.send(command).await.map_err(|fault| fault.named(false))?;
         Ok(answer.value)
     }
 
@@ -144,7 +145,7 @@ impl Link {
     async fn over(&self, carrier: &Live, command: &Cmd) -> Result<Value, Fault> {
         let answer = carrier.connection.clone().send_packed_command(command).await;
         let answer = answer.and_then(Value::extract_error).map_err(|error| Fault::read(&error));
-        if let Err(Fault::Lost(_) | Fault::Moved(_)) = answer {
+        if let Err(Fault::Lost(_) | Fault::Moved(_) | Fault::Away(_)) = answer {
             self.hang_up(carrier);
         }
         answer
@@ -292,62 +293,4 @@ impl Call {
         }
         command
     }
-}
-
-/// Why there is no answer.
-enum Fault {
-    /// The server does not know the script; nothing ran.
-    NoScript,
-    /// Nothing was sent, or the server refused before anything ran.
-    NotSent(String),
-    /// As `NotSent`, and this connection leads to the wrong server.
-    Moved(String),
-    /// It may have been done.
-    Lost(String),
-    /// A script broke off: the store holds what it cannot read.
-    Broken(String),
-}
-
-impl Fault {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the client may add causes at any time")]
-    fn read(error: &RedisError) -> Self {
-        let text = words(error);
-        // what Redis adds to an error from inside a script, but not to a refusal to begin
-        if text.contains("user_script") {
-            return Self::Broken(text);
-        }
-        match error.kind() {
-            ErrorKind::Server(ServerErrorKind::NoScript) => Self::NoScript,
-            ErrorKind::Server(
-                ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown | ServerErrorKind::Moved,
-            ) => Self::Moved(text),
-            ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::AuthenticationFailed => {
-                Self::NotSent(text)
-            }
-            // whatever the client adds to its list: nobody knows whether it was done
-            _ => Self::Lost(text),
-        }
-    }
-
-    fn text(self) -> String {
-        match self {
-            Self::NoScript => "the server forgets scripts".into(),
-            Self::NotSent(text) | Self::Moved(text) | Self::Lost(text) | Self::Broken(text) => text,
-        }
-    }
-
-    fn named(self, script: Script) -> LedgerError {
-        match self {
-            Self::Lost(text) if script.writes() => LedgerError::Ambiguous(text),
-            Self::Broken(text) => LedgerError::Damaged(text),
-            Self::NoScript | Self::NotSent(_) | Self::Moved(_) | Self::Lost(_) => {
-                LedgerError::Unavailable(self.text())
-            }
-        }
-    }
-}
-
-/// The error in words. The client's errors name neither URL nor password.
-fn words(error: &RedisError) -> String {
-    error.to_string().replace(['\r', '\n'], " ")
 }
