@@ -75,12 +75,14 @@ impl Engine {
         setup: Arc<Setup>,
         task: Task,
         claim: Claim,
-    ) {
-        if let Outcome::Finished(record) = self.enqueue(setup, task, Some(claim)).await
+    ) -> Outcome {
+        let outcome = self.enqueue(setup, task, Some(claim)).await;
+        if let Outcome::Finished(record) = &outcome
             && record.state.is_signed()
         {
-            self.note_signed(&record, None);
+            self.note_signed(record, None);
         }
+        outcome
     }
 
     /// Puts a task into its lane and waits until its first send is over.
@@ -150,14 +152,19 @@ impl Engine {
         let engine = Arc::clone(self);
         let record = record.clone();
         self.ports().clock.spawn(Box::pin(async move {
+            let newest = record.attempts.iter().rev().find(|attempt| attempt.hash.is_some());
             let update = TraceUpdate {
                 status: Some(TraceStatus::Executed),
                 tx_hash: record.hash(),
-                signature: Some(json!({
-                    "wallet": record.wallet(),
-                    "address": record.intent.address,
-                    "hash": record.hash(),
-                })),
+                signature: newest.map(|attempt| {
+                    json!({
+                        "wallet": record.wallet(),
+                        "address": record.intent.address,
+                        "hash": attempt.hash,
+                        "attempt": attempt.number,
+                        "purpose": attempt.purpose,
+                    })
+                }),
                 duration_ms,
                 ..TraceUpdate::default()
             };

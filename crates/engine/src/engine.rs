@@ -12,14 +12,17 @@ use alloy_primitives::Address;
 use countersign_core::{
     identity::{AgentId, ApprovalDigest, ChainId, OperationId},
     operation::OperationRecord,
+    transaction::FeeBid,
 };
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    bump::{Asker, BumpError},
     claim::Claims,
     hub::Hub,
     lane::{Lane, LaneId},
     port::{Clock, Journal, Ledger, ledger::LedgerError},
+    reorg::SeenBlocks,
     reply::Caller,
     setup::{OperatorSetup, Setup},
     submission::{Answer, BudgetLine, OperationView, Reply, Simulation, Submission, Unavailable},
@@ -40,6 +43,9 @@ pub struct Ports {
     pub gateway: String,
 }
 
+/// How many operations are remembered about which people were told.
+const TOLD_MAX: usize = 65_536;
+
 /// The gateway without its doors.
 #[derive(Debug)]
 pub struct Engine {
@@ -50,6 +56,8 @@ pub struct Engine {
     tracked: Mutex<BTreeMap<(LaneId, OperationId), Tracked>>,
     claims: Claims,
     tracking: Mutex<BTreeSet<LaneId>>,
+    told: Mutex<BTreeSet<(OperationId, usize)>>,
+    seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
     resumed: AtomicBool,
     closing: watch::Sender<bool>,
 }
@@ -92,6 +100,8 @@ impl Engine {
             tracked: Mutex::default(),
             claims: Claims::default(),
             tracking: Mutex::default(),
+            told: Mutex::default(),
+            seen_blocks: Mutex::default(),
             resumed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
         })
@@ -190,6 +200,27 @@ impl Engine {
         self.reject_at_desk(operator, operation, reason).await
     }
 
+    /// An operator's wish for a higher fee: this bid, or what nodes and market ask. It is judged and charged like the
+    /// request itself.
+    pub async fn bump(
+        self: &Arc<Self>,
+        operator: &OperatorSetup,
+        operation: OperationId,
+        bid: Option<FeeBid>,
+    ) -> Result<OperationRecord, BumpError> {
+        self.raise_fee(operation, bid, Asker::Operator(operator)).await
+    }
+
+    /// An operator's wish that an operation on its way shall not happen. It may happen all the same, if its bytes are
+    /// mined first.
+    pub async fn cancel_operation(
+        self: &Arc<Self>,
+        operator: &OperatorSetup,
+        operation: OperationId,
+    ) -> Result<OperationRecord, BumpError> {
+        self.cancel(operation, Asker::Operator(operator)).await
+    }
+
     /// Ends every held call with what is known: the gateway is about to stop. Calls that come later are not held.
     pub fn end_waits(&self) {
         self.closing.send_replace(true);
@@ -230,6 +261,20 @@ impl Engine {
     /// Lanes that are being looked at right now.
     pub(crate) fn tracking(&self) -> MutexGuard<'_, BTreeSet<LaneId>> {
         self.tracking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nobody was told yet, by this process, what is wrong with this attempt of an operation.
+    pub(crate) fn tell_once(&self, operation: OperationId, attempt: usize) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() >= TOLD_MAX {
+            told.clear();
+        }
+        told.insert((operation, attempt))
+    }
+
+    /// The blocks of each chain as they were seen last.
+    pub(crate) fn seen_blocks(&self) -> MutexGuard<'_, BTreeMap<ChainId, SeenBlocks>> {
+        self.seen_blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn lanes(&self) -> MutexGuard<'_, HashMap<LaneId, Lane>> {

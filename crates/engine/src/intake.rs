@@ -86,7 +86,10 @@ impl Engine {
             Found::KeyConflict(_) => {
                 Err(malformed("idempotencyKey", "this key belongs to another payload"))
             }
-            Found::Same(record) => Ok(self.repeated(admitted, *record).await?.into()),
+            Found::Same(record) => match Self::asks_for_more(admitted, &record) {
+                Some(bid) => Ok(Round::Done(Reply::of(self.raised_by_agent(*record, bid).await))),
+                None => Ok(self.repeated(admitted, *record).await?.into()),
+            },
             Found::Nothing => self.judged(admitted, gathering.await?).await,
         }
     }

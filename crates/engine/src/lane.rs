@@ -17,7 +17,7 @@ use crate::{
     engine::Engine,
     plan::outflow_max,
     port::chain::Broadcast,
-    port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
+    port::ledger::{Commit, CommitAnswer, LedgerError, NONCE_HELD_FOR, SentOutcome, SignedBytes},
     reply::{NODE_REFUSED, SEALED, is_ours},
     setup::Setup,
     stage::{Commitment, Committed, Reservation, Reserved, sign},
@@ -34,6 +34,9 @@ const GAPS_MAX: usize = 256;
 
 /// How often a step is repeated that may have reached the store.
 const ASK_MAX: u8 = 3;
+
+/// Why a lane does not go on.
+const NONCE_KEPT: &str = "the next nonce is kept for an operation that waits for people";
 
 /// Which lane.
 pub(crate) type LaneId = (ChainId, WalletId);
@@ -131,7 +134,8 @@ struct Worker {
 /// What one attempt to commit came to.
 enum Step {
     Over(Rest, Outcome),
-    Waits(GapJob),
+    /// For at most so long.
+    Waits(GapJob, Millis),
 }
 
 impl Worker {
@@ -169,10 +173,10 @@ impl Worker {
     async fn try_commit(&mut self, job: GapJob, until: Option<Millis>) {
         match self.engine.commit_step(job).await {
             Step::Over(rest, outcome) => tell(rest, outcome),
-            Step::Waits(job) if self.waiting.len() >= GAPS_MAX => self.give_up(job).await,
-            Step::Waits(job) => {
+            Step::Waits(job, _) if self.waiting.len() >= GAPS_MAX => self.give_up(job).await,
+            Step::Waits(job, patience) => {
                 let now = self.engine.ports().clock.monotonic();
-                let until = until.unwrap_or(Millis(now.0.saturating_add(gap_wait(&job).0)));
+                let until = until.unwrap_or(Millis(now.0.saturating_add(patience.0)));
                 self.waiting.push(Gap { job: Box::new(job), until });
             }
         }
@@ -204,8 +208,12 @@ impl Worker {
 
     async fn give_up(&self, job: GapJob) {
         let record = job.reservation.record();
-        let reason = self.engine.gap_reason(record).await;
-        let outcome = self.engine.refuse(record, NODE_REFUSED, &reason).await;
+        let outcome = if record.intent.nonce.is_none() {
+            self.engine.refuse(record, "lane_unavailable", NONCE_KEPT).await
+        } else {
+            let reason = self.engine.gap_reason(record).await;
+            self.engine.refuse(record, NODE_REFUSED, &reason).await
+        };
         tell(job.rest, outcome);
     }
 }
@@ -216,9 +224,8 @@ impl Gap {
     }
 }
 
-fn gap_wait(job: &GapJob) -> Millis {
-    let chain = job.reservation.record().chain();
-    job.rest.setup.chains.get(&chain).map_or(Millis::ZERO, |chain| chain.gap_wait)
+fn gap_wait(setup: &Setup, record: &OperationRecord) -> Millis {
+    setup.chains.get(&record.chain()).map_or(Millis::ZERO, |chain| chain.gap_wait)
 }
 
 /// A caller that has gone finds the operation by repeating its request.
@@ -245,10 +252,13 @@ impl Engine {
                 let outcome = self.sign_and_send(&rest.setup, committed).await;
                 Step::Over(rest, outcome)
             }
-            Ok(Commitment::Refused(
-                reservation,
-                CommitAnswer::Gap { .. } | CommitAnswer::Held { .. },
-            )) => Step::Waits(GapJob { reservation, errand, rest }),
+            Ok(Commitment::Refused(reservation, CommitAnswer::Gap { .. })) => {
+                let patience = gap_wait(&rest.setup, &record);
+                Step::Waits(GapJob { reservation, errand, rest }, patience)
+            }
+            Ok(Commitment::Refused(reservation, CommitAnswer::Held { .. })) => {
+                Step::Waits(GapJob { reservation, errand, rest }, NONCE_HELD_FOR)
+            }
             Ok(Commitment::Refused(_, refusal)) => {
                 let outcome = self.refused(&record, refusal).await;
                 Step::Over(rest, outcome)
@@ -321,10 +331,7 @@ impl Engine {
             CommitAnswer::Gap { next } => {
                 self.refuse(record, NODE_REFUSED, &format!("the next nonce is {next}")).await
             }
-            CommitAnswer::Held { .. } => {
-                let reason = "the next nonce is kept for an operation that waits for people";
-                self.refuse(record, "lane_unavailable", reason).await
-            }
+            CommitAnswer::Held { .. } => self.refuse(record, "lane_unavailable", NONCE_KEPT).await,
             CommitAnswer::LaneFull => {
                 let reason = "too many transactions of this wallet are on their way";
                 self.refuse(record, "lane_unavailable", reason).await

@@ -2,6 +2,7 @@
 //! without a runtime.
 
 mod admission;
+mod bump;
 mod carry;
 mod claim;
 mod desk;
@@ -15,12 +16,15 @@ mod plan;
 pub mod port;
 mod record;
 mod redeem;
+mod reorg;
 mod reply;
 pub mod setup;
 pub mod stage;
+mod stuck;
 pub mod submission;
 mod sweeper;
 mod tracker;
 mod views;
 
+pub use bump::BumpError;
 pub use engine::{DeskError, Engine, Ports};

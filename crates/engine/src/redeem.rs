@@ -59,7 +59,8 @@ impl Engine {
                 Next::Rest => return,
                 Next::Again => {}
                 Next::CarryOut(setup, task) => {
-                    return self.carry_on_alone(setup, *task, claim).await;
+                    self.carry_on_alone(setup, *task, claim).await;
+                    return;
                 }
             }
         }
@@ -76,8 +77,7 @@ impl Engine {
             return Next::Rest;
         }
         let Some(evidence) = self.evidence(record).await else { return Next::Rest };
-        let approvals =
-            approvals(record, &evidence, worth_seen(&setup, parties, record, &evidence));
+        let approvals = opened_gates(&setup, parties, record, &evidence);
         let Ok(head) = parties.chain.port.head().await else { return Next::Rest };
         let draft = draft_again(record, &head);
         let request = Request {
@@ -277,7 +277,8 @@ impl Again<'_> {
     }
 }
 
-fn parties<'a>(setup: &'a Setup, record: &OperationRecord) -> Option<Parties<'a>> {
+/// Whom an operation concerns, if it still may be carried out for them.
+pub(crate) fn parties<'a>(setup: &'a Setup, record: &OperationRecord) -> Option<Parties<'a>> {
     let agent = setup.agents.get(record.agent())?;
     // the rights are those in force now, as for a fresh request
     let may_use = agent.wallets.contains(record.wallet());
@@ -312,6 +313,15 @@ fn total(usd: &[Option<MicroUsd>]) -> Option<MicroUsd> {
 }
 
 /// The gates that people opened, with what they saw when they did.
+pub(crate) fn opened_gates(
+    setup: &Setup,
+    parties: Parties<'_>,
+    record: &OperationRecord,
+    evidence: &TraceRecord,
+) -> Vec<GateApproval> {
+    approvals(record, evidence, worth_seen(setup, parties, record, evidence))
+}
+
 fn approvals(
     record: &OperationRecord,
     evidence: &TraceRecord,

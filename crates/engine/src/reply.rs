@@ -241,10 +241,25 @@ fn refused_answer(record: &OperationRecord, evidence: Option<&TraceRecord>) -> A
     let violations = evidence.filter(|_| denied).map(violations).unwrap_or_default();
     let rejected = record.state == OperationState::Rejected;
     let register = if rejected { Register::Halt } else { Register::Constructive };
-    let (code, reason) = if record.state == OperationState::Expired {
-        ("approval_expired", "nobody approved it in time")
-    } else {
-        (record.code.as_str(), record.reason.as_str())
+    let (code, reason) = match record.state {
+        OperationState::Expired => ("approval_expired", "nobody approved it in time"),
+        // of what was signed the agent has the hash
+        OperationState::Cancelling | OperationState::Cancelled => {
+            ("cancelled", "it was cancelled before it was signed")
+        }
+        OperationState::Denied
+        | OperationState::Parked
+        | OperationState::Approved
+        | OperationState::Allowed
+        | OperationState::Prepared
+        | OperationState::Signed
+        | OperationState::Broadcast
+        | OperationState::Unknown
+        | OperationState::Mined
+        | OperationState::Executed
+        | OperationState::Reverted
+        | OperationState::Rejected
+        | OperationState::Conflict => (record.code.as_str(), record.reason.as_str()),
     };
     Answer::Denied(Denied {
         code: code.into(),

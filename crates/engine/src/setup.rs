@@ -64,6 +64,8 @@ pub struct ChainSetup {
     pub registry: Registry,
     /// How long a committed transaction with an earlier nonce may be waited for.
     pub gap_wait: Millis,
+    /// How long the next transaction of a wallet may stay unmined before its fee is raised; zero: for ever.
+    pub bump_after: Millis,
 }
 
 /// A token that policies may name.

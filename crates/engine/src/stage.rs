@@ -102,12 +102,21 @@ fn lies_inside(payload: &TransactionPlan, permitted: &TransactionPlan) -> bool {
         && fee.ceiling() <= permitted.fee.ceiling()
 }
 
+/// The states in which a bound attempt may still wait for its signature.
+const SIGNS: [OperationState; 5] = [
+    OperationState::Prepared,
+    OperationState::Signed,
+    OperationState::Broadcast,
+    OperationState::Unknown,
+    OperationState::Cancelling,
+];
+
 impl Reservation<Committed> {
-    /// A commit that the ledger shows; the record again if it is not `PREPARED`, or its newest attempt is signed
-    /// already.
+    /// An attempt that the ledger shows as bound; the record again if its newest attempt is signed already, or it is
+    /// in a state in which nothing is signed.
     pub(crate) fn committed(record: Box<OperationRecord>) -> Result<Self, Box<OperationRecord>> {
         let waiting = record.attempts.last().filter(|attempt| attempt.raw.is_none());
-        let prepared = waiting.filter(|_| record.state == OperationState::Prepared);
+        let prepared = waiting.filter(|_| SIGNS.contains(&record.state));
         let stage = prepared.map(|attempt| Committed {
             transaction: attempt.transaction.clone(),
             attempt: attempt.number,
@@ -115,6 +124,20 @@ impl Reservation<Committed> {
         match stage {
             Some(stage) => Ok(Self { record, stage }),
             None => Err(record),
+        }
+    }
+
+    /// A further attempt that the ledger has bound, if it lies inside of what was permitted.
+    pub(crate) fn bumped(permit: &Permit, record: Box<OperationRecord>) -> Commitment {
+        let permitted = &permit.intent().plan;
+        let newest = record.attempts.last().map(|attempt| &attempt.transaction.plan);
+        // INVARIANT: a payload outside of the permit is never signed under it.
+        if !newest.is_some_and(|plan| lies_inside(plan, permitted)) {
+            return Commitment::Elsewhere(record);
+        }
+        match Self::committed(record) {
+            Ok(committed) => Commitment::Made(committed),
+            Err(record) => Commitment::Elsewhere(record),
         }
     }
 

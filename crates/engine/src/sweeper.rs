@@ -8,7 +8,7 @@ use countersign_core::{
     time::Millis,
     trace::{Incident, IncidentStatus, Severity, TraceStatus, TraceUpdate},
 };
-use futures_util::future::{Either, join3, select};
+use futures_util::future::{Either, join4, select};
 use serde_json::json;
 
 use crate::{
@@ -24,6 +24,9 @@ const TRACK_EVERY: Millis = Millis(250);
 
 /// How often the books are swept.
 const SWEEP_EVERY: Millis = Millis(1000);
+
+/// How often the chains are looked at for blocks that are gone.
+const WATCH_EVERY: Millis = Millis(2000);
 
 /// How long this gateway counts as alive after it last said so.
 pub(crate) const PRESENT_FOR: Millis = Millis(5000);
@@ -50,8 +53,9 @@ impl Engine {
         let announcing = self.clone().every(SWEEP_EVERY, Chore::Announce);
         let tracking = self.clone().every(TRACK_EVERY, Chore::Track);
         let sweeping = self.clone().every(SWEEP_EVERY, Chore::Sweep);
+        let watching = self.clone().every(WATCH_EVERY, Chore::Watch);
         let stop = pin!(stop);
-        let chores = pin!(join3(announcing, tracking, sweeping));
+        let chores = pin!(join4(announcing, tracking, sweeping, watching));
         match select(stop, chores).await {
             Either::Left(_) | Either::Right(_) => self.lanes().clear(),
         }
@@ -63,6 +67,7 @@ impl Engine {
                 Chore::Announce => self.announce_again().await,
                 Chore::Track => self.track(),
                 Chore::Sweep => self.sweep().await,
+                Chore::Watch => self.watch_chains().await,
             }
             self.ports().clock.sleep(pause).await;
         }
@@ -136,7 +141,7 @@ impl Engine {
                 engine.reap(&record).await;
             } else if is_undecided(record.state) {
                 engine.redeem(record).await;
-            } else if record.state == OperationState::Prepared {
+            } else if waits_for_a_signature(&record) {
                 engine.sign_again(record).await;
             } else {
                 engine.follow_newer(&record);
@@ -145,7 +150,7 @@ impl Engine {
         self.ports().clock.spawn(Box::pin(work));
     }
 
-    /// A commit without a signature: the stored payload is signed, never another, and not while signing is stopped.
+    /// A bound attempt without a signature: the stored payload is signed, never another, and not while signing is stopped.
     async fn sign_again(self: &Arc<Self>, record: OperationRecord) {
         let Some(claim) = self.claims().take(record.id) else { return };
         if self.is_stopped(&record).await {
@@ -196,9 +201,16 @@ impl Engine {
     }
 }
 
+/// Whether the newest attempt was bound and not signed.
+fn waits_for_a_signature(record: &OperationRecord) -> bool {
+    let unsigned = record.attempts.last().is_some_and(|attempt| attempt.hash.is_none());
+    unsigned && record.state != OperationState::Mined
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Chore {
     Announce,
     Track,
     Sweep,
+    Watch,
 }

@@ -8,7 +8,7 @@ use countersign_core::{
     charge::{Charge, Unit},
     identity::OperationId,
     intent::Method,
-    operation::{Actual, Money, OperationRecord, OperationState},
+    operation::{Actual, Money, OperationRecord, OperationState, Purpose},
     time::Millis,
     trace::{Severity, TraceStatus, TraceUpdate},
 };
@@ -34,6 +34,9 @@ const RESEND_MAX: Millis = Millis(45_000);
 /// How long a nonce must be seen used by nobody we know before that is believed.
 const SUSPECT_FOR: Millis = Millis(30_000);
 
+/// What the ledger stores of a node that took the bytes.
+const ACCEPTED: &str = "accepted";
+
 /// How many operations of one lane are asked about at once.
 const AT_ONCE: usize = 32;
 
@@ -45,6 +48,21 @@ pub(crate) struct Tracked {
     resend_at: Millis,
     resend_after: Millis,
     suspect_since: Option<Millis>,
+    /// Not before, something is done again about its being stuck.
+    unstick_at: Millis,
+    /// A node has said that another transaction holds the nonce.
+    contested: bool,
+}
+
+impl Tracked {
+    /// The operation as it was seen last.
+    pub(crate) const fn record(&self) -> &OperationRecord {
+        &self.record
+    }
+
+    pub(crate) const fn unstick_at(&self) -> Millis {
+        self.unstick_at
+    }
 }
 
 /// What became of a look at one operation.
@@ -64,20 +82,31 @@ impl Engine {
             return;
         }
         let now = self.ports().clock.monotonic();
-        let accepted = [OperationState::Broadcast, OperationState::Mined].contains(&record.state);
-        let after = if accepted { RESEND_MAX } else { RESEND_FIRST };
+        let after = if is_accepted(record) { RESEND_MAX } else { RESEND_FIRST };
+        let mut tracked = self.tracked();
+        let known = tracked.get(&(lane_of(record), record.id));
         let fresh = Tracked {
             record: record.clone(),
-            outflow: outflow_max(record.plan()),
+            outflow: outflow(record),
             resend_at: Millis(now.0.saturating_add(after.0)),
             resend_after: after,
             suspect_since: None,
+            unstick_at: known.map_or(Millis::ZERO, |known| known.unstick_at),
+            contested: known.is_some_and(|known| known.contested),
         };
-        self.tracked().insert((lane_of(record), record.id), fresh);
+        tracked.insert((lane_of(record), record.id), fresh);
     }
 
     pub(crate) fn unfollow(&self, record: &OperationRecord) {
         self.tracked().remove(&(lane_of(record), record.id));
+    }
+
+    /// Follows an operation whose bytes ought to be offered again without delay.
+    pub(crate) fn follow_at_once(&self, record: &OperationRecord) {
+        self.follow(record);
+        if let Some(tracked) = self.tracked().get_mut(&(lane_of(record), record.id)) {
+            tracked.resend_at = Millis::ZERO;
+        }
     }
 
     /// Follows a record that is newer than the one that is followed, or the first.
@@ -91,7 +120,19 @@ impl Engine {
     /// What a lane's operations may still take out of the balance that the chain showed with
     /// `mined` transactions, in wei.
     pub(crate) fn in_flight(&self, lane: &LaneId, mined: u64) -> U256 {
-        let open = |tracked: &&Tracked| tracked.record.nonce().is_some_and(|n| n >= mined);
+        self.in_flight_but(lane, mined, None)
+    }
+
+    /// The same without one operation.
+    pub(crate) fn in_flight_beside(&self, lane: &LaneId, mined: u64, id: OperationId) -> U256 {
+        self.in_flight_but(lane, mined, Some(id))
+    }
+
+    fn in_flight_but(&self, lane: &LaneId, mined: u64, but: Option<OperationId>) -> U256 {
+        let open = |tracked: &&Tracked| {
+            let counts = tracked.record.nonce().is_some_and(|nonce| nonce >= mined);
+            counts && Some(tracked.record.id) != but
+        };
         let tracked = self.tracked();
         let lane = tracked.iter().filter(|((id, _), _)| id == lane).map(|(_, tracked)| tracked);
         lane.filter(open).fold(U256::ZERO, |sum, tracked| sum.saturating_add(tracked.outflow))
@@ -136,6 +177,9 @@ impl Engine {
         let is_mined = record.nonce().is_some_and(|nonce| nonce < mined);
         if is_mined || record.state == OperationState::Mined {
             return self.look_for_receipt(chain, record).await;
+        }
+        if self.unstick(chain, tracked, mined) {
+            return Look::Over;
         }
         if tracked.resend_at <= self.ports().clock.monotonic() {
             self.resend(chain, tracked).await;
@@ -183,7 +227,7 @@ impl Engine {
 
     async fn settle(self: &Arc<Self>, record: &OperationRecord, actual: Actual) {
         let kept = record.charges.iter().map(|charge| kept(charge, record, &actual)).collect();
-        let over = actual.fee_wei > record.plan().fee_wei_max().unwrap_or(U256::MAX);
+        let over = actual.fee_wei > record.fee_wei_max().unwrap_or(U256::MAX);
         let settle = Settle { operation: record.id, actual, kept };
         match self.ports().ledger.settle(&settle).await {
             Ok(settled) => {
@@ -253,16 +297,30 @@ impl Engine {
         self.raise(Severity::Critical, "nonce_conflict", title, Some(record)).await;
     }
 
+    pub(crate) fn not_stuck_before(&self, record: &OperationRecord, at: Millis) {
+        if let Some(tracked) = self.tracked().get_mut(&(lane_of(record), record.id)) {
+            tracked.unstick_at = at;
+        }
+    }
+
+    /// Notes that a node spoke of another transaction at the nonce; whether one had done so before.
+    pub(crate) fn was_contested(&self, record: &OperationRecord) -> bool {
+        let mut tracked = self.tracked();
+        let known = tracked.get_mut(&(lane_of(record), record.id));
+        known.is_some_and(|tracked| std::mem::replace(&mut tracked.contested, true))
+    }
+
     async fn resend(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked) {
         let record = &tracked.record;
         let newest =
             record.attempts.iter().rev().find_map(|a| Some((a.number, a.raw.clone()?, a.hash?)));
         let Some((attempt, raw, hash)) = newest else { return };
-        let was_seen = record.state != OperationState::Signed;
-        if record.intent.method == Method::SignTransaction && !was_seen {
+        if is_unseen(record) {
             return;
         }
-        let outcome = outcome_of(chain.port.broadcast(&raw, hash).await);
+        let said = chain.port.broadcast(&raw, hash).await;
+        self.look_at_words(record, &said).await;
+        let outcome = outcome_of(said);
         match self.ports().ledger.sent(record.id, attempt, &outcome).await {
             Ok(record) => self.follow_later(&record, tracked.resend_after),
             Err(error) => tracing::warn!(operation = %record.id, %error, "a send is not noted"),
@@ -297,16 +355,35 @@ pub(crate) fn lane_of(record: &OperationRecord) -> LaneId {
     (record.chain(), record.wallet().clone())
 }
 
-/// The value as reserved unless it reverted, and the fee's actual share, rounded up. A count stays: the
-/// transaction happened.
+/// The value as reserved unless it reverted or was cancelled, and the fee's actual share, rounded up. A count stays
+/// unless it was cancelled: the transaction happened.
 fn kept(charge: &Charge, record: &OperationRecord, actual: &Actual) -> u64 {
+    let cancelled = record.purpose_of(actual.hash) == Some(Purpose::Cancel);
     match charge.unit {
+        Unit::Count if cancelled => 0,
         Unit::Count => charge.value.saturating_add(charge.fee),
         Unit::Usd => {
-            let value = if actual.succeeded { charge.value } else { 0 };
-            value.saturating_add(share(charge.fee, actual.fee_wei, record.plan().fee_wei_max()))
+            let value = if actual.succeeded && !cancelled { charge.value } else { 0 };
+            value.saturating_add(share(charge.fee, actual.fee_wei, record.fee_wei_max()))
         }
     }
+}
+
+/// The most that any of its attempts can take out of the balance.
+fn outflow(record: &OperationRecord) -> U256 {
+    let attempts = record.attempts.iter().map(|attempt| outflow_max(&attempt.transaction.plan));
+    attempts.max().unwrap_or_else(|| outflow_max(record.plan()))
+}
+
+/// Whether a node has the newest bytes, as far as it said.
+fn is_accepted(record: &OperationRecord) -> bool {
+    let newest = record.attempts.last().and_then(|attempt| attempt.outcome.as_deref());
+    record.state == OperationState::Mined || newest == Some(ACCEPTED)
+}
+
+/// Signed bytes that only the agent has: whether it will send them is its own matter.
+pub(crate) fn is_unseen(record: &OperationRecord) -> bool {
+    record.intent.method == Method::SignTransaction && record.state == OperationState::Signed
 }
 
 fn share(reserved: u64, fee_wei: U256, fee_wei_max: Option<U256>) -> u64 {

@@ -1,15 +1,22 @@
 //! `chains:`
 
 use alloy_primitives::{Address, U256, utils::parse_units};
-use countersign_core::{abi::AbiFunction, identity::ChainId};
+use countersign_core::{abi::AbiFunction, identity::ChainId, time::Millis};
 
 use super::{
     model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, TokenEntry},
     network,
+    people::within,
     problem::Report,
     read::url,
     yaml::Node,
 };
+
+/// After this time without a receipt the fee of a wallet's next transaction is raised.
+const BUMP_AFTER: Millis = Millis(5 * 60_000);
+
+/// The longest that may be configured.
+const BUMP_AFTER_MAX: Millis = Millis(7 * 24 * 3_600_000);
 
 /// One chain.
 pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
@@ -25,6 +32,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
         });
         let finality = s.or("finality", None, |r, n| r.read_as(n, finality).map(Some));
         let fee_ceiling = s.or("fee_ceiling_gwei", 500_000_000_000, |r, n| r.read_as(n, gwei));
+        let bump_after = s.or("bump_after", BUMP_AFTER, |r, n| within(r, n, BUMP_AFTER_MAX));
         // accepted already; a source of simulations comes later, and until then there is none to be had
         let _simulate = s.or("simulate", (), simulate);
         let native = s.or("native", ether(), native);
@@ -38,6 +46,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
             upstream: upstream?,
             finality: finality?.unwrap_or_else(|| usual_finality(id)),
             fee_ceiling: fee_ceiling?,
+            bump_after: bump_after?,
             native: native?,
             tokens: tokens?,
             contracts: contracts?,

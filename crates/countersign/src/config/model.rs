@@ -123,6 +123,8 @@ pub(crate) struct ChainEntry {
     pub(crate) finality: FinalityRule,
     /// Wei per gas.
     pub(crate) fee_ceiling: u128,
+    /// Zero: the fee of what is stuck is never raised by itself.
+    pub(crate) bump_after: Millis,
     pub(crate) native: NativeEntry,
     pub(crate) tokens: Vec<TokenEntry>,
     pub(crate) contracts: Vec<ContractEntry>,

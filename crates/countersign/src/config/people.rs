@@ -91,7 +91,8 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
     })?
 }
 
-fn within(report: &Report, node: &Node, max: Millis) -> Option<Millis> {
+/// A length of time that is not above `max`.
+pub(crate) fn within(report: &Report, node: &Node, max: Millis) -> Option<Millis> {
     report.read_as(node, |text| match text.parse::<Millis>() {
         Ok(given) if given > max => Err(format!("`{text}` is too long: at most {max}")),
         Ok(given) => Ok(given),

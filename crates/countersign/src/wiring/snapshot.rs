@@ -62,6 +62,7 @@ fn chain(entry: &ChainEntry, port: Arc<NodeChain>, policies: &[&Policy]) -> Chai
         tokens,
         registry: registry(entry, policies.iter().copied()),
         gap_wait: GAP_WAIT,
+        bump_after: entry.bump_after,
     }
 }
 

@@ -141,6 +141,7 @@ impl House {
             tokens: vec![],
             registry: Registry::new(),
             gap_wait: Millis(2000),
+            bump_after: Millis::ZERO,
         }
     }
 

@@ -106,6 +106,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         tokens: vec![native],
         registry: Registry::new(),
         gap_wait: Millis(1000),
+        bump_after: Millis::ZERO,
     };
     let roles = [Role::View, Role::Approve, Role::Freeze, Role::Policy];
     Setup {
