@@ -161,7 +161,13 @@ impl Engine {
         let Some(actual) = &record.actual else { return false };
         match chain.port.finality(actual).await {
             Ok(Finality::Gone) => {}
-            Ok(Finality::Final | Finality::Pending) => return false,
+            Ok(Finality::Final) => return false,
+            // the chain is shorter than it was: the next block at this height tells
+            Ok(Finality::Pending) => {
+                let block = actual.block_number;
+                self.blocks_of(chain.id, |seen| seen.suspect(block, block));
+                return false;
+            }
             Err(error) => {
                 tracing::warn!(operation = %record.id, %error, "a settlement cannot be looked at; again later");
                 let block = actual.block_number;

@@ -157,6 +157,34 @@ impl House {
         Arc::clone(engine).run(stop).await;
     }
 
+    /// Runs a gateway's chores for so long (of paused time); nothing is mined.
+    pub(crate) async fn pass(&self, engine: &Arc<Engine>, time: Millis) {
+        let stop = async {
+            for _ in 0..time.0.div_ceil(250) {
+                tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+                self.time.advance(Millis(250));
+            }
+        };
+        Arc::clone(engine).run(stop).await;
+    }
+
+    /// A gateway that raises the fee of what is stuck for a minute.
+    pub(crate) async fn impatient(&self) -> Arc<Engine> {
+        let engine = self.gateway().await;
+        let mut setup = self.setup(POLICY);
+        setup.chains.values_mut().for_each(|chain| chain.bump_after = Millis(60_000));
+        engine.replace(setup);
+        engine
+    }
+
+    /// What the one limit's counter shows: reserved, committed, settled.
+    pub(crate) async fn counts(&self) -> [u64; 3] {
+        let record = self.ledger.all().into_iter().next().unwrap();
+        let day = record.charges.into_iter().find(|c| c.source.limit == "day").unwrap();
+        let reading = self.ledger.status(&[day], None).await.unwrap()[0];
+        [reading.reserved, reading.committed, reading.settled]
+    }
+
     /// The wallet's address.
     pub(crate) fn signer_address(&self) -> Address {
         self.signer.address()

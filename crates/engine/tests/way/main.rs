@@ -8,6 +8,7 @@
     reason = "a panic here is a failed test"
 )]
 
+mod attempts;
 mod crash;
 mod flow;
 mod house;

@@ -1,0 +1,301 @@
+//! Further attempts: higher fees, cancels, and what the chain takes back.
+
+use alloy_consensus::{Transaction as _, TxEnvelope};
+use alloy_eips::eip2718::Decodable2718 as _;
+use countersign_core::{
+    fact::Freeze,
+    intent::Method,
+    operation::{OperationRecord, OperationState as S, Purpose},
+    time::Millis,
+    trace::Severity,
+    transaction::FeeBid,
+};
+use countersign_engine::{
+    BumpError,
+    port::{Journal as _, Ledger as _, journal::IncidentQuery},
+    submission::Answer,
+};
+use countersign_testkit::chain::Mood;
+
+use crate::house::{House, PAYEE, POLICY, eth, operator, send, take};
+
+const GWEI: u128 = 1_000_000_000;
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, BumpError>) -> String {
+    match answer {
+        Err(BumpError::Refused { code, .. }) => code,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// Nonce, recipient, value, data: all that must never change.
+fn payload(
+    raw: &[u8],
+) -> (u64, Option<alloy_primitives::Address>, alloy_primitives::U256, Vec<u8>) {
+    let transaction = TxEnvelope::decode_2718(&mut &*raw).unwrap();
+    let (to, input) = (transaction.to(), transaction.input().to_vec());
+    (transaction.nonce(), to, transaction.value(), input)
+}
+
+async fn incidents(engine: &countersign_engine::Engine) -> Vec<(String, Severity)> {
+    let query = IncidentQuery { limit: 100, ..IncidentQuery::default() };
+    let page = engine.ports().journal.incidents(&query).await.unwrap();
+    page.items.into_iter().map(|incident| (incident.code, incident.severity)).collect()
+}
+
+fn purposes(record: &OperationRecord) -> Vec<Purpose> {
+    record.attempts.iter().map(|attempt| attempt.purpose).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_raises_the_fee_and_the_difference_is_charged_first() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(send(&house, PAYEE, 50)).await);
+    let [_, before, _] = house.counts().await;
+    let record = engine.bump(&operator("bob"), house.only().id, None).await.unwrap();
+    assert_eq!((record.state, record.attempts.len()), (S::Broadcast, 2));
+    let [_, after, _] = house.counts().await;
+    assert!(after > before, "{after} {before}");
+    let sent = house.chain.sent();
+    assert_eq!((sent.len(), house.signer.signatures()), (2, 2));
+    assert_eq!(payload(&sent[0]), payload(&sent[1]));
+    house.settle_down(&engine).await;
+    let record = house.only();
+    assert_eq!((record.state, house.paid()), (S::Executed, eth(50)));
+    assert_eq!(record.actual.as_ref().map(|actual| actual.hash), record.attempts[1].hash);
+    let [reserved, committed, settled] = house.counts().await;
+    assert_eq!((reserved, committed), (0, 0));
+    assert!(settled >= 50_000_000 && settled < after, "{settled}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bump_that_no_limit_policy_or_ceiling_lets_through_signs_nothing() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(send(&house, PAYEE, 99)).await);
+    let id = house.only().id;
+    let bid = |max_fee| Some(FeeBid::Dynamic { max_fee, tip: 2 * GWEI });
+    let bob = operator("bob");
+    for (bid, code) in [
+        (bid(501 * GWEI), "fee_ceiling_exceeded"),
+        (bid(3 * GWEI), "fee_too_low"),
+        (Some(FeeBid::Price(100 * GWEI)), "fee_too_low"),
+    ] {
+        assert_eq!(refusal(engine.bump(&bob, id, bid).await), code, "{bid:?}");
+    }
+    // 99 USD is the payment; nine others take the rest of the day's limit
+    for n in 0..9 {
+        take(engine.submit(send(&house, PAYEE, 99 + n % 2)).await);
+    }
+    let dear = refusal(engine.bump(&bob, id, bid(500 * GWEI)).await);
+    assert_eq!(dear, "rolling_limit_exceeded");
+    house.ledger.freeze(&Freeze::Global).await.unwrap();
+    assert_eq!(refusal(engine.bump(&bob, id, None).await), "frozen");
+    house.ledger.unfreeze(&Freeze::Global).await.unwrap();
+    house.ledger.seal("test").await.unwrap();
+    assert_eq!(refusal(engine.bump(&bob, id, None).await), "sealed");
+    let signatures = house.signer.signatures();
+    assert_eq!(
+        u64::try_from(house.chain.sent().len()).unwrap(),
+        u64::try_from(signatures).unwrap()
+    );
+    house.ledger.unseal().await.unwrap();
+    engine.replace(house.setup(&POLICY.replace("then: allow", "then: deny, code: closed")));
+    assert_eq!(refusal(engine.bump(&bob, id, None).await), "closed");
+    assert_eq!(house.signer.signatures(), signatures);
+    assert_eq!(house.ledger.operation(id).await.unwrap().unwrap().attempts.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fee_beyond_what_was_approved_needs_somebody_who_could_approve_it() {
+    let house = House::new();
+    let engine = house.impatient().await;
+    take(engine.submit(send(&house, PAYEE, 200)).await);
+    let parked = house.only();
+    engine.approve(&operator("bob"), parked.id, parked.digest.unwrap(), None).await.unwrap();
+    house.pass(&engine, Millis(2000)).await;
+    assert_eq!(house.only().state, S::Broadcast);
+    let dear = Some(FeeBid::Dynamic { max_fee: 400 * GWEI, tip: 40 * GWEI });
+    let by = |name: &str| operator(name);
+    // alice owns the agent, carol is in no gate
+    for name in ["alice", "carol"] {
+        let code = refusal(engine.bump(&by(name), parked.id, dear).await);
+        assert_eq!(code, "amount_above_threshold", "{name}");
+    }
+    house.chain.set_base_fee(100 * GWEI);
+    house.pass(&engine, Millis(70_000)).await;
+    assert_eq!(house.only().attempts.len(), 1, "the timer may not pass what was approved");
+    assert_eq!(incidents(&engine).await, [("operation_stuck".into(), Severity::Medium)]);
+    let record = engine.bump(&by("bob"), parked.id, dear).await.unwrap();
+    assert_eq!(record.attempts.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_agent_raises_its_own_fee_with_the_same_nonce_and_payload() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let fixed = |max_fee: u128, tip: u128| {
+        let mut submission = send(&house, PAYEE, 50);
+        submission.draft.nonce = Some(0);
+        submission.draft.max_fee_per_gas = Some(max_fee);
+        submission.draft.max_priority_fee_per_gas = Some(tip);
+        submission
+    };
+    let first = take(engine.submit(fixed(4 * GWEI, GWEI)).await);
+    let again = take(engine.submit(fixed(4 * GWEI, GWEI)).await);
+    assert_eq!(first, again, "the same fee is the same request");
+    let little = take(engine.submit(fixed(4 * GWEI + 1, GWEI)).await);
+    let Answer::NodeRefused(refused) = little else { panic!("{little:?}") };
+    assert!(refused.message.contains("still on its way"), "{}", refused.message);
+    let more = take(engine.submit(fixed(8 * GWEI, 2 * GWEI)).await);
+    let Answer::Signed(more) = more else { panic!("{more:?}") };
+    assert_eq!(Some(more.hash), house.only().attempts[1].hash);
+    house.settle_down(&engine).await;
+    assert_eq!((house.only().state, house.paid()), (S::Executed, eth(50)));
+    assert_eq!(house.only().hash(), Some(more.hash));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stuck_is_raised_by_itself_and_only_the_lanes_next() {
+    let house = House::new();
+    let engine = house.impatient().await;
+    for usd in [10, 11, 12] {
+        take(engine.submit(send(&house, PAYEE, usd)).await);
+    }
+    house.chain.set_base_fee(20 * GWEI);
+    house.pass(&engine, Millis(61_000)).await;
+    let attempts = |house: &House| house.ledger.all().iter().map(|o| o.attempts.len()).collect();
+    let now: Vec<usize> = attempts(&house);
+    assert_eq!(now, [2, 1, 1]);
+    house.pass(&engine, Millis(61_000)).await;
+    let now: Vec<usize> = attempts(&house);
+    assert_eq!(now, [3, 1, 1]);
+    house.settle_down(&engine).await;
+    assert!(house.ledger.all().iter().all(|o| o.state == S::Executed));
+    assert_eq!((house.paid(), incidents(&engine).await), (eth(33), vec![]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_wins_its_fee_is_spent_and_the_rest_is_free() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.chain.set_mood(Mood::Drops);
+    let Answer::Signed(told) = take(engine.submit(send(&house, PAYEE, 50)).await) else { panic!() };
+    house.chain.set_mood(Mood::Takes);
+    let id = house.only().id;
+    let record = engine.cancel_operation(&operator("bob"), id).await.unwrap();
+    assert_eq!(
+        (record.state, purposes(&record)),
+        (S::Cancelling, vec![Purpose::Payload, Purpose::Cancel])
+    );
+    let (nonce, to, value, data) = payload(&house.chain.sent()[0]);
+    assert_eq!((nonce, to, data), (0, Some(house.signer_address()), vec![]));
+    assert!(value.is_zero());
+    house.settle_down(&engine).await;
+    let record = house.only();
+    assert_eq!((record.state, house.paid()), (S::Cancelled, eth(0)));
+    assert_eq!(record.hash(), Some(told.hash), "the agent's answer stays what it was");
+    let [reserved, committed, settled] = house.counts().await;
+    assert_eq!((reserved, committed), (0, 0));
+    assert!(settled > 0 && settled < 1_000_000, "the cancel's own fee: {settled}");
+    take(engine.submit(send(&house, PAYEE, 50)).await);
+    house.settle_down(&engine).await;
+    assert_eq!(house.paid(), eth(50), "the lane goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_that_comes_too_late_changes_nothing() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(send(&house, PAYEE, 50)).await);
+    let id = house.only().id;
+    house.chain.mine();
+    engine.cancel_operation(&operator("bob"), id).await.unwrap();
+    house.settle_down(&engine).await;
+    let record = house.only();
+    assert_eq!((record.state, house.paid()), (S::Executed, eth(50)));
+    let late = engine.cancel_operation(&operator("bob"), id).await;
+    assert!(matches!(late, Err(BumpError::Elsewhere(_))), "{late:?}");
+    assert_eq!(house.counts().await[1], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_ceiling_nor_policy_nor_freeze_stops_a_cancel() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(send(&house, PAYEE, 50)).await);
+    house.chain.set_base_fee(400 * GWEI);
+    engine.replace(house.setup(&POLICY.replace("then: allow", "then: deny, code: closed")));
+    house.ledger.freeze(&Freeze::Global).await.unwrap();
+    let record = engine.cancel_operation(&operator("bob"), house.only().id).await.unwrap();
+    let cancel = &record.attempts[1].transaction.plan;
+    assert!(cancel.fee.ceiling() > 500 * GWEI, "{cancel:?}");
+    house.settle_down(&engine).await;
+    assert_eq!(house.only().state, S::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_an_agent_keeps_to_itself_are_cancelled_when_others_wait() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let mut kept = send(&house, PAYEE, 10);
+    kept.method = Method::SignTransaction;
+    take(engine.submit(kept).await);
+    house.pass(&engine, Millis(11 * 60_000)).await;
+    assert_eq!(house.only().state, S::Signed, "nobody waits");
+    take(engine.submit(send(&house, PAYEE, 20)).await);
+    house.pass(&engine, Millis(2000)).await;
+    house.settle_down(&engine).await;
+    let states: Vec<S> = house.ledger.all().iter().map(|o| o.state).collect();
+    assert_eq!(states, [S::Cancelled, S::Executed]);
+    assert_eq!(house.paid(), eth(20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reorg_takes_settlements_back_and_the_same_bytes_are_mined_again() {
+    for dropping in [false, true] {
+        for depth in [1, 2, 7, 64] {
+            let house = House::new();
+            let engine = house.gateway().await;
+            for usd in [10, 11, 12] {
+                take(engine.submit(send(&house, PAYEE, usd)).await);
+            }
+            house.settle_down(&engine).await;
+            for _ in 0..depth - 1 {
+                house.chain.mine();
+            }
+            assert_eq!(house.counts().await[1], 0);
+            let blocks = house.ledger.all()[0].actual.clone().unwrap().block_number;
+            assert!(blocks > 0);
+            let deep = depth + 40;
+            if dropping {
+                house.chain.reorg_dropping(deep)
+            } else {
+                house.chain.reorg(deep)
+            }
+            house.pass(&engine, Millis(2500)).await;
+            house.settle_down(&engine).await;
+            house.settle_down(&engine).await;
+            assert!(house.ledger.all().iter().all(|o| o.state == S::Executed), "{depth}");
+            assert_eq!((house.paid(), house.signer.signatures()), (eth(33), 3), "{depth}");
+            let [reserved, committed, _] = house.counts().await;
+            assert_eq!((reserved, committed), (0, 0));
+            assert!(incidents(&engine).await.contains(&("reorg".into(), Severity::High)));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reorg_while_no_gateway_ran_is_found_at_start() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(send(&house, PAYEE, 10)).await);
+    house.settle_down(&engine).await;
+    house.chain.reorg_dropping(45);
+    let other = house.gateway().await;
+    house.settle_down(&other).await;
+    house.settle_down(&other).await;
+    assert_eq!((house.only().state, house.paid()), (S::Executed, eth(10)));
+    assert!(house.chain.sent().len() > 1, "the bytes were offered again");
+}
