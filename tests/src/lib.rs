@@ -13,12 +13,15 @@
 
 pub mod anvil;
 pub mod binary;
+pub mod books;
 pub mod config;
 pub mod gateway;
 pub mod http;
+pub mod load;
 pub mod money;
 pub mod operator;
 pub mod place;
+pub mod proxy;
 pub mod redis;
 pub mod rpc;
 pub mod stores;

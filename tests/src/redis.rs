@@ -27,6 +27,12 @@ impl RedisServer {
         server
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The URL for the configuration.
     #[must_use]
     pub fn url(&self) -> String {
