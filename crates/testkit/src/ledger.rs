@@ -2,6 +2,7 @@
 
 mod books;
 mod counters;
+pub mod flawed;
 mod steps;
 
 use std::{
@@ -64,6 +65,34 @@ impl ModelLedger {
         lock(&self.books).operations.clone()
     }
 
+    /// The operations that were made or changed since this was asked last, as they are now.
+    #[must_use]
+    pub fn take_changed(&self) -> Vec<OperationRecord> {
+        let mut books = lock(&self.books);
+        let changed = std::mem::take(&mut books.changed);
+        changed.iter().filter_map(|id| books.operation(*id).cloned()).collect()
+    }
+
+    /// What stands against signing, when, and how long the log is.
+    #[must_use]
+    pub fn glance(&self) -> Glance {
+        let books = lock(&self.books);
+        let (now, sequence) = (books.now, books.sequence);
+        let freezes = books.freezes.iter().cloned().collect();
+        Glance { now, sequence, sealed: books.seal.clone(), freezes }
+    }
+
+    /// The books as they are now, as a replica holds them.
+    #[must_use]
+    pub fn copy(&self) -> BooksCopy {
+        BooksCopy(Box::new(lock(&self.books).clone()))
+    }
+
+    /// Goes on with a copy: what was written since it was made is lost.
+    pub fn put_back(&self, copy: BooksCopy) {
+        *lock(&self.books) = *copy.0;
+    }
+
     fn with<T>(
         &self,
         step: impl FnOnce(&mut Books) -> Result<T, LedgerError>,
@@ -76,6 +105,23 @@ impl ModelLedger {
         step(&mut books)
     }
 }
+
+/// See [`ModelLedger::glance`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Glance {
+    /// The store's clock at the last call.
+    pub now: Timestamp,
+    /// The length of the log.
+    pub sequence: u64,
+    /// Why the ledger is sealed, if it is.
+    pub sealed: Option<String>,
+    /// The freezes in force.
+    pub freezes: Vec<Freeze>,
+}
+
+/// See [`ModelLedger::copy`].
+#[derive(Debug, Clone)]
+pub struct BooksCopy(Box<Books>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -169,7 +215,7 @@ impl Ledger for ModelLedger {
         operation: OperationId,
         proof: &ReleaseProof,
     ) -> Result<OperationRecord, LedgerError> {
-        self.with(|books| books.release_committed(operation, proof))
+        self.with(|books| books.release_committed(operation, *proof))
     }
 
     async fn deliver(

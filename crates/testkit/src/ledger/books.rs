@@ -19,10 +19,10 @@ use countersign_engine::port::{
     },
 };
 
-use super::counters::Asking;
+use super::{counters::Asking, flawed::Flaw};
 
 /// Everything that the model knows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Books {
     pub(super) now: Timestamp,
     pub(super) epoch: u64,
@@ -31,15 +31,20 @@ pub(super) struct Books {
     pub(super) freezes: BTreeSet<Freeze>,
     pub(super) seal: Option<String>,
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
-    present: BTreeMap<String, Timestamp>,
+    pub(super) present: BTreeMap<String, Timestamp>,
     orphans: BTreeSet<OperationId>,
     /// What was given back: the key of such a record is not its own any more.
-    voided: BTreeSet<OperationId>,
+    pub(super) voided: BTreeSet<OperationId>,
+    /// What was made or changed since somebody asked.
+    pub(super) changed: BTreeSet<OperationId>,
+    /// What this ledger does wrong.
+    pub(super) flaw: Option<Flaw>,
 }
 
 impl Books {
     pub(super) fn tick(&mut self, wall: Timestamp) {
-        self.now = self.now.max(wall);
+        let follows = self.flaw == Some(Flaw::ClockStepsBack);
+        self.now = if follows { wall } else { self.now.max(wall) };
     }
 
     pub(super) fn restart(&mut self) {
@@ -351,6 +356,7 @@ impl Books {
 
     fn append(&mut self, record: OperationRecord) -> OperationRecord {
         self.sequence += 1;
+        self.changed.insert(record.id);
         self.operations.push(record.clone());
         record
     }
@@ -364,6 +370,7 @@ impl Books {
         }
         let place = self.operations.iter_mut().find(|o| o.id == record.id).unwrap();
         place.clone_from(&record);
+        self.changed.insert(record.id);
         record
     }
 }

@@ -9,7 +9,7 @@ use countersign_core::{
 };
 use countersign_engine::port::ledger::Overrun;
 
-use super::books::Books;
+use super::{books::Books, flawed::Flaw};
 
 /// What a charge asks for and whether it may be refused.
 pub(super) struct Asking<'a> {
@@ -81,20 +81,34 @@ impl Books {
                 match money(operation.state) {
                     Money::Reserved => reading.reserved += amount,
                     Money::Committed => reading.committed += amount,
-                    Money::Settled => leaving.push((operation, operation.kept[index])),
+                    Money::Settled => {
+                        leaving.push((operation, operation.kept[index]));
+                        if self.flaw == Some(Flaw::SettledTwice) {
+                            reading.committed += amount;
+                        }
+                    }
                     Money::None => {}
                 }
             }
         }
         let mut leaving: Vec<(Option<Timestamp>, u64)> = leaving
             .into_iter()
-            .map(|(operation, kept)| (leaves_at(charge.window, operation), kept))
+            .map(|(operation, kept)| (self.leaves_at(charge.window, operation), kept))
             .filter(|(leaves, _)| leaves.is_none_or(|leaves| leaves > self.now))
             .collect();
         leaving.sort_unstable();
         reading.settled = leaving.iter().map(|(_, kept)| kept).sum();
         reading.frees_at = frees_at(charge, asked, &reading, &leaving);
         reading
+    }
+
+    /// When a settled operation's bucket has left a rolling window; `None` for the other windows.
+    fn leaves_at(&self, window: Window, operation: &OperationRecord) -> Option<Timestamp> {
+        let Window::Rolling(length) = window else { return None };
+        let Millis(width) = window.bucket();
+        let bucket = operation.settled_at.unwrap().millis() / width;
+        let end = if self.flaw == Some(Flaw::BucketLeavesByItsStart) { bucket } else { bucket + 1 };
+        Some(Timestamp::from_millis(end * width).after(length))
     }
 }
 
@@ -124,14 +138,6 @@ fn frees_at(
             })
         }
     }
-}
-
-/// When a settled operation's bucket has left a rolling window; `None` for the other windows.
-fn leaves_at(window: Window, operation: &OperationRecord) -> Option<Timestamp> {
-    let Window::Rolling(length) = window else { return None };
-    let Millis(width) = window.bucket();
-    let bucket = operation.settled_at.unwrap().millis() / width;
-    Some(Timestamp::from_millis((bucket + 1) * width).after(length))
 }
 
 fn asked(charge: &Charge) -> u64 {

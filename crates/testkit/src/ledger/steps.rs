@@ -290,7 +290,7 @@ impl Books {
     pub(super) fn release_committed(
         &mut self,
         id: OperationId,
-        proof: &ReleaseProof,
+        proof: ReleaseProof,
     ) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
         let ReleaseProof::NonceUsedElsewhere { final_nonce } = proof;
@@ -300,7 +300,7 @@ impl Books {
         if !IN_FLIGHT.contains(&record.state) {
             return Err(undefined("release_committed", &record));
         }
-        if Some(*final_nonce) <= record.nonce() {
+        if Some(final_nonce) <= record.nonce() {
             return Err(refused("the nonce is not used up"));
         }
         record.state = S::Conflict;
