@@ -90,6 +90,8 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/pending-operations/{id}/reject", post(approvals::reject))
         .route("/operations", get(operations::list))
         .route("/operations/{id}", get(operations::show))
+        .route("/operations/{id}/bump", post(operations::bump))
+        .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
         .route("/apps/{app}/traces/{hash}", get(traces::show))
         .route("/incidents", get(incidents::list))

@@ -95,6 +95,37 @@ pub(crate) enum OperationCommand {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    /// Raise the fee of a transaction that is on its way: the same payload and nonce, signed once more.
+    ///
+    /// The higher fee is judged and charged before it is signed. Without a figure it is what nodes and market ask.
+    #[command(
+        after_help = "Examples:\n  countersign operation bump op_…\n  countersign operation bump op_… --max-fee-gwei 80 --tip-gwei 2"
+    )]
+    Bump {
+        /// op_..
+        id: String,
+        /// maxFeePerGas, in gwei.
+        #[arg(long, value_name = "GWEI", requires = "tip_gwei", conflicts_with = "gas_price_gwei")]
+        max_fee_gwei: Option<String>,
+        /// maxPriorityFeePerGas, in gwei.
+        #[arg(long, value_name = "GWEI", requires = "max_fee_gwei")]
+        tip_gwei: Option<String>,
+        /// The price of a transaction of an older type, in gwei.
+        #[arg(long, value_name = "GWEI")]
+        gas_price_gwei: Option<String>,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
+    /// Stop a transaction that is on its way: a transfer of nothing competes for its nonce.
+    ///
+    /// It may be mined all the same, if its bytes are first. What waits for approval is rejected instead.
+    #[command(after_help = "Example:\n  countersign operation cancel op_…")]
+    Cancel {
+        /// op_..
+        id: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+    },
 }
 
 /// `trace ..`

@@ -1,5 +1,6 @@
 //! `countersign operation`
 
+use alloy_primitives::{U256, utils::parse_units};
 use serde_json::{Value, json};
 
 use super::{Column, cell, pretty, query, segment, show_list};
@@ -38,7 +39,46 @@ pub(crate) async fn run(command: OperationCommand) -> Result<(), Failure> {
             say(format!("{id} {}", status(&answer)));
             Ok(())
         }
+        OperationCommand::Bump { id, max_fee_gwei, tip_gwei, gas_price_gwei, admin } => {
+            let figures = [
+                ("max_fee_per_gas", max_fee_gwei),
+                ("max_priority_fee_per_gas", tip_gwei),
+                ("gas_price", gas_price_gwei),
+            ];
+            let mut offer = serde_json::Map::new();
+            for (name, gwei) in figures {
+                if let Some(gwei) = gwei {
+                    offer.insert(name.into(), wei(&gwei)?.into());
+                }
+            }
+            replace(&id, "bump", &Value::Object(offer), &AdminClient::new(&admin)?).await
+        }
+        OperationCommand::Cancel { id, admin } => {
+            replace(&id, "cancel", &json!({}), &AdminClient::new(&admin)?).await
+        }
     }
+}
+
+/// Asks for a further attempt and says which bytes compete now.
+async fn replace(id: &str, verb: &str, body: &Value, client: &AdminClient) -> Result<(), Failure> {
+    let answer = client.post(&format!("/operations/{}/{verb}", segment(id)?), body).await?;
+    let attempts = answer.get("attempts").and_then(Value::as_array);
+    let newest = attempts.and_then(|all| all.last()).map_or_else(String::new, |a| cell(a, "hash"));
+    say(format!("{id} {} {newest}", status(&answer)));
+    Ok(())
+}
+
+/// Gwei, with a fraction if need be, as a hex quantity in wei.
+fn wei(gwei: &str) -> Result<String, Failure> {
+    let plain = gwei.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let parsed = parse_units(gwei, "gwei").ok().filter(|_| plain);
+    let wei: Option<U256> = parsed.map(Into::into);
+    let wrong = || {
+        Failure::refused(format!(
+            "`{gwei}` is not a fee in gwei: expected a number, as in 80 or 0.5"
+        ))
+    };
+    wei.map(|wei| format!("{wei:#x}")).ok_or_else(wrong)
 }
 
 const COLUMNS: [Column; 7] = [

@@ -20,20 +20,41 @@ impl<T: DeserializeOwned, S: Sync + Send> FromRequest<S> for Given<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let wrong = |reason: &str| Problem::Malformed(reason.into());
-        if !is_json(&request) {
-            return Err(wrong("`content-type`: must be application/json"));
-        }
-        let bytes = Bytes::from_request(request, state).await;
-        let bytes = bytes.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => wrong("the body is longer than 1 MiB"),
-            _ => wrong("the body broke off"),
-        })?;
-        let limits = Limits { bytes: BODY_MAX, ..Limits::REQUEST };
-        Json::parse(&bytes, limits).map_err(|e| Problem::Malformed(e.to_string()))?;
-        let value = serde_json::from_slice(&bytes);
-        value.map(Self).map_err(|e| Problem::Malformed(e.to_string()))
+        let is_json = is_json(&request);
+        let bytes = read(request, state).await?;
+        strict(is_json, &bytes).map(Self)
     }
+}
+
+/// As [`Given`], or nothing at all.
+#[derive(Debug)]
+pub(crate) struct Perhaps<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default, S: Sync + Send> FromRequest<S> for Perhaps<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let is_json = is_json(&request);
+        let bytes = read(request, state).await?;
+        if bytes.is_empty() { Ok(Self(T::default())) } else { strict(is_json, &bytes).map(Self) }
+    }
+}
+
+async fn read<S: Sync + Send>(request: Request, state: &S) -> Result<Bytes, Problem> {
+    let wrong = |reason: &str| Problem::Malformed(reason.into());
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => wrong("the body is longer than 1 MiB"),
+        _ => wrong("the body broke off"),
+    })
+}
+
+fn strict<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem> {
+    if !is_json {
+        return Err(Problem::Malformed("`content-type`: must be application/json".into()));
+    }
+    let limits = Limits { bytes: BODY_MAX, ..Limits::REQUEST };
+    Json::parse(bytes, limits).map_err(|e| Problem::Malformed(e.to_string()))?;
+    serde_json::from_slice(bytes).map_err(|e| Problem::Malformed(e.to_string()))
 }
 
 fn is_json(request: &Request) -> bool {

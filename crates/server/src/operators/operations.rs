@@ -6,14 +6,17 @@ use countersign_core::{
     operation::{Attempt, OperationRecord, OperationState},
     transaction::{FeeBid, TransactionPlan},
 };
-use countersign_engine::port::{journal::Page, ledger::OperationQuery};
+use countersign_engine::{
+    port::{journal::Page, ledger::OperationQuery},
+    setup::Role,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Named, Viewer},
-    body::{Listed, limit, listed},
+    access::{Asked, Named, Operator, Viewer},
+    body::{Listed, Perhaps, limit, listed},
 };
 
 #[derive(Debug, Deserialize)]
@@ -51,6 +54,78 @@ pub(crate) async fn show(
     Named(id): Named<OperationId>,
 ) -> Result<Json<Value>, Problem> {
     record(&desk, id).await.map(|record| Json(view(&record)))
+}
+
+/// What an operator offers; absent members are left to the gateway.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Offer {
+    max_fee_per_gas: Option<String>,
+    max_priority_fee_per_gas: Option<String>,
+    gas_price: Option<String>,
+}
+
+impl Offer {
+    /// The bid in wei per gas, if there is one.
+    fn bid(self) -> Result<Option<FeeBid>, Problem> {
+        let Self { max_fee_per_gas, max_priority_fee_per_gas, gas_price } = self;
+        let price = wei("gas_price", gas_price)?;
+        let max_fee = wei("max_fee_per_gas", max_fee_per_gas)?;
+        let tip = wei("max_priority_fee_per_gas", max_priority_fee_per_gas)?;
+        match (price, max_fee, tip) {
+            (None, None, None) => Ok(None),
+            (Some(price), None, None) => Ok(Some(FeeBid::Price(price))),
+            (None, Some(max_fee), Some(tip)) if tip <= max_fee => {
+                Ok(Some(FeeBid::Dynamic { max_fee, tip }))
+            }
+            _ => Err(Problem::Malformed(
+                "offer either `gas_price`, or `max_fee_per_gas` with a `max_priority_fee_per_gas` that is not above it".into(),
+            )),
+        }
+    }
+}
+
+/// A hex quantity, as everywhere in JSON-RPC.
+fn wei(field: &str, text: Option<String>) -> Result<Option<u128>, Problem> {
+    let parse = |text: String| {
+        let digits = text.strip_prefix("0x").filter(|digits| !digits.starts_with('+'));
+        let wei = digits.and_then(|digits| u128::from_str_radix(digits, 16).ok());
+        let wrong =
+            || format!("`{field}`: expected wei per gas as a hex quantity, as in 0x3b9aca00");
+        wei.ok_or_else(|| Problem::Malformed(wrong()))
+    };
+    text.map(parse).transpose()
+}
+
+/// `POST /operations/{id}/bump`: the same payload at the same nonce with a higher fee.
+pub(crate) async fn bump(
+    operator: Operator,
+    State(desk): Door,
+    Named(id): Named<OperationId>,
+    Perhaps(offer): Perhaps<Offer>,
+) -> Result<Json<Value>, Problem> {
+    let operator = operator.may(Role::Approve)?;
+    let bumped = desk.gatehouse.engine.bump(operator, id, offer.bid()?).await?;
+    tracing::info!(operator = %operator.id, operation = %id, "a fee was raised");
+    Ok(Json(view(&bumped)))
+}
+
+/// Nothing is said beside a cancel.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// `POST /operations/{id}/cancel`: a transfer of nothing competes for its nonce.
+pub(crate) async fn cancel(
+    operator: Operator,
+    State(desk): Door,
+    Named(id): Named<OperationId>,
+    Perhaps(Nothing {}): Perhaps<Nothing>,
+) -> Result<Json<Value>, Problem> {
+    let operator = operator.may(Role::Approve)?;
+    let cancelling = desk.gatehouse.engine.cancel_operation(operator, id).await?;
+    tracing::info!(operator = %operator.id, operation = %id, "a cancel was sent");
+    Ok(Json(view(&cancelling)))
 }
 
 pub(crate) async fn record(desk: &Desk, id: OperationId) -> Result<OperationRecord, Problem> {

@@ -7,7 +7,7 @@ use axum::{
 };
 use countersign_core::operation::OperationState;
 use countersign_engine::{
-    DeskError,
+    BumpError, DeskError,
     port::{journal::JournalError, ledger::LedgerError},
     submission::Unavailable,
 };
@@ -36,6 +36,12 @@ pub(crate) enum Problem {
     Decided(OperationState),
     /// 409: not what was parked.
     OtherDigest,
+    /// 409: nothing can take its place at its nonce any more, or yet; this is where it stands.
+    NotInFlight(OperationState),
+    /// 409: its last attempt is in hand.
+    Busy,
+    /// 409: no further attempt, with the code of what stands against it and a sentence.
+    NoAttempt(String, String),
     /// 409: nothing of the kind is in force.
     NotInForce,
     /// 410
@@ -49,7 +55,7 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    const fn status_and_code(&self) -> (StatusCode, &'static str) {
+    fn status_and_code(&self) -> (StatusCode, &str) {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed"),
             Self::Unauthorised => (StatusCode::UNAUTHORIZED, "unauthorised"),
@@ -61,6 +67,9 @@ impl Problem {
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Decided(_) => (StatusCode::CONFLICT, "already_decided"),
             Self::OtherDigest => (StatusCode::CONFLICT, "digest_mismatch"),
+            Self::NotInFlight(_) => (StatusCode::CONFLICT, "not_in_flight"),
+            Self::Busy => (StatusCode::CONFLICT, "busy"),
+            Self::NoAttempt(code, _) => (StatusCode::CONFLICT, code),
             Self::NotInForce => (StatusCode::CONFLICT, "not_in_force"),
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
@@ -71,7 +80,9 @@ impl Problem {
 
     fn detail(&self) -> String {
         match self {
-            Self::Malformed(reason) | Self::Unavailable(reason) => reason.clone(),
+            Self::Malformed(reason)
+            | Self::Unavailable(reason)
+            | Self::NoAttempt(_, reason) => reason.clone(),
             Self::Unauthorised => "no operator has this credential".into(),
             Self::Role(role) => format!("this operator lacks the role `{role}`"),
             Self::NotInGate => {
@@ -84,6 +95,10 @@ impl Problem {
             Self::Decided(state) => {
                 format!("the operation is not waiting any more: it is {}", state.name())
             }
+            Self::NotInFlight(state) => {
+                format!("the operation is {}: nothing can take its place", state.name())
+            }
+            Self::Busy => "its last attempt is being signed or sent; look again in a moment".into(),
             Self::OtherDigest => {
                 "the digest is not that of the parked operation: look at it again before approving"
                     .into()
@@ -109,7 +124,9 @@ impl From<Problem> for Response {
             "code": code,
             "detail": problem.detail(),
         });
-        if let (Problem::Decided(state), Some(members)) = (&problem, document.as_object_mut()) {
+        if let (Problem::Decided(state) | Problem::NotInFlight(state), Some(members)) =
+            (&problem, document.as_object_mut())
+        {
             members.insert("operation_status".into(), state.name().into());
         }
         let mut response = Response::new(Body::from(document.to_string()));
@@ -140,6 +157,18 @@ impl From<DeskError> for Problem {
             DeskError::NotInGate => Self::NotInGate,
             DeskError::Requester => Self::Requester,
             DeskError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<BumpError> for Problem {
+    fn from(error: BumpError) -> Self {
+        match error {
+            BumpError::Missing => Self::NotFound,
+            BumpError::Elsewhere(record) => Self::NotInFlight(record.state),
+            BumpError::Busy => Self::Busy,
+            BumpError::Refused { code, reason } => Self::NoAttempt(code, reason),
+            BumpError::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
 }
