@@ -6,6 +6,7 @@ use countersign_core::{identity::AppId, time::Millis};
 use countersign_engine::port::{Journal, Ledger};
 use countersign_store::{
     embedded::{EmbeddedStore, OpenError},
+    lineage::Witness,
     redis::{RedisOptions, RedisStore},
 };
 use secrecy::SecretString;
@@ -77,6 +78,7 @@ impl OpenStore {
                     gateway: gateway.to_owned(),
                     acknowledge_replicas: *acknowledge_replicas,
                     deadline: DEADLINE,
+                    witness: Witness::new(Arc::new(clock::now)),
                 };
                 let store = RedisStore::connect(options).await;
                 let store = store.map_err(|error| StoreFault::Other(format!("{url}: {error}")))?;

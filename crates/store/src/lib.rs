@@ -1,4 +1,5 @@
 //! The ledger and the journal on disk: one SQLite file for one process, or Redis for many gateways.
 
 pub mod embedded;
+pub mod lineage;
 pub mod redis;

@@ -30,9 +30,10 @@ use self::{
     promises::Promises,
     scripts::Script,
 };
+use crate::lineage::{Anchor, Witness};
 
 /// The layout of what lies in Redis; another one is refused.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 /// Which Redis, and how it is used.
 #[derive(Debug, Clone)]
@@ -47,6 +48,8 @@ pub struct RedisOptions {
     pub acknowledge_replicas: u32,
     /// How long one call may take, connecting included.
     pub deadline: Millis,
+    /// What this gateway has seen of the ledger before, its clock, and whom it tells.
+    pub witness: Witness,
 }
 
 /// The ledger and the journal of one app in Redis. It connects again by itself, at the next call.
@@ -57,17 +60,19 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects, and refuses a Redis that may evict keys or holds another layout. Gives an empty store its
-    /// ledger id; does not know whether there ought to have been one.
+    /// Connects, and refuses a Redis that may evict keys or holds another layout. Gives an empty store its ledger id,
+    /// unless this gateway has seen a ledger there: then, and where it holds another one, nothing in it is written or
+    /// believed until a person has made a new ledger.
     pub async fn connect(options: RedisOptions) -> Result<Self, OpenError> {
         Self::open(options, None).await
     }
 
     async fn open(options: RedisOptions, clock: Option<TestClock>) -> Result<Self, OpenError> {
-        let RedisOptions { url, app, gateway, acknowledge_replicas: replicas, deadline } = options;
+        let RedisOptions { url, app, gateway, acknowledge_replicas: replicas, deadline, witness } =
+            options;
         let client = client(url.expose_secret())?;
         let keys = Keys::new(&app);
-        let link = Link::new(LinkOptions { client, keys, deadline, replicas, clock });
+        let link = Link::new(LinkOptions { client, keys, deadline, replicas, clock, witness });
         let link = Arc::new(link);
         let promises = Promises::ask(&link).await?;
         if let Some(policy) = promises.eviction() {
@@ -84,6 +89,12 @@ impl RedisStore {
     #[must_use]
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::<RedisLedger>::clone(&self.ledger)
+    }
+
+    /// What this gateway has seen of the ledger: what it brings to the store next time.
+    #[must_use]
+    pub fn anchor(&self) -> Option<Anchor> {
+        self.ledger.anchor()
     }
 
     /// The decision records.
@@ -108,13 +119,15 @@ fn client(url: &str) -> Result<redis::Client, OpenError> {
 
 async fn initialise(link: &Link, seed: &str) -> Result<(), OpenError> {
     let call = Call::new().arg("seed", seed).arg("format", FORMAT);
-    let mut answer = link.run(Script::Open, call).await?;
-    let (ledger_id, format) = (answer.text()?, answer.text()?);
-    if format != FORMAT {
-        return Err(OpenError::Format(format));
+    let mut answer = match link.run(Script::Open, call).await {
+        // the store can be asked what is wrong with it, and a person can make a new ledger
+        Err(LedgerError::Lost(_)) if link.lineage().anchor().is_some() => return Ok(()),
+        answer => answer?,
+    };
+    match answer.tag()? {
+        format if format == FORMAT => Ok(()),
+        format => Err(OpenError::Format(format)),
     }
-    link.know(ledger_id);
-    Ok(())
 }
 
 /// The store cannot be opened. No message holds the URL.

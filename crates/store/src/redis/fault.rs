@@ -21,6 +21,10 @@ pub(super) enum Fault {
     Lost(String),
     /// A script broke off: the store holds what it cannot read.
     Broken(String),
+    /// The store does not hold the ledger that was meant; nothing was written.
+    Foreign(String),
+    /// The store's clock and ours disagree; nothing was written.
+    Untimely(String),
 }
 
 /// What Redis adds to an error from inside a script, but not to a refusal to begin.
@@ -58,12 +62,14 @@ impl Fault {
         }
         match code {
             "NOSCRIPT" => Self::NoScript,
+            "LEDGER" => Self::Foreign(after_code(&text)),
+            "CLOCK" => Self::Untimely(after_code(&text)),
             "MOVED" | "READONLY" => Self::Moved(text),
             "ASK" | "CLUSTERDOWN" | "MASTERDOWN" | "LOADING" | "NOREPLICAS" | "NOAUTH" => {
                 Self::Away(text)
             }
-            "BUSY" | "CROSSSLOT" | "EXECABORT" | "LEDGER" | "MISCONF" | "NOPERM" | "NOPROTO"
-            | "OOM" | "TRYAGAIN" | "WRONGPASS" => Self::NotSent(text),
+            "BUSY" | "CROSSSLOT" | "EXECABORT" | "MISCONF" | "NOPERM" | "NOPROTO" | "OOM"
+            | "TRYAGAIN" | "WRONGPASS" => Self::NotSent(text),
             "ERR" if NOT_BEGUN.iter().any(|known| text.starts_with(known)) => Self::NotSent(text),
             _ => Self::Lost(text),
         }
@@ -76,7 +82,9 @@ impl Fault {
             | Self::Moved(text)
             | Self::Away(text)
             | Self::Lost(text)
-            | Self::Broken(text) => text,
+            | Self::Broken(text)
+            | Self::Foreign(text)
+            | Self::Untimely(text) => text,
         }
     }
 
@@ -85,11 +93,18 @@ impl Fault {
         match self {
             Self::Lost(text) if writes => LedgerError::Ambiguous(text),
             Self::Broken(text) => LedgerError::Damaged(text),
+            Self::Foreign(text) => LedgerError::Lost(text),
+            Self::Untimely(text) => LedgerError::Clock(text),
             Self::NoScript | Self::NotSent(_) | Self::Moved(_) | Self::Away(_) | Self::Lost(_) => {
                 LedgerError::Unavailable(self.text())
             }
         }
     }
+}
+
+/// Our own errors' codes are for us alone.
+fn after_code(text: &str) -> String {
+    text.split_once(' ').map_or(text, |(_, words)| words).to_owned()
 }
 
 /// The error in the server's words, or in the client's, which name neither URL nor password.
@@ -109,10 +124,12 @@ mod tests {
     const UNAVAILABLE: &str = "unavailable";
     const AMBIGUOUS: &str = "ambiguous";
     const DAMAGED: &str = "damaged";
+    const LOST: &str = "lost";
+    const CLOCK: &str = "clock";
 
     /// What a server says, what it means for a call that may write, and whether the ledger is looked for again.
     #[rustfmt::skip]
-    const SAID: [(&str, &str, bool); 35] = [
+    const SAID: [(&str, &str, bool); 36] = [
         ("NOSCRIPT No matching script. Please use EVAL.", UNAVAILABLE, false),
         ("MOVED 3999 127.0.0.1:6381", UNAVAILABLE, true),
         ("ASK 3999 127.0.0.1:6381", UNAVAILABLE, true),
@@ -134,7 +151,8 @@ mod tests {
         ("NOPERM User gateway has no permissions to run the 'evalsha' command", UNAVAILABLE, false),
         ("NOPERM No permissions to access a key", UNAVAILABLE, false),
         ("NOPROTO unsupported protocol version", UNAVAILABLE, false),
-        ("LEDGER this store does not hold the ledger that this gateway opened: its history is lost", UNAVAILABLE, false),
+        ("LEDGER the store is empty", LOST, false),
+        ("CLOCK the store's clock minus this gateway's is -3600000 ms", CLOCK, false),
         ("ERR unknown command 'EVALSHA', with args beginning with: ", UNAVAILABLE, false),
         ("ERR max number of clients reached", UNAVAILABLE, false),
         ("ERR Error compiling script (new function): user_script:1: unexpected symbol near '#'", UNAVAILABLE, false),
@@ -162,7 +180,9 @@ mod tests {
             LedgerError::Unavailable(_) => UNAVAILABLE,
             LedgerError::Ambiguous(_) => AMBIGUOUS,
             LedgerError::Damaged(_) => DAMAGED,
-            LedgerError::Refused(_) | LedgerError::Lost(_) | LedgerError::Clock(_) => "another",
+            LedgerError::Lost(_) => LOST,
+            LedgerError::Clock(_) => CLOCK,
+            LedgerError::Refused(_) => "another",
         }
     }
 

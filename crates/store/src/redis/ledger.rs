@@ -24,9 +24,10 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError,
-        LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer,
-        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        Approve, ApproveAnswer, Clocks, Commit, CommitAnswer, DenyAnswer, Found, InitAnswer,
+        LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject,
+        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        SignedBytes,
     },
 };
 
@@ -35,6 +36,7 @@ use self::packing::{
     reading, records, scope, unknown, words,
 };
 use super::{
+    FORMAT,
     link::{Call, Link},
     promises::Promises,
     record::{
@@ -43,6 +45,7 @@ use super::{
     reply::damaged,
     scripts::Script,
 };
+use crate::lineage::Anchor;
 
 /// The most that one page holds.
 const PAGE_MAX: u32 = 1000;
@@ -59,6 +62,28 @@ pub(super) struct RedisLedger {
 impl RedisLedger {
     pub(super) fn new(link: Arc<Link>, replicas: u32) -> Self {
         Self { link, replicas, highest: AtomicU64::new(0) }
+    }
+
+    pub(super) fn anchor(&self) -> Option<Anchor> {
+        self.link.lineage().anchor()
+    }
+
+    /// What can be said of a ledger that is lost: what was known of it.
+    fn lost(&self, why: String, class: (char, String)) -> LedgerStatus {
+        let known = self.anchor().unwrap_or_else(|| Anchor::of(String::new()));
+        let Anchor { ledger_id, epoch, sequence, head } = known;
+        LedgerStatus {
+            ledger_id,
+            durability: class.0,
+            durability_reason: class.1,
+            sealed: Some(format!("the ledger is lost: {why}")),
+            epoch,
+            sequence,
+            head,
+            missing: None,
+            lost: Some(why),
+            clocks: None,
+        }
     }
 
     /// A step that answers the record as it stands now.
@@ -429,7 +454,13 @@ impl Ledger for RedisLedger {
     }
 
     async fn init(&self) -> Result<InitAnswer, LedgerError> {
-        Ok(InitAnswer::NotEmpty)
+        let seed = Promises::ask(&self.link).await?;
+        let call = Call::new().arg("seed", seed.run_id()).arg("format", FORMAT).arg("anew", "yes");
+        match self.link.run(Script::Init, call).await?.tag()?.as_str() {
+            "made" => Ok(InitAnswer::Made),
+            "not_empty" => Ok(InitAnswer::NotEmpty),
+            other => Err(unknown(other)),
+        }
     }
 
     async fn audit(&self) -> Result<Option<String>, LedgerError> {
@@ -437,12 +468,21 @@ impl Ledger for RedisLedger {
     }
 
     async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
-        let mut answer = self.link.run(Script::Describe, Call::new()).await?;
-        let (ledger_id, sequence) = (answer.text()?, answer.number()?);
-        let sealed = answer.list()?.texts().next().transpose()?;
-        let (epoch, head) = (answer.number()?, answer.text()?);
+        let answer = self.link.run(Script::Describe, Call::new()).await;
+        let here = self.link.wall();
         let promises = Promises::ask(&self.link).await?;
         let (durability, durability_reason) = promises.class(self.replicas);
+        let mut answer = match answer {
+            Err(LedgerError::Lost(why)) => {
+                return Ok(self.lost(why, (durability, durability_reason)));
+            }
+            answer => answer?,
+        };
+        let (ledger_id, epoch) = (answer.text()?, answer.number()?);
+        let (sequence, head) = (answer.number()?, answer.text()?);
+        let sealed = answer.list()?.texts().next().transpose()?;
+        let missing = answer.list()?.texts().next().transpose()?;
+        let store = Timestamp::from_millis(answer.number()?);
         Ok(LedgerStatus {
             ledger_id,
             durability,
@@ -451,9 +491,9 @@ impl Ledger for RedisLedger {
             epoch,
             sequence,
             head,
-            missing: None,
+            missing,
             lost: None,
-            clocks: None,
+            clocks: Some(Clocks { store, here }),
         })
     }
 }

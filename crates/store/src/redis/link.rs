@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -19,9 +19,10 @@ use redis::{
 use super::{
     fault::{Fault, words},
     keys::Keys,
-    reply::Reply,
+    reply::{Reply, damaged},
     scripts::{Script, Scripts, TimeSource},
 };
+use crate::lineage::{Anchor, Lineage, Standing, WallClock, Witness};
 
 /// How a test sets the time; see [`TimeSource`].
 pub(super) type TestClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -34,7 +35,8 @@ pub(super) struct Link {
     deadline: Duration,
     replicas: u32,
     clock: Option<TestClock>,
-    ledger: OnceLock<String>,
+    wall: WallClock,
+    lineage: Lineage,
     live: Mutex<Option<Live>>,
     // so that a crowd makes one new connection, not one each
     connecting: tokio::sync::Mutex<()>,
@@ -60,6 +62,7 @@ pub(super) struct LinkOptions {
     pub(super) deadline: Millis,
     pub(super) replicas: u32,
     pub(super) clock: Option<TestClock>,
+    pub(super) witness: Witness,
 }
 
 /// Never the client: it knows the password.
@@ -71,35 +74,110 @@ impl fmt::Debug for Link {
 
 impl Link {
     pub(super) fn new(options: LinkOptions) -> Self {
-        let LinkOptions { client, keys, deadline: Millis(deadline), replicas, clock } = options;
+        let LinkOptions { client, keys, deadline: Millis(deadline), replicas, clock, witness } =
+            options;
+        let Witness { known, wall, steady: _, bell } = witness;
         Self {
             client,
             keys,
             scripts: Scripts::new(time_source(clock.as_ref())),
             deadline: Duration::from_millis(deadline),
             replicas,
+            wall: clock.clone().unwrap_or(wall),
             clock,
-            ledger: OnceLock::new(),
+            lineage: Lineage::new(known, bell),
             live: Mutex::new(None),
             connecting: tokio::sync::Mutex::new(()),
         }
     }
 
-    /// Runs a script. Where no answer comes, a script that cannot have begun is `Unavailable`.
+    /// Runs a script. Where no answer comes, a script that cannot have begun is `Unavailable`. Whatever the store's
+    /// answer shows of its history, its books or its clock is noticed before the caller has it.
     pub(super) async fn run(&self, script: Script, call: Call) -> Result<Reply, LedgerError> {
-        let call = self.stamped(call);
+        match self.proven(script, &call).await {
+            Ok(reply) => Ok(reply),
+            Err(error) => Err(self.noticed(error).await),
+        }
+    }
+
+    async fn proven(&self, script: Script, call: &Call) -> Result<Reply, LedgerError> {
+        let mut answer = self.call(script, call).await?;
+        let is_news = answer.standing == Standing::Missing && self.lineage.gap().is_none();
+        if is_news && !script.writes() {
+            // what only reads cannot seal, and its answer shall show the seal
+            self.call(Script::Prove, &Call::new()).await?;
+            answer = self.call(script, call).await?;
+        }
+        let Proof { standing, anchor, reply } = answer;
+        // where replicas acknowledge, history is what they have
+        if script.writes() || self.replicas == 0 || standing == Standing::Missing {
+            self.lineage.take(standing, anchor);
+        }
+        if script.writes() && !script.is_regardless() {
+            self.lineage.clocks_agree();
+        }
+        Ok(reply)
+    }
+
+    async fn call(&self, script: Script, call: &Call) -> Result<Proof, LedgerError> {
+        let stamp = self.stamp(script);
         let (digest, text) = self.scripts.digest_and_text(script);
-        let evalsha = call.command("EVALSHA", digest, &self.keys);
-        let answer = match self.send(&evalsha).await {
+        let command = |verb, body| call.command(&stamp, redis::cmd(verb).arg(body), &self.keys);
+        let answer = match self.send(&command("EVALSHA", digest)).await {
             // nothing ran, so the text may be sent instead; Redis knows it from then on
-            Err(Fault::NoScript) => self.send(&call.command("EVAL", text, &self.keys)).await,
+            Err(Fault::NoScript) => self.send(&command("EVAL", text)).await,
             other => other,
         };
         let Answer { value, carrier } = answer.map_err(|fault| fault.named(script.writes()))?;
         if script.writes() && self.replicas > 0 {
             self.acknowledged(&carrier).await?;
         }
-        Reply::parse(value)
+        Proof::read(Reply::parse(value)?)
+    }
+
+    async fn noticed(&self, error: LedgerError) -> LedgerError {
+        match error {
+            LedgerError::Lost(why) => {
+                let known = self.lineage.anchor();
+                let known = known.map_or_else(String::new, |anchor| format!("; known is {anchor}"));
+                let text = format!("{why}{known}");
+                self.lineage.missing(text.clone());
+                LedgerError::Lost(text)
+            }
+            LedgerError::Clock(why) => {
+                self.lineage.clocks_disagree(&why);
+                LedgerError::Clock(why)
+            }
+            LedgerError::Damaged(why) => {
+                if TAMPERED.iter().any(|words| why.starts_with(words)) {
+                    self.distrust(&why).await;
+                }
+                LedgerError::Damaged(why)
+            }
+            LedgerError::Unavailable(_) | LedgerError::Ambiguous(_) | LedgerError::Refused(_) => {
+                error
+            }
+        }
+    }
+
+    /// Another hand was in the books: tells it, and seals the ledger unless it is sealed already.
+    pub(super) async fn distrust(&self, why: &str) {
+        self.lineage.damaged(why);
+        let reason = format!("the books are damaged: {why}");
+        let seal = Call::new().arg("reason", reason).arg("first", "yes");
+        if let Err(error) = self.call(Script::Seal, &seal).await {
+            tracing::error!(%error, "damaged books are not sealed");
+        }
+    }
+
+    /// What this gateway has seen of its ledger.
+    pub(super) const fn lineage(&self) -> &Lineage {
+        &self.lineage
+    }
+
+    /// The clock that the store's is held against.
+    pub(super) fn wall(&self) -> Timestamp {
+        (self.wall)()
     }
 
     /// Sends one command that changes nothing.
@@ -207,21 +285,47 @@ impl Link {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which ledger every call from now on is meant for: a store that is another one by then, or empty, refuses it.
-    pub(super) fn know(&self, ledger_id: String) {
-        // the first ledger that this process opened stays the one that it knows
-        self.ledger.get_or_init(|| ledger_id);
-    }
-
-    fn stamped(&self, call: Call) -> Call {
-        let call = match self.ledger.get() {
-            Some(ledger) => call.arg("ledger", ledger),
-            None => call,
-        };
-        match &self.clock {
-            Some(clock) => call.arg("clock", clock().millis()),
-            None => call,
+    /// What every call says of this gateway: which ledger it means, what it saw of it last, and its own time.
+    fn stamp(&self, script: Script) -> Call {
+        let mut stamp = Call::new()
+            .arg("wall", self.wall().millis())
+            .maybe("regardless", script.is_regardless().then_some("yes"))
+            .maybe("clock", self.clock.as_ref().map(|clock| clock().millis()));
+        if let Some(Anchor { ledger_id, epoch, sequence, head }) = self.lineage.anchor() {
+            stamp = stamp
+                .arg("ledger", ledger_id)
+                .arg("epoch", epoch)
+                .arg("seen", sequence)
+                .arg("head", head);
         }
+        stamp
+    }
+}
+
+/// How scripts begin that found what no function of ours would have left.
+const TAMPERED: [&str; 3] = ["DAMAGED ", "WRONGTYPE ", "ERR user_script"];
+
+/// What a script answered, and how the store stands to what this gateway has seen.
+struct Proof {
+    standing: Standing,
+    anchor: Anchor,
+    reply: Reply,
+}
+
+impl Proof {
+    fn read(mut answer: Reply) -> Result<Self, LedgerError> {
+        let mut stands = answer.list()?;
+        let (ledger_id, epoch) = (stands.text()?, stands.number()?);
+        let (sequence, head) = (stands.number()?, stands.text()?);
+        let standing = match stands.text()?.as_str() {
+            "proven" => Standing::Proven,
+            "accepted" => Standing::Accepted,
+            "replaced" => Standing::Replaced,
+            "missing" => Standing::Missing,
+            other => return Err(damaged(&format!("a history is `{other}`"))),
+        };
+        let anchor = Anchor { ledger_id, epoch, sequence, head };
+        Ok(Self { standing, anchor, reply: answer.list()? })
     }
 }
 
@@ -285,12 +389,12 @@ impl Call {
         self.maybe(&format!("={name}"), value)
     }
 
-    fn command(&self, verb: &str, script: &str, keys: &Keys) -> Cmd {
-        let mut command = redis::cmd(verb);
-        command.arg(script).arg(1).arg(keys.meta());
-        for part in &self.0 {
+    /// The command with its stamp and these arguments.
+    fn command(&self, stamp: &Self, command: &mut Cmd, keys: &Keys) -> Cmd {
+        command.arg(1).arg(keys.meta());
+        for part in stamp.0.iter().chain(&self.0) {
             command.arg(part);
         }
-        command
+        command.to_owned()
     }
 }

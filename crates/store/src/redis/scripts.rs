@@ -1,11 +1,15 @@
 //! The scripts: one for each function of the ports, behind the preludes that they share.
 
+use countersign_engine::port::ledger::CLOCKS_APART_MAX;
+
 use super::keys;
 
 const PRELUDE: &str = include_str!("scripts/prelude.lua");
 const OPERATIONS: &str = include_str!("scripts/operation_prelude.lua");
 const JOURNAL: &str = include_str!("scripts/journal_prelude.lua");
 const COUNTERS: &str = include_str!("scripts/counter_prelude.lua");
+const BEGINNING: &str = include_str!("scripts/beginning_prelude.lua");
+const CODA: &str = include_str!("scripts/coda.lua");
 
 /// Without flags, Redis refuses a script as a whole before it begins when memory or disk is full, or on a replica.
 const WRITES: &str = "#!lua\n";
@@ -48,11 +52,11 @@ macro_rules! scripts {
             pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
 
             fn text(self, time: TimeSource) -> String {
-                let table = keys::lua_table();
+                let (table, constants) = (keys::lua_table(), self.constants());
                 match self {
                     $(Self::$variant => [
-                        $access, time.lua(), &table, PRELUDE, preludes!($preludes),
-                        include_str!(concat!("scripts/", $file, ".lua")),
+                        $access, &constants, time.lua(), &table, PRELUDE, preludes!($preludes),
+                        "local function body()\n", include_str!(concat!("scripts/", $file, ".lua")), "end\n", CODA,
                     ].concat(),)+
                 }
             }
@@ -75,13 +79,18 @@ macro_rules! preludes {
     ((journal)) => {
         JOURNAL
     };
+    ((beginning)) => {
+        BEGINNING
+    };
     ((money)) => {
         &[OPERATIONS, COUNTERS].concat()
     };
 }
 
 scripts! {
-    WRITES () Open = "open";
+    WRITES (beginning) Open = "open";
+    WRITES (beginning) Init = "init";
+    WRITES () Prove = "prove";
     WRITES () Now = "now";
     WRITES () Present = "present";
     READS (operations) Find = "find";
@@ -119,6 +128,17 @@ scripts! {
     READS () Trace = "trace";
     READS (journal) Traces = "traces";
     READS (journal) Incidents = "incidents";
+}
+
+impl Script {
+    /// What stops signing, or begins, is done whatever the clocks say.
+    pub(super) const fn is_regardless(self) -> bool {
+        matches!(self, Self::Open | Self::Prove | Self::Seal | Self::Freeze)
+    }
+
+    fn constants(self) -> String {
+        format!("local WRITES, APART_MAX = {}, {}\n", self.writes(), CLOCKS_APART_MAX.0)
+    }
 }
 
 /// The texts with their digests, by which Redis knows them.

@@ -1,2 +1,5 @@
-local meta = redis.call('HMGET', META, 'ledger_id', 'sequence', 'sealed', 'epoch', 'head')
-return { meta[1] or '', meta[2] or '0', meta[3] and { meta[3] } or {}, meta[4] or '0', meta[5] or '' }
+local missing = redis.call('HGET', META, 'missing')
+return {
+  LEDGER.id, int(LEDGER.epoch), int(LEDGER.sequence), LEDGER.head,
+  { LEDGER.sealed or nil }, { missing or nil }, int(WALL),
+}

@@ -1,5 +1,7 @@
 -- Gives an empty store its id, once.
-if redis.call('HSETNX', META, 'ledger_id', redis.sha1hex(A.seed .. int(tick()))) == 1 then
-  redis.call('HSET', META, 'format', A.format)
+if not LEDGER.id then
+  local family = left_behind()
+  if family then return refused('there is no ledger, but a `' .. family .. '` of one') end
+  begin(A.seed, A.format)
 end
-return redis.call('HMGET', META, 'ledger_id', 'format')
+return redis.call('HMGET', META, 'format')

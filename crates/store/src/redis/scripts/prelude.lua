@@ -1,4 +1,5 @@
--- What every script shares. The table KEY and the function wall() stand before this text.
+-- What every script shares. The table KEY, the function wall() and the constants WRITES and APART_MAX stand before
+-- this text; the script itself is the function body(), and coda.lua answers.
 --
 -- Rules: KEYS[1] is the app's meta key; every other key has the same prefix and so the same slot. Arguments come in
 -- named pairs (A); those whose name begins with '=' are fields of a record, kept in order (F). All checks come
@@ -18,12 +19,6 @@ for i = 1, #ARGV, 2 do
   end
 end
 
--- A store that was flushed, or that another took the place of, is neither written nor believed: what it says of
--- budgets is not so. The gateway that opened it says which ledger it means.
-if A.ledger and redis.call('HGET', META, 'ledger_id') ~= A.ledger then
-  return redis.error_reply('LEDGER this store does not hold the ledger that this gateway opened: its history is lost')
-end
-
 local function int(n) return string.format('%.0f', n) end
 
 local function set(names)
@@ -32,24 +27,85 @@ local function set(names)
   return members
 end
 
--- The store's clock: never before what a writing script has seen.
+local function refused(why) return { 'refused', why } end
+
+-- The ledger as this call finds it; log() moves it on.
+local found = redis.call('HMGET', META, 'ledger_id', 'epoch', 'sequence', 'head', 'sealed', 'replaces')
+local LEDGER = {
+  id = found[1], epoch = tonumber(found[2] or '0'), sequence = tonumber(found[3] or '0'), head = found[4] or '',
+  sealed = found[5], standing = 'proven',
+}
+
+-- A store that was flushed, or that another took the place of, is neither written nor believed: what it says of
+-- budgets is not so. The gateway that opened it says which ledger it means. A person may have made a new one since.
+if A.ledger and LEDGER.id ~= A.ledger then
+  if LEDGER.id and found[6] == A.ledger then
+    LEDGER.standing = 'replaced'
+  elseif not A.anew then
+    return redis.error_reply('LEDGER ' .. (LEDGER.id and 'the store holds the ledger ' .. LEDGER.id
+      or 'the store is empty'))
+  end
+end
+
+-- What a gateway wrote at a wrong time would count in a wrong window. The store's clock is not believed against its
+-- own, nor its own against the store's: nothing is written until they agree, and until then time stands.
+local WALL = wall(A)
+local APART = A.wall and math.abs(WALL - tonumber(A.wall)) > APART_MAX
+if APART and WRITES and not A.regardless then
+  return redis.error_reply("CLOCK the store's clock minus this gateway's is " .. int(WALL - tonumber(A.wall)) .. ' ms')
+end
+
+-- The store's time: never before what a writing script has seen.
 local function now()
-  return math.max(wall(A), tonumber(redis.call('GET', P .. KEY.clock) or '0'))
+  local stood = tonumber(redis.call('GET', P .. KEY.clock) or '0')
+  return APART and stood or math.max(WALL, stood)
 end
 
 local function tick()
   local t = now()
-  redis.call('SET', P .. KEY.clock, int(t))
+  if not APART then redis.call('SET', P .. KEY.clock, int(t)) end
   return t
 end
 
-local function refused(why) return { 'refused', why } end
-
 -- One line of the log: its number, when, what, and the digest of what was written; chained to the line before.
 local function log(t, verb, subject, content)
-  local sequence = redis.call('HINCRBY', META, 'sequence', '1')
-  local line = table.concat({ int(sequence), int(t), verb, subject, redis.sha1hex(content) }, ' ')
-  local head = redis.sha1hex((redis.call('HGET', META, 'head') or '') .. line)
-  redis.call('HSET', META, 'head', head)
-  redis.call('RPUSH', P .. KEY.log, head .. ' ' .. line)
+  LEDGER.sequence = LEDGER.sequence + 1
+  local line = table.concat({ int(LEDGER.sequence), int(t), verb, subject, redis.sha1hex(content) }, ' ')
+  LEDGER.head = redis.sha1hex(LEDGER.head .. line)
+  redis.call('HSET', META, 'sequence', int(LEDGER.sequence), 'head', LEDGER.head)
+  redis.call('RPUSH', P .. KEY.log, LEDGER.head .. ' ' .. line)
+end
+
+local function seal(t, reason)
+  LEDGER.sealed = reason
+  redis.call('HSET', META, 'sealed', reason)
+  log(t, 'seal', '-', reason)
+end
+
+-- Whether this log goes on from the line that the gateway saw last. Lines are looked for from the end: what was seen
+-- last is near it.
+local function goes_on()
+  local seen = tonumber(A.seen)
+  if seen == LEDGER.sequence then return LEDGER.head == A.head end
+  if seen > LEDGER.sequence then return false end
+  if seen == 0 then return true end
+  local line = redis.call('LINDEX', P .. KEY.log, int(seen - LEDGER.sequence - 1))
+  return line and string.sub(line, 1, #A.head + 1) == A.head .. ' '
+end
+
+-- History that a gateway saw is missing: the store fell back to an older state of itself. Nothing new is signed until
+-- a person has accepted what is there, which is known by the epoch.
+if A.ledger == LEDGER.id and A.seen and not goes_on() then
+  if tonumber(A.epoch) < LEDGER.epoch then
+    LEDGER.standing = 'accepted'
+  else
+    LEDGER.standing = 'missing'
+    if WRITES then
+      redis.call('HSETNX', META, 'missing', 'line ' .. A.seen .. ' [' .. A.head .. '] of epoch ' .. A.epoch)
+      if not LEDGER.sealed then
+        seal(tick(), 'history is lost: a gateway saw line ' .. A.seen .. ' of the log, which ends at '
+          .. int(LEDGER.sequence) .. ' or went another way')
+      end
+    end
+  end
 end

@@ -1,14 +1,20 @@
 //! A Redis on the bench.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use async_trait::async_trait;
-use countersign_core::{identity::AppId, time::Millis};
+use countersign_core::{
+    identity::AppId,
+    time::{Millis, Timestamp},
+};
 use countersign_engine::port::Ledger;
 use countersign_testkit::{ManualTime, redis_server::RedisServer, suite::LedgerBench};
 use secrecy::SecretString;
 
-use crate::redis::{OpenError, RedisOptions, RedisStore};
+use crate::{
+    lineage::Witness,
+    redis::{OpenError, RedisOptions, RedisStore},
+};
 
 pub(super) struct RedisBench {
     pub(super) server: RedisServer,
@@ -59,7 +65,15 @@ pub(super) fn options(url: &str) -> RedisOptions {
         gateway: "gateway-1".into(),
         acknowledge_replicas: 0,
         deadline: Millis(2000),
+        witness: Witness::new(Arc::new(wall)),
     }
+}
+
+/// This machine's clock, which the server reads too.
+#[expect(clippy::disallowed_methods, reason = "a server's clock is the machine's")]
+pub(super) fn wall() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
 }
 
 pub(super) async fn open(url: &str, time: &ManualTime) -> Result<RedisStore, OpenError> {

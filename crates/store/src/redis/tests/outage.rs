@@ -50,27 +50,6 @@ async fn the_store_is_unavailable_while_redis_is_down_and_works_when_it_is_back(
 }
 
 #[tokio::test]
-async fn a_store_whose_history_is_lost_is_neither_written_nor_believed() {
-    let bench = RedisBench::make().await;
-    let desk = Desk::at(&bench).await;
-    desk.settled(1, vec![rolling("day", 100, 100)]).await;
-    redis::cmd("FLUSHALL").query_async::<()>(&mut bench.raw().await).await.unwrap();
-    let ledger = bench.ledger();
-    let asked = ledger.reserve(&reserve(2, vec![rolling("day", 100, 100)])).await;
-    assert!(
-        matches!(&asked, Err(LedgerError::Unavailable(why)) if why.contains("history is lost")),
-        "{asked:?}"
-    );
-    for answer in [ledger.present("gateway", Millis(1000)).await, ledger.seal("test").await] {
-        assert!(answer.is_err(), "a step went through");
-    }
-    assert!(ledger.status(&[rolling("day", 0, 100)], None).await.is_err());
-    assert!(ledger.describe().await.is_err());
-    let keys: u64 = redis::cmd("DBSIZE").query_async(&mut bench.raw().await).await.unwrap();
-    assert_eq!(keys, 0, "the empty store was written");
-}
-
-#[tokio::test]
 async fn scripts_that_redis_forgot_are_sent_again() {
     let bench = RedisBench::make().await;
     let desk = Desk::at(&bench).await;
