@@ -80,7 +80,7 @@ impl RedisStore {
         }
         initialise(&link, promises.run_id()).await?;
         Ok(Self {
-            ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas)),
+            ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas, gateway.clone())),
             journal: Arc::new(RedisJournal::new(link, gateway)),
         })
     }

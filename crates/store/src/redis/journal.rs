@@ -52,7 +52,7 @@ struct Entry {
 
 impl RedisJournal {
     pub(super) fn new(link: Arc<Link>, gateway: String) -> Self {
-        let gateway_hash = hex::encode(Sha256::digest(&gateway));
+        let gateway_hash = gateway_hash(&gateway);
         Self { link, gateway, gateway_hash, head: tokio::sync::Mutex::new(None) }
     }
 
@@ -91,6 +91,11 @@ impl RedisJournal {
     fn named(&self, call: Call) -> Call {
         call.arg("gateway", &self.gateway).arg("gateway_hash", &self.gateway_hash)
     }
+}
+
+/// How a gateway's chain is called in a key.
+pub(super) fn gateway_hash(gateway: &str) -> String {
+    hex::encode(Sha256::digest(gateway))
 }
 
 #[async_trait]

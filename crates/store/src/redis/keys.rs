@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 
 /// The families of keys: how scripts call them, and how their names go on behind the app's prefix. A name
 /// that ends in `:` is followed by what the comment says.
-const FAMILIES: [(&str, &str); 32] = [
+const FAMILIES: [(&str, &str); 33] = [
     // hash: format, ledger id, sequence and head of the log, seal
     ("meta", "meta"),
     // string: the highest time that a writing script saw
@@ -53,6 +53,8 @@ const FAMILIES: [(&str, &str); 32] = [
     ("seen", "seen:"),
     // hash: gateway -> number and head of its chain of decision records
     ("heads", "journal:heads"),
+    // hash: gateway -> the head of its chain that was written into the log last
+    ("anchored", "journal:anchored"),
     // list: SHA-256 of the gateway's name; the entries of that chain
     ("journal", "journal:entries:"),
     // hash: trace hash
@@ -117,7 +119,7 @@ mod tests {
         let golden = "meta clock log gateways freezes idempotency operation: operations \
                       operations:state: operations:agent: operations:agent-state: operations:expiry \
                       operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
-                      in-flight: seen: journal:heads journal:entries: trace: traces traces:status: \
+                      in-flight: seen: journal:heads journal:anchored journal:entries: trace: traces traces:status: \
                       traces:agent: traces:session: traces:operation: incident: incidents \
                       incidents:status: journal:count";
         assert_eq!(names.join(" "), golden);

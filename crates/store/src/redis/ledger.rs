@@ -37,6 +37,7 @@ use self::packing::{
 };
 use super::{
     FORMAT,
+    journal::gateway_hash,
     link::{Call, Link},
     promises::Promises,
     record::{
@@ -55,13 +56,14 @@ const PAGE_MAX: u32 = 1000;
 pub(super) struct RedisLedger {
     link: Arc<Link>,
     replicas: u32,
+    gateway: String,
     // what this gateway was told last: Redis keeps to the second what was only looked at
     highest: AtomicU64,
 }
 
 impl RedisLedger {
-    pub(super) fn new(link: Arc<Link>, replicas: u32) -> Self {
-        Self { link, replicas, highest: AtomicU64::new(0) }
+    pub(super) fn new(link: Arc<Link>, replicas: u32, gateway: String) -> Self {
+        Self { link, replicas, gateway, highest: AtomicU64::new(0) }
     }
 
     pub(super) fn anchor(&self) -> Option<Anchor> {
@@ -464,7 +466,26 @@ impl Ledger for RedisLedger {
     }
 
     async fn audit(&self) -> Result<Option<String>, LedgerError> {
-        Ok(None)
+        let call = Call::new()
+            .arg("gateway", &self.gateway)
+            .arg("gateway_hash", gateway_hash(&self.gateway));
+        let mut answer = match self.link.run(Script::Audit, call).await {
+            Err(LedgerError::Damaged(why)) => return Ok(Some(why)),
+            answer => answer?,
+        };
+        if answer.tag()? == "found" {
+            let why = answer.text()?;
+            self.link.lineage().damaged(&why);
+            return Ok(Some(why));
+        }
+        // scripts carry documents unread
+        match records(answer) {
+            Err(LedgerError::Damaged(why)) => {
+                self.link.distrust(&why).await;
+                Ok(Some(why))
+            }
+            sampled => sampled.map(|_| None),
+        }
     }
 
     async fn describe(&self) -> Result<LedgerStatus, LedgerError> {

@@ -112,6 +112,8 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
     let mut fields = reply.fields()?;
     let f = &mut fields;
     let intent: Intent = f.json("intent")?;
+    let charges: Vec<Charge> = f.maybe_json("charges")?.unwrap_or_default();
+    agree(f, &intent, &charges)?;
     Ok(OperationRecord {
         id: f.parsed("id")?,
         state: state(&f.text("state")?)?,
@@ -127,7 +129,7 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
         digest: f.maybe("digest")?,
         gates: f.maybe_json("gates")?.unwrap_or_default(),
         votes: f.json_list("votes")?,
-        charges: f.maybe_json("charges")?.unwrap_or_default(),
+        charges,
         actual: f.maybe_json("actual")?,
         kept: f.json_list("kept")?,
         settled_at: instant(f, "settled_at")?,
@@ -152,6 +154,21 @@ fn attempts(fields: &mut Fields, plan: &TransactionPlan) -> Result<Vec<Attempt>,
         hash: fields.maybe::<B256>("hash:0")?,
         outcome: fields.maybe("outcome:0")?,
     }])
+}
+
+/// What scripts read of a document has to be what the document says: neither is changed without the other.
+fn agree(f: &mut Fields, intent: &Intent, charges: &[Charge]) -> Result<(), LedgerError> {
+    let held = f.maybe::<String>("held")?.unwrap_or_default();
+    let same = f.text("agent")? == intent.agent.as_str()
+        && f.text("wallet")? == intent.wallet.as_str()
+        && f.parsed::<u64>("chain")? == intent.chain().0
+        && f.text("plan_digest")? == plan_digest(&intent.plan)?
+        && held == charge_lines(charges, true);
+    if same {
+        Ok(())
+    } else {
+        Err(damaged("a record's documents are not those that it was made with"))
+    }
 }
 
 fn instant(fields: &mut Fields, name: &str) -> Result<Option<Timestamp>, LedgerError> {

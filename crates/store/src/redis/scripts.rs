@@ -91,6 +91,7 @@ scripts! {
     WRITES (beginning) Open = "open";
     WRITES (beginning) Init = "init";
     WRITES () Prove = "prove";
+    WRITES (money) Audit = "audit";
     WRITES () Now = "now";
     WRITES () Present = "present";
     READS (operations) Find = "find";

@@ -31,8 +31,23 @@ local function leaves_at(c, instant)
   return int((math.floor(instant / c.width) + 1) * c.width + c.length)
 end
 
+-- A sum that another hand changed does not fit `check` any more, which moves with all three.
+local SIGNS = { reserved = 1, committed = -1, settled = 1 }
+
 local function book(c, name, amount)
-  if amount ~= 0 then redis.call('HINCRBY', P .. KEY.counter .. c.counter, name, int(amount)) end
+  if amount == 0 then return end
+  redis.call('HINCRBY', P .. KEY.counter .. c.counter, name, int(amount))
+  if SIGNS[name] then redis.call('HINCRBY', P .. KEY.counter .. c.counter, 'check', int(SIGNS[name] * amount)) end
+end
+
+-- What a counter holds; an error where another hand was in it.
+local function sums_of(counter)
+  local sums = redis.call('HMGET', P .. KEY.counter .. counter, 'reserved', 'committed', 'settled', 'check')
+  for i = 1, 4 do sums[i] = tonumber(sums[i] or '0') end
+  if sums[1] - sums[2] + sums[3] ~= sums[4] then
+    error({ err = 'DAMAGED another hand changed the counter ' .. counter })
+  end
+  return { reserved = sums[1], committed = sums[2], settled = sums[3] }
 end
 
 local function dead_buckets(c, t)
@@ -91,12 +106,8 @@ local function reserved_by(op)
 end
 
 local function show(c, t, own)
-  local sums = redis.call('HMGET', P .. KEY.counter .. c.counter, 'reserved', 'committed', 'settled')
-  local shown = {
-    reserved = tonumber(sums[1] or '0') - (own[c.counter] or 0),
-    committed = tonumber(sums[2] or '0'),
-    settled = tonumber(sums[3] or '0'),
-  }
+  local shown = sums_of(c.counter)
+  shown.reserved = shown.reserved - (own[c.counter] or 0)
   each_bucket(c, dead_buckets(c, t), function(_, amount) shown.settled = shown.settled - amount end)
   shown.used = shown.reserved + shown.committed + shown.settled
   return shown

@@ -22,11 +22,42 @@ local SMALL = { 'state', 'delivery', 'code', 'reason', 'digest', 'expires_at', '
   'fingerprint', 'key', 'batch', 'gateway', 'agent', 'chain', 'wallet', 'held', 'votes', 'voters', 'vote_count',
   'attempts', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at' }
 
+-- What was signed, for each attempt. More of them than this nobody makes.
+local ATTEMPTS_MAX = 256
+
+local function bytes_of(op)
+  local names = {}
+  for attempt = 0, math.min(tonumber(op.attempts), ATTEMPTS_MAX) - 1 do
+    names[#names + 1] = 'raw:' .. attempt
+    names[#names + 1] = 'hash:' .. attempt
+  end
+  return names
+end
+
+-- The digest of whatever scripts look at, which each of them leaves behind: what another hand changed is noticed
+-- before anything follows from it. Lengths keep two different contents from having one digest.
+local function sum_of(op)
+  local parts = {}
+  for _, names in ipairs({ SMALL, op.attempts and bytes_of(op) }) do
+    for _, name in ipairs(names) do
+      parts[#parts + 1] = op[name] and #op[name] .. ' ' .. op[name] or '-'
+    end
+  end
+  return redis.sha1hex(table.concat(parts, '\n'))
+end
+
+local function fetch(op, names)
+  local values = redis.call('HMGET', P .. KEY.operation .. op.id, 'sum', unpack(names))
+  op.sum = values[1]
+  for i, name in ipairs(names) do op[name] = values[i + 1] or nil end
+end
+
 local function load(id)
-  local values = redis.call('HMGET', P .. KEY.operation .. id, unpack(SMALL))
-  if not values[1] then return nil end
   local op = { id = id }
-  for i, name in ipairs(SMALL) do op[name] = values[i] or nil end
+  fetch(op, SMALL)
+  if not op.state and not op.sum then return nil end
+  if op.attempts then fetch(op, bytes_of(op)) end
+  if sum_of(op) ~= op.sum then error({ err = 'DAMAGED another hand changed the record of ' .. id }) end
   return op
 end
 
@@ -83,13 +114,18 @@ local function put(t, verb, op, changes)
     changes[#changes + 1] = 'finished_at'
     changes[#changes + 1] = op.finished_at
   end
-  local content = {}
+  local content, kept = {}, { 'sum', sum_of(op) }
   for i = 1, #changes, 2 do
     local name, value = changes[i], changes[i + 1]
-    if value then redis.call('HSET', key, name, value) else redis.call('HDEL', key, name) end
-    -- lengths keep two different contents from having one digest
+    if value then
+      kept[#kept + 1] = name
+      kept[#kept + 1] = value
+    else
+      redis.call('HDEL', key, name)
+    end
     content[#content + 1] = name .. ' ' .. (value and #value .. ' ' .. value or '-')
   end
+  redis.call('HSET', key, unpack(kept))
   if before ~= op.state then index_states(op, before) end
   index_in(P .. KEY.expiry, op.id, EXPIRES[op.state] and op.expires_at)
   index_work(op, before, t)
@@ -172,7 +208,7 @@ end
 -- A receipt counts only if it is of bytes that we stored.
 local function is_ours(op, hash)
   for attempt = 0, tonumber(op.attempts or '0') - 1 do
-    if redis.call('HGET', P .. KEY.operation .. op.id, 'hash:' .. attempt) == hash then return true end
+    if op['hash:' .. attempt] == hash then return true end
   end
   return false
 end

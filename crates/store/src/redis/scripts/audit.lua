@@ -1,0 +1,93 @@
+-- Looks at samples for what no script would have left. Seals on a finding.
+local SCANNED_MAX, LINES, SAMPLED = 256, 100, 8
+
+-- The log has a line for each number, and each of the last ones is chained to the one before.
+local function fault_in_log()
+  local length = redis.call('LLEN', P .. KEY.log)
+  if length ~= LEDGER.sequence then return 'the log has ' .. length .. ' lines, not ' .. int(LEDGER.sequence) end
+  local lines = redis.call('LRANGE', P .. KEY.log, int(-1 - LINES), '-1')
+  local before = length <= LINES and '' or string.sub(table.remove(lines, 1), 1, 40)
+  for i, line in ipairs(lines) do
+    local number = int(length - #lines + i)
+    local head, entry = string.match(line, '^(%x+) (.*)$')
+    if not head or head ~= redis.sha1hex(before .. entry) or string.match(entry, '^%d+') ~= number then
+      return 'line ' .. number .. ' of the log does not follow from the one before'
+    end
+    before = head
+  end
+  if before ~= LEDGER.head then return 'the log does not end at its head' end
+end
+
+-- What open operations hold of each counter; of some of them where there are many.
+local function held_by_open()
+  local held, room, partial = {}, SCANNED_MAX, false
+  for _, column in ipairs({ { 'reserved', RESERVED }, { 'committed', IN_FLIGHT } }) do
+    for state in pairs(column[2]) do
+      local ids = redis.call('ZRANDMEMBER', P .. KEY.in_state .. state, int(room))
+      partial = partial or #ids < redis.call('ZCARD', P .. KEY.in_state .. state)
+      room = room - #ids
+      for _, id in ipairs(ids) do
+        local op = load(id)
+        if not op or op.state ~= state then return nil, id .. ' is not ' .. state .. ', where it is listed' end
+        for _, c in ipairs(parse_charges(op.held)) do
+          local sums = held[c.counter] or { reserved = 0, committed = 0, charge = c }
+          sums[column[1]] = sums[column[1]] + c.amount
+          held[c.counter] = sums
+        end
+      end
+    end
+  end
+  return held, nil, partial
+end
+
+local function fault_in_counters()
+  local held, fault, partial = held_by_open()
+  if fault then return fault end
+  for counter, sums in pairs(held) do
+    local shows = sums_of(counter)
+    for _, column in ipairs({ 'reserved', 'committed' }) do
+      if shows[column] < sums[column] or (not partial and shows[column] > sums[column]) then
+        return 'the counter ' .. counter .. ' has ' .. int(shows[column]) .. ' ' .. column .. ', its operations '
+          .. int(sums[column])
+      end
+    end
+    if sums.charge.width > 0 then
+      local all = redis.call('ZRANGE', P .. KEY.buckets .. counter, '0', '-1')
+      local settled = 0
+      each_bucket(sums.charge, all, function(_, amount) settled = settled + amount end)
+      if settled ~= shows.settled then
+        return 'the counter ' .. counter .. ' has ' .. int(shows.settled) .. ' settled, its buckets ' .. int(settled)
+      end
+    end
+  end
+end
+
+-- This gateway's journal still has the entry that was anchored last. Its newest is anchored now.
+local function fault_in_journal(t)
+  local head = redis.call('HGET', P .. KEY.heads, A.gateway)
+  local anchored = redis.call('HGET', P .. KEY.anchored, A.gateway)
+  local entries = P .. KEY.journal .. A.gateway_hash
+  for name, mark in pairs({ head = head, anchored = anchored }) do
+    local number = mark and string.match(mark, '^%d+')
+    local entry = number and redis.call('LINDEX', entries, int(tonumber(number) - 1))
+    if mark and (not entry or string.sub(entry, 1, #mark + 1) ~= mark .. ' ') then
+      return 'the journal of ' .. A.gateway .. ' lacks its entry ' .. number .. ', its ' .. name
+    end
+  end
+  if head and head ~= anchored then
+    redis.call('HSET', P .. KEY.anchored, A.gateway, head)
+    log(t, 'journal', A.gateway .. ':' .. string.gsub(head, ' ', ':'), '')
+  end
+end
+
+local t = tick()
+local fault = fault_in_log() or fault_in_counters() or fault_in_journal(t)
+if fault then
+  if not LEDGER.sealed then seal(t, 'the books are damaged: ' .. fault) end
+  return { 'found', fault }
+end
+local records = {}
+for _, id in ipairs(redis.call('ZRANDMEMBER', P .. KEY.operations, int(SAMPLED))) do
+  records[#records + 1] = record(id)
+end
+return { 'clean', unpack(records) }
