@@ -36,6 +36,13 @@ pub fn decide(intent: &Intent, facts: &Facts, policies: &Policies) -> Decision {
     judge(intent, facts, policies, &Assumed::default())
 }
 
+/// What the windows of the limits count of a request, whatever its verdict: for limits that are younger than it.
+#[must_use]
+pub fn charges(intent: &Intent, facts: &Facts, policies: &Policies) -> Vec<Charge> {
+    let guards = guards(intent, policies);
+    hear(intent, facts, (&policies.grant, &guards), &Assumed::default()).charges
+}
+
 /// Worths that a test in a policy file states instead of deriving them from prices.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Assumed {
@@ -49,29 +56,47 @@ pub(crate) fn judge(
     policies: &Policies,
     assumed: &Assumed,
 ) -> Decision {
-    let fee = assumed.fee.unwrap_or_else(|| worth::of_fee(facts));
-    let request = Request { intent, facts, fee, risk: risk::score(intent, facts) };
+    let guards = guards(intent, policies);
+    let mut court = hear(intent, facts, (&policies.grant, &guards), assumed);
     let grant = policies.grant.model();
-    let covers = |model: &Model| model.scope.covers(&intent.agent, &intent.wallet, intent.chain());
-    let guards: Vec<&Model> =
-        policies.guards.iter().map(Policy::model).filter(|model| covers(model)).collect();
-    let in_force = grant.kind == Kind::Grant && covers(grant) && !is_over(grant, facts);
-    let allows = allowances(request, grant, in_force, assumed);
-    let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
-    court.standing(grant, in_force);
-    for guard in &guards {
-        court.policy(guard, None);
-    }
-    court.policy(grant, Some(&allows));
     Decision {
         verdicts: std::mem::take(&mut court.verdicts),
         usd: court.usd.iter().map(|usd| usd.ok()).collect(),
-        fee_usd: fee.ok(),
-        risk_score: request.risk,
+        fee_usd: court.request.fee.ok(),
+        risk_score: court.request.risk,
         policy: grant.id,
         guards: guards.iter().map(|guard| guard.id).collect(),
         outcome: court.outcome(grant),
     }
+}
+
+fn covers(model: &Model, intent: &Intent) -> bool {
+    model.scope.covers(&intent.agent, &intent.wallet, intent.chain())
+}
+
+fn guards<'a>(intent: &Intent, policies: &'a Policies) -> Vec<&'a Model> {
+    policies.guards.iter().map(Policy::model).filter(|model| covers(model, intent)).collect()
+}
+
+/// Everything that the grant and the guards have to say.
+fn hear<'a>(
+    intent: &'a Intent,
+    facts: &'a Facts,
+    (grant, guards): (&Policy, &[&Model]),
+    assumed: &Assumed,
+) -> Court<'a> {
+    let fee = assumed.fee.unwrap_or_else(|| worth::of_fee(facts));
+    let request = Request { intent, facts, fee, risk: risk::score(intent, facts) };
+    let grant = grant.model();
+    let in_force = grant.kind == Kind::Grant && covers(grant, intent) && !is_over(grant, facts);
+    let allows = allowances(request, grant, in_force, assumed);
+    let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
+    court.standing(grant, in_force);
+    for guard in guards {
+        court.policy(guard, None);
+    }
+    court.policy(grant, Some(&allows));
+    court
 }
 
 fn is_over(grant: &Model, facts: &Facts) -> bool {

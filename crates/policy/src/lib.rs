@@ -25,11 +25,13 @@ mod sentence;
 mod source;
 mod truth;
 mod view;
+mod window;
 mod worth;
 
 pub use budget::{BudgetLine, budget};
-pub use decide::decide;
+pub use decide::{charges, decide};
 pub use decision::counter_verdicts;
 pub use diagnostic::{Diagnostic, PolicyErrors};
 pub use policy::{Identity, LimitView, Policies, Policy, RuleView, TestOutcome};
 pub use scope::{Kind, Scope};
+pub use window::{LimitWindow, windows};
