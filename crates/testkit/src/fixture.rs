@@ -10,13 +10,13 @@ use countersign_core::{
         AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, TraceHash, WalletId,
     },
     intent::{Declared, Intent, Method},
-    operation::{Actual, OperationRecord, OperationState},
+    operation::{Actual, OperationRecord, OperationState, Purpose},
     time::{Millis, Period, Timestamp},
     transaction::{FeeBid, TransactionPlan, TransactionType, UnsignedTransaction},
 };
 use countersign_engine::port::ledger::{
-    Approve, Commit, Disposition, NewOperation, Parking, Redeem, Reject, Repeat, Reserve, Settle,
-    SignedBytes,
+    Approve, Bump, Commit, Disposition, NewOperation, Parking, Redeem, Reject, Repeat, Reserve,
+    Settle, SignedBytes,
 };
 
 /// The chain of every fixture: anvil's.
@@ -282,6 +282,25 @@ pub fn commit(n: u64) -> Commit {
     }
 }
 
+/// The payload of a committed operation again, at a fee that is higher the later the attempt.
+#[must_use]
+pub fn bump(record: &OperationRecord, attempt: u32, fees: Vec<u64>) -> Bump {
+    let mut transaction = record.attempts.first().unwrap().transaction.clone();
+    let max_fee = 1_000_000_000 * (2 + u128::from(attempt));
+    transaction.plan.fee = FeeBid::Dynamic { max_fee, tip: max_fee / 2 };
+    Bump { operation: record.id, attempt, purpose: Purpose::Payload, transaction, fees }
+}
+
+/// A transfer of nothing in a committed operation's place.
+#[must_use]
+pub fn cancel(record: &OperationRecord, attempt: u32, fees: Vec<u64>) -> Bump {
+    let mut bump = bump(record, attempt, fees);
+    let plan = &mut bump.transaction.plan;
+    (plan.to, plan.value, plan.data) = (Some(record.intent.address), U256::ZERO, Bytes::new());
+    plan.gas = 21_000;
+    Bump { purpose: Purpose::Cancel, ..bump }
+}
+
 /// Bytes that stand for the signed transaction; the hash depends on the nonce and the payload.
 #[must_use]
 pub fn signed_bytes(transaction: &UnsignedTransaction) -> SignedBytes {
@@ -293,6 +312,12 @@ pub fn signed_bytes(transaction: &UnsignedTransaction) -> SignedBytes {
 #[must_use]
 pub fn signed_first(record: &OperationRecord) -> SignedBytes {
     signed_bytes(&record.attempts.first().unwrap().transaction)
+}
+
+/// The signed bytes of an operation's newest attempt.
+#[must_use]
+pub fn signed_newest(record: &OperationRecord) -> SignedBytes {
+    signed_bytes(&record.attempts.last().unwrap().transaction)
 }
 
 /// A receipt of these bytes, in block 7.

@@ -88,7 +88,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         bytes: &SignedBytes,
     ) -> Result<OperationRecord, LedgerError>;
 
-    /// Records what a node said to an attempt; `SIGNED`, `BROADCAST` and `UNKNOWN` become what it says. Other states stay.
+    /// Records what a node said to an attempt; `SIGNED`, `BROADCAST` and `UNKNOWN` become what it says, `CANCELLING`
+    /// stays. In other states it is a late word, and nothing is written.
     async fn sent(
         &self,
         operation: OperationId,
@@ -106,7 +107,7 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Takes the charges out of committed and puts what is kept of each into settled: a rolling
     /// window's bucket of now, a calendar window's own period. Moves to `EXECUTED` or `REVERTED`, or to `CANCELLED`
-    /// where the receipt is a cancel's.
+    /// where the receipt is a cancel's. What no counter can hold is `Refused`.
     async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError>;
 
     /// Takes a settled operation back to committed and `BROADCAST` (`CANCELLING` where a cancel was bound), after a reorg.
@@ -147,8 +148,9 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<OperationRecord>, LedgerError>;
 
-    /// The settled operations whose receipt lies in this block of this chain, for a look after a reorg. A store may
-    /// forget blocks that are more than [`SETTLED_KEPT`] below the highest in which it settled.
+    /// The settled operations whose receipt lies in this block of this chain, for a look after a reorg; in the order
+    /// of their ids. Blocks that are more than [`SETTLED_KEPT`] below the highest in which anything was ever settled
+    /// are forgotten.
     async fn settled_in(
         &self,
         chain: ChainId,
@@ -474,15 +476,18 @@ pub enum CommitAnswer {
 /// A further transaction at an operation's nonce.
 ///
 /// Defined in `SIGNED`, `BROADCAST`, `UNKNOWN` and `CANCELLING`, a cancel also in `PREPARED`; a payload's only until a
-/// cancel is bound, and only where the newest attempt is signed. Same nonce; a payload equal to the first but for its
-/// fee, a cancel a transfer of nothing from the wallet to itself: else `Refused`. A cancel moves to `CANCELLING`.
+/// cancel is bound, and only where the newest attempt is signed. A cancel moves to `CANCELLING`.
+///
+/// `Refused` where it can be no attempt of this operation: another nonce, a payload that differs from the first in
+/// more than its fee, a cancel that is no transfer of nothing from the wallet to itself, not one fee for each charge,
+/// more than a counter holds.
 ///
 /// `fees` takes the place of the charges' fees where it is higher. For a payload every charge has to fit with it
-/// (`used + difference ≤ limit`, as in [`Reserve`] with `Disposition::Allow`), all or nothing. A cancel is charged
-/// without a check: it is the way out.
+/// (`used + difference ≤ limit`, as in [`Reserve`] with `Disposition::Allow`), all or nothing; but a counter that it
+/// takes no more out of is not asked. A cancel is charged without a check: it is the way out.
 ///
-/// Checks, in this order: the same attempt again, state and number, the seal, freezes (a cancel only under
-/// [`Freeze::All`]), the charges.
+/// Checks, in this order: that the operation has an attempt, what is `Refused`, the same attempt again (its fees do
+/// not matter), state and number, the seal, freezes (a cancel only under [`Freeze::All`]), the charges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bump {
     /// Which operation.
@@ -504,7 +509,8 @@ pub enum BumpAnswer {
     Bound(Box<OperationRecord>),
     /// These charges do not fit with the higher fee; nothing was written.
     Over(Vec<Overrun>),
-    /// It is in a state that has no further attempt, or another attempt has this number; nothing was written.
+    /// It has no first attempt, is in a state that has no further one, or another attempt has this number; nothing was
+    /// written.
     Elsewhere(Box<OperationRecord>),
     /// A freeze is in force. Nothing was written.
     Frozen(Freeze),

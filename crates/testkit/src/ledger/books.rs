@@ -31,6 +31,8 @@ pub(super) struct Books {
     pub(super) freezes: BTreeSet<Freeze>,
     pub(super) seal: Option<String>,
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
+    /// The highest block of each chain in which anything was ever settled.
+    pub(super) settled_up_to: BTreeMap<ChainId, u64>,
     pub(super) present: BTreeMap<String, Timestamp>,
     orphans: BTreeSet<OperationId>,
     /// What was given back: the key of such a record is not its own any more.

@@ -28,10 +28,14 @@ impl Books {
         charges.iter().map(|charge| self.reading(charge, asked(charge), own)).collect()
     }
 
-    /// The charges of a committed operation that do not fit with what their fee has risen to.
+    /// The charges of a committed operation that do not fit with what their fee has risen to. Charges on one counter
+    /// add up, so one that does not rise itself may be over for an earlier one that does.
     pub(super) fn overruns_beside(&self, dearer: &[Charge], id: OperationId) -> Vec<Overrun> {
         let record = self.operation(id).unwrap();
-        let rises = |index: usize| dearer[index].fee > record.charges[index].fee;
+        let rises = |index: usize| {
+            let mut charges = dearer.iter().zip(&record.charges).take(index + 1);
+            charges.any(|(new, old)| new.fee > old.fee && same_counter(new, &dearer[index]))
+        };
         let asking = Asking { charges: dearer, parks: false, without: None };
         let over = self.overruns_but(&asking, |o| o.id == id);
         over.into_iter().filter(|overrun| rises(overrun.index)).collect()

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, U256};
 use countersign_core::{
+    amount::AMOUNT_MAX,
     charge::Charge,
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
-    operation::{Actual, Attempt, Delivery, OperationRecord, OperationState as S, Purpose},
+    operation::{Actual, Attempt, Delivery, Money, OperationRecord, OperationState as S, Purpose},
     time::Timestamp,
     transaction::UnsignedTransaction,
 };
@@ -94,7 +95,11 @@ impl Books {
 
     pub(super) fn bump(&mut self, bump: &Bump) -> Result<BumpAnswer, LedgerError> {
         let mut record = self.known(bump.operation)?;
-        fits_nonce(&record, bump)?;
+        let Some(first) = record.attempts.first() else {
+            return Ok(BumpAnswer::Elsewhere(Box::new(record)));
+        };
+        fits_nonce(first, record.intent.address, bump)?;
+        let dearer = dearer(&record.charges, &bump.fees)?;
         let number = usize::try_from(bump.attempt).unwrap();
         if let Some(same) = record.attempts.get(number) {
             let is_same = same.transaction == bump.transaction && same.purpose == bump.purpose;
@@ -114,7 +119,6 @@ impl Books {
         if let Some(freeze) = self.stopping(&record, bump.purpose == Purpose::Cancel) {
             return Ok(BumpAnswer::Frozen(freeze));
         }
-        let dearer = dearer(&record.charges, &bump.fees)?;
         if bump.purpose == Purpose::Payload {
             let over = self.overruns_beside(&dearer, record.id);
             if !over.is_empty() {
@@ -137,16 +141,17 @@ impl Books {
     }
 
     pub(super) fn settled_in(&self, chain: ChainId, block: u64) -> Vec<OperationRecord> {
-        let settled = [S::Executed, S::Reverted, S::Cancelled];
-        let block_of = |o: &OperationRecord| o.actual.as_ref().map(|actual| actual.block_number);
-        let all = || self.operations.iter().filter(|o| o.chain() == chain);
-        let highest = all().filter(|o| settled.contains(&o.state)).filter_map(block_of).max();
-        if highest.is_some_and(|highest| block + SETTLED_KEPT < highest) {
-            return Vec::new();
-        }
-        let is_here =
-            |o: &&OperationRecord| settled.contains(&o.state) && block_of(o) == Some(block);
-        all().filter(is_here).cloned().collect()
+        let highest = self.settled_up_to.get(&chain).copied().unwrap_or(0);
+        let is_here = |o: &&OperationRecord| {
+            o.state.money() == Money::Settled
+                && o.chain() == chain
+                && o.actual.as_ref().unwrap().block_number == block
+        };
+        let mut found: Vec<OperationRecord> =
+            self.operations.iter().filter(is_here).cloned().collect();
+        found.retain(|_| block + SETTLED_KEPT >= highest);
+        found.sort_by_key(|o| o.id);
+        found
     }
 
     fn stopping(&self, record: &OperationRecord, shrinks_only: bool) -> Option<Freeze> {
@@ -217,10 +222,11 @@ impl Books {
             SentOutcome::Unknown(words) => (S::Unknown, words.as_str()),
         };
         attempt.outcome = Some(words.into());
-        if ![S::Signed, S::Broadcast, S::Unknown].contains(&record.state) {
-            return self.known(id);
+        match record.state {
+            S::Signed | S::Broadcast | S::Unknown => record.state = state,
+            S::Cancelling => {}
+            _ => return self.known(id),
         }
-        record.state = state;
         Ok(self.replace(record))
     }
 
@@ -261,6 +267,11 @@ impl Books {
         if settle.kept.len() != record.charges.len() {
             return Err(refused("there is not one kept amount for each charge"));
         }
+        if settle.kept.iter().any(|kept| *kept > AMOUNT_MAX) {
+            return Err(refused("more than a counter holds"));
+        }
+        let highest = self.settled_up_to.entry(record.chain()).or_default();
+        *highest = settle.actual.block_number.max(*highest);
         record.state = match record.purpose_of(settle.actual.hash) {
             Some(Purpose::Cancel) => S::Cancelled,
             _ if settle.actual.succeeded => S::Executed,
@@ -379,23 +390,23 @@ fn attempt(record: &mut OperationRecord, number: u32) -> Result<&mut Attempt, Le
 }
 
 /// Same nonce, and nothing but the fee may differ; or nothing at all is moved.
-fn fits_nonce(record: &OperationRecord, bump: &Bump) -> Result<(), LedgerError> {
-    let Some(first) = record.attempts.first() else { return Err(undefined("bump", record)) };
+fn fits_nonce(first: &Attempt, own: Address, bump: &Bump) -> Result<(), LedgerError> {
     let UnsignedTransaction { plan, nonce } = &bump.transaction;
+    let first = &first.transaction;
     let fits = match bump.purpose {
         Purpose::Payload => {
-            let mut same = first.transaction.plan.clone();
+            let mut same = first.plan.clone();
             same.fee = plan.fee;
             same == *plan
         }
         Purpose::Cancel => {
-            plan.to == Some(record.intent.address)
+            plan.to == Some(own)
                 && plan.value == U256::ZERO
                 && plan.data.is_empty()
-                && plan.chain == record.chain()
+                && plan.chain == first.plan.chain
         }
     };
-    if fits && *nonce == first.transaction.nonce {
+    if fits && *nonce == first.nonce {
         Ok(())
     } else {
         Err(refused("the attempt is no bump or cancel of the operation's first"))

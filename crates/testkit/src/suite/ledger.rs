@@ -2,7 +2,6 @@
 //!
 //! What the port leaves open is fixed here, so that all stores agree:
 //! - operations of the same millisecond are ordered by their id;
-//! - `commit` looks at: already bound, state, deadline, seal, freeze, nonce, in-flight, in this order;
 //! - a conflict releases its charges, and like every terminal state it does not hold its lane open;
 //! - a repeated rejection is known by its code and reason; whether it is void was said by the first;
 //! - a void operation's record still shows its key, and `deliver` moves its delivery like any other's;
@@ -19,6 +18,8 @@
 #![expect(missing_docs, reason = "the tests' names are sentences")]
 
 pub mod asking;
+pub mod bumping;
+pub mod cancelling;
 pub mod committing;
 pub mod people;
 pub mod questions;
@@ -94,6 +95,40 @@ macro_rules! ledger_suite {
             no_commit_under_the_seal
             counterparties_are_remembered_from_commit_on
             sixty_four_commit_at_once_without_a_gap
+            a_fixed_nonce_is_kept_for_a_minute_while_people_are_asked
+            a_kept_nonce_is_for_the_one_that_keeps_it
+            a_kept_nonce_is_freed_by_rejection_and_expiry
+            a_nonce_is_kept_in_its_own_lane_and_across_a_crash
+            a_commit_of_an_older_judgement_binds_nothing
+        );
+        $crate::ledger_suite!(@ $make, bumping:
+            a_bump_binds_a_further_attempt_and_charges_the_difference
+            the_same_bump_again_is_the_same
+            a_bump_that_does_not_fit_leaves_everything
+            charges_on_one_counter_add_up_within_a_bump
+            only_a_counter_that_it_raises_can_refuse_a_bump
+            nothing_but_the_fee_may_differ
+            no_bump_before_the_newest_attempt_is_signed
+            nothing_is_bumped_that_is_not_on_its_way
+            no_bump_under_a_freeze_or_the_seal
+            each_attempt_has_bytes_of_its_own
+            the_receipt_of_any_attempt_counts
+            sixty_four_bumps_at_once_and_one_is_bound
+            a_bump_takes_no_nonce
+        );
+        $crate::ledger_suite!(@ $make, cancelling:
+            a_cancel_moves_to_cancelling_and_is_charged_without_a_check
+            a_cancel_is_bound_from_prepared_on
+            a_cancel_may_be_bumped_by_another_and_no_payload_comes_after_it
+            nothing_but_a_transfer_of_nothing_to_itself_is_a_cancel
+            only_the_freeze_of_all_stops_a_cancel
+            no_cancel_under_the_seal
+            what_the_node_says_to_a_cancel_is_kept_and_moves_nothing
+            a_final_cancel_settles_its_fee_and_releases_the_rest
+            a_payload_that_was_faster_than_its_cancel_is_executed
+            a_reorg_takes_a_cancel_back
+            a_cancel_holds_its_lane_until_it_is_final
+            a_conflict_releases_what_is_cancelled
         );
         $crate::ledger_suite!(@ $make, sending:
             signed_bytes_are_stored_once_and_finish_the_question
@@ -117,6 +152,9 @@ macro_rules! ledger_suite {
             a_foreign_transaction_at_the_nonce_releases_as_a_conflict
             nothing_else_is_released_by_a_proof
             when_all_is_settled_nothing_is_held
+            what_was_settled_in_a_block_is_found_until_a_reorg
+            what_was_settled_long_ago_is_forgotten
+            no_more_is_settled_than_a_counter_holds
         );
         $crate::ledger_suite!(@ $make, questions:
             a_list_is_newest_first_in_pages

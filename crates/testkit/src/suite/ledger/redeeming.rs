@@ -4,7 +4,9 @@ use countersign_core::{
     operation::{OperationRecord, OperationState as S},
     time::Millis,
 };
-use countersign_engine::port::ledger::{Disposition, LedgerError, Redeem, RedeemAnswer, Reserve};
+use countersign_engine::port::ledger::{
+    Commit, Disposition, LedgerError, Redeem, RedeemAnswer, Reserve,
+};
 
 use super::people::{approved, says};
 use crate::{
@@ -31,6 +33,7 @@ pub async fn redemption_replaces_the_charges(bench: &mut dyn LedgerBench) {
         intent: again.intent.clone(),
         charges: again.charges.clone(),
         trace: trace_hash(77),
+        fence: 1,
         expires_at: Some(FAR),
         updated_at: desk.now().await,
         ..approved
@@ -39,6 +42,7 @@ pub async fn redemption_replaces_the_charges(bench: &mut dyn LedgerBench) {
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [100, 0, 0]);
     assert_eq!(desk.counts(&rolling("new", 0, 0)).await, [5, 0, 0]);
     let repeated = desk.ledger.redeem(&again).await.unwrap();
+    let record = Box::new(OperationRecord { fence: 2, ..*record });
     assert_eq!(repeated, RedeemAnswer::Redeemed(record.clone()), "it took it in: it may again");
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [100, 0, 0]);
     let other = Redeem { gateway: "gateway-2".into(), ..again };
@@ -116,7 +120,7 @@ pub async fn only_what_is_approved_or_forsaken_is_redeemed(bench: &mut dyn Ledge
     desk.time.advance(MINUTE);
     assert!(redeems(2).await, "its gateway is dead");
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 0, 0]);
-    desk.ledger.commit(&commit(2)).await.unwrap();
+    desk.ledger.commit(&Commit { fence: 1, ..commit(2) }).await.unwrap();
     assert!(!redeems(2).await, "committed");
     let missing = desk.ledger.redeem(&redeem(9, vec![])).await;
     assert!(matches!(missing, Err(LedgerError::Refused(_))));
@@ -153,7 +157,7 @@ pub async fn a_gateway_redeems_what_it_took_in_itself(bench: &mut dyn LedgerBenc
     assert!(redeems(&desk, 2, "gateway-2").await, "what is approved is anybody's");
     assert!(!redeems(&desk, 2, "gateway-2").await);
     assert!(redeems(&desk, 2, GATEWAY).await, "it took it in");
-    desk.ledger.commit(&commit(2)).await.unwrap();
+    desk.ledger.commit(&Commit { fence: 2, ..commit(2) }).await.unwrap();
     assert!(!redeems(&desk, 2, GATEWAY).await, "committed");
 }
 

@@ -1,17 +1,19 @@
 //! Settlement, windows, release with proof, reorgs.
 
 use countersign_core::{
+    amount::AMOUNT_MAX,
     charge::{Charge, Window},
-    operation::OperationState as S,
+    identity::ChainId,
+    operation::{OperationRecord, OperationState as S},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::ledger::{
-    LedgerError, ReleaseProof, ReserveAnswer, SentOutcome, Settle,
+    LedgerError, ReleaseProof, ReserveAnswer, SETTLED_KEPT, SentOutcome, Settle,
 };
 
 use crate::{
     fixture::{
-        DAY, HOUR, charge, commit, daily, operation_id, receipt, reserve, rolling, settle,
+        CHAIN, DAY, HOUR, charge, commit, daily, operation_id, receipt, reserve, rolling, settle,
         signed_first,
     },
     suite::{Desk, LedgerBench},
@@ -232,4 +234,70 @@ pub async fn when_all_is_settled_nothing_is_held(bench: &mut dyn LedgerBench) {
     assert_eq!(desk.counts(&charge("ever", Window::Grant, 0, 0)).await, [0, 0, 16]);
     let over = desk.ledger.reserve(&reserve(99, vec![charge("ever", Window::Grant, 1, 16)])).await;
     assert!(matches!(over.unwrap(), ReserveAnswer::Over(_)));
+}
+
+/// The n-th operation settled in a block of its own.
+async fn settled_at(desk: &Desk, n: u64, block: u64) -> OperationRecord {
+    let record = desk.broadcast(n, vec![rolling("day", 1, 1000)]).await;
+    let mut settle = settle(&record, vec![1]);
+    settle.actual.block_number = block;
+    desk.ledger.settle(&settle).await.unwrap()
+}
+
+pub async fn what_was_settled_in_a_block_is_found_until_a_reorg(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let here = async |block| desk.ledger.settled_in(CHAIN, block).await.unwrap();
+    let three = vec![settled_at(&desk, 3, 70).await];
+    let one = settled_at(&desk, 1, 70).await;
+    let two = settled_at(&desk, 2, 71).await;
+    assert_eq!(here(70).await, [one.clone(), three[0].clone()], "in the order of ids");
+    assert_eq!(here(71).await, [two]);
+    assert_eq!(here(69).await, []);
+    assert_eq!(desk.ledger.settled_in(ChainId(1), 70).await.unwrap(), []);
+    desk.ledger.unsettle(one.id).await.unwrap();
+    assert_eq!(here(70).await, three);
+    let again = desk.record(1).await;
+    let mut settle = settle(&again, vec![1]);
+    settle.actual.block_number = 72;
+    let again = desk.ledger.settle(&settle).await.unwrap();
+    assert_eq!((here(70).await, here(72).await), (three.clone(), vec![again.clone()]));
+    let unfinished = desk.broadcast(4, vec![]).await;
+    let mut seen = receipt(unfinished.hash().unwrap(), true);
+    seen.block_number = 70;
+    desk.ledger.mined(unfinished.id, Some(&seen)).await.unwrap();
+    assert_eq!(here(70).await, three, "what is not final is no news");
+    bench.reopen().await;
+    let found = bench.ledger().settled_in(CHAIN, 72).await.unwrap();
+    assert_eq!(found.iter().map(|o| o.id).collect::<Vec<_>>(), [again.id]);
+}
+
+pub async fn what_was_settled_long_ago_is_forgotten(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let ids = async |block| {
+        let found = desk.ledger.settled_in(CHAIN, block).await.unwrap();
+        found.iter().map(|o| o.id).collect::<Vec<_>>()
+    };
+    for (n, block) in [(1, 1000), (2, 1001), (3, 1000 + SETTLED_KEPT)] {
+        settled_at(&desk, n, block).await;
+    }
+    assert_eq!(ids(1000).await, [operation_id(1)], "just near enough");
+    settled_at(&desk, 4, 1001 + SETTLED_KEPT).await;
+    assert_eq!((ids(1000).await, ids(1001).await), (vec![], vec![operation_id(2)]));
+    settled_at(&desk, 5, 1000).await;
+    assert_eq!(ids(1000).await, [], "too late to be looked at");
+    desk.ledger.unsettle(operation_id(4)).await.unwrap();
+    assert_eq!(ids(1000).await, [], "what is forgotten stays so");
+    let cold = desk.ledger.unsettle(operation_id(1)).await.unwrap();
+    assert_eq!(cold.state, S::Broadcast, "it can be taken back all the same");
+}
+
+pub async fn no_more_is_settled_than_a_counter_holds(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let record = desk.broadcast(1, vec![rolling("day", 10, 100)]).await;
+    for kept in [AMOUNT_MAX + 1, u64::MAX] {
+        refused(&desk.ledger.settle(&settle(&record, vec![kept])).await);
+    }
+    assert_eq!(desk.record(1).await, record);
+    desk.ledger.settle(&settle(&record, vec![AMOUNT_MAX])).await.unwrap();
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 0, AMOUNT_MAX]);
 }
