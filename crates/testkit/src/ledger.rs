@@ -1,5 +1,6 @@
 //! The money protocol in its most obvious form: a list of operations, and sums over all of it.
 
+mod adoption;
 mod books;
 mod counters;
 pub mod flawed;
@@ -13,7 +14,7 @@ use std::{
 use alloy_primitives::Address;
 use async_trait::async_trait;
 use countersign_core::{
-    charge::{Charge, Reading},
+    charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
@@ -23,7 +24,7 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
         InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
         Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
         SignedBytes,
@@ -278,6 +279,21 @@ impl Ledger for ModelLedger {
         without: Option<OperationId>,
     ) -> Result<Vec<Reading>, LedgerError> {
         self.with(|books| Ok(books.status(charges, without)))
+    }
+
+    async fn adopted(&self, limits: &[CounterId]) -> Result<BTreeSet<CounterId>, LedgerError> {
+        self.with(|books| Ok(books.which_adopted(limits)))
+    }
+
+    async fn note_adopted(&self, limits: &[CounterId]) -> Result<(), LedgerError> {
+        self.with(|books| {
+            books.note_adopted(limits);
+            Ok(())
+        })
+    }
+
+    async fn adopt(&self, adopt: &Adopt) -> Result<AdoptAnswer, LedgerError> {
+        self.with(|books| books.adopt(adopt))
     }
 
     async fn seen(

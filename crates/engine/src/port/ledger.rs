@@ -10,13 +10,13 @@ use alloy_primitives::{Address, B256, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
     approval::{Gate, Vote},
-    charge::{Charge, Reading},
+    charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{
         AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
     },
     intent::Intent,
-    operation::{Actual, Delivery, OperationRecord, OperationState, Purpose},
+    operation::{Actual, Delivery, Money, OperationRecord, OperationState, Purpose},
     time::{Millis, Timestamp},
     transaction::UnsignedTransaction,
 };
@@ -179,6 +179,15 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         charges: &[Charge],
         without: Option<OperationId>,
     ) -> Result<Vec<Reading>, LedgerError>;
+
+    /// Which of these limits have been charged with what was spent before they came; see [`Ledger::adopt`].
+    async fn adopted(&self, limits: &[CounterId]) -> Result<BTreeSet<CounterId>, LedgerError>;
+
+    /// Notes, for ever, that a limit has been charged with all that was spent before it came.
+    async fn note_adopted(&self, limits: &[CounterId]) -> Result<(), LedgerError>;
+
+    /// Adds charges to an operation that is older than the limits that make them, without a check; see [`Adopt`].
+    async fn adopt(&self, adopt: &Adopt) -> Result<AdoptAnswer, LedgerError>;
 
     /// Which of these addresses the wallet has committed a payment or approval to before.
     async fn seen(
@@ -558,6 +567,32 @@ pub enum ReleaseProof {
         /// The account's final transaction count.
         final_nonce: u64,
     },
+}
+
+/// Charges of limits that came after an operation was decided: what it spends counts under them too.
+///
+/// The operation gets each charge on whose counter and period it has none yet, behind those that it has. Its amount
+/// goes where the operation's money is; `kept` of it goes where the operation's settlement is, in the bucket of
+/// its `settled_at`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopt {
+    /// Which operation.
+    pub operation: OperationId,
+    /// Where its money was when the caller looked; elsewhere now answers [`AdoptAnswer::Elsewhere`].
+    pub money: Money,
+    /// What the limits count of it.
+    pub charges: Vec<Charge>,
+    /// What each charge came to, where it is settled; else empty.
+    pub kept: Vec<u64>,
+}
+
+/// What [`Ledger::adopt`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AdoptAnswer {
+    /// It has the charges. The same call again answers this too.
+    Adopted(Box<OperationRecord>),
+    /// Its money is elsewhere now, as the record shows; nothing was written.
+    Elsewhere(Box<OperationRecord>),
 }
 
 /// Which operations.

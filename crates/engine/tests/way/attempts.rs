@@ -12,7 +12,7 @@ use countersign_core::{
 };
 use countersign_engine::{
     BumpError,
-    port::{Journal as _, Ledger as _, journal::IncidentQuery},
+    port::{Ledger as _, journal::IncidentQuery},
     submission::Answer,
 };
 use countersign_testkit::chain::Mood;

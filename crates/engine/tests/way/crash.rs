@@ -13,7 +13,7 @@ use crate::house::{House, PAYEE, eth, operator, send, take};
 use alloy_primitives::{Address, keccak256};
 use async_trait::async_trait;
 use countersign_core::{
-    charge::{Charge, Reading},
+    charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
@@ -25,7 +25,7 @@ use countersign_engine::{
         Ledger,
         journal::Page,
         ledger::{
-            Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
+            Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
             InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem,
             RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
             SentOutcome, Settle, SignedBytes,
@@ -116,6 +116,9 @@ mortal! {
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
+    adopted(limits: &[CounterId]) -> BTreeSet<CounterId>;
+    note_adopted(limits: &[CounterId]) -> ();
+    adopt(adopt: &Adopt) -> AdoptAnswer;
     seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
     freeze(freeze: &Freeze) -> ();
     unfreeze(freeze: &Freeze) -> bool;

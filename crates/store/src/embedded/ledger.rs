@@ -227,6 +227,27 @@ impl Ledger for EmbeddedLedger {
         self.read(move |step| step.status(&charges, without)).await
     }
 
+    async fn adopted(
+        &self,
+        limits: &[countersign_core::charge::CounterId],
+    ) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
+        Ok(limits.iter().copied().collect())
+    }
+
+    async fn note_adopted(
+        &self,
+        _: &[countersign_core::charge::CounterId],
+    ) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    async fn adopt(
+        &self,
+        _: &countersign_engine::port::ledger::Adopt,
+    ) -> Result<countersign_engine::port::ledger::AdoptAnswer, LedgerError> {
+        Err(LedgerError::Refused("not defined yet".into()))
+    }
+
     async fn seen(
         &self,
         chain: ChainId,

@@ -414,6 +414,27 @@ impl Ledger for RedisLedger {
         self.link.run(Script::Status, call).await?.lists().map(|list| reading(list?)).collect()
     }
 
+    async fn adopted(
+        &self,
+        limits: &[countersign_core::charge::CounterId],
+    ) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
+        Ok(limits.iter().copied().collect())
+    }
+
+    async fn note_adopted(
+        &self,
+        _: &[countersign_core::charge::CounterId],
+    ) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    async fn adopt(
+        &self,
+        _: &countersign_engine::port::ledger::Adopt,
+    ) -> Result<countersign_engine::port::ledger::AdoptAnswer, LedgerError> {
+        Err(LedgerError::Refused("not defined yet".into()))
+    }
+
     async fn seen(
         &self,
         chain: ChainId,

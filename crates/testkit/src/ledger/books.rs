@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::Address;
 use countersign_core::{
-    charge::{Charge, Window},
+    charge::{Charge, CounterId, Window},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Delivery, OperationRecord, OperationState},
@@ -33,6 +33,7 @@ pub(super) struct Books {
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
     /// The highest block of each chain in which anything was ever settled.
     pub(super) settled_up_to: BTreeMap<ChainId, u64>,
+    pub(super) adopted: BTreeSet<CounterId>,
     pub(super) present: BTreeMap<String, Timestamp>,
     orphans: BTreeSet<OperationId>,
     /// What was given back: the key of such a record is not its own any more.

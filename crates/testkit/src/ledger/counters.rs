@@ -148,7 +148,7 @@ fn asked(charge: &Charge) -> u64 {
     charge.amount().unwrap_or(u64::MAX)
 }
 
-fn same_counter(a: &Charge, b: &Charge) -> bool {
+pub(super) fn same_counter(a: &Charge, b: &Charge) -> bool {
     a.counter == b.counter && a.window.period_key() == b.window.period_key()
 }
 

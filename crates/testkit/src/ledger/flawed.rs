@@ -11,7 +11,7 @@ use std::{
 use alloy_primitives::Address;
 use async_trait::async_trait;
 use countersign_core::{
-    charge::{Charge, Reading},
+    charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
@@ -21,10 +21,10 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
-        InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
-        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-        SignedBytes,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
+        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
+        SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -218,6 +218,9 @@ flawed! {
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
+    adopted(limits: &[CounterId]) -> BTreeSet<CounterId>;
+    note_adopted(limits: &[CounterId]) -> ();
+    adopt(adopt: &Adopt) -> AdoptAnswer;
     seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
     freeze(freeze: &Freeze) -> ();
     unfreeze(freeze: &Freeze) -> bool;
@@ -237,6 +240,9 @@ as_they_are! {
     deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
     operation(id: OperationId) -> Option<OperationRecord>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
+    adopted(limits: &[CounterId]) -> BTreeSet<CounterId>;
+    note_adopted(limits: &[CounterId]) -> ();
+    adopt(adopt: &Adopt) -> AdoptAnswer;
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;

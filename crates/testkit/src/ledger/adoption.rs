@@ -1,0 +1,45 @@
+//! Charges of limits that are younger than the operations that they count.
+
+use std::collections::BTreeSet;
+
+use countersign_core::{charge::CounterId, operation::Money};
+use countersign_engine::port::ledger::{Adopt, AdoptAnswer, LedgerError};
+
+use super::{
+    books::{Books, refused},
+    counters::same_counter,
+};
+
+impl Books {
+    pub(super) fn which_adopted(&self, limits: &[CounterId]) -> BTreeSet<CounterId> {
+        limits.iter().copied().filter(|limit| self.adopted.contains(limit)).collect()
+    }
+
+    pub(super) fn note_adopted(&mut self, limits: &[CounterId]) {
+        let known = self.adopted.len();
+        self.adopted.extend(limits);
+        if self.adopted.len() > known {
+            self.sequence += 1;
+        }
+    }
+
+    pub(super) fn adopt(&mut self, adopt: &Adopt) -> Result<AdoptAnswer, LedgerError> {
+        let mut record = self.known(adopt.operation)?;
+        let one_each = if adopt.money == Money::Settled { adopt.charges.len() } else { 0 };
+        if adopt.kept.len() != one_each {
+            return Err(refused("there is not one kept amount for each charge"));
+        }
+        if record.state.money() != adopt.money {
+            return Ok(AdoptAnswer::Elsewhere(Box::new(record)));
+        }
+        let before = record.charges.len();
+        for (place, charge) in adopt.charges.iter().enumerate() {
+            if !record.charges.iter().any(|held| same_counter(held, charge)) {
+                record.charges.push(charge.clone());
+                record.kept.extend(adopt.kept.get(place));
+            }
+        }
+        let changes = record.charges.len() > before;
+        Ok(AdoptAnswer::Adopted(Box::new(if changes { self.replace(record) } else { record })))
+    }
+}
