@@ -7,7 +7,7 @@ use countersign_engine::port::{Journal, Ledger};
 use countersign_store::{
     embedded::{EmbeddedStore, OpenError},
     lineage::Witness,
-    redis::{RedisOptions, RedisStore},
+    redis::{RedisAddress, RedisOptions, RedisStore, WeakStore},
 };
 use secrecy::SecretString;
 
@@ -73,10 +73,11 @@ impl OpenStore {
             }
             StoreChoice::Redis { url, acknowledge_replicas } => {
                 let options = RedisOptions {
-                    url: SecretString::from(url.expose().to_owned()),
+                    address: RedisAddress::one(SecretString::from(url.expose().to_owned())),
                     app: app.clone(),
                     gateway: gateway.to_owned(),
                     acknowledge_replicas: *acknowledge_replicas,
+                    weak: WeakStore::Accepted,
                     deadline: DEADLINE,
                     witness: Witness::new(Arc::new(clock::now)),
                 };

@@ -5,6 +5,8 @@
 //! Nothing that holds money ever expires. A call that Redis did not answer is `Ambiguous` unless
 //! nothing can have been written; nothing is ever sent twice by itself.
 
+mod address;
+mod connections;
 mod fault;
 mod journal;
 mod keys;
@@ -14,20 +16,24 @@ mod promises;
 mod record;
 mod reply;
 mod scripts;
+mod told;
+mod way;
 
 use std::sync::Arc;
 
 use countersign_core::{identity::AppId, time::Millis};
 use countersign_engine::port::{Journal, Ledger, ledger::LedgerError};
-use redis::{IntoConnectionInfo, ProtocolVersion};
-use secrecy::{ExposeSecret, SecretString};
 
+pub use self::{
+    address::{AddressError, ClientCertificate, RedisAddress, RedisTls, SentinelLogin, Topology},
+    connections::WeakStore,
+};
 use self::{
+    connections::{ConnectionOptions, Connections},
     journal::RedisJournal,
     keys::Keys,
     ledger::RedisLedger,
     link::{Call, Link, LinkOptions, TestClock},
-    promises::Promises,
     scripts::Script,
 };
 use crate::lineage::{Anchor, Witness};
@@ -38,14 +44,16 @@ const FORMAT: &str = "3";
 /// Which Redis, and how it is used.
 #[derive(Debug, Clone)]
 pub struct RedisOptions {
-    /// `redis://` or, with TLS, `rediss://`; may hold user, password and database.
-    pub url: SecretString,
+    /// Where it is.
+    pub address: RedisAddress,
     /// The tenant: apps never see each other's books.
     pub app: AppId,
     /// This gateway's name: its chain of decision records.
     pub gateway: String,
     /// How many replicas must have a write before it counts.
     pub acknowledge_replicas: u32,
+    /// What is done if the store may forget what it acknowledged.
+    pub weak: WeakStore,
     /// How long one call may take, connecting included.
     pub deadline: Millis,
     /// What this gateway has seen of the ledger before, its clock, and whom it tells.
@@ -68,13 +76,17 @@ impl RedisStore {
     }
 
     async fn open(options: RedisOptions, clock: Option<TestClock>) -> Result<Self, OpenError> {
-        let RedisOptions { url, app, gateway, acknowledge_replicas: replicas, deadline, witness } =
-            options;
-        let client = client(url.expose_secret())?;
-        let keys = Keys::new(&app);
-        let link = Link::new(LinkOptions { client, keys, deadline, replicas, clock, witness });
-        let link = Arc::new(link);
-        let promises = Promises::ask(&link).await?;
+        let RedisOptions { address, app, gateway, acknowledge_replicas: replicas, .. } = options;
+        let RedisOptions { weak, deadline, witness, .. } = options;
+        let (way, keys) = (address.way()?, Keys::new(&app));
+        let slot = keys.slot();
+        let connections =
+            Connections::new(ConnectionOptions { way, slot, deadline, replicas, weak });
+        let link = Arc::new(Link::new(LinkOptions { connections, keys, clock, witness }));
+        let promises = link.promises().await?;
+        if let Some(version) = promises.outdated() {
+            return Err(OpenError::Outdated(version.into()));
+        }
         if let Some(policy) = promises.eviction() {
             return Err(OpenError::Evicts(policy.into()));
         }
@@ -104,19 +116,6 @@ impl RedisStore {
     }
 }
 
-/// The client's own error may repeat the URL, and with it the password. Only RESP3 tells of a connection's end.
-fn client(url: &str) -> Result<redis::Client, OpenError> {
-    // the client takes the process's provider of cryptography, and panics where there is none
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        tracing::trace!("the process has a provider of cryptography already");
-    }
-    let opened = url.into_connection_info().and_then(|info| {
-        let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
-        redis::Client::open(info.set_redis_settings(settings))
-    });
-    opened.map_err(|_| OpenError::Url)
-}
-
 async fn initialise(link: &Link, seed: &str) -> Result<(), OpenError> {
     let call = Call::new().arg("seed", seed).arg("format", FORMAT);
     let mut answer = match link.run(Script::Open, call).await {
@@ -133,11 +132,12 @@ async fn initialise(link: &Link, seed: &str) -> Result<(), OpenError> {
 /// The store cannot be opened. No message holds the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Not a Redis URL.
-    #[error(
-        "the store's url is not of the form redis://host:port or rediss://user:password@host:port"
-    )]
-    Url,
+    /// An address that cannot lead anywhere.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// Too old for the scripts.
+    #[error("Redis 7.0, Valkey 7.2 or newer is needed: this is {0}")]
+    Outdated(String),
     /// Redis may throw keys away when memory is short.
     #[error(
         "Redis has maxmemory-policy `{0}`, under which it may drop parts of the ledger: set it to `noeviction`"

@@ -77,23 +77,38 @@ const FAMILIES: [(&str, &str); 33] = [
     ("incidents_in_status", "incidents:status:"),
     // string: counts traces and incidents, to order those of one millisecond
     ("count", "journal:count"),
+    // nothing: where it cannot be looked for, the slot is moving to another node
+    ("never", "never"),
 ];
 
 /// The names of one app.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: String,
+    slot: u16,
 }
 
 impl Keys {
     pub(super) fn new(app: &AppId) -> Self {
-        Self { prefix: format!("countersign:{{{app}}}:") }
+        Self { prefix: format!("countersign:{{{app}}}:"), slot: slot(app.as_str().as_bytes()) }
+    }
+
+    /// In a cluster, where all of them lie.
+    pub(super) const fn slot(&self) -> u16 {
+        self.slot
     }
 
     /// The key that every script gets: it routes the call on a cluster, and scripts read the prefix off it.
     pub(super) fn meta(&self) -> String {
         format!("{}meta", self.prefix)
     }
+}
+
+/// Redis's hash of a tag: CRC-16/XMODEM, modulo 16384.
+fn slot(tag: &[u8]) -> u16 {
+    let bit = |crc: u16, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 };
+    let byte = |crc: u16, byte: &u8| (0..8).fold(crc ^ (u16::from(*byte) << 8), bit);
+    tag.iter().fold(0, byte) & 0x3fff
 }
 
 /// The families as a Lua table, for the prelude of every script.
@@ -121,8 +136,15 @@ mod tests {
                       operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
                       in-flight: seen: journal:heads journal:anchored journal:entries: trace: traces traces:status: \
                       traces:agent: traces:session: traces:operation: incident: incidents \
-                      incidents:status: journal:count";
+                      incidents:status: journal:count never";
         assert_eq!(names.join(" "), golden);
+    }
+
+    #[test]
+    fn an_apps_slot_is_the_one_that_redis_computes() {
+        for (tag, expected) in [("123456789", 0x31c3), ("default", 5718), ("foo", 12182)] {
+            assert_eq!(slot(tag.as_bytes()), expected, "{tag}");
+        }
     }
 
     #[test]

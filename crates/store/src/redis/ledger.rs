@@ -39,7 +39,6 @@ use super::{
     FORMAT,
     journal::gateway_hash,
     link::{Call, Link},
-    promises::Promises,
     record::{
         charge_lines, delivery_name, intent_fields, json, next_record, plan_digest, read_record,
     },
@@ -477,7 +476,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn init(&self) -> Result<InitAnswer, LedgerError> {
-        let seed = Promises::ask(&self.link).await?;
+        let seed = self.link.promises().await?;
         let call = Call::new().arg("seed", seed.run_id()).arg("format", FORMAT).arg("anew", "yes");
         match self.link.run(Script::Init, call).await?.tag()?.as_str() {
             "made" => Ok(InitAnswer::Made),
@@ -512,7 +511,7 @@ impl Ledger for RedisLedger {
     async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
         let answer = self.link.run(Script::Describe, Call::new()).await;
         let here = self.link.wall();
-        let promises = Promises::ask(&self.link).await?;
+        let promises = self.link.promises().await?;
         let (durability, durability_reason) = promises.class(self.replicas);
         let mut answer = match answer {
             Err(LedgerError::Lost(why)) => {

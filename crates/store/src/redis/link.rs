@@ -1,24 +1,15 @@
-//! One connection to Redis that is made again when it breaks; calls with a deadline; errors by cause.
+//! The calls of scripts: their names, their arguments and what every call says besides.
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc};
 
-use countersign_core::time::{Millis, Timestamp};
+use countersign_core::time::Timestamp;
 use countersign_engine::port::ledger::LedgerError;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, FromRedisValue, PushInfo, PushKind, Value,
-    aio::MultiplexedConnection,
-};
+use redis::Cmd;
 
 use super::{
-    fault::{Fault, words},
+    connections::{Asked, Connections},
     keys::Keys,
+    promises::Promises,
     reply::{Reply, damaged},
     scripts::{Script, Scripts, TimeSource},
 };
@@ -27,45 +18,25 @@ use crate::lineage::{Anchor, Lineage, Standing, WallClock, Witness};
 /// How a test sets the time; see [`TimeSource`].
 pub(super) type TestClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The way to one Redis.
+/// The scripts of one app, as they are called.
 pub(super) struct Link {
-    client: Client,
+    connections: Connections,
     keys: Keys,
     scripts: Scripts,
-    deadline: Duration,
-    replicas: u32,
     clock: Option<TestClock>,
     wall: WallClock,
     lineage: Lineage,
-    live: Mutex<Option<Live>>,
-    // so that a crowd makes one new connection, not one each
-    connecting: tokio::sync::Mutex<()>,
-}
-
-/// A connection, and whether its end was noticed.
-#[derive(Clone)]
-struct Live {
-    connection: MultiplexedConnection,
-    ended: Arc<AtomicBool>,
-}
-
-/// What the server answered, and over which connection.
-struct Answer {
-    value: Value,
-    carrier: Live,
 }
 
 /// What a link is made of.
 pub(super) struct LinkOptions {
-    pub(super) client: Client,
+    pub(super) connections: Connections,
     pub(super) keys: Keys,
-    pub(super) deadline: Millis,
-    pub(super) replicas: u32,
     pub(super) clock: Option<TestClock>,
     pub(super) witness: Witness,
 }
 
-/// Never the client: it knows the password.
+/// Never the connections: they know the password.
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link").field("keys", &self.keys).finish_non_exhaustive()
@@ -74,20 +45,15 @@ impl fmt::Debug for Link {
 
 impl Link {
     pub(super) fn new(options: LinkOptions) -> Self {
-        let LinkOptions { client, keys, deadline: Millis(deadline), replicas, clock, witness } =
-            options;
+        let LinkOptions { connections, keys, clock, witness } = options;
         let Witness { known, wall, steady: _, bell } = witness;
         Self {
-            client,
+            connections,
             keys,
             scripts: Scripts::new(time_source(clock.as_ref())),
-            deadline: Duration::from_millis(deadline),
-            replicas,
             wall: clock.clone().unwrap_or(wall),
             clock,
             lineage: Lineage::new(known, bell),
-            live: Mutex::new(None),
-            connecting: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -110,7 +76,7 @@ impl Link {
         }
         let Proof { standing, anchor, reply } = answer;
         // where replicas acknowledge, history is what they have
-        if script.writes() || self.replicas == 0 || standing == Standing::Missing {
+        if script.writes() || self.connections.replicas() == 0 || standing == Standing::Missing {
             self.lineage.take(standing, anchor);
         }
         if script.writes() && !script.is_regardless() {
@@ -122,16 +88,12 @@ impl Link {
     async fn call(&self, script: Script, call: &Call) -> Result<Proof, LedgerError> {
         let stamp = self.stamp(script);
         let (digest, text) = self.scripts.digest_and_text(script);
-        let command = |verb, body| call.command(&stamp, redis::cmd(verb).arg(body), &self.keys);
-        let answer = match self.send(&command("EVALSHA", digest)).await {
-            // nothing ran, so the text may be sent instead; Redis knows it from then on
-            Err(Fault::NoScript) => self.send(&command("EVAL", text)).await,
-            other => other,
-        };
-        let Answer { value, carrier } = answer.map_err(|fault| fault.named(script.writes()))?;
-        if script.writes() && self.replicas > 0 {
-            self.acknowledged(&carrier).await?;
-        }
+        let command =
+            |verb, body: &str| call.command(&stamp, redis::cmd(verb).arg(body), &self.keys);
+        let (by_digest, by_text) = (command("EVALSHA", digest), || command("EVAL", text));
+        let asked = Asked { script, by_digest, by_text: &by_text };
+        let value = self.connections.run(&asked).await;
+        let value = value.map_err(|fault| fault.named(script.writes()))?;
         Proof::read(Reply::parse(value)?)
     }
 
@@ -180,109 +142,9 @@ impl Link {
         (self.wall)()
     }
 
-    /// Sends one command that changes nothing.
-    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, LedgerError> {
-        let answer = self.send(command).await.map_err(|fault| fault.named(false))?;
-        Ok(answer.value)
-    }
-
-    /// Waits until every replica that the options name has what this connection wrote. No other connection can tell:
-    /// the server counts for each what it wrote itself, and another may lead to another server.
-    async fn acknowledged(&self, carrier: &Live) -> Result<(), LedgerError> {
-        let within = self.deadline.as_millis().to_string();
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(self.replicas).arg(within);
-        let ambiguous = |why: String| LedgerError::Ambiguous(why);
-        let answer = tokio::time::timeout(self.deadline, self.over(carrier, &wait)).await;
-        let answer = answer.unwrap_or_else(|_| Err(self.silent(carrier)));
-        let count = answer.map_err(|fault| ambiguous(fault.text()))?;
-        let count = i64::from_redis_value(count).unwrap_or(0);
-        if count >= i64::from(self.replicas) {
-            return Ok(());
-        }
-        Err(ambiguous("not every replica has acknowledged the write".into()))
-    }
-
-    async fn send(&self, command: &Cmd) -> Result<Answer, Fault> {
-        let mut carrier = None;
-        let answer = tokio::time::timeout(self.deadline, self.attempt(command, &mut carrier)).await;
-        match (answer, carrier) {
-            (Ok(answer), _) => answer,
-            (Err(_), Some(carrier)) => Err(self.silent(&carrier)),
-            (Err(_), None) => Err(Fault::NotSent("no connection within the deadline".into())),
-        }
-    }
-
-    async fn attempt(&self, command: &Cmd, carrier: &mut Option<Live>) -> Result<Answer, Fault> {
-        let live = carrier.insert(self.live().await?);
-        let value = self.over(live, command).await?;
-        Ok(Answer { value, carrier: live.clone() })
-    }
-
-    /// Sends over this connection and no other.
-    async fn over(&self, carrier: &Live, command: &Cmd) -> Result<Value, Fault> {
-        let answer = carrier.connection.clone().send_packed_command(command).await;
-        let answer = answer.and_then(Value::extract_error).map_err(|error| Fault::read(&error));
-        if let Err(Fault::Lost(_) | Fault::Moved(_) | Fault::Away(_)) = answer {
-            self.hang_up(carrier);
-        }
-        answer
-    }
-
-    fn silent(&self, carrier: &Live) -> Fault {
-        self.hang_up(carrier);
-        Fault::Lost("no answer within the deadline".into())
-    }
-
-    async fn live(&self) -> Result<Live, Fault> {
-        if let Some(live) = self.connected() {
-            return Ok(live);
-        }
-        let _turn = self.connecting.lock().await;
-        if let Some(live) = self.connected() {
-            return Ok(live);
-        }
-        let live = self.connect().await?;
-        *self.slot() = Some(live.clone());
-        Ok(live)
-    }
-
-    async fn connect(&self) -> Result<Live, Fault> {
-        let ended = Arc::new(AtomicBool::new(false));
-        let notice = Arc::clone(&ended);
-        let sender = move |push: PushInfo| -> Result<(), redis::aio::SendError> {
-            if push.kind == PushKind::Disconnection {
-                notice.store(true, Ordering::Release);
-            }
-            Ok(())
-        };
-        // our own deadline holds for all of it
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_push_sender(sender);
-        let made = self.client.get_multiplexed_async_connection_with_config(&config).await;
-        let mut connection = made.map_err(|error| Fault::NotSent(words(&error)))?;
-        refuse_replica(&mut connection).await?;
-        Ok(Live { connection, ended })
-    }
-
-    fn connected(&self) -> Option<Live> {
-        let live = self.slot().clone()?;
-        (!live.ended.load(Ordering::Acquire)).then_some(live)
-    }
-
-    /// Forgets this connection, not one that was made since: what is still to come on it answers calls that nobody
-    /// waits for.
-    fn hang_up(&self, carrier: &Live) {
-        let mut slot = self.slot();
-        if slot.as_ref().is_some_and(|live| Arc::ptr_eq(&live.ended, &carrier.ended)) {
-            *slot = None;
-        }
-    }
-
-    fn slot(&self) -> std::sync::MutexGuard<'_, Option<Live>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the server promises now.
+    pub(super) async fn promises(&self) -> Result<Promises, LedgerError> {
+        self.connections.promises().await.map_err(|fault| fault.named(false))
     }
 
     /// What every call says of this gateway: which ledger it means, what it saw of it last, and its own time.
@@ -337,19 +199,6 @@ const fn time_source(clock: Option<&TestClock>) -> TimeSource {
 #[cfg(not(test))]
 const fn time_source(_: Option<&TestClock>) -> TimeSource {
     TimeSource::Store
-}
-
-/// Money is never read from a replica: what it shows may be old.
-async fn refuse_replica(connection: &mut MultiplexedConnection) -> Result<(), Fault> {
-    let mut info = redis::cmd("INFO");
-    info.arg("replication");
-    // a server that does not say is found out by its first refused write
-    let answer = connection.send_packed_command(&info).await.unwrap_or(Value::Nil);
-    let text = String::from_redis_value(answer).unwrap_or_default();
-    if text.lines().any(|line| line.trim_end() == "role:slave") {
-        return Err(Fault::NotSent("this server is a replica".into()));
-    }
-    Ok(())
 }
 
 /// Named arguments of one script call, and the fields of the record that it makes.

@@ -2,33 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use countersign_engine::port::ledger::LedgerError;
-use redis::{FromRedisValue, Value};
+use redis::{FromRedisValue, aio::MultiplexedConnection};
 
-use super::link::Link;
+use super::told::{Told, permitted};
 
 /// The server's settings; `None` where it does not tell.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Promises {
     policy: Option<String>,
     append_only: Option<String>,
     fsync: Option<String>,
     replicas: Option<u32>,
     run_id: Option<String>,
+    version: Option<String>,
 }
 
 impl Promises {
     /// Asks the server. Where it does not permit `CONFIG GET`, `INFO` may still tell the eviction policy.
-    pub(super) async fn ask(link: &Link) -> Result<Self, LedgerError> {
-        let info = text(info(link).await?);
-        let policy = setting(link, "maxmemory-policy").await;
+    pub(super) async fn ask(
+        connection: &mut MultiplexedConnection,
+        told: &Told,
+    ) -> Result<Self, String> {
+        let mut command = redis::cmd("CONFIG");
+        command.arg("GET").arg(&["maxmemory-policy", "appendonly", "appendfsync"]);
+        // a server that does not say is no error here: it costs the class
+        let answer = permitted(connection, &command).await?;
+        let settings = answer.map(BTreeMap::<String, String>::from_redis_value);
+        let mut settings = settings.and_then(Result::ok).unwrap_or_default();
+        let field = |name| told.field(name).map(str::to_owned);
         Ok(Self {
-            policy: policy.or_else(|| field(&info, "maxmemory_policy")),
-            append_only: setting(link, "appendonly").await,
-            fsync: setting(link, "appendfsync").await,
-            replicas: field(&info, "connected_slaves").and_then(|count| count.parse().ok()),
-            run_id: field(&info, "run_id"),
+            policy: settings.remove("maxmemory-policy").or_else(|| field("maxmemory_policy")),
+            append_only: settings.remove("appendonly"),
+            fsync: settings.remove("appendfsync"),
+            replicas: field("connected_slaves").and_then(|count| count.parse().ok()),
+            run_id: field("run_id"),
+            version: field("redis_version"),
         })
+    }
+
+    /// The version, if it is one that lacks what the scripts need: flags by which a script is refused as a whole.
+    pub(super) fn outdated(&self) -> Option<&str> {
+        let major = |version: &&str| version.split('.').next()?.parse().ok();
+        self.version.as_deref().filter(|version| major(version).is_some_and(|n: u32| n < 7))
     }
 
     /// The eviction policy, if keys may be evicted under it.
@@ -80,42 +95,13 @@ impl Promises {
     }
 }
 
-/// Everything in one answer; nothing where it is not permitted.
-async fn info(link: &Link) -> Result<Value, LedgerError> {
-    match link.ask(&redis::cmd("INFO")).await {
-        Err(LedgerError::Unavailable(why)) if is_not_permitted(&why) => Ok(Value::Nil),
-        other => other,
-    }
-}
-
-async fn setting(link: &Link, name: &str) -> Option<String> {
-    let mut command = redis::cmd("CONFIG");
-    command.arg("GET").arg(name);
-    // a server that does not say is no error here: it costs the class
-    let answer = link.ask(&command).await.ok()?;
-    BTreeMap::<String, String>::from_redis_value(answer).ok()?.remove(name)
-}
-
-fn is_not_permitted(why: &str) -> bool {
-    why.contains("NOPERM") || why.contains("unknown command")
-}
-
-fn text(value: Value) -> String {
-    String::from_redis_value(value).unwrap_or_default()
-}
-
-fn field(info: &str, name: &str) -> Option<String> {
-    let value = |line: &str| line.strip_prefix(name)?.strip_prefix(':').map(str::to_owned);
-    info.lines().find_map(|line| value(line.trim_end()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn check(settings: [Option<&str>; 3], replicas: Option<u32>, acknowledged: u32) -> char {
         let [policy, append_only, fsync] = settings.map(|s| s.map(str::to_owned));
-        let promises = Promises { policy, append_only, fsync, replicas, run_id: None };
+        let promises = Promises { policy, append_only, fsync, replicas, ..Promises::default() };
         promises.class(acknowledged).0
     }
 
@@ -135,6 +121,23 @@ mod tests {
             [Some("noeviction"), Some("yes"), None],
         ] {
             assert_eq!(check(settings, Some(0), 0), 'D', "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn a_version_without_script_flags_is_outdated() {
+        for (version, outdated) in [
+            (Some("6.2.14"), true),
+            (Some("5.0.7"), true),
+            (Some("7.0.15"), false),
+            (Some("8.2"), false),
+            (Some("7.2.4"), false),
+            (Some("?"), false),
+            (None, false),
+        ] {
+            let version = version.map(str::to_owned);
+            let promises = Promises { version: version.clone(), ..Promises::default() };
+            assert_eq!(promises.outdated().is_some(), outdated, "{version:?}");
         }
     }
 }

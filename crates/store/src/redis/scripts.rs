@@ -140,6 +140,11 @@ impl Script {
     fn constants(self) -> String {
         format!("local WRITES, APART_MAX = {}, {}\n", self.writes(), CLOCKS_APART_MAX.0)
     }
+
+    /// Whether it is a step towards a signature.
+    pub(super) const fn binds(self) -> bool {
+        matches!(self, Self::Reserve | Self::Redeem | Self::Commit)
+    }
 }
 
 /// The texts with their digests, by which Redis knows them.

@@ -9,6 +9,13 @@
 local META = KEYS[1]
 local P = string.sub(META, 1, -1 - #KEY.meta)
 
+-- While a cluster moves the slot to another node, keys that have gone and keys that are new are out of reach, and a
+-- script would break off in its middle. A key that never exists tells so before anything is done.
+local moving = redis.pcall('EXISTS', P .. KEY.never)
+if moving ~= 0 then
+  return redis.error_reply('TRYAGAIN nothing was done: ' .. (type(moving) == 'table' and moving.err or 'a key is there'))
+end
+
 local A, F = {}, {}
 for i = 1, #ARGV, 2 do
   if string.sub(ARGV[i], 1, 1) == '=' then

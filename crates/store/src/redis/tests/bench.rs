@@ -13,7 +13,7 @@ use secrecy::SecretString;
 
 use crate::{
     lineage::Witness,
-    redis::{OpenError, RedisOptions, RedisStore},
+    redis::{OpenError, RedisAddress, RedisOptions, RedisStore, WeakStore},
 };
 
 pub(super) struct RedisBench {
@@ -60,10 +60,11 @@ pub(super) async fn connection(url: &str) -> redis::aio::MultiplexedConnection {
 
 pub(super) fn options(url: &str) -> RedisOptions {
     RedisOptions {
-        url: SecretString::from(url),
+        address: RedisAddress::one(SecretString::from(url)),
         app: AppId::parse("main").unwrap(),
         gateway: "gateway-1".into(),
         acknowledge_replicas: 0,
+        weak: WeakStore::Accepted,
         deadline: Millis(2000),
         witness: Witness::new(Arc::new(wall)),
     }

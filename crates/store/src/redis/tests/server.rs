@@ -9,8 +9,8 @@ use countersign_testkit::{
     suite::{Desk, LedgerBench},
 };
 
-use super::bench::{RedisBench, connection, open, options};
-use crate::redis::{OpenError, RedisStore};
+use super::bench::{RedisBench, connection, options};
+use crate::redis::{OpenError, RedisStore, Topology};
 
 #[tokio::test]
 async fn a_server_that_may_evict_keys_is_refused() {
@@ -202,7 +202,12 @@ async fn every_script_stays_in_one_slot_of_a_cluster() {
         tokio::task::yield_now().await;
     }
     let time = ManualTime::default();
-    let desk = Desk { ledger: open(&server.url(), &time).await.unwrap().ledger(), time };
+    let mut clustered = options(&server.url());
+    let lone = RedisStore::connect(clustered.clone()).await.unwrap_err();
+    assert!(lone.to_string().contains("set `cluster: true`"), "{lone}");
+    clustered.address.topology = Topology::Cluster;
+    let store = RedisStore::open(clustered, Some(time.source())).await.unwrap();
+    let desk = Desk { ledger: store.ledger(), time };
     let charge = rolling("day", 10, 100);
     desk.settled(1, vec![charge.clone()]).await;
     desk.ledger.unsettle(operation_id(1)).await.unwrap();
