@@ -3,6 +3,7 @@
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 /// The root of the checkout.
@@ -18,11 +19,27 @@ pub fn clients() -> PathBuf {
     checkout().join("tests/clients")
 }
 
-/// A port of the loopback that nobody listens on at this moment. Does not reserve it.
+/// The ports that [`free_address`] gives out: below those that the system takes for connections, so that no connection
+/// that is made meanwhile sits on one of them.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// A port of the loopback that nobody listens on at this moment, and that this process gives out once. Does not reserve
+/// it.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address")
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end.saturating_sub(PORTS.start));
+    // test processes that run at the same time begin far from each other
+    let first = std::process::id().wrapping_mul(499);
+    for _ in 0..count {
+        let number = first.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let offset = number.checked_rem(count).and_then(|offset| u16::try_from(offset).ok());
+        let port = PORTS.start.saturating_add(offset.expect("below the count"));
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return listener.local_addr().expect("its address");
+        }
+    }
+    panic!("no port is free")
 }
 
 /// A variable of the environment: how `scripts/test` tells the tests where things are.

@@ -1,8 +1,9 @@
 //! A node, a store, and gateways before them.
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::Client;
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     place,
     proxy::Proxy,
     redis::RedisServer,
-    wait,
 };
 
 /// What to start.
@@ -124,22 +124,32 @@ impl Fleet {
         Resp::connect(&self.redis.as_ref().expect("a Redis").url()).await
     }
 
-    /// Waits until nothing is on its way, then compares everything with everything: operations with the chain,
-    /// counters with operations, what agents are told with both. All that differs.
-    pub async fn audit(&self, number: usize) -> (Books, Vec<String>) {
-        let books = wait::until("everything to be settled", async || {
+    /// Waits until nothing is on its way; nothing if that does not come in time.
+    pub async fn settled(&self, number: usize, within: Duration) -> Option<Books> {
+        let until = Instant::now().checked_add(within);
+        loop {
             let books = self.books(number).await;
-            books.are_quiet().then_some(books)
-        })
-        .await;
+            if books.are_quiet() {
+                return Some(books);
+            }
+            if Some(Instant::now()) > until {
+                return None;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Compares everything with everything when nothing is on its way: operations with the chain, counters with
+    /// operations, what agents are told with both. All that differs.
+    pub async fn audit(&self, number: usize, books: &Books) -> Vec<String> {
         let mut faults = books.differences();
         if self.redis.is_some() {
-            faults.extend(self.leftovers(&books).await);
+            faults.extend(self.leftovers(books).await);
         }
         for agent in &self.setup.agents {
-            faults.extend(self.budgets(number, agent.id, &books).await);
+            faults.extend(self.budgets(number, agent.id, books).await);
         }
-        (books, faults)
+        faults
     }
 
     /// With something parked, that much stays reserved.
