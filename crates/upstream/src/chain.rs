@@ -15,41 +15,49 @@ use countersign_core::{
 };
 use countersign_engine::port::{
     Chain,
-    chain::{Account, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer, ReadCall},
+    chain::{
+        Account, Broadcast, ChainError, Estimate, Expected, Finality, Head, ReadAnswer, ReadCall,
+    },
 };
-use futures_util::future::{join, join_all, try_join, try_join3};
+use futures_util::future::{BoxFuture, join, join_all, try_join};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
     flight::Flights,
-    node::{Node, Nodes, number},
+    head::HeadWatch,
+    node::{Node, Nodes, Visit},
     options::{DataFee, FinalityRule, NodeOptions, UpstreamError, duration},
     transport::Fault,
-    wire::{Answer, Block, NodeError, Question, Receipt, quantity},
+    wire::{Answer, Data, NodeError, Number, Question, Word},
     words,
 };
+
+/// A contract that a chain does not have now is looked for again after so long.
+const ORACLE_TTL: Duration = Duration::from_mins(10);
 
 /// One chain through its configured nodes.
 ///
 /// It promises that a node with another chain id is never used, that signed bytes go to a second
-/// node only if none of them reached the first, and that no error shows more of a URL than scheme,
-/// host and port. It does not compare nodes with each other: where only one is configured, its word
-/// counts.
+/// node only if the first cannot be reached or takes none, and that no error shows more of a URL than scheme,
+/// host and port. Where several nodes are configured, nothing is final and no nonce used up that one
+/// of them contradicts; where only one is, its word counts, as far as it agrees with itself and with
+/// what was signed.
 #[derive(Debug)]
 pub struct NodeChain {
-    id: ChainId,
-    nodes: Nodes,
-    finality: FinalityRule,
+    pub(crate) id: ChainId,
+    pub(crate) nodes: Nodes,
+    pub(crate) finality: FinalityRule,
+    pub(crate) watch: HeadWatch,
     data_fee: DataFee,
-    head_lag_max: u64,
-    head_seen: AtomicU64,
     /// Counts our broadcasts: each makes what was known of accounts old.
     sends: AtomicU64,
     heads: Flights<(), Head, ChainError>,
     accounts: Flights<(u64, B256, Address), Account, ChainError>,
     codes: Flights<(B256, Address), bool, ChainError>,
+    /// Whether the chain has a contract that knows its data fee.
+    pub(crate) oracles: Flights<(), bool, ChainError>,
 }
 
 /// How one node answers, for `doctor`.
@@ -68,19 +76,19 @@ pub struct NodeReport {
 impl NodeChain {
     /// Sets a chain up. Connects to nothing: nodes are checked when they are first used.
     pub fn new(options: NodeOptions) -> Result<Self, UpstreamError> {
-        let NodeOptions { id, finality, head_ttl, head_lag_max, data_fee, .. } = options;
-        let (ttl, nodes) = (duration(head_ttl), Nodes::new(options)?);
+        let NodeOptions { id, finality, head_ttl, data_fee, .. } = options;
+        let (ttl, watch) = (duration(head_ttl), HeadWatch::new(&options));
         Ok(Self {
             id,
-            nodes,
+            nodes: Nodes::new(options)?,
             finality,
+            watch,
             data_fee,
-            head_lag_max,
-            head_seen: AtomicU64::new(0),
             sends: AtomicU64::new(0),
             heads: Flights::new(ttl),
             accounts: Flights::new(ttl),
             codes: Flights::new(ttl),
+            oracles: Flights::new(ORACLE_TTL),
         })
     }
 
@@ -92,14 +100,14 @@ impl NodeChain {
     async fn report(&self, node: &Node) -> NodeReport {
         let started = Instant::now();
         let timed = async {
-            let id = self.inquire::<U64>(node, "eth_chainId").await;
+            let id = self.inquire::<Number>(node, "eth_chainId").await;
             (id, started.elapsed())
         };
         let version = self.inquire::<String>(node, "web3_clientVersion");
         let ((id, took), version) = join(timed, version).await;
         NodeReport {
             url: node.shown().to_owned(),
-            chain_id: id.map(|id| ChainId(number(id))).map_err(|fault| fault.to_string()),
+            chain_id: id.map(|Number(id)| ChainId(id)).map_err(|fault| fault.to_string()),
             latency: millis(took),
             client_version: version.ok(),
         }
@@ -110,16 +118,25 @@ impl NodeChain {
         self.nodes.inquire(node, &question, Answer::typed).await
     }
 
-    async fn fetch<T: DeserializeOwned>(
-        &self,
-        method: &str,
-        params: &(impl Serialize + Sync),
+    /// What one node says, of which several things are asked that have to fit together.
+    pub(crate) async fn consult<'s, T>(
+        &'s self,
+        ask: impl for<'v> Fn(&'v Visit<'s>) -> BoxFuture<'v, Result<T, Fault>> + Send,
     ) -> Result<T, ChainError> {
-        let question = self.question(method, params)?;
-        self.nodes.ask(&question, Answer::typed).await
+        let mut round = self.nodes.round();
+        while let Some(visit) = round.next().await {
+            match ask(&visit).await {
+                Ok(value) => {
+                    visit.went_well();
+                    return Ok(value);
+                }
+                Err(fault) => round.blame(&visit, fault),
+            }
+        }
+        Err(round.failed())
     }
 
-    fn question<'a>(
+    pub(crate) fn question<'a>(
         &self,
         method: &'a str,
         params: &impl Serialize,
@@ -127,98 +144,22 @@ impl NodeChain {
         Question::new(method, params).map_err(|fault| self.unavailable(&fault.to_string()))
     }
 
-    fn unavailable(&self, reason: &str) -> ChainError {
+    pub(crate) fn unavailable(&self, reason: &str) -> ChainError {
         ChainError::Unavailable { chain: self.id, reason: reason.to_owned() }
     }
 
-    async fn fetch_head(&self) -> Result<Head, ChainError> {
-        let question = self.question("eth_getBlockByNumber", &("latest", false))?;
-        let newest = self.nodes.ask(&question, |answer| self.newest(answer));
-        let price = self.fetch::<U128>("eth_gasPrice", &[(); 0]);
-        let (block, price, tip) = try_join3(newest, price, self.fetch_tip()).await?;
-        let price: u128 = price.saturating_to();
-        let base_fee = block.base_fee_per_gas.map(|fee| fee.saturating_to::<u128>());
-        // what a node without the method would suggest: all of its price that is not base fee
-        let suggested = base_fee.map_or(0, |base| price.saturating_sub(base));
-        Ok(Head {
-            number: number(block.number),
-            hash: block.hash,
-            gas_limit: number(block.gas_limit),
-            base_fee,
-            tip: tip.unwrap_or(suggested),
-            gas_price: price,
-        })
+    pub(crate) async fn fetch_has_code(&self, address: Address) -> Result<bool, ChainError> {
+        let question = self.question("eth_getCode", &(address, "latest"))?;
+        self.nodes.ask(&question, |answer| answer.typed().map(|Data(code)| !code.is_empty())).await
     }
+}
 
-    /// Refuses the head of a node that was set back or has fallen far behind.
-    fn newest(&self, answer: Answer) -> Result<Block, Fault> {
-        let block: Block = answer.typed()?;
-        let head = number(block.number);
-        let seen = self.head_seen.fetch_max(head, Ordering::Relaxed);
-        if seen.saturating_sub(head) > self.head_lag_max {
-            return Err(Fault::Behind { head, seen });
-        }
-        Ok(block)
-    }
-
-    /// `None` where the chain has no such method.
-    async fn fetch_tip(&self) -> Result<Option<u128>, ChainError> {
-        let question = self.question("eth_maxPriorityFeePerGas", &[(); 0])?;
-        let read = |answer| match answer {
-            Answer::Error(_) => Ok(None),
-            Answer::Result(_) => answer.typed::<U128>().map(|tip| Some(tip.saturating_to())),
-        };
-        self.nodes.ask(&question, read).await
-    }
-
-    async fn fetch_account(&self, address: Address) -> Result<Account, ChainError> {
-        let params = (address, "latest");
-        let balance = self.fetch::<U256>("eth_getBalance", &params);
-        let nonce = self.fetch::<U64>("eth_getTransactionCount", &params);
-        let (balance, nonce) = try_join(balance, nonce).await?;
-        Ok(Account { balance, nonce: number(nonce) })
-    }
-
-    async fn fetch_has_code(&self, address: Address) -> Result<bool, ChainError> {
-        let code: Bytes = self.fetch("eth_getCode", &(address, "latest")).await?;
-        Ok(!code.is_empty())
-    }
-
-    /// `None` is worth asking another node, who may be ahead.
-    async fn fetch_receipt(&self, hash: B256) -> Result<Option<Receipt>, ChainError> {
-        let question = self.question("eth_getTransactionReceipt", &[hash])?;
-        let ours = |receipt: Option<Receipt>| match receipt {
-            Some(other) if other.transaction_hash != hash => {
-                Err(Fault::Nonsense("the receipt of another transaction".into()))
-            }
-            receipt => Ok(receipt),
-        };
-        let found = |answer: Answer| match ours(answer.typed()?)? {
-            None => Err(Fault::Refused(no_receipt())),
-            receipt => Ok(receipt),
-        };
-        if self.nodes.are_several()
-            && let Ok(receipt) = self.nodes.ask(&question, found).await
-        {
-            return Ok(receipt);
-        }
-        self.nodes.ask(&question, |answer| ours(answer.typed()?)).await
-    }
-
-    /// The number of the newest block that is final by the chain's rule.
-    async fn final_number(&self) -> Result<Option<u64>, ChainError> {
-        match self.finality {
-            FinalityRule::Finalized => {
-                let params = ("finalized", false);
-                let block: Option<Block> = self.fetch("eth_getBlockByNumber", &params).await?;
-                Ok(block.map(|block| number(block.number)))
-            }
-            FinalityRule::Blocks(count) => {
-                let head = self.head().await?.number;
-                Ok(head.checked_sub(count.saturating_sub(1)))
-            }
-        }
-    }
+async fn account_at(visit: &Visit<'_>, address: Address) -> Result<Account, Fault> {
+    let params = (address, "latest");
+    let balance = visit.fetch("eth_getBalance", &params);
+    let nonce = visit.fetch("eth_getTransactionCount", &params);
+    let (Word(balance), Number(nonce)) = try_join(balance, nonce).await?;
+    Ok(Account { balance, nonce })
 }
 
 #[async_trait]
@@ -242,13 +183,15 @@ impl Chain for NodeChain {
     }
 
     async fn head(&self) -> Result<Head, ChainError> {
-        self.heads.share((), self.fetch_head()).await
+        let fetched = self.consult(|visit| Box::pin(self.head_at(visit)));
+        self.heads.share((), fetched).await
     }
 
     async fn account(&self, address: Address) -> Result<Account, ChainError> {
         let head = self.head().await?;
         let sends = self.sends.load(Ordering::SeqCst);
-        self.accounts.share((sends, head.hash, address), self.fetch_account(address)).await
+        let fetched = self.consult(|visit| Box::pin(account_at(visit, address)));
+        self.accounts.share((sends, head.hash, address), fetched).await
     }
 
     async fn has_code(&self, address: Address) -> Result<bool, ChainError> {
@@ -267,7 +210,7 @@ impl Chain for NodeChain {
             Answer::Error(NodeError { code, message, data }) => {
                 Ok(Estimate::Fails { code, message, data: data.map(text) })
             }
-            Answer::Result(_) => answer.typed().map(|gas| Estimate::Gas(number(gas))),
+            Answer::Result(_) => answer.typed().map(|Number(gas)| Estimate::Gas(gas)),
         };
         self.nodes.ask(&question, read).await
     }
@@ -287,53 +230,28 @@ impl Chain for NodeChain {
     }
 
     async fn receipt(&self, hash: B256) -> Result<Option<Actual>, ChainError> {
-        let Some(receipt) = self.fetch_receipt(hash).await? else { return Ok(None) };
-        // a receipt without a block is one of a pending transaction
-        let (Some(block), Some(block_hash)) = (receipt.block_number, receipt.block_hash) else {
-            return Ok(None);
-        };
-        let fee_wei = fee_wei(&receipt).ok_or_else(|| self.unavailable("a fee above 256 bits"))?;
-        Ok(Some(Actual {
-            hash,
-            block_number: number(block),
-            block_hash,
-            succeeded: receipt.status == U64::from(1),
-            fee_wei,
-        }))
+        self.mined(hash, None).await
+    }
+
+    async fn receipt_of(&self, expected: &Expected) -> Result<Option<Actual>, ChainError> {
+        self.mined(expected.hash, Some(expected)).await
     }
 
     async fn finality(&self, actual: &Actual) -> Result<Finality, ChainError> {
-        let params = (quantity(actual.block_number), false);
-        let canonical = self.fetch::<Option<Block>>("eth_getBlockByNumber", &params);
-        let (canonical, newest_final) = try_join(canonical, self.final_number()).await?;
-        Ok(match canonical {
-            Some(block) if block.hash != actual.block_hash => Finality::Gone,
-            Some(_) if newest_final >= Some(actual.block_number) => Finality::Final,
-            // none: a node that is behind, or a chain that has just become shorter; time will tell
-            Some(_) | None => Finality::Pending,
-        })
+        self.finality_of(actual).await
     }
 
     async fn block_hash(&self, height: u64) -> Result<Option<B256>, ChainError> {
-        let question = self.question("eth_getBlockByNumber", &(quantity(height), false))?;
-        let canonical = |answer: Answer| match answer.typed::<Option<Block>>()? {
-            Some(block) if number(block.number) != height => {
-                Err(Fault::Nonsense("a block of another height".into()))
-            }
-            block => Ok(block.map(|block| block.hash)),
-        };
-        self.nodes.ask(&question, canonical).await
+        self.canonical_hash(height).await
     }
 
     async fn final_nonce(&self, address: Address) -> Result<u64, ChainError> {
-        // before the first final block nothing is final: the count of the genesis block
-        let block = self.final_number().await?.unwrap_or(0);
-        let nonce: U64 = self.fetch("eth_getTransactionCount", &(address, quantity(block))).await?;
-        Ok(number(nonce))
+        self.lowest_final_nonce(address).await
     }
 
-    async fn data_fee_max(&self, _plan: &TransactionPlan) -> Result<U256, ChainError> {
+    async fn data_fee_max(&self, plan: &TransactionPlan) -> Result<U256, ChainError> {
         match self.data_fee {
+            DataFee::Oracle => self.oracle_fee_max(plan).await,
             DataFee::None => Ok(U256::ZERO),
         }
     }
@@ -348,15 +266,6 @@ fn said(answer: Answer, hash: B256) -> Broadcast {
             Err(fault) => Broadcast::Unknown(fault.to_string()),
         },
     }
-}
-
-fn fee_wei(receipt: &Receipt) -> Option<U256> {
-    let gas = receipt.gas_used.checked_mul(receipt.effective_gas_price)?;
-    gas.checked_add(receipt.l1_fee.unwrap_or_default())
-}
-
-fn no_receipt() -> NodeError {
-    NodeError { code: 0, message: "it has no receipt yet".into(), data: None }
 }
 
 fn text(text: String) -> Bytes {

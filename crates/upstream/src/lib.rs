@@ -5,14 +5,18 @@
 //! It reports what a node said and never decides what that means for an operation.
 //!
 //! What is absent on purpose: no URL of a node is ever printed beyond scheme, host and port; no
-//! broadcast is repeated after a byte of it may have left.
+//! broadcast is repeated by itself after a byte of it may have been taken; no word of a node settles
+//! anything.
 
 mod chain;
+mod data_fee;
 mod endpoint;
 mod flight;
+mod head;
 mod node;
 mod options;
 mod prices;
+mod settlement;
 mod transport;
 mod wire;
 mod words;

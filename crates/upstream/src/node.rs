@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use alloy_primitives::U64;
 use countersign_core::identity::ChainId;
 use countersign_engine::port::chain::ChainError;
+use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
 
 use crate::{
@@ -18,11 +18,13 @@ use crate::{
     flight::Flights,
     options::{NodeOptions, UpstreamError, UrlProblem, duration},
     transport::{Fault, Transport},
-    wire::{Answer, Question},
+    wire::{Answer, Number, Question},
+    words,
 };
 
-/// A node that served the right chain is believed for so long.
-const CHAIN_ID_TTL: Duration = Duration::from_secs(30);
+/// A node that served the right chain is believed for so long, and no longer than its connection.
+/// Far shorter than the time for which the engine must see the same before it gives money back.
+const CHAIN_ID_TTL: Duration = Duration::from_secs(5);
 const REST_MIN: Duration = Duration::from_millis(500);
 const REST_MAX: Duration = Duration::from_secs(30);
 
@@ -73,53 +75,39 @@ impl Nodes {
         question: &Question<'_>,
         read: impl Fn(Answer) -> Result<T, Fault>,
     ) -> Result<T, ChainError> {
-        let mut patience = self.patience();
-        let mut faults = Vec::new();
-        let order = self.in_order();
-        let last = order.last().map(|(index, _)| *index);
-        for (index, node) in order {
-            if Some(index) == last {
-                // nobody else could do better in the time that is left
-                patience.attempt = self.deadline;
-            }
-            let asked = match self.verified(index, node, patience).await {
-                Ok(()) => self.ask_twice(node, question, patience).await.and_then(&read),
-                Err(fault) => Err(fault),
-            };
-            match asked {
+        let mut round = self.round();
+        while let Some(visit) = round.next().await {
+            match visit.ask(question, &read).await {
                 Ok(value) => {
-                    node.recovered();
+                    visit.went_well();
                     return Ok(value);
                 }
-                Err(fault) => self.blame(index, fault, &mut faults),
+                Err(fault) => round.blame(&visit, fault),
             }
         }
-        Err(self.unavailable(&faults))
+        Err(round.failed())
     }
 
-    /// Sends something that must not be repeated once it may have left. `Err` means that a node may
-    /// have it, or that none can be reached.
+    /// Sends signed bytes to the first node that can be reached and takes any at all. `Err` means
+    /// that a node may have them, or that none can be reached: they may be sent again, to any node.
     pub(crate) async fn send(&self, question: &Question<'_>) -> Result<Answer, ChainError> {
-        let patience = self.patience();
-        let mut faults = Vec::new();
-        for (index, node) in self.in_order() {
-            if let Err(fault) = self.verified(index, node, patience).await {
-                self.blame(index, fault, &mut faults);
-                continue;
-            }
-            match self.ask_once(node, question, patience).await {
+        let mut round = self.round();
+        while let Some(visit) = round.next().await {
+            let fault = match visit.ask_once(question).await {
+                Ok(Answer::Error(error)) if words::is_closed(&error) => Fault::Closed(error),
                 Ok(answer) => {
-                    node.recovered();
+                    visit.went_well();
                     return Ok(answer);
                 }
-                Err(fault @ Fault::Unsent(_)) => self.blame(index, fault, &mut faults),
-                Err(fault) => {
-                    self.blame(index, fault, &mut faults);
-                    break;
-                }
+                Err(fault) => fault,
+            };
+            let may_have_arrived = !matches!(fault, Fault::Unsent(_) | Fault::Closed(_));
+            round.blame(&visit, fault);
+            if may_have_arrived {
+                break;
             }
         }
-        Err(self.unavailable(&faults))
+        Err(round.failed())
     }
 
     /// Every node, for reports.
@@ -142,29 +130,26 @@ impl Nodes {
         self.ask_once(node, question, self.patience()).await.and_then(read)
     }
 
+    /// Every node once, one after the other, within one deadline.
+    pub(crate) fn round(&self) -> Round<'_> {
+        let order = self.in_order().into_iter();
+        Round { nodes: self, order, patience: self.patience(), faults: Vec::new() }
+    }
+
     /// Refuses a node that serves another chain.
     async fn verified(&self, index: usize, node: &Node, patience: Patience) -> Result<(), Fault> {
         self.chain_ids
             .share(index, async {
                 let question = Question::new("eth_chainId", &[(); 0])?;
-                let answer = self.ask_twice(node, &question, patience).await?;
-                let (found, expected) = (number(answer.typed()?), self.chain.0);
+                let asked = match self.ask_once(node, &question, patience).await {
+                    Err(Fault::Lost(_)) => self.ask_once(node, &question, patience).await,
+                    asked => asked,
+                };
+                let Number(found) = asked?.typed()?;
+                let expected = self.chain.0;
                 if found == expected { Ok(()) } else { Err(Fault::WrongChain { found, expected }) }
             })
             .await
-    }
-
-    /// A pooled connection may have been closed by the node just before it was used: once more.
-    async fn ask_twice(
-        &self,
-        node: &Node,
-        question: &Question<'_>,
-        patience: Patience,
-    ) -> Result<Answer, Fault> {
-        match self.ask_once(node, question, patience).await {
-            Err(Fault::Lost(_)) => self.ask_once(node, question, patience).await,
-            asked => asked,
-        }
     }
 
     async fn ask_once(
@@ -213,6 +198,108 @@ impl Nodes {
     }
 }
 
+/// One go at the nodes: who is left to be asked, in how much time, and who failed.
+#[derive(Debug)]
+pub(crate) struct Round<'a> {
+    nodes: &'a Nodes,
+    order: std::vec::IntoIter<(usize, &'a Node)>,
+    patience: Patience,
+    faults: Vec<(usize, Fault)>,
+}
+
+impl<'a> Round<'a> {
+    /// The next node, if it serves our chain; those that do not are passed over.
+    pub(crate) async fn next(&mut self) -> Option<Visit<'a>> {
+        loop {
+            let (index, node) = self.order.next()?;
+            if self.order.len() == 0 {
+                // nobody else could do better in the time that is left
+                self.patience.attempt = self.nodes.deadline;
+            }
+            match self.nodes.verified(index, node, self.patience).await {
+                Ok(()) => {
+                    let (nodes, patience) = (self.nodes, self.patience);
+                    return Some(Visit { nodes, index, node, patience });
+                }
+                Err(fault) => self.nodes.blame(index, fault, &mut self.faults),
+            }
+        }
+    }
+
+    /// The next node that has not failed just now.
+    pub(crate) async fn next_fit(&mut self) -> Option<Visit<'a>> {
+        let (_, node) = self.order.as_slice().first()?;
+        if node.rests_until().is_some_and(|until| until > Instant::now()) {
+            return None;
+        }
+        self.next().await
+    }
+
+    /// Notes that a node did not answer as it should.
+    pub(crate) fn blame(&mut self, visit: &Visit<'_>, fault: Fault) {
+        self.nodes.blame(visit.index, fault, &mut self.faults);
+    }
+
+    /// Why nobody answered.
+    pub(crate) fn failed(self) -> ChainError {
+        self.nodes.unavailable(&self.faults)
+    }
+}
+
+/// Questions to one node, which has shown that it serves our chain.
+#[derive(Debug)]
+pub(crate) struct Visit<'a> {
+    nodes: &'a Nodes,
+    index: usize,
+    node: &'a Node,
+    patience: Patience,
+}
+
+impl Visit<'_> {
+    /// Asks once; and once more if a connection broke, because the node may have closed a pooled one
+    /// just before it was used. Behind a new connection may stand another node, so it is verified
+    /// anew.
+    pub(crate) async fn ask<T>(
+        &self,
+        question: &Question<'_>,
+        read: impl Fn(Answer) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        let asked = match self.ask_once(question).await {
+            Err(Fault::Lost(_)) => {
+                self.nodes.chain_ids.forget(&self.index);
+                self.nodes.verified(self.index, self.node, self.patience).await?;
+                self.ask_once(question).await
+            }
+            asked => asked,
+        };
+        asked.and_then(read)
+    }
+
+    /// Asks for something of a type.
+    pub(crate) async fn fetch<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &(impl Serialize + Sync),
+    ) -> Result<T, Fault> {
+        let question = Question::new(method, params)?;
+        self.ask(&question, Answer::typed).await
+    }
+
+    /// The node answered as it should.
+    pub(crate) fn went_well(&self) {
+        self.node.recovered();
+    }
+
+    /// For how long the node has shown this number as its head.
+    pub(crate) fn shows_since(&self, head: u64) -> Duration {
+        self.node.shows_since(head)
+    }
+
+    async fn ask_once(&self, question: &Question<'_>) -> Result<Answer, Fault> {
+        self.nodes.ask_once(self.node, question, self.patience).await
+    }
+}
+
 /// How long the next exchange may take.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
@@ -231,6 +318,8 @@ impl Patience {
 pub(crate) struct Node {
     endpoint: Endpoint,
     health: Mutex<Health>,
+    /// Its newest block's number, and since when it shows that one.
+    head: Mutex<Option<(u64, Instant)>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -241,7 +330,8 @@ struct Health {
 
 impl Node {
     const fn new(endpoint: Endpoint) -> Self {
-        Self { endpoint, health: Mutex::new(Health { rest: None, until: None }) }
+        let health = Mutex::new(Health { rest: None, until: None });
+        Self { endpoint, health, head: Mutex::new(None) }
     }
 
     /// `scheme://host:port`.
@@ -267,9 +357,12 @@ impl Node {
     fn health(&self) -> MutexGuard<'_, Health> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// A quantity that fits in 64 bits by its type.
-pub(crate) fn number(quantity: U64) -> u64 {
-    quantity.saturating_to()
+    fn shows_since(&self, number: u64) -> Duration {
+        let now = Instant::now();
+        let mut head = self.head.lock().unwrap_or_else(PoisonError::into_inner);
+        let since = head.filter(|(shown, _)| *shown == number).map_or(now, |(_, since)| since);
+        *head = Some((number, since));
+        now.saturating_duration_since(since)
+    }
 }

@@ -2,7 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use countersign_core::{identity::ChainId, time::Millis};
+use countersign_core::{
+    identity::ChainId,
+    time::{Millis, Timestamp},
+};
 
 use crate::endpoint::UrlFault;
 
@@ -26,13 +29,18 @@ pub struct NodeOptions {
     pub answer_bytes_max: usize,
     /// By how many blocks a node's head may lie behind one that was seen before.
     pub head_lag_max: u64,
+    /// How long the newest block may be the newest, or lie back by this machine's clock, before its
+    /// node is no longer believed. `None` where blocks come only with transactions.
+    pub stale_after: Option<Millis>,
+    /// This machine's clock. Without it only a head that does not move is noticed, not an old one.
+    pub wall: Option<fn() -> Timestamp>,
     /// What the chain adds to the fee outside of gas × price.
     pub data_fee: DataFee,
 }
 
 impl NodeOptions {
     /// Options with the defaults: 10 s a question, 4 s a node, 250 ms of caching, 32 MiB an answer,
-    /// 256 blocks behind, no data fee.
+    /// 256 blocks behind, never stale, the data fee of the chain's own oracle.
     #[must_use]
     pub const fn new(id: ChainId, urls: Vec<String>, finality: FinalityRule) -> Self {
         Self {
@@ -44,7 +52,9 @@ impl NodeOptions {
             head_ttl: Millis(250),
             answer_bytes_max: 32 * 1024 * 1024,
             head_lag_max: 256,
-            data_fee: DataFee::None,
+            stale_after: None,
+            wall: None,
+            data_fee: DataFee::Oracle,
         }
     }
 }
@@ -71,6 +81,9 @@ pub enum FinalityRule {
 /// What a chain adds to the fee outside of gas × price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DataFee {
+    /// What the chain's oracle contract says, with headroom; nothing where the chain has none. A
+    /// chain that charges for L1 data inside of the gas (Arbitrum) needs none.
+    Oracle,
     /// Nothing. On a roll-up that charges for L1 data this leaves that part out of the reservation;
     /// its actual cost is still read from the receipt.
     None,

@@ -3,6 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
+use countersign_core::time::Millis;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -168,6 +169,25 @@ pub(crate) enum Fault {
         /// The highest head seen.
         seen: u64,
     },
+    /// Its newest block is old, or has been its newest for too long.
+    #[error("its newest block {head} is {} s old: it does not follow the chain, or the chain stands", .age.0 / 1000)]
+    Stale {
+        /// The node's head.
+        head: u64,
+        /// How old it is, or for how long nothing came after it.
+        age: Millis,
+    },
+    /// Its newest block is from the future.
+    #[error("its newest block {head} is {} s ahead of this machine's clock", .ahead.0 / 1000)]
+    Early {
+        /// The node's head.
+        head: u64,
+        /// By how much.
+        ahead: Millis,
+    },
+    /// It takes no signed bytes, whatever they are.
+    #[error("it takes no transactions: {0}")]
+    Closed(NodeError),
     /// A JSON-RPC error where a result is needed.
     #[error("{0}")]
     Refused(NodeError),
@@ -185,7 +205,10 @@ impl Fault {
             | Self::Status(_)
             | Self::Nonsense(_)
             | Self::WrongChain { .. }
-            | Self::Behind { .. } => true,
+            | Self::Behind { .. }
+            | Self::Stale { .. }
+            | Self::Early { .. }
+            | Self::Closed(_) => true,
         }
     }
 }

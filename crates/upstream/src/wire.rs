@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, fmt};
 
-use alloy_primitives::{B256, U64, U128, U256};
+use alloy_primitives::{Address, B256, U256, hex};
 use bytes::Bytes;
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::value::RawValue;
 
 use crate::{
@@ -145,11 +148,15 @@ impl ReceivedError<'_> {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Block {
-    pub(crate) number: U64,
+    pub(crate) number: Number,
     pub(crate) hash: B256,
-    pub(crate) gas_limit: U64,
+    /// Seconds since the epoch.
+    pub(crate) timestamp: Number,
+    pub(crate) gas_limit: Number,
     #[serde(default)]
-    pub(crate) base_fee_per_gas: Option<U128>,
+    pub(crate) base_fee_per_gas: Option<Wei>,
+    /// The hashes of what it holds.
+    pub(crate) transactions: Vec<B256>,
 }
 
 /// The members of a receipt that matter here.
@@ -157,16 +164,86 @@ pub(crate) struct Block {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Receipt {
     pub(crate) transaction_hash: B256,
+    pub(crate) from: Address,
     #[serde(default)]
-    pub(crate) block_number: Option<U64>,
+    pub(crate) block_number: Option<Number>,
     #[serde(default)]
     pub(crate) block_hash: Option<B256>,
-    pub(crate) status: U64,
-    pub(crate) gas_used: U256,
-    pub(crate) effective_gas_price: U256,
+    pub(crate) status: Number,
+    pub(crate) gas_used: Number,
+    pub(crate) effective_gas_price: Wei,
     /// OP-stack chains charge L1 data beside the gas.
     #[serde(default)]
-    pub(crate) l1_fee: Option<U256>,
+    pub(crate) l1_fee: Option<Word>,
+    /// And, since Isthmus, something for the operator.
+    #[serde(default)]
+    pub(crate) operator_fee_scalar: Option<Number>,
+    #[serde(default)]
+    pub(crate) operator_fee_constant: Option<Number>,
+    /// Receipts have this one since Jovian, which counts the operator's scalar otherwise.
+    #[serde(default, rename = "daFootprintGasScalar")]
+    pub(crate) da_footprint_gas_scalar: Option<Number>,
+}
+
+/// A JSON-RPC quantity up to 64 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number(pub(crate) u64);
+
+/// A JSON-RPC quantity up to 128 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wei(pub(crate) u128);
+
+/// A JSON-RPC quantity up to 256 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Word(pub(crate) U256);
+
+/// Bytes as JSON-RPC writes them: `0x` and pairs of hex digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Data(pub(crate) Bytes);
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        read_quantity(from).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Wei {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        read_quantity(from).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        read_quantity(from).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(from)?;
+        let wrong = || D::Error::custom("not bytes");
+        let digits = text.strip_prefix("0x").ok_or_else(wrong)?;
+        if digits.starts_with("0x") {
+            return Err(wrong());
+        }
+        hex::decode(digits).map(|bytes| Self(bytes.into())).map_err(|_| wrong())
+    }
+}
+
+/// `0x` and at least one hex digit; nothing else is a number. Leading zeros are forgiven.
+fn read_quantity<'de, D, T>(from: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: TryFrom<U256>,
+{
+    let text = Cow::<str>::deserialize(from)?;
+    let digits = text.strip_prefix("0x").filter(|digits| {
+        (1..=64).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    });
+    let number = digits.and_then(|digits| U256::from_str_radix(digits, 16).ok());
+    let fits = number.and_then(|number| T::try_from(number).ok());
+    fits.ok_or_else(|| D::Error::custom("not a quantity"))
 }
 
 /// A number as a JSON-RPC quantity.

@@ -1,7 +1,9 @@
 //! What nodes mean by their words: one table for signed bytes, one for estimates.
 //!
-//! Every client has its own words. A sentence that no row knows is unknown, and unknown never means
-//! failed.
+//! Every client has its own words; `words/nodes.tsv` quotes them with where they were read. A
+//! sentence that no row knows is unknown, and unknown never means failed. Words settle nothing: they
+//! only say what to look up (a receipt, an earlier attempt, the balance), and the chain's state
+//! decides.
 
 use alloy_primitives::B256;
 use countersign_engine::port::chain::Broadcast;
@@ -11,33 +13,58 @@ use crate::wire::NodeError;
 /// What a row of the table says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Meaning {
+    /// The node has these bytes already.
     Known,
+    /// The account has used the nonce.
     NonceTooLow,
+    /// An earlier nonce is missing.
+    NonceTooHigh,
+    /// Another transaction holds the nonce, and this one does not pay enough to take its place.
     Underpriced,
+    /// The node does not take them as things stand.
     Refused,
+    /// It sounds like another row and says nothing about these bytes.
+    Nothing,
 }
 
 /// The first row whose words occur, as whole words and in any case, decides. So rows that contain
 /// the words of others come first.
 const SENDS: &[(Meaning, &str)] = &[
-    // geth, op-geth, reth, erigon, nethermind
+    // what only sounds like one of the rows below
+    (Meaning::Nothing, "block already known"),
+    (Meaning::Refused, "authority nonce too low"),
+    // known: geth, op-geth, reth, erigon, nethermind
     (Meaning::Known, "already known"),
-    // nethermind before 1.30
+    // nethermind before its words became geth's
     (Meaning::Known, "AlreadyKnown"),
-    // besu, parity
+    // besu, geth before 1.9.11
     (Meaning::Known, "known transaction"),
-    // reth's pool, anvil
+    // anvil, reth's pool, parity
     (Meaning::Known, "already imported"),
-    // erigon
+    // erigon, before and after its renaming of tx
     (Meaning::Known, "existing tx with same hash"),
+    (Meaning::Known, "existing txn with same hash"),
     // zksync
     (Meaning::Known, "is already in the system"),
+    // the nonce is used
     (Meaning::NonceTooLow, "nonce too low"),
     (Meaning::NonceTooLow, "nonce is too low"),
     (Meaning::NonceTooLow, "OldNonce"),
+    // an earlier nonce is missing
+    (Meaning::NonceTooHigh, "nonce too high"),
+    (Meaning::NonceTooHigh, "nonce too far in future"),
+    (Meaning::NonceTooHigh, "NonceGap"),
+    (Meaning::NonceTooHigh, "NonceTooFarInFuture"),
+    (Meaning::NonceTooHigh, "transaction nonce is too distant from current sender nonce"),
+    (Meaning::NonceTooHigh, "an invalid transaction with a lower nonce exists"),
+    (Meaning::NonceTooHigh, "gapped-nonce tx from delegated accounts"),
+    (Meaning::NonceTooHigh, "delegation nonce gap"),
+    (Meaning::NonceTooHigh, "NotCurrentNonceForDelegation"),
+    // the nonce is taken in the pool
     (Meaning::Underpriced, "replacement transaction underpriced"),
     (Meaning::Underpriced, "insufficient gas price to replace existing transaction"),
     (Meaning::Underpriced, "could not replace existing tx"),
+    (Meaning::Underpriced, "replaced by transaction with higher tip"),
     (Meaning::Underpriced, "ReplacementNotAllowed"),
     (Meaning::Underpriced, "OwnNonceAlreadyUsed"),
     (Meaning::Underpriced, "another transaction with same nonce in the queue"),
@@ -47,62 +74,108 @@ const SENDS: &[(Meaning, &str)] = &[
     (Meaning::Refused, "InsufficientFunds"),
     (Meaning::Refused, "upfront cost exceeds account balance"),
     (Meaning::Refused, "not enough funds"),
+    (Meaning::Refused, "transaction would cause overdraft"),
+    (Meaning::Refused, "transaction overdraws from account"),
+    (Meaning::Refused, "Int256Overflow"),
+    (Meaning::Refused, "transaction cost overflow"),
     // gas
     (Meaning::Refused, "intrinsic gas too low"),
     (Meaning::Refused, "intrinsic gas too high"),
     (Meaning::Refused, "intrinsic gas exceeds gas limit"),
+    (Meaning::Refused, "IntrinsicGas"),
     (Meaning::Refused, "insufficient gas for floor data gas cost"),
     (Meaning::Refused, "gas required exceeds allowance"),
     (Meaning::Refused, "exceeds block gas limit"),
+    (Meaning::Refused, "exceeds max transaction gas limit"),
+    (Meaning::Refused, "transaction gas limit is greater than the block gas limit"),
     (Meaning::Refused, "GasLimitExceeded"),
+    (Meaning::Refused, "gas limit reached"),
     (Meaning::Refused, "gas limit too high"),
-    (Meaning::Refused, "transaction gas limit exceeds"),
-    (Meaning::Refused, "gas limit is too big"),
+    (Meaning::Refused, "gas limit is too high"),
+    (Meaning::Refused, "TxGasLimitCapExceeded"),
     (Meaning::Refused, "gas uint64 overflow"),
+    (Meaning::Refused, "GasUintOverflow"),
     // fee
     (Meaning::Refused, "max fee per gas less than block base fee"),
+    (Meaning::Refused, "max fee per gas higher than 2^256-1"),
     (Meaning::Refused, "max priority fee per gas higher than max fee per gas"),
     (Meaning::Refused, "max priority fee per gas exceeds max fee per gas"),
     (Meaning::Refused, "max priority fee per gas higher than 2^256-1"),
+    (Meaning::Refused, "InvalidMaxPriorityFeePerGas"),
+    (Meaning::Refused, "transaction priority fee below minimum required priority fee"),
     (Meaning::Refused, "gas price below configured minimum gas price"),
     (Meaning::Refused, "gas price below current base fee"),
     (Meaning::Refused, "transaction gas price below minimum"),
-    (Meaning::Refused, "transaction underpriced"),
     (Meaning::Refused, "underpriced"),
+    (Meaning::Refused, "fee too low"),
     (Meaning::Refused, "FeeTooLow"),
     (Meaning::Refused, "FeeTooLowToCompete"),
-    (Meaning::Refused, "feeCap below chain minimum"),
     (Meaning::Refused, "exceeds the configured cap"),
     (Meaning::Refused, "transaction fee cap exceeded"),
-    // nonce, ahead
-    (Meaning::Refused, "nonce too high"),
-    (Meaning::Refused, "nonce has max value"),
-    (Meaning::Refused, "nonce too far in the future"),
-    (Meaning::Refused, "NonceGap"),
-    (Meaning::Refused, "NonceTooFarInFuture"),
-    (Meaning::Refused, "transaction nonce is too distant from current sender nonce"),
-    (Meaning::Refused, "gapped-nonce tx from delegated accounts"),
-    (Meaning::Refused, "in-flight transaction limit reached for delegated accounts"),
-    (Meaning::Refused, "future transaction tries to replace pending"),
     // shape
+    (Meaning::Refused, "nonce has max value"),
+    (Meaning::Refused, "NonceTooHigh"),
     (Meaning::Refused, "transaction type not supported"),
+    (Meaning::Refused, "unsupported transaction type"),
+    (Meaning::Refused, "invalid transaction type"),
     (Meaning::Refused, "NotSupportedTxType"),
+    (Meaning::Refused, "InvalidTxType"),
+    (Meaning::Refused, "fork supporting this transaction type is not activated yet"),
     (Meaning::Refused, "max initcode size exceeded"),
+    (Meaning::Refused, "initcode too large"),
     (Meaning::Refused, "oversized data"),
-    (Meaning::Refused, "rlp too long"),
+    (Meaning::Refused, "RLPTooLong"),
     (Meaning::Refused, "MaxTxSizeExceeded"),
+    (Meaning::Refused, "transaction too large"),
     (Meaning::Refused, "only replay-protected (EIP-155) transactions allowed over RPC"),
     (Meaning::Refused, "invalid chain id"),
+    (Meaning::Refused, "InvalidTxChainId"),
     (Meaning::Refused, "wrong chainId"),
+    (Meaning::Refused, "chainId not supported"),
+    (Meaning::Refused, "chainId is required"),
+    (Meaning::Refused, "incompatible EIP-155 transaction, signed for another chain"),
     (Meaning::Refused, "invalid sender"),
+    (Meaning::Refused, "invalid signature"),
+    (Meaning::Refused, "InvalidTxSignature"),
+    (Meaning::Refused, "FailedToResolveSender"),
+    (Meaning::Refused, "failed to recover sender"),
     (Meaning::Refused, "sender not an eoa"),
+    (Meaning::Refused, "sender is not an EOA"),
     (Meaning::Refused, "SenderIsContract"),
     (Meaning::Refused, "sender account not authorized to send transactions"),
+    (Meaning::Refused, "transaction sender is not on the whitelist"),
+    (Meaning::Refused, "plugin has marked the transaction as invalid"),
+    (Meaning::Refused, "transaction filtered out"),
+    (Meaning::Refused, "interop failsafe is active"),
+    (Meaning::Refused, "cross chain tx is invalid before interop"),
     // room
     (Meaning::Refused, "txpool is full"),
     (Meaning::Refused, "sub-pool is full"),
     (Meaning::Refused, "account limit exceeded"),
+    (Meaning::Refused, "spammer"),
+    (Meaning::Refused, "address already reserved"),
+    (Meaning::Refused, "authority already reserved"),
+    (Meaning::Refused, "in-flight transaction limit reached for delegated accounts"),
+    (Meaning::Refused, "delegation authority has pending transaction"),
+    (Meaning::Refused, "DelegatorHasPendingTx"),
+    (Meaning::Refused, "future transaction tries to replace pending"),
     (Meaning::Refused, "PendingTxsOfConflictingType"),
+    (Meaning::Refused, "pending transaction type conflict"),
+];
+
+/// Words of a node that takes no transactions at the moment, whatever they are: another one may.
+const CLOSED: &[&str] = &[
+    "transaction pool not enabled",
+    "initial sync is still in progress",
+    "node is syncing",
+    "publishing transactions not supported by this endpoint",
+    "sequencer temporarily not available",
+    "too many requests",
+    "rate limit",
+    "rate limited",
+    "request limit reached",
+    "unauthorized",
+    "invalid api key",
 ];
 
 /// Words that say something about the node rather than about the call.
@@ -150,17 +223,23 @@ const TROUBLE_CODES: &[i64] = &[-32601, -32005, 429];
 /// What an error means for the signed bytes with this hash.
 pub(crate) fn sent(error: &NodeError, hash: B256) -> Broadcast {
     let words = error.to_string();
-    let meaning = meaning(&error.message).or_else(|| error.data.as_deref().and_then(meaning));
-    match meaning {
-        Some(Meaning::Known) => match another_hash(&error.message, hash) {
+    match meaning(error) {
+        Meaning::Known => match another_hash(&error.message, hash) {
             Some(theirs) => Broadcast::OtherHash { theirs },
             None => Broadcast::Accepted,
         },
-        Some(Meaning::NonceTooLow) => Broadcast::NonceTooLow(words),
-        Some(Meaning::Underpriced) => Broadcast::Underpriced(words),
-        Some(Meaning::Refused) => Broadcast::Refused(words),
-        None => Broadcast::Unknown(words),
+        Meaning::NonceTooLow => Broadcast::NonceTooLow(words),
+        Meaning::Underpriced => Broadcast::Underpriced(words),
+        Meaning::NonceTooHigh | Meaning::Refused => Broadcast::Refused(words),
+        Meaning::Nothing => Broadcast::Unknown(words),
     }
+}
+
+/// Whether an error to signed bytes is about the node and not about them.
+pub(crate) fn is_closed(error: &NodeError) -> bool {
+    let message = error.message.to_lowercase();
+    let says_so = || CLOSED.iter().any(|words| contains(&message, words));
+    meaning(error) == Meaning::Nothing && (TROUBLE_CODES.contains(&error.code) || says_so())
 }
 
 /// Whether an error of an estimate says nothing about the call: then another node may know better.
@@ -171,9 +250,29 @@ pub(crate) fn is_trouble(error: &NodeError) -> bool {
     error.code != 3 && !occurs(FAILURES) && (coded || occurs(TROUBLES))
 }
 
-fn meaning(text: &str) -> Option<Meaning> {
+/// Whether the error is a contract's own: it ran and did not agree.
+pub(crate) fn is_revert(error: &NodeError) -> bool {
+    error.message.to_lowercase().contains("revert")
+}
+
+fn meaning(error: &NodeError) -> Meaning {
+    let said = |text: &str| Some(meaning_of(text)).filter(|said| *said != Meaning::Nothing);
+    said(&error.message)
+        .or_else(|| error.data.as_deref().and_then(said))
+        .unwrap_or(Meaning::Nothing)
+}
+
+/// Some sequencers try a transaction out and refuse it if it reverts. What stands behind that word
+/// was written by a contract, who may say anything.
+fn meaning_of(text: &str) -> Meaning {
     let text = text.to_lowercase();
-    SENDS.iter().find(|(_, words)| contains(&text, words)).map(|(meaning, _)| *meaning)
+    let (own, reverts) = match text.split_once("revert") {
+        Some((own, _)) => (own, true),
+        None => (text.as_str(), false),
+    };
+    let row = SENDS.iter().find(|(_, words)| contains(own, words));
+    let otherwise = if reverts { Meaning::Refused } else { Meaning::Nothing };
+    row.map_or(otherwise, |(meaning, _)| *meaning)
 }
 
 /// Whether `words` occur in the lower-case `text` as whole words: `unknown transaction` is not

@@ -41,6 +41,12 @@ pub trait Chain: fmt::Debug + Send + Sync {
     /// The receipt of a hash, if a node has one.
     async fn receipt(&self, hash: B256) -> Result<Option<Actual>, ChainError>;
 
+    /// As [`Chain::receipt`]; but what does not fit the signed transaction is not believed, and
+    /// counts as no answer.
+    async fn receipt_of(&self, expected: &Expected) -> Result<Option<Actual>, ChainError> {
+        self.receipt(expected.hash).await
+    }
+
     /// Whether a receipt in this block is final by the chain's configured rule, and still on the
     /// canonical chain.
     async fn finality(&self, actual: &Actual) -> Result<Finality, ChainError>;
@@ -146,6 +152,19 @@ pub enum Broadcast {
     },
     /// Nobody knows: time-out, reset, 5xx, not JSON, unknown words.
     Unknown(String),
+}
+
+/// What a receipt has to agree with: what was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// The transaction.
+    pub hash: B256,
+    /// The wallet that signed it.
+    pub from: Address,
+    /// Its gas limit.
+    pub gas: u64,
+    /// The most that it pays per gas, in wei.
+    pub price_max: u128,
 }
 
 /// Whether a mined transaction can still go away.

@@ -159,12 +159,14 @@ pub(super) async fn nobody() -> String {
     format!("http://127.0.0.1:{}", listener.local_addr().unwrap().port())
 }
 
+/// A block of the year 2001 that holds the transaction 0xabab…
 pub(super) fn block(number: u64, hash: u8) -> Value {
     json!({
         "number": format!("{number:#x}"),
         "hash": alloy_primitives::B256::repeat_byte(hash),
         "gasLimit": "0x1c9c380",
         "baseFeePerGas": "0x3b9aca00",
-        "transactions": [],
+        "timestamp": "0x3b9aca00",
+        "transactions": [alloy_primitives::B256::repeat_byte(0xab)],
     })
 }

@@ -1,97 +1,138 @@
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::*;
 
 const OURS: B256 = B256::repeat_byte(0xab);
+
+/// The clients of attack NO-6.
+const CLIENTS: [&str; 8] =
+    ["geth", "reth", "nethermind", "besu", "erigon", "anvil", "op", "arbitrum"];
+
+/// What a situation means, whoever tells it.
+const SITUATIONS: [(&str, Meaning); 24] = [
+    ("known", Meaning::Known),
+    ("nonce_low", Meaning::NonceTooLow),
+    ("nonce_high", Meaning::NonceTooHigh),
+    ("replacement", Meaning::Underpriced),
+    ("funds", Meaning::Refused),
+    ("intrinsic", Meaning::Refused),
+    ("base_fee", Meaning::Refused),
+    ("fee_floor", Meaning::Refused),
+    ("fee_cap", Meaning::Refused),
+    ("tip", Meaning::Refused),
+    ("block_gas", Meaning::Refused),
+    ("gas_cap", Meaning::Refused),
+    ("pool_full", Meaning::Refused),
+    ("account_limit", Meaning::Refused),
+    ("delegated", Meaning::Refused),
+    ("initcode", Meaning::Refused),
+    ("oversized", Meaning::Refused),
+    ("type", Meaning::Refused),
+    ("chain_id", Meaning::Refused),
+    ("unprotected", Meaning::Refused),
+    ("signature", Meaning::Refused),
+    ("sender_code", Meaning::Refused),
+    ("shape", Meaning::Refused),
+    ("reverted", Meaning::Refused),
+];
+
+/// What a client has no words for: Arbitrum's sequencer has no pool, so that what is known or
+/// replaced is a used nonce; erigon's pool does not compare with the base fee.
+const SPEECHLESS: [(&str, &str); 3] =
+    [("arbitrum", "known"), ("arbitrum", "replacement"), ("erigon", "base_fee")];
+
+struct Row {
+    client: &'static str,
+    situation: &'static str,
+    error: NodeError,
+    seen: &'static str,
+}
+
+fn rows() -> Vec<Row> {
+    let lines = include_str!("nodes.tsv").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let cells: Vec<_> = line.split('\t').collect();
+            let [client, situation, code, text, seen, _] = cells[..] else { panic!("{line}") };
+            let text = text.replace("{ours}", &OURS.to_string());
+            Row { client, situation, error: error(code.parse().unwrap(), &text), seen }
+        })
+        .collect()
+}
 
 fn error(code: i64, message: &str) -> NodeError {
     NodeError { code, message: message.into(), data: None }
 }
 
-fn kind(code: i64, message: &str) -> &'static str {
-    match sent(&error(code, message), OURS) {
-        Broadcast::Accepted => "accepted",
-        Broadcast::NonceTooLow(words)
-        | Broadcast::Refused(words)
-        | Broadcast::Underpriced(words)
-            if !words.contains(message) =>
-        {
-            "lost the node's words"
-        }
-        Broadcast::NonceTooLow(_) => "low",
-        Broadcast::Underpriced(_) => "underpriced",
-        Broadcast::Refused(_) => "refused",
-        Broadcast::Unknown(_) => "unknown",
-        Broadcast::OtherHash { .. } => "other hash",
+/// Attack NO-6.
+#[test]
+fn every_client_means_the_same_by_its_own_words() {
+    let mut meanings = BTreeMap::from(SITUATIONS);
+    meanings.extend([("filtered", Meaning::Refused), ("closed", Meaning::Nothing)]);
+    meanings.insert("other", Meaning::Nothing);
+    for Row { client, situation, error, .. } in rows() {
+        assert_eq!(meaning(&error), meanings[situation], "{client}, {situation}: {error}");
+        assert_eq!(is_closed(&error), situation == "closed", "{client}, {situation}: {error}");
     }
 }
 
-/// Attack NO-6: each client's own words.
-const WORDS: &[(&str, i64, &str, &str)] = &[
-    ("geth", -32000, "already known", "accepted"),
-    ("geth", -32000, "nonce too low: next nonce 5, tx nonce 4", "low"),
-    ("geth", -32000, "replacement transaction underpriced", "underpriced"),
-    ("geth", -32000, "transaction underpriced: gas tip cap 1, minimum needed 2", "refused"),
-    (
-        "geth",
-        -32000,
-        "insufficient funds for gas * price + value: balance 0, tx cost 1, overshot 1",
-        "refused",
-    ),
-    ("geth", -32000, "intrinsic gas too low: gas 20000, minimum needed 21000", "refused"),
-    ("geth", -32000, "tx fee (1.05 ether) exceeds the configured cap (1.00 ether)", "refused"),
-    ("geth", -32000, "txpool is full", "refused"),
-    ("geth", -32000, "transaction gas limit too high (cap: 16777216, tx: 30000000)", "refused"),
-    ("geth", -32000, "in-flight transaction limit reached for delegated accounts", "refused"),
-    ("reth", -32000, "already known", "accepted"),
-    ("reth", -32003, "insufficient gas price to replace existing transaction", "underpriced"),
-    ("reth", -32003, "max fee per gas less than block base fee", "refused"),
-    ("nethermind", -32010, "AlreadyKnown", "accepted"),
-    ("nethermind", -32010, "OldNonce, Current nonce: 5, nonce of rejected tx: 4.", "low"),
-    ("nethermind", -32010, "ReplacementNotAllowed", "underpriced"),
-    ("nethermind", -32010, "InsufficientFunds, Account balance: 0", "refused"),
-    ("nethermind", -32010, "FeeTooLow, MaxFeePerGas too low", "refused"),
-    ("besu", -32000, "Known transaction", "accepted"),
-    ("besu", -32001, "Nonce too low", "low"),
-    ("besu", -32000, "Replacement transaction underpriced", "underpriced"),
-    ("besu", -32004, "Upfront cost exceeds account balance", "refused"),
-    ("besu", -32005, "Transaction gas limit exceeds block gas limit", "refused"),
-    ("besu", -32009, "Gas price below current base fee", "refused"),
-    ("erigon", -32000, "ALREADY_EXISTS: already known", "accepted"),
-    ("erigon", -32000, "INTERNAL_ERROR: could not replace existing tx", "underpriced"),
-    ("erigon", -32000, "INTERNAL_ERROR: underpriced", "refused"),
-    ("erigon", -32000, "pending sub-pool is full", "refused"),
-    ("anvil", -32003, "transaction already imported", "accepted"),
-    ("anvil", -32003, "nonce too low", "low"),
-    ("anvil", -32003, "replacement transaction underpriced", "underpriced"),
-    ("anvil", -32003, "Insufficient funds for gas * price + value", "refused"),
-    ("anvil", -32000, "intrinsic gas too low", "refused"),
-    ("anvil", -32000, "intrinsic gas too high -- tx.gas_limit > env.block.gas_limit", "refused"),
-    ("anvil", -32003, "max fee per gas less than block base fee", "refused"),
-    ("anvil", -32003, "Out of gas: gas required exceeds allowance: 100", "refused"),
-    (
-        "op",
-        -32000,
-        "failed to forward tx to sequencer, please try again. Error message: 'nonce too low'",
-        "low",
-    ),
-    ("op", -32000, "failed to forward tx to sequencer, please try again.", "unknown"),
-    ("arbitrum", -32000, "nonce too low: address 0x1234, tx: 4 state: 5", "low"),
-    ("arbitrum", -32000, "nonce too high: address 0x1234, tx: 6 state: 5", "refused"),
-    (
-        "arbitrum",
-        -32000,
-        "max fee per gas less than block base fee: address 0x12, maxFeePerGas: 1 baseFee: 2",
-        "refused",
-    ),
-    ("any", -32603, "internal error", "unknown"),
-    ("any", -32000, "context deadline exceeded", "unknown"),
-    ("any", -32000, "unknown transaction type", "unknown"),
-    ("any", -32000, "", "unknown"),
-];
+#[test]
+fn every_client_has_words_for_what_a_sender_has_to_tell_apart() {
+    let rows = rows();
+    let told: BTreeSet<_> = rows.iter().map(|row| (row.client, row.situation)).collect();
+    for client in CLIENTS {
+        for (situation, _) in &SITUATIONS[..7] {
+            let has_words = told.contains(&(client, situation));
+            let speechless = SPEECHLESS.contains(&(client, situation));
+            assert!(has_words != speechless, "{client} on {situation}");
+        }
+    }
+}
 
 #[test]
-fn every_client_is_understood_in_its_own_words() {
-    for (client, code, message, expected) in WORDS {
-        assert_eq!(kind(*code, message), *expected, "{client}: {message}");
+fn most_words_were_read_where_the_node_says_them() {
+    let rows = rows();
+    let count = |seen: &str| rows.iter().filter(|row| row.seen == seen).count();
+    let (run, source) = (count("run"), count("source"));
+    assert_eq!(run + source + count("quoted") + count("memory"), rows.len());
+    assert!(run + source > rows.len() / 4 * 3, "{run} and {source} of {}", rows.len());
+}
+
+#[test]
+fn each_meaning_has_its_answer_with_the_nodes_words() {
+    for Row { client, error, .. } in rows() {
+        let words = error.to_string();
+        let expected = match meaning(&error) {
+            Meaning::Known => Broadcast::Accepted,
+            Meaning::NonceTooLow => Broadcast::NonceTooLow(words),
+            Meaning::Underpriced => Broadcast::Underpriced(words),
+            Meaning::NonceTooHigh | Meaning::Refused => Broadcast::Refused(words),
+            Meaning::Nothing => Broadcast::Unknown(words),
+        };
+        assert_eq!(sent(&error, OURS), expected, "{client}: {error}");
+    }
+}
+
+#[test]
+fn words_inside_others_mean_nothing_of_their_own() {
+    for (text, expected) in [
+        ("unknown transaction", Meaning::Nothing),
+        ("unknown transaction type", Meaning::Nothing),
+        ("not already knowns", Meaning::Nothing),
+        ("the nonce too lowly", Meaning::Nothing),
+        ("block already known", Meaning::Nothing),
+        ("authority nonce too low", Meaning::Refused),
+        ("FEE_TOO_LOW: replacement transaction underpriced", Meaning::Underpriced),
+        ("ALREADY_EXISTS: already known", Meaning::Known),
+        ("ALREADY KNOWN", Meaning::Known),
+        ("nonce too low (already known)", Meaning::Known),
+        ("nonce too low, execution reverted: already known", Meaning::NonceTooLow),
+        ("execution reverted: already known", Meaning::Refused),
+        ("VM Exception while processing transaction: revert nonce too low", Meaning::Refused),
+        ("İ already known", Meaning::Known),
+        ("\u{0}", Meaning::Nothing),
+    ] {
+        assert_eq!(meaning(&error(-32000, text)), expected, "{text}");
     }
 }
 
@@ -102,25 +143,31 @@ fn a_known_hash_that_is_not_ours_is_told() {
         let foreign = words.replace("{}", &theirs.to_string());
         assert_eq!(sent(&error(-32000, &foreign), OURS), Broadcast::OtherHash { theirs });
         let ours = words.replace("{}", &OURS.to_string());
-        assert_eq!(kind(-32000, &ours), "accepted");
-        assert_eq!(kind(-32000, &format!("{ours} instead of {theirs}")), "accepted");
+        for text in [&ours, &format!("{ours} instead of {theirs}")] {
+            assert_eq!(sent(&error(-32000, text), OURS), Broadcast::Accepted, "{text}");
+        }
     }
 }
 
 #[test]
 fn the_meaning_may_stand_in_the_data() {
-    let error = NodeError {
-        code: -32000,
-        message: "Invalid transaction".into(),
-        data: Some("\"nonce too low\"".into()),
-    };
-    assert!(matches!(sent(&error, OURS), Broadcast::NonceTooLow(_)));
+    for (message, data, expected) in [
+        ("Invalid transaction", "\"nonce too low\"", Meaning::NonceTooLow),
+        ("Invalid transaction", "{\"message\":\"already known\"}", Meaning::Known),
+        ("execution reverted", "\"already known\"", Meaning::Refused),
+        ("VM execution error", "\"Reverted 0x08c379a0 already known\"", Meaning::Refused),
+        ("Invalid transaction", "[]", Meaning::Nothing),
+    ] {
+        let data = Some(data.into());
+        let error = NodeError { code: -32000, message: message.into(), data };
+        assert_eq!(meaning(&error), expected, "{error:?}");
+    }
 }
 
 #[test]
 fn every_row_decides_for_itself() {
-    for (meaning, words) in SENDS {
-        assert_eq!(super::meaning(words), Some(*meaning), "{words}");
+    for (expected, words) in SENDS {
+        assert_eq!(meaning_of(words), *expected, "{words}");
     }
 }
 
