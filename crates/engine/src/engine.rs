@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -57,6 +57,8 @@ pub struct Engine {
     claims: Claims,
     tracking: Mutex<BTreeSet<LaneId>>,
     told: Mutex<BTreeSet<(OperationId, usize)>>,
+    adopted: Mutex<Weak<Setup>>,
+    adopting: tokio::sync::Mutex<()>,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
     resumed: AtomicBool,
     closing: watch::Sender<bool>,
@@ -101,6 +103,8 @@ impl Engine {
             claims: Claims::default(),
             tracking: Mutex::default(),
             told: Mutex::default(),
+            adopted: Mutex::default(),
+            adopting: tokio::sync::Mutex::default(),
             seen_blocks: Mutex::default(),
             resumed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
@@ -270,6 +274,16 @@ impl Engine {
             told.clear();
         }
         told.insert((operation, attempt))
+    }
+
+    /// The setup whose limits are known to count everything.
+    pub(crate) fn adopted(&self) -> MutexGuard<'_, Weak<Setup>> {
+        self.adopted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One goes through the old operations at a time.
+    pub(crate) const fn adopting(&self) -> &tokio::sync::Mutex<()> {
+        &self.adopting
     }
 
     /// The blocks of each chain as they were seen last.

@@ -26,6 +26,7 @@ use crate::{
     },
     record::{Ending, Judgement, approval_digest, trace},
     reply::Caller,
+    setup::Setup,
     stage::{Reservation, Reserved},
     submission::{Answer, Denied, NodeRefused, Pending, Reply, Submission, Unavailable},
 };
@@ -197,7 +198,7 @@ impl Engine {
             disposition: Disposition::Allow(case.gathered.facts.at.after(ALLOW_FOR)),
         };
         let claim = self.claims().take(case.id);
-        match self.reserve(&reserve).await? {
+        match self.reserve(case.admitted.setup(), &reserve).await? {
             ReserveAnswer::Reserved(record) => {
                 self.recorded(&entry, &record).await?;
                 let reservation = Reservation::<Reserved>::new(permit, record);
@@ -222,7 +223,7 @@ impl Engine {
             charges: hold.charges().to_vec(),
             disposition: Disposition::Park(parking),
         };
-        match self.reserve(&reserve).await? {
+        match self.reserve(case.admitted.setup(), &reserve).await? {
             ReserveAnswer::Reserved(record) => {
                 self.recorded(&entry, &record).await?;
                 self.note_duration(case.admitted, entry.trace_hash);
@@ -236,7 +237,12 @@ impl Engine {
     }
 
     /// Asks again with the same arguments where the first answer was lost: the ledger is idempotent.
-    async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, Answer> {
+    async fn reserve(
+        self: &Arc<Self>,
+        setup: &Arc<Setup>,
+        reserve: &Reserve,
+    ) -> Result<ReserveAnswer, Answer> {
+        self.wait_for_limits(setup).await?;
         let ledger = &self.ports().ledger;
         let answer = match ledger.reserve(reserve).await {
             Err(LedgerError::Ambiguous(_)) => ledger.reserve(reserve).await,

@@ -2,6 +2,7 @@
 //! without a runtime.
 
 mod admission;
+mod adopt;
 mod bump;
 mod carry;
 mod claim;

@@ -76,6 +76,9 @@ impl Engine {
         if !self.delay_is_over(record).await {
             return Next::Rest;
         }
+        if self.wait_for_limits(&setup).await.is_err() {
+            return Next::Rest;
+        }
         let Some(evidence) = self.evidence(record).await else { return Next::Rest };
         let approvals = opened_gates(&setup, parties, record, &evidence);
         let Ok(head) = parties.chain.port.head().await else { return Next::Rest };

@@ -81,6 +81,10 @@ impl Engine {
 
     async fn sweep(self: &Arc<Self>) {
         self.hub().sweep();
+        let setup = self.setup();
+        if !self.has_adopted(&setup) {
+            drop(self.begin_adoption(&setup));
+        }
         if let Err(error) = self.sweep_books().await {
             tracing::warn!(%error, "the books cannot be swept; nothing is signed meanwhile");
         }

@@ -225,7 +225,11 @@ impl Engine {
         }
     }
 
+    /// What is kept follows the operation as it stands: another gateway may have raised its fee, and a new limit may
+    /// have been charged with it.
     async fn settle(self: &Arc<Self>, record: &OperationRecord, actual: Actual) {
+        let Ok(Some(record)) = self.ports().ledger.operation(record.id).await else { return };
+        let record = &record;
         let kept = record.charges.iter().map(|charge| kept(charge, record, &actual)).collect();
         let over = actual.fee_wei > record.fee_wei_max().unwrap_or(U256::MAX);
         let settle = Settle { operation: record.id, actual, kept };
@@ -357,7 +361,7 @@ pub(crate) fn lane_of(record: &OperationRecord) -> LaneId {
 
 /// The value as reserved unless it reverted or was cancelled, and the fee's actual share, rounded up. A count stays
 /// unless it was cancelled: the transaction happened.
-fn kept(charge: &Charge, record: &OperationRecord, actual: &Actual) -> u64 {
+pub(crate) fn kept(charge: &Charge, record: &OperationRecord, actual: &Actual) -> u64 {
     let cancelled = record.purpose_of(actual.hash) == Some(Purpose::Cancel);
     match charge.unit {
         Unit::Count if cancelled => 0,

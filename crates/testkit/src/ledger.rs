@@ -24,10 +24,10 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
-        InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
-        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-        SignedBytes,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
+        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
+        SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -281,11 +281,11 @@ impl Ledger for ModelLedger {
         self.with(|books| Ok(books.status(charges, without)))
     }
 
-    async fn adopted(&self, limits: &[CounterId]) -> Result<BTreeSet<CounterId>, LedgerError> {
-        self.with(|books| Ok(books.which_adopted(limits)))
+    async fn adopted(&self) -> Result<BTreeSet<CounterId>, LedgerError> {
+        self.with(|books| Ok(books.adopted.clone()))
     }
 
-    async fn note_adopted(&self, limits: &[CounterId]) -> Result<(), LedgerError> {
+    async fn note_adopted(&self, limits: &BTreeSet<CounterId>) -> Result<(), LedgerError> {
         self.with(|books| {
             books.note_adopted(limits);
             Ok(())

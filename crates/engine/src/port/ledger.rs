@@ -180,11 +180,12 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         without: Option<OperationId>,
     ) -> Result<Vec<Reading>, LedgerError>;
 
-    /// Which of these limits have been charged with what was spent before they came; see [`Ledger::adopt`].
-    async fn adopted(&self, limits: &[CounterId]) -> Result<BTreeSet<CounterId>, LedgerError>;
+    /// The limits that count everything: what was spent before they came, and all since; see [`Ledger::adopt`].
+    async fn adopted(&self) -> Result<BTreeSet<CounterId>, LedgerError>;
 
-    /// Notes, for ever, that a limit has been charged with all that was spent before it came.
-    async fn note_adopted(&self, limits: &[CounterId]) -> Result<(), LedgerError>;
+    /// Notes the limits that count everything, in the place of those that were noted before: what is spent while a
+    /// limit is not in force is not charged to it.
+    async fn note_adopted(&self, limits: &BTreeSet<CounterId>) -> Result<(), LedgerError>;
 
     /// Adds charges to an operation that is older than the limits that make them, without a check; see [`Adopt`].
     async fn adopt(&self, adopt: &Adopt) -> Result<AdoptAnswer, LedgerError>;

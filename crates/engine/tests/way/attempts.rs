@@ -96,10 +96,7 @@ async fn a_bump_that_no_limit_policy_or_ceiling_lets_through_signs_nothing() {
     house.ledger.seal("test").await.unwrap();
     assert_eq!(refusal(engine.bump(&bob, id, None).await), "sealed");
     let signatures = house.signer.signatures();
-    assert_eq!(
-        u64::try_from(house.chain.sent().len()).unwrap(),
-        u64::try_from(signatures).unwrap()
-    );
+    assert_eq!(u64::try_from(house.chain.sent().len()).unwrap(), signatures);
     house.ledger.unseal().await.unwrap();
     engine.replace(house.setup(&POLICY.replace("then: allow", "then: deny, code: closed")));
     assert_eq!(refusal(engine.bump(&bob, id, None).await), "closed");
@@ -270,9 +267,9 @@ async fn a_reorg_takes_settlements_back_and_the_same_bytes_are_mined_again() {
             assert!(blocks > 0);
             let deep = depth + 40;
             if dropping {
-                house.chain.reorg_dropping(deep)
+                house.chain.reorg_dropping(deep);
             } else {
-                house.chain.reorg(deep)
+                house.chain.reorg(deep);
             }
             house.pass(&engine, Millis(2500)).await;
             house.settle_down(&engine).await;

@@ -25,10 +25,10 @@ use countersign_engine::{
         Ledger,
         journal::Page,
         ledger::{
-            Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
-            InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem,
-            RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
-            SentOutcome, Settle, SignedBytes,
+            Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+            DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
+            Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
+            ReserveAnswer, SentOutcome, Settle, SignedBytes,
         },
     },
     submission::Answer,
@@ -116,8 +116,8 @@ mortal! {
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
-    adopted(limits: &[CounterId]) -> BTreeSet<CounterId>;
-    note_adopted(limits: &[CounterId]) -> ();
+    adopted() -> BTreeSet<CounterId>;
+    note_adopted(limits: &BTreeSet<CounterId>) -> ();
     adopt(adopt: &Adopt) -> AdoptAnswer;
     seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
     freeze(freeze: &Freeze) -> ();

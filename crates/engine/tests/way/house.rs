@@ -10,6 +10,7 @@ use std::{
 
 use alloy_primitives::{Address, Bytes, U256};
 use countersign_core::{
+    charge::Charge,
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     intent::{Declared, Method},
     operation::OperationRecord,
@@ -181,7 +182,13 @@ impl House {
     pub(crate) async fn counts(&self) -> [u64; 3] {
         let record = self.ledger.all().into_iter().next().unwrap();
         let day = record.charges.into_iter().find(|c| c.source.limit == "day").unwrap();
-        let reading = self.ledger.status(&[day], None).await.unwrap()[0];
+        self.counts_of(day).await
+    }
+
+    /// What a charge's counter shows: reserved, committed, settled.
+    pub(crate) async fn counts_of(&self, charge: Charge) -> [u64; 3] {
+        let readings = self.ledger.status(&[charge], None).await.unwrap();
+        let reading = readings.into_iter().next().unwrap();
         [reading.reserved, reading.committed, reading.settled]
     }
 

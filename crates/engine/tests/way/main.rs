@@ -12,3 +12,4 @@ mod attempts;
 mod crash;
 mod flow;
 mod house;
+mod limits;

@@ -413,16 +413,13 @@ impl Ledger for RedisLedger {
         self.link.run(Script::Status, call).await?.lists().map(|list| reading(list?)).collect()
     }
 
-    async fn adopted(
-        &self,
-        limits: &[countersign_core::charge::CounterId],
-    ) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
-        Ok(limits.iter().copied().collect())
+    async fn adopted(&self) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
+        Ok(BTreeSet::new())
     }
 
     async fn note_adopted(
         &self,
-        _: &[countersign_core::charge::CounterId],
+        _: &BTreeSet<countersign_core::charge::CounterId>,
     ) -> Result<(), LedgerError> {
         Ok(())
     }

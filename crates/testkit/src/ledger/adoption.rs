@@ -11,14 +11,9 @@ use super::{
 };
 
 impl Books {
-    pub(super) fn which_adopted(&self, limits: &[CounterId]) -> BTreeSet<CounterId> {
-        limits.iter().copied().filter(|limit| self.adopted.contains(limit)).collect()
-    }
-
-    pub(super) fn note_adopted(&mut self, limits: &[CounterId]) {
-        let known = self.adopted.len();
-        self.adopted.extend(limits);
-        if self.adopted.len() > known {
+    pub(super) fn note_adopted(&mut self, limits: &BTreeSet<CounterId>) {
+        if self.adopted != *limits {
+            self.adopted.clone_from(limits);
             self.sequence += 1;
         }
     }

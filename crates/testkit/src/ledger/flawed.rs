@@ -218,8 +218,8 @@ flawed! {
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
-    adopted(limits: &[CounterId]) -> BTreeSet<CounterId>;
-    note_adopted(limits: &[CounterId]) -> ();
+    adopted() -> BTreeSet<CounterId>;
+    note_adopted(limits: &BTreeSet<CounterId>) -> ();
     adopt(adopt: &Adopt) -> AdoptAnswer;
     seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
     freeze(freeze: &Freeze) -> ();
@@ -240,8 +240,8 @@ as_they_are! {
     deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
     operation(id: OperationId) -> Option<OperationRecord>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
-    adopted(limits: &[CounterId]) -> BTreeSet<CounterId>;
-    note_adopted(limits: &[CounterId]) -> ();
+    adopted() -> BTreeSet<CounterId>;
+    note_adopted(limits: &BTreeSet<CounterId>) -> ();
     adopt(adopt: &Adopt) -> AdoptAnswer;
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
