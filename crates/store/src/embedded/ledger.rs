@@ -227,16 +227,13 @@ impl Ledger for EmbeddedLedger {
         self.read(move |step| step.status(&charges, without)).await
     }
 
-    async fn adopted(
-        &self,
-        limits: &[countersign_core::charge::CounterId],
-    ) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
-        Ok(limits.iter().copied().collect())
+    async fn adopted(&self) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
+        Ok(BTreeSet::new())
     }
 
     async fn note_adopted(
         &self,
-        _: &[countersign_core::charge::CounterId],
+        _: &BTreeSet<countersign_core::charge::CounterId>,
     ) -> Result<(), LedgerError> {
         Ok(())
     }
