@@ -8,6 +8,7 @@ use countersign_core::{
     intent::Method,
     operation::OperationRecord,
     time::Millis,
+    trace::Severity,
 };
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +21,7 @@ use crate::{
     port::ledger::{Commit, CommitAnswer, LedgerError, NONCE_HELD_FOR, SentOutcome, SignedBytes},
     reply::{NODE_REFUSED, SEALED, is_ours},
     setup::Setup,
-    stage::{Commitment, Committed, Reservation, Reserved, sign},
+    stage::{Commitment, Committed, Reservation, Reserved, SignError, sign},
 };
 
 /// Jobs that a lane holds before its callers wait.
@@ -34,6 +35,9 @@ const GAPS_MAX: usize = 256;
 
 /// How often a step is repeated that may have reached the store.
 const ASK_MAX: u8 = 3;
+
+/// Stands for the want of a signature among what people are told about an operation's attempts.
+const NO_SIGNATURE: usize = 1_000_000;
 
 /// Why a lane does not go on.
 const NONCE_KEPT: &str = "the next nonce is kept for an operation that waits for people";
@@ -394,6 +398,7 @@ impl Engine {
             Ok(signed) => signed,
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "no signature");
+                self.no_signature(&record, &error).await;
                 return Outcome::Open;
             }
         };
@@ -409,6 +414,17 @@ impl Engine {
         self.follow(&record);
         self.hub().wake(record.id);
         Outcome::Finished(Box::new(record))
+    }
+
+    /// Tells people once for each operation; a sweep goes on asking the signer.
+    async fn no_signature(&self, record: &OperationRecord, error: &SignError) {
+        let (severity, code) = match error {
+            SignError::Signer(_) => (Severity::High, "signer_unavailable"),
+            SignError::NotOurs { .. } => (Severity::Critical, "foreign_signature"),
+        };
+        if self.tell_once(record.id, NO_SIGNATURE) {
+            self.raise(severity, code, &error.to_string(), Some(record)).await;
+        }
     }
 
     async fn store_signed(

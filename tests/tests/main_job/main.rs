@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a failed test panics")]
 
 mod approval;
+mod attempts;
 mod door;
 mod failure;
 mod life;
