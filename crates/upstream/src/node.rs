@@ -22,9 +22,6 @@ use crate::{
     words,
 };
 
-/// A node that served the right chain is believed for so long, and no longer than its connection.
-/// Far shorter than the time for which the engine must see the same before it gives money back.
-const CHAIN_ID_TTL: Duration = Duration::from_secs(5);
 const REST_MIN: Duration = Duration::from_millis(500);
 const REST_MAX: Duration = Duration::from_secs(30);
 
@@ -43,7 +40,7 @@ pub(crate) struct Nodes {
 impl Nodes {
     /// Takes all URLs apart; nothing is connected yet.
     pub(crate) fn new(options: NodeOptions) -> Result<Self, UpstreamError> {
-        let NodeOptions { id: chain, urls, answer_bytes_max, attempt, deadline, .. } = options;
+        let NodeOptions { id: chain, urls, answer_bytes_max, chain_id_ttl, .. } = options;
         if urls.is_empty() {
             return Err(UpstreamError::NoUrls(chain));
         }
@@ -61,10 +58,10 @@ impl Nodes {
             chain,
             all: nodes,
             transport: Transport::new(answer_bytes_max)?,
-            chain_ids: Flights::new(CHAIN_ID_TTL),
+            chain_ids: Flights::new(duration(chain_id_ttl)),
             request_ids: AtomicU64::new(1),
-            attempt: duration(attempt),
-            deadline: duration(deadline),
+            attempt: duration(options.attempt),
+            deadline: duration(options.deadline),
         })
     }
 

@@ -23,6 +23,9 @@ pub struct NodeOptions {
     /// How long one node may take before the next one is asked; the last one has all the time that
     /// is left. A node that is sent signed bytes never has more.
     pub attempt: Millis,
+    /// How long a node that served the right chain is believed to serve it still, unless its
+    /// connection breaks before.
+    pub chain_id_ttl: Millis,
     /// How long head, accounts and code are kept.
     pub head_ttl: Millis,
     /// The largest answer that is read.
@@ -39,7 +42,8 @@ pub struct NodeOptions {
 }
 
 impl NodeOptions {
-    /// Options with the defaults: 10 s a question, 4 s a node, 250 ms of caching, 32 MiB an answer,
+    /// Options with the defaults: 10 s a question, 4 s a node, 5 s between looks at its chain id,
+    /// 250 ms of caching, 32 MiB an answer,
     /// 256 blocks behind, never stale, the data fee of the chain's own oracle.
     #[must_use]
     pub const fn new(id: ChainId, urls: Vec<String>, finality: FinalityRule) -> Self {
@@ -49,6 +53,9 @@ impl NodeOptions {
             finality,
             deadline: Millis(10_000),
             attempt: Millis(4_000),
+            // far shorter than the time for which the engine must see the same before it gives
+            // money back
+            chain_id_ttl: Millis(5_000),
             head_ttl: Millis(250),
             answer_bytes_max: 32 * 1024 * 1024,
             head_lag_max: 256,

@@ -1,5 +1,9 @@
 //! The adapter against a node that answers whatever the test wants.
 
 mod answers;
+mod anvil;
 mod chain;
+mod data_fee;
+mod disagreement;
+mod parsers;
 mod stub;

@@ -12,7 +12,10 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+};
 
 use crate::{FinalityRule, NodeChain, NodeOptions};
 
@@ -94,9 +97,11 @@ impl Drop for Stub {
 }
 
 async fn serve(listener: TcpListener, answers: Arc<Answers>, seen: Arc<Mutex<Vec<Seen>>>) {
+    // they end with the stub
+    let mut connections = JoinSet::new();
     while let Ok((socket, _)) = listener.accept().await {
         let (answers, seen) = (Arc::clone(&answers), Arc::clone(&seen));
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = service_fn(|request| answer(request, &*answers, &seen));
             let served = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(socket), service)
