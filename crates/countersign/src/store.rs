@@ -31,7 +31,7 @@ impl From<OpenError> for StoreFault {
     fn from(error: OpenError) -> Self {
         match &error {
             OpenError::InUse { .. } => Self::InUse(error.to_string()),
-            OpenError::Newer { .. } | OpenError::OtherApp { .. } | OpenError::Unusable { .. } => {
+            OpenError::Schema { .. } | OpenError::OtherApp { .. } | OpenError::Unusable { .. } => {
                 Self::Other(error.to_string())
             }
         }
@@ -67,7 +67,7 @@ impl OpenStore {
         match choice {
             StoreChoice::Embedded(folder) => {
                 private_folder(folder).map_err(|error| StoreFault::Other(error.to_string()))?;
-                let store = EmbeddedStore::open(folder, app, Arc::new(clock::now))?;
+                let store = EmbeddedStore::open(folder, app, Witness::new(Arc::new(clock::now)))?;
                 let (ledger, journal) = (store.ledger(), store.journal(gateway));
                 Ok(Self { ledger, journal, embedded: Some(store) })
             }

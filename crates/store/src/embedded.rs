@@ -4,9 +4,11 @@
 //! savepoint of its own, writes them to the disk with one fsync and then answers all of them (group
 //! commit). What a caller was told is on the disk.
 
+mod audit;
 mod commit;
 mod counters;
 mod fault;
+mod history;
 mod journal;
 mod ledger;
 mod log;
@@ -24,17 +26,16 @@ use std::{
     sync::Arc,
 };
 
-use countersign_core::{identity::AppId, time::Timestamp};
-use countersign_engine::port::{Journal, Ledger};
+use countersign_core::identity::AppId;
+use countersign_engine::port::{Journal, Ledger, ledger::LedgerError};
 
-pub use self::{journal::EmbeddedJournal, ledger::EmbeddedLedger};
 use self::{
-    schema::{FILE, prepare},
-    worker::Worker,
+    history::History,
+    schema::{FILE, Opened, open},
+    worker::{Books, Worker},
 };
-
-/// Where a store reads the time.
-pub type StoreClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+pub use self::{journal::EmbeddedJournal, ledger::EmbeddedLedger};
+use crate::lineage::{Anchor, Witness};
 
 /// One app's ledger and journals in one file, open in this process and in no other.
 pub struct EmbeddedStore {
@@ -45,15 +46,27 @@ pub struct EmbeddedStore {
 impl EmbeddedStore {
     /// Opens `countersign.db` in this directory, or makes it where there is none (the directory must
     /// exist). Whoever waited for an answer of an earlier process is gone: what they wait for becomes
-    /// `Owed`. The store's time is `clock`'s, but never earlier than any time the store has shown.
+    /// `Owed`. The store's time is the witness's wall clock, but never earlier than any time the store has shown.
+    ///
+    /// Where the witness has seen a ledger and the file does not hold it, nothing in the file is written or believed
+    /// until a person has made a new ledger; where it lacks a part of what was seen, it is sealed.
     ///
     /// Does not wait for another process to close the file: that is [`OpenError::InUse`].
-    pub fn open(dir: &Path, app: &AppId, clock: StoreClock) -> Result<Self, OpenError> {
-        let path = dir.join(FILE);
-        let connection = prepare(&path, app)?;
-        let worker = Worker::start(connection, clock)
-            .map_err(|reason| OpenError::Unusable { path: path.clone(), reason })?;
+    pub fn open(dir: &Path, app: &AppId, witness: impl Into<Witness>) -> Result<Self, OpenError> {
+        let (path, witness) = (dir.join(FILE), witness.into());
+        let Opened { connection, found } = open(&path, app, witness.known.as_ref())?;
+        let books = Books::new(connection, History::new(app.clone(), witness, found));
+        let unusable = |reason| OpenError::Unusable { path: path.clone(), reason };
+        let settled = books.settle_standing().map_err(LedgerError::from);
+        settled.map_err(|error| unusable(error.to_string()))?;
+        let worker = Worker::start(books).map_err(unusable)?;
         Ok(Self { worker: Arc::new(worker), path })
+    }
+
+    /// What was seen of the ledger so far: what is brought to the file next time.
+    #[must_use]
+    pub fn anchor(&self) -> Option<Anchor> {
+        self.worker.lineage().anchor()
     }
 
     /// The ledger. It stops working when the store is closed.
@@ -91,14 +104,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// A newer version of the program wrote it.
-    #[error("`{}` has schema {found}, this program knows {known}: start the newer version again", path.display())]
-    Newer {
+    /// Another version of the program wrote it.
+    #[error("`{}` has schema {found}, this program knows {known}: start the version that wrote it", path.display())]
+    Schema {
         /// The file.
         path: PathBuf,
         /// The schema of the file.
         found: i64,
-        /// The newest schema that this program knows.
+        /// The schema that this program knows.
         known: i64,
     },
     /// It belongs to another app.

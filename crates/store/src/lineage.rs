@@ -89,6 +89,12 @@ impl Witness {
     }
 }
 
+impl From<WallClock> for Witness {
+    fn from(wall: WallClock) -> Self {
+        Self::new(wall)
+    }
+}
+
 impl fmt::Debug for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Witness").field("known", &self.known).finish_non_exhaustive()

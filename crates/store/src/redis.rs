@@ -90,7 +90,7 @@ impl RedisStore {
         if let Some(policy) = promises.eviction() {
             return Err(OpenError::Evicts(policy.into()));
         }
-        initialise(&link, promises.run_id()).await?;
+        initialise(&link).await?;
         Ok(Self {
             ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas, gateway.clone())),
             journal: Arc::new(RedisJournal::new(link, gateway)),
@@ -116,8 +116,8 @@ impl RedisStore {
     }
 }
 
-async fn initialise(link: &Link, seed: &str) -> Result<(), OpenError> {
-    let call = Call::new().arg("seed", seed).arg("format", FORMAT);
+async fn initialise(link: &Link) -> Result<(), OpenError> {
+    let call = Call::new().arg("id", fresh_id()?).arg("format", FORMAT);
     let mut answer = match link.run(Script::Open, call).await {
         // the store can be asked what is wrong with it, and a person can make a new ledger
         Err(LedgerError::Lost(_)) if link.lineage().anchor().is_some() => return Ok(()),
@@ -127,6 +127,15 @@ async fn initialise(link: &Link, seed: &str) -> Result<(), OpenError> {
         format if format == FORMAT => Ok(()),
         format => Err(OpenError::Format(format)),
     }
+}
+
+/// The id of a ledger that is new.
+fn fresh_id() -> Result<String, LedgerError> {
+    let mut id = [0_u8; 20];
+    let none =
+        |error| LedgerError::Unavailable(format!("the system gives no random bytes: {error}"));
+    getrandom::fill(&mut id).map_err(none)?;
+    Ok(hex::encode(id))
 }
 
 /// The store cannot be opened. No message holds the URL.

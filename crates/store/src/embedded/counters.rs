@@ -37,6 +37,14 @@ pub(super) enum Move {
     ReleaseCommitted,
 }
 
+/// What one counter holds, with buckets that have left its window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Sums {
+    pub(super) reserved: u64,
+    pub(super) committed: u64,
+    pub(super) settled: u64,
+}
+
 /// The first bucket of a rolling window that still counts: its end is later than now − W.
 fn first_bucket(window: Window, now: Timestamp) -> Option<i64> {
     let Window::Rolling(length) = window else { return None };
@@ -55,18 +63,30 @@ impl Step<'_> {
     /// The counter of a charge, with `own` taken out of reserved.
     pub(super) fn reading(&self, charge: &Charge, asks: u64, own: u64) -> Result<Reading, Fault> {
         let key = key(charge);
-        let sums: Option<(i64, i64, i64)> = self
-            .connection()
-            .prepare_cached("SELECT reserved, committed, settled FROM counters WHERE counter = ?1")?
-            .query_row([&key], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-            .optional()?;
-        let Some((reserved, committed, settled)) = sums else { return Ok(Reading::default()) };
-        let settled = uint(settled)?.saturating_sub(self.gone(charge.window, &key)?);
-        let reserved = uint(reserved)?.saturating_sub(own);
-        let mut reading =
-            Reading { reserved, committed: uint(committed)?, settled, frees_at: None };
+        let Some(sums) = self.sums(&key)? else { return Ok(Reading::default()) };
+        let settled = sums.settled.saturating_sub(self.gone(charge.window, &key)?);
+        let reserved = sums.reserved.saturating_sub(own);
+        let mut reading = Reading { reserved, committed: sums.committed, settled, frees_at: None };
         reading.frees_at = self.frees_at(charge, asks, &reading)?;
         Ok(reading)
+    }
+
+    /// What a counter holds; a fault where another hand was in it.
+    pub(super) fn sums(&self, key: &[u8]) -> Result<Option<Sums>, Fault> {
+        let columns: Option<[i64; 4]> = self
+            .connection()
+            .prepare_cached(
+                "SELECT reserved, committed, settled, parity FROM counters WHERE counter = ?1",
+            )?
+            .query_row([key], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
+            .optional()?;
+        let Some([reserved, committed, settled, parity]) = columns else { return Ok(None) };
+        if reserved.saturating_sub(committed).saturating_add(settled) != parity {
+            let key = hex::encode(key);
+            return Err(Fault::Damaged(format!("another hand changed the counter {key}")));
+        }
+        let [reserved, committed, settled] = [uint(reserved)?, uint(committed)?, uint(settled)?];
+        Ok(Some(Sums { reserved, committed, settled }))
     }
 
     /// What buckets hold that have left the window and are still stored.
@@ -140,8 +160,9 @@ impl Step<'_> {
     /// Adds the charges to reserved.
     pub(super) fn charge(&self, charges: &[Charge]) -> Result<(), Fault> {
         let mut statement = self.connection().prepare_cached(
-            "INSERT INTO counters VALUES (?1, ?2, 0, 0)
-             ON CONFLICT (counter) DO UPDATE SET reserved = reserved + excluded.reserved",
+            "INSERT INTO counters VALUES (?1, ?2, 0, 0, ?2)
+             ON CONFLICT (counter) DO UPDATE SET reserved = reserved + excluded.reserved,
+                parity = parity + excluded.reserved",
         )?;
         for charge in charges {
             statement.execute(params![key(charge), int(asked(charge))])?;
@@ -222,7 +243,7 @@ impl Step<'_> {
             .connection()
             .prepare_cached(
                 "UPDATE counters SET reserved = reserved + ?2, committed = committed + ?3,
-                    settled = settled + ?4 WHERE counter = ?1",
+                    settled = settled + ?4, parity = parity + ?2 - ?3 + ?4 WHERE counter = ?1",
             )?
             .execute(params![key(charge), reserved, committed, settled])?;
         let lost = || Fault::Damaged(format!("counter {} is lost", charge.counter.hex()));

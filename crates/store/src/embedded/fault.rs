@@ -13,6 +13,10 @@ pub(super) enum Fault {
     Refused(String),
     /// The file holds what cannot be read.
     Damaged(String),
+    /// The file does not hold the ledger that was known.
+    Lost(String),
+    /// The machine's clock was set.
+    Clock(String),
     /// Not a cursor of the list.
     Cursor(String),
 }
@@ -48,6 +52,8 @@ impl From<Fault> for LedgerError {
             Fault::Ambiguous(reason) => Self::Ambiguous(reason),
             Fault::Refused(reason) => Self::Refused(reason),
             Fault::Damaged(reason) => Self::Damaged(reason),
+            Fault::Lost(reason) => Self::Lost(reason),
+            Fault::Clock(reason) => Self::Clock(reason),
             Fault::Cursor(text) => Self::Refused(format!("`{text}` is not a cursor of this list")),
         }
     }
@@ -60,7 +66,9 @@ impl From<Fault> for JournalError {
             Fault::Unavailable(reason)
             | Fault::Ambiguous(reason)
             | Fault::Refused(reason)
-            | Fault::Damaged(reason) => Self::Unavailable(reason),
+            | Fault::Damaged(reason)
+            | Fault::Lost(reason)
+            | Fault::Clock(reason) => Self::Unavailable(reason),
         }
     }
 }

@@ -59,7 +59,7 @@ impl EmbeddedLedger {
 #[async_trait]
 impl Ledger for EmbeddedLedger {
     async fn now(&self) -> Result<Timestamp, LedgerError> {
-        self.read(|step| Ok(step.now)).await
+        self.read(|step| step.timely().map(|()| step.now)).await
     }
 
     async fn present(&self, gateway: &str, ttl: Millis) -> Result<(), LedgerError> {
@@ -257,7 +257,7 @@ impl Ledger for EmbeddedLedger {
 
     async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
         let freeze = freeze.clone();
-        self.write(move |step| step.freeze(&freeze)).await
+        Ok(self.worker.write_regardless(move |step| step.freeze(&freeze)).await?)
     }
 
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
@@ -271,7 +271,7 @@ impl Ledger for EmbeddedLedger {
 
     async fn seal(&self, reason: &str) -> Result<(), LedgerError> {
         let reason = reason.to_owned();
-        self.write(move |step| step.seal(&reason)).await
+        Ok(self.worker.write_regardless(move |step| step.seal(&reason)).await?)
     }
 
     async fn unseal(&self) -> Result<(), LedgerError> {
@@ -279,14 +279,18 @@ impl Ledger for EmbeddedLedger {
     }
 
     async fn init(&self) -> Result<InitAnswer, LedgerError> {
-        Ok(InitAnswer::NotEmpty)
+        Ok(self.worker.alone(|books| books.init()).await?)
     }
 
     async fn audit(&self) -> Result<Option<String>, LedgerError> {
-        Ok(None)
+        match self.write(|step| step.audit()).await {
+            // the thread has sealed the books
+            Err(LedgerError::Damaged(why)) => Ok(Some(why)),
+            answer => answer.map(|()| None),
+        }
     }
 
     async fn describe(&self) -> Result<LedgerStatus, LedgerError> {
-        self.read(|step| step.describe()).await
+        Ok(self.worker.alone(|books| books.describe()).await?)
     }
 }

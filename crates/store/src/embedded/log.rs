@@ -13,22 +13,24 @@ impl Step<'_> {
     /// Appends an entry. Its head is the SHA-256 of the head before and the entry's text, which names the
     /// number, the time, the event, its subject and the SHA-256 of what was written.
     pub(super) fn log(&self, event: &str, subject: &str, written: &str) -> Result<(), Fault> {
+        self.log_digest(event, subject, &Sha256::digest(written))
+    }
+
+    /// The same, of something whose digest is known.
+    pub(super) fn log_digest(
+        &self,
+        event: &str,
+        subject: &str,
+        digest: &[u8],
+    ) -> Result<(), Fault> {
         let (last, head) = self.head()?;
         let sequence = last.saturating_add(1);
-        let digest = Sha256::digest(written);
         let at = self.now.millis();
-        let entry = format!("{sequence} {at} {event} {subject} {}", hex::encode(digest));
+        let entry = entry(sequence, (int(at), event, subject), digest);
         let next = Sha256::new().chain_update(head).chain_update(entry).finalize();
         self.connection()
             .prepare_cached("INSERT INTO log VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![
-                int(sequence),
-                int(at),
-                event,
-                subject,
-                digest.as_slice(),
-                next.as_slice()
-            ])?;
+            .execute(params![int(sequence), int(at), event, subject, digest, next.as_slice()])?;
         Ok(())
     }
 
@@ -44,4 +46,13 @@ impl Step<'_> {
             None => Ok((0, vec![0; 32])),
         }
     }
+}
+
+/// An entry as it is hashed.
+pub(super) fn entry(
+    sequence: u64,
+    (at, event, subject): (i64, &str, &str),
+    digest: &[u8],
+) -> String {
+    format!("{sequence} {at} {event} {subject} {}", hex::encode(digest))
 }

@@ -10,17 +10,13 @@ use countersign_core::{
     operation::{Money, OperationRecord, OperationState},
     time::Timestamp,
 };
-use countersign_engine::port::{
-    journal::Page,
-    ledger::{LedgerStatus, OperationQuery},
-};
+use countersign_engine::port::{journal::Page, ledger::OperationQuery};
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
     counters::{asked, held},
     fault::Fault,
-    row::{int, parse, read, uint},
-    schema::meta,
+    row::{Stored, int, parse, read, stored},
     worker::Step,
 };
 
@@ -57,12 +53,12 @@ impl Step<'_> {
         let (sql, mut values) = list_sql(query);
         let more = i64::from(limit).saturating_add(1);
         values.extend([Value::from(created), Value::from(id), Value::from(more)]);
-        let rows: Vec<String> = self
+        let rows: Vec<Stored> = self
             .connection()
             .prepare_cached(&sql)?
-            .query_map(params_from_iter(values), read)?
+            .query_map(params_from_iter(values), stored)?
             .collect::<Result<_, _>>()?;
-        let mut items = rows.iter().map(|json| parse(json)).collect::<Result<Vec<_>, _>>()?;
+        let mut items = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = items.len() > limit;
         items.truncate(limit);
@@ -87,16 +83,16 @@ impl Step<'_> {
     ) -> Result<Vec<OperationRecord>, Fault> {
         let states: Vec<&str> = states.iter().map(|state| state.name()).collect();
         let states = serde_json::to_string(&states)?;
-        let rows: Vec<String> = self
+        let rows: Vec<Stored> = self
             .connection()
             .prepare_cached(
-                "SELECT record FROM operations
+                "SELECT record, digest FROM operations
                   WHERE idle <= ?1 AND state IN (SELECT value FROM json_each(?2))
                   ORDER BY idle, id LIMIT ?3",
             )?
-            .query_map(params![int(idle_since.millis()), states, max], read)?
+            .query_map(params![int(idle_since.millis()), states, max], stored)?
             .collect::<Result<_, _>>()?;
-        rows.iter().map(|json| parse(json)).collect()
+        rows.iter().map(parse).collect()
     }
 
     pub(super) fn holder(&self, lane: &str, nonce: u64) -> Result<Option<OperationId>, Fault> {
@@ -157,54 +153,6 @@ impl Step<'_> {
         }
         Ok(changed > 0)
     }
-
-    pub(super) fn sealed(&self) -> Result<Option<String>, Fault> {
-        Ok(meta(self.connection(), "seal")?)
-    }
-
-    pub(super) fn seal(&self, reason: &str) -> Result<(), Fault> {
-        if self.sealed()?.as_deref() == Some(reason) {
-            return Ok(());
-        }
-        self.connection()
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('seal', ?1)")?
-            .execute([reason])?;
-        self.log("seal", "-", reason)
-    }
-
-    pub(super) fn unseal(&self) -> Result<(), Fault> {
-        let changed =
-            self.connection().prepare_cached("DELETE FROM meta WHERE name = 'seal'")?.execute([])?;
-        if changed == 0 {
-            return Ok(());
-        }
-        self.connection()
-            .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('epoch', ?1)")?
-            .execute([int(self.epoch()?.saturating_add(1))])?;
-        self.log("unseal", "-", "")
-    }
-
-    /// How often a person has accepted the log as it stood.
-    fn epoch(&self) -> Result<u64, Fault> {
-        uint(meta(self.connection(), "epoch")?.unwrap_or(0))
-    }
-
-    pub(super) fn describe(&self) -> Result<LedgerStatus, Fault> {
-        let ledger: Option<String> = meta(self.connection(), "ledger")?;
-        let (sequence, head) = self.head()?;
-        Ok(LedgerStatus {
-            ledger_id: ledger.ok_or_else(|| Fault::Damaged("the ledger has no id".into()))?,
-            durability: 'A',
-            durability_reason: "embedded, synchronous=FULL: one fsync per commit".into(),
-            sealed: self.sealed()?,
-            epoch: self.epoch()?,
-            sequence,
-            head: if sequence == 0 { String::new() } else { hex::encode(head) },
-            missing: None,
-            lost: None,
-            clocks: None,
-        })
-    }
 }
 
 /// The list's statement, with the values that come before the position and the limit.
@@ -221,7 +169,7 @@ fn list_sql(query: &OperationQuery) -> (String, Vec<Value>) {
         values.push(Value::from(agent.to_string()));
     }
     let sql = format!(
-        "SELECT record FROM operations WHERE {filter}(created, id) < (?, ?)
+        "SELECT record, digest FROM operations WHERE {filter}(created, id) < (?, ?)
          ORDER BY created DESC, id DESC LIMIT ?"
     );
     (sql, values)

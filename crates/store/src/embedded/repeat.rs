@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::{
     fault::Fault,
-    row::{NEVER, batch_number, int, parse, read},
+    row::{NEVER, batch_number, int, parse, stored},
     worker::Step,
 };
 
@@ -35,13 +35,13 @@ impl Step<'_> {
     }
 
     fn find_keyed(&self, key: KeyHash, fingerprint: Fingerprint) -> Result<Found, Fault> {
-        let json: Option<String> = self
+        let same = self
             .connection()
-            .prepare_cached("SELECT record FROM operations WHERE key = ?1")?
-            .query_row([key.0.as_slice()], read)
+            .prepare_cached("SELECT record, digest FROM operations WHERE key = ?1")?
+            .query_row([key.0.as_slice()], stored)
             .optional()?;
-        let Some(json) = json else { return Ok(Found::Nothing) };
-        let record = Box::new(parse(&json)?);
+        let Some(same) = same else { return Ok(Found::Nothing) };
+        let record = Box::new(parse(&same)?);
         if record.fingerprint == fingerprint {
             Ok(Found::Same(record))
         } else {

@@ -5,6 +5,7 @@ use countersign_core::{
     operation::{Delivery, OperationRecord, OperationState},
 };
 use rusqlite::{OptionalExtension, Row, named_params};
+use sha2::{Digest, Sha256};
 
 use super::{fault::Fault, worker::Step};
 
@@ -71,25 +72,41 @@ fn finished(record: &OperationRecord) -> i64 {
     record.finished_at.map_or(NEVER, |at| int(at.millis()))
 }
 
-/// The record in a row whose first column is its JSON.
+/// The JSON in a row whose first column it is.
 pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<String> {
     row.get(0)
 }
 
-/// A record from its JSON.
-pub(super) fn parse(json: &str) -> Result<OperationRecord, Fault> {
+/// A record as it is stored, with the digest that was stored with it.
+pub(super) struct Stored {
+    json: String,
+    digest: Vec<u8>,
+}
+
+/// The record in a row that has `record` and `digest`.
+pub(super) fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    Ok(Stored { json: row.get("record")?, digest: row.get("digest")? })
+}
+
+/// A record, if no other hand changed it.
+pub(super) fn parse(stored: &Stored) -> Result<OperationRecord, Fault> {
+    let Stored { json, digest } = stored;
+    if Sha256::digest(json).as_slice() != digest {
+        let id = json.get(..64).unwrap_or(json);
+        return Err(Fault::Damaged(format!("another hand changed the record `{id}`")));
+    }
     Ok(serde_json::from_str(json)?)
 }
 
 impl Step<'_> {
     /// One operation.
     pub(super) fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, Fault> {
-        let json: Option<String> = self
-            .connection()
-            .prepare_cached("SELECT record FROM operations WHERE id = ?1")?
-            .query_row([id.to_string()], read)
-            .optional()?;
-        json.as_deref().map(parse).transpose()
+        self.connection()
+            .prepare_cached("SELECT record, digest FROM operations WHERE id = ?1")?
+            .query_row([id.to_string()], stored)
+            .optional()?
+            .map(|record| parse(&record))
+            .transpose()
     }
 
     /// One operation that must be there.
@@ -116,12 +133,13 @@ impl Step<'_> {
     /// Stores a new operation.
     pub(super) fn insert(&self, record: &OperationRecord, event: &str) -> Result<(), Fault> {
         let json = serde_json::to_string(record)?;
+        let digest = Sha256::digest(&json);
         self.connection()
             .prepare_cached(
                 "INSERT INTO operations (id, state, agent, fingerprint, key, batch, delivery,
-                    gateway, created, finished, lapses, idle, lane, record)
+                    gateway, created, finished, lapses, idle, lane, record, digest)
                  VALUES (:id, :state, :agent, :fingerprint, :key, :batch, :delivery,
-                    :gateway, :created, :finished, :lapses, :idle, :lane, :record)",
+                    :gateway, :created, :finished, :lapses, :idle, :lane, :record, :digest)",
             )?
             .execute(named_params! {
                 ":id": record.id.to_string(),
@@ -138,8 +156,9 @@ impl Step<'_> {
                 ":idle": idle(record),
                 ":lane": open_lane(record),
                 ":record": json,
+                ":digest": digest.as_slice(),
             })?;
-        self.log(event, &record.id.to_string(), &json)
+        self.log_digest(event, &record.id.to_string(), &digest)
     }
 
     /// Stores a changed operation, which changed now.
@@ -153,11 +172,12 @@ impl Step<'_> {
             record.finished_at = Some(self.now);
         }
         let json = serde_json::to_string(&record)?;
+        let digest = Sha256::digest(&json);
         self.connection()
             .prepare_cached(
                 "UPDATE operations SET state = :state, delivery = :delivery,
                     finished = :finished, lapses = :lapses, idle = :idle, lane = :lane,
-                    record = :record
+                    record = :record, digest = :digest
                  WHERE id = :id",
             )?
             .execute(named_params! {
@@ -169,8 +189,9 @@ impl Step<'_> {
                 ":idle": idle(&record),
                 ":lane": open_lane(&record),
                 ":record": json,
+                ":digest": digest.as_slice(),
             })?;
-        self.log(event, &record.id.to_string(), &json)?;
+        self.log_digest(event, &record.id.to_string(), &digest)?;
         Ok(record)
     }
 }

@@ -1,23 +1,31 @@
 //! The file's tables, and how it is opened.
 
-use std::{path::Path, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
-use countersign_core::{identity::AppId, time::Timestamp};
+use countersign_core::{identity::AppId, operation::Delivery, time::Timestamp};
+use countersign_engine::port::ledger::LedgerError;
 use rusqlite::{Connection, OptionalExtension, params};
+use sha2::{Digest, Sha256};
 
-use super::{OpenError, row::int};
+use super::{
+    OpenError,
+    fault::Fault,
+    row::{Stored, int, parse, stored},
+};
+use crate::lineage::{Anchor, Standing};
 
 /// The file's name.
 pub(super) const FILE: &str = "countersign.db";
 
-/// The newest schema that this program knows.
-pub(super) const VERSION: i64 = 1;
+/// The schema that this program reads and writes.
+pub(super) const VERSION: i64 = 2;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
 
 /// The times and amounts are integers (milliseconds, micro-USD or occurrences). `record` and `view` are
-/// JSON; the columns beside them are what is searched by. A column that is NULL keeps a row out of its
+/// JSON, `digest` its SHA-256; the columns beside them are what is searched by. `parity` is reserved − committed +
+/// settled: it moves with all three. A column that is NULL keeps a row out of its
 /// index: `lapses` is set while an operation can expire, `idle` while it needs work, `lane` while it holds
 /// its lane open.
 const TABLES: &str = "
@@ -38,7 +46,8 @@ CREATE TABLE operations (
     lapses INTEGER,
     idle INTEGER,
     lane TEXT,
-    record TEXT NOT NULL
+    record TEXT NOT NULL,
+    digest BLOB NOT NULL
 );
 CREATE INDEX operations_repeat ON operations (fingerprint, delivery, finished) WHERE key IS NULL;
 CREATE INDEX operations_created ON operations (created, id);
@@ -53,7 +62,8 @@ CREATE TABLE counters (
     counter BLOB PRIMARY KEY,
     reserved INTEGER NOT NULL CHECK (reserved >= 0),
     committed INTEGER NOT NULL CHECK (committed >= 0),
-    settled INTEGER NOT NULL CHECK (settled >= 0)
+    settled INTEGER NOT NULL CHECK (settled >= 0),
+    parity INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 CREATE TABLE buckets (
@@ -97,6 +107,8 @@ CREATE TABLE journal (
     PRIMARY KEY (gateway, sequence)
 ) WITHOUT ROWID;
 
+CREATE TABLE anchored (gateway TEXT PRIMARY KEY, sequence INTEGER NOT NULL, head BLOB NOT NULL) WITHOUT ROWID;
+
 CREATE TABLE traces (
     number INTEGER PRIMARY KEY,
     trace TEXT NOT NULL UNIQUE,
@@ -123,28 +135,91 @@ CREATE TABLE incidents (
 CREATE INDEX incidents_created ON incidents (created, id);
 ";
 
+/// An open file, and how its ledger stands to the one that was known.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) found: Result<Standing, Loss>,
+}
+
+/// Why the file does not hold the ledger that was known.
+#[derive(Debug, Clone)]
+pub(super) enum Loss {
+    /// It holds nothing: a new ledger may be made in it.
+    Empty,
+    /// It holds something else, or cannot be read.
+    Other(String),
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the store is empty"),
+            Self::Other(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Opens the file for a gateway that has seen this of its ledger. What it cannot be read for is a loss then, so that
+/// the gateway can say it.
+pub(super) fn open(path: &Path, app: &AppId, known: Option<&Anchor>) -> Result<Opened, OpenError> {
+    match (prepare(path, app, known), known) {
+        (Err(OpenError::Unusable { reason, .. }), Some(_)) => {
+            let connection = Connection::open_in_memory().map_err(|error| cause(path, &error))?;
+            Ok(Opened { connection, found: Err(Loss::Other(reason)) })
+        }
+        (opened, _) => opened,
+    }
+}
+
 /// Opens the file, takes it for this process alone, and makes or checks its tables.
-pub(super) fn prepare(path: &Path, app: &AppId) -> Result<Connection, OpenError> {
+fn prepare(path: &Path, app: &AppId, known: Option<&Anchor>) -> Result<Opened, OpenError> {
     let cause = |error: rusqlite::Error| cause(path, &error);
     let connection = Connection::open(path).map_err(cause)?;
     // Whoever holds the file holds it for as long as it runs: there is nothing to wait for.
     connection.busy_timeout(Duration::ZERO).map_err(cause)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     own(&connection).map_err(cause)?;
-    let found = version(&connection).map_err(cause)?;
-    if found > VERSION {
-        return Err(OpenError::Newer { path: path.into(), found, known: VERSION });
-    }
-    if found == 0 {
-        initialise(&connection, app).map_err(cause)?;
+    match version(&connection).map_err(cause)? {
+        0 if known.is_some() => return Ok(Opened { connection, found: Err(Loss::Empty) }),
+        0 => initialise(&connection, app).map_err(cause)?,
+        VERSION => {}
+        found => return Err(OpenError::Schema { path: path.into(), found, known: VERSION }),
     }
     let owner: String = meta(&connection, "app").map_err(cause)?.unwrap_or_default();
     if owner != app.as_str() {
         let (path, asked) = (path.into(), app.to_string());
         return Err(OpenError::OtherApp { path, found: owner, asked });
     }
-    bury(&connection).map_err(cause)?;
-    Ok(connection)
+    let found = known.map_or(Ok(Ok(Standing::Proven)), |known| compare(&connection, known));
+    let found = found.map_err(cause)?;
+    if found.is_ok() {
+        bury(&connection).map_err(|fault| OpenError::Unusable {
+            path: path.into(),
+            reason: LedgerError::from(fault).to_string(),
+        })?;
+    }
+    Ok(Opened { connection, found })
+}
+
+/// How the file's history stands to what was seen of it.
+fn compare(connection: &Connection, known: &Anchor) -> rusqlite::Result<Result<Standing, Loss>> {
+    let ledger: String = meta(connection, "ledger")?.unwrap_or_default();
+    if ledger != known.ledger_id {
+        let replaces: Option<String> = meta(connection, "replaces")?;
+        let replaced = replaces.as_ref() == Some(&known.ledger_id);
+        let other = || Loss::Other(format!("the store holds the ledger {ledger}"));
+        return Ok(if replaced { Ok(Standing::Replaced) } else { Err(other()) });
+    }
+    let head: Option<Vec<u8>> = connection
+        .query_row("SELECT head FROM log WHERE sequence = ?1", [int(known.sequence)], |r| r.get(0))
+        .optional()?;
+    let epoch: i64 = meta(connection, "epoch")?.unwrap_or(0);
+    Ok(Ok(match head {
+        None if known.sequence == 0 => Standing::Proven,
+        Some(head) if hex::encode(&head) == known.head => Standing::Proven,
+        _ if epoch > int(known.epoch) => Standing::Accepted,
+        _ => Standing::Missing,
+    }))
 }
 
 fn cause(path: &Path, error: &rusqlite::Error) -> OpenError {
@@ -174,26 +249,40 @@ fn version(connection: &Connection) -> rusqlite::Result<i64> {
 
 fn initialise(connection: &Connection, app: &AppId) -> rusqlite::Result<()> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
+    create(connection, app)?;
+    connection.execute_batch("COMMIT")
+}
+
+/// Makes the tables, in the transaction that is open.
+pub(super) fn create(connection: &Connection, app: &AppId) -> rusqlite::Result<()> {
     connection.execute_batch(TABLES)?;
     connection.execute_batch(
         "INSERT INTO meta VALUES ('ledger', lower(hex(randomblob(16)))), ('high', 0);",
     )?;
     connection.execute("INSERT INTO meta VALUES ('app', ?1)", [app.as_str()])?;
-    connection.pragma_update(None, "user_version", VERSION)?;
-    connection.execute_batch("COMMIT")
+    connection.pragma_update(None, "user_version", VERSION)
 }
 
 /// Every gateway of an earlier process is dead: its callers are gone, and nobody will come back under
 /// its name for what it left.
-fn bury(connection: &Connection) -> rusqlite::Result<()> {
+fn bury(connection: &Connection) -> Result<(), Fault> {
     connection.execute_batch(
-        "BEGIN IMMEDIATE;
-         UPDATE operations SET gateway = '' WHERE idle IS NOT NULL;
-         UPDATE operations
-            SET delivery = 1, gateway = '', record = json_set(record, '$.delivery', 'owed')
-          WHERE delivery = 0;
-         COMMIT;",
-    )
+        "BEGIN IMMEDIATE; UPDATE operations SET gateway = '' WHERE idle IS NOT NULL;",
+    )?;
+    let waiting: Vec<Stored> = connection
+        .prepare("SELECT record, digest FROM operations WHERE delivery = 0")?
+        .query_map([], stored)?
+        .collect::<Result<_, _>>()?;
+    for record in waiting {
+        let mut record = parse(&record)?;
+        record.delivery = Delivery::Owed;
+        let json = serde_json::to_string(&record)?;
+        connection.execute(
+            "UPDATE operations SET delivery = 1, gateway = '', record = ?2, digest = ?3 WHERE id = ?1",
+            params![record.id.to_string(), json, Sha256::digest(&json).as_slice()],
+        )?;
+    }
+    Ok(connection.execute_batch("COMMIT")?)
 }
 
 /// One value of the `meta` table.
@@ -205,6 +294,18 @@ pub(super) fn meta<T: rusqlite::types::FromSql>(
         .prepare_cached("SELECT value FROM meta WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
         .optional()
+}
+
+/// Sets one value of the `meta` table.
+pub(super) fn set_meta(
+    connection: &Connection,
+    name: &str,
+    value: impl rusqlite::ToSql,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR REPLACE INTO meta VALUES (?1, ?2)")?
+        .execute(params![name, value])
+        .map(|_| ())
 }
 
 /// The highest time that the store has shown.

@@ -6,7 +6,7 @@ use countersign_engine::port::ledger::{Approve, ApproveAnswer, Reject, RejectAns
 use super::{
     counters::Move,
     fault::Fault,
-    row::{int, parse, read},
+    row::{Stored, int, parse, stored},
     worker::Step,
 };
 
@@ -72,16 +72,17 @@ impl Step<'_> {
     }
 
     pub(super) fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, Fault> {
-        let due: Vec<String> = self
+        let due: Vec<Stored> = self
             .connection()
             .prepare_cached(
-                "SELECT record FROM operations WHERE lapses <= ?1 ORDER BY lapses, id LIMIT ?2",
+                "SELECT record, digest FROM operations WHERE lapses <= ?1
+                 ORDER BY lapses, id LIMIT ?2",
             )?
-            .query_map([int(self.now.millis()), i64::from(max)], read)?
+            .query_map([int(self.now.millis()), i64::from(max)], stored)?
             .collect::<Result<_, _>>()?;
         due.iter()
-            .map(|json| {
-                let mut record = parse(json)?;
+            .map(|record| {
+                let mut record = parse(record)?;
                 self.shift(&record.charges, Move::Release)?;
                 record.state = S::Expired;
                 self.update(record, "expire")

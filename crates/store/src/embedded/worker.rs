@@ -12,10 +12,12 @@ use std::{
 };
 
 use countersign_core::time::{Millis, Timestamp};
+use countersign_engine::port::ledger::Clocks;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{StoreClock, fault::Fault, schema};
+use super::{fault::Fault, history::History, schema};
+use crate::lineage::Lineage;
 
 /// How many calls may wait for the thread; further callers wait for a place.
 const QUEUE_MAX: usize = 4096;
@@ -31,7 +33,7 @@ type Write = Box<dyn FnOnce(Result<&Books, Fault>) -> Reply + Send>;
 
 enum Message {
     /// Runs at once, outside of any transaction: sees only what is durable.
-    Read(Box<dyn FnOnce(&Books) + Send>),
+    Alone(Box<dyn FnOnce(&Books) + Send>),
     /// Runs in the next transaction.
     Write(Write),
     Stop,
@@ -42,6 +44,7 @@ pub(super) struct Worker {
     sender: Sender<Message>,
     places: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    lineage: Arc<Lineage>,
 }
 
 impl fmt::Debug for Worker {
@@ -51,16 +54,20 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    pub(super) fn start(connection: Connection, clock: StoreClock) -> Result<Self, String> {
-        let high = schema::high(&connection).map_err(|error| error.to_string())?;
-        let books = Books { connection, clock, high: Cell::new(high), present: RefCell::default() };
+    pub(super) fn start(books: Books) -> Result<Self, String> {
+        let lineage = Arc::clone(&books.history.lineage);
         let (sender, receiver) = channel();
         let thread = std::thread::Builder::new()
             .name("countersign-store".into())
             .spawn(move || run(&books, &receiver))
             .map_err(|error| error.to_string())?;
         let places = Arc::new(Semaphore::new(QUEUE_MAX));
-        Ok(Self { sender, places, thread: Mutex::new(Some(thread)) })
+        Ok(Self { sender, places, thread: Mutex::new(Some(thread)), lineage })
+    }
+
+    /// What this process has seen of the ledger, as far as it is durable.
+    pub(super) fn lineage(&self) -> &Lineage {
+        &self.lineage
     }
 
     /// Runs a step that changes nothing on the disk.
@@ -68,26 +75,42 @@ impl Worker {
         &self,
         step: impl FnOnce(&Step<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
+        self.alone(move |books| books.admit().and_then(|()| step(&books.step()))).await
+    }
+
+    /// Runs something outside of any transaction, whatever the file holds.
+    pub(super) async fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Books) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Fault::closed())?;
         let (answer, answered) = oneshot::channel();
         let job = Box::new(move |books: &Books| {
-            answer.send(step(&books.step())).ok();
+            answer.send(books.noticed(work(books))).ok();
             drop(place);
         });
-        self.sender.send(Message::Read(job)).map_err(|_| Fault::closed())?;
+        self.sender.send(Message::Alone(job)).map_err(|_| Fault::closed())?;
         answered.await.map_err(|_| Fault::closed())?
     }
 
     /// Runs a step, all of it or nothing, and answers when it is durable. Once queued it runs to its end,
-    /// also if the caller goes away.
+    /// also if the caller goes away. Not while the clocks disagree.
     pub(super) async fn write<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&Step<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        self.write_regardless(move |at| at.timely().and_then(|()| step(at))).await
+    }
+
+    /// As `write`, whatever the clocks say.
+    pub(super) async fn write_regardless<T: Send + 'static>(
         &self,
         step: impl FnOnce(&Step<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Fault> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| Fault::closed())?;
         let (answer, answered) = oneshot::channel();
         let job: Write = Box::new(move |books| {
-            let result = books.and_then(|books| books.savepoint(step));
+            let result = books.and_then(|books| books.noticed(books.savepoint(step)));
             let reply: Reply = Box::new(move |durable| {
                 answer.send(durable.and(result)).ok();
                 drop(place);
@@ -117,8 +140,8 @@ impl Drop for Worker {
 
 /// What the thread owns.
 pub(super) struct Books {
-    connection: Connection,
-    clock: StoreClock,
+    pub(super) connection: Connection,
+    pub(super) history: History,
     high: Cell<Timestamp>,
     present: RefCell<BTreeMap<String, Timestamp>>,
 }
@@ -131,8 +154,16 @@ pub(super) struct Step<'a> {
 }
 
 impl Books {
-    fn step(&self) -> Step<'_> {
-        let now = (self.clock)().max(self.high.get());
+    pub(super) fn new(connection: Connection, history: History) -> Self {
+        // an empty file has shown no time yet
+        let high = schema::high(&connection).unwrap_or_default();
+        Self { connection, history, high: Cell::new(high), present: RefCell::default() }
+    }
+
+    /// While the clocks disagree, time stands.
+    pub(super) fn step(&self) -> Step<'_> {
+        let agree = self.history.clocks().is_none_or(Clocks::agree);
+        let now = if agree { self.history.wall().max(self.high.get()) } else { self.high.get() };
         self.high.set(now);
         Step { books: self, now }
     }
@@ -152,13 +183,19 @@ impl Books {
         Ok(())
     }
 
-    fn begin(&self) -> Result<(), Fault> {
+    pub(super) fn begin(&self) -> Result<(), Fault> {
         self.execute("BEGIN IMMEDIATE")
     }
 
-    fn end(&self) -> Result<(), Fault> {
+    pub(super) fn end(&self) -> Result<(), Fault> {
         schema::set_high(&self.connection, self.high.get())?;
-        self.execute("COMMIT")
+        self.execute("COMMIT")?;
+        self.publish()
+    }
+
+    /// After a failed commit SQLite may have ended the transaction by itself.
+    pub(super) fn give_up(&self) {
+        self.execute("ROLLBACK").ok();
     }
 }
 
@@ -166,6 +203,11 @@ impl Step<'_> {
     /// The file.
     pub(super) fn connection(&self) -> &Connection {
         &self.books.connection
+    }
+
+    /// What was seen of the ledger, and the clocks.
+    pub(super) fn history(&self) -> &History {
+        &self.books.history
     }
 
     /// Notes that a gateway lives, until this process or its `ttl` ends.
@@ -191,7 +233,7 @@ fn run(books: &Books, receiver: &Receiver<Message>) {
         let mut writes = Vec::new();
         for message in std::iter::once(first).chain(rest) {
             match message {
-                Message::Read(job) => job(books),
+                Message::Alone(job) => job(books),
                 Message::Write(job) => writes.push(job),
                 Message::Stop => open = false,
             }
@@ -206,13 +248,12 @@ fn run(books: &Books, receiver: &Receiver<Message>) {
 
 /// Runs these calls in one transaction and answers them when it is on the disk.
 fn transact(books: &Books, writes: Vec<Write>) {
-    let begun = books.begin();
+    let begun = books.admit().and_then(|()| books.begin());
     let call = |job: Write| job(begun.clone().map(|()| books));
     let replies: Vec<Reply> = writes.into_iter().map(call).collect();
     let durable = begun.and_then(|()| books.end().map_err(uncertain));
     if durable.is_err() {
-        // After a failed commit SQLite may have ended the transaction by itself.
-        books.execute("ROLLBACK").ok();
+        books.give_up();
     }
     for reply in replies {
         reply(durable.clone());
@@ -223,6 +264,11 @@ fn transact(books: &Books, writes: Vec<Write>) {
 fn uncertain(fault: Fault) -> Fault {
     match fault {
         Fault::Unavailable(reason) => Fault::Ambiguous(reason),
-        Fault::Ambiguous(_) | Fault::Refused(_) | Fault::Damaged(_) | Fault::Cursor(_) => fault,
+        Fault::Ambiguous(_)
+        | Fault::Refused(_)
+        | Fault::Damaged(_)
+        | Fault::Cursor(_)
+        | Fault::Lost(_)
+        | Fault::Clock(_) => fault,
     }
 }

@@ -36,7 +36,7 @@ use self::packing::{
     reading, records, scope, unknown, words,
 };
 use super::{
-    FORMAT,
+    FORMAT, fresh_id,
     journal::gateway_hash,
     link::{Call, Link},
     record::{
@@ -473,8 +473,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn init(&self) -> Result<InitAnswer, LedgerError> {
-        let seed = self.link.promises().await?;
-        let call = Call::new().arg("seed", seed.run_id()).arg("format", FORMAT).arg("anew", "yes");
+        let call = Call::new().arg("id", fresh_id()?).arg("format", FORMAT).arg("anew", "yes");
         match self.link.run(Script::Init, call).await?.tag()?.as_str() {
             "made" => Ok(InitAnswer::Made),
             "not_empty" => Ok(InitAnswer::NotEmpty),

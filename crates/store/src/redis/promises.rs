@@ -13,7 +13,6 @@ pub(super) struct Promises {
     append_only: Option<String>,
     fsync: Option<String>,
     replicas: Option<u32>,
-    run_id: Option<String>,
     version: Option<String>,
 }
 
@@ -35,7 +34,6 @@ impl Promises {
             append_only: settings.remove("appendonly"),
             fsync: settings.remove("appendfsync"),
             replicas: field("connected_slaves").and_then(|count| count.parse().ok()),
-            run_id: field("run_id"),
             version: field("redis_version"),
         })
     }
@@ -49,11 +47,6 @@ impl Promises {
     /// The eviction policy, if keys may be evicted under it.
     pub(super) fn eviction(&self) -> Option<&str> {
         self.policy.as_deref().filter(|policy| *policy != "noeviction")
-    }
-
-    /// Random text that the server drew at its start.
-    pub(super) fn run_id(&self) -> &str {
-        self.run_id.as_deref().unwrap_or_default()
     }
 
     /// `B` or `D`, and why.

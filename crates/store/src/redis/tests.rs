@@ -1,6 +1,7 @@
 //! The suites of the ports against a real Redis, and what only Redis can do wrong.
 
 mod bench;
+mod history;
 mod journal;
 mod outage;
 mod proxy;

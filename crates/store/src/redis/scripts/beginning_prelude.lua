@@ -7,7 +7,7 @@ local function left_behind()
   end
 end
 
-local function begin(seed, format)
-  LEDGER.id = redis.sha1hex(seed .. int(WALL))
+local function begin(id, format)
+  LEDGER.id = id
   redis.call('HSET', META, 'ledger_id', LEDGER.id, 'format', format)
 end
