@@ -68,13 +68,18 @@ pub struct Setup {
     pub agents: Vec<AgentSetup>,
     /// Serve TLS on both doors, with certificates from `ca.pem`, `server.pem`, `server.key`.
     pub tls: bool,
+    /// Further files of the directory: where they lie in it, and their texts.
+    pub files: Vec<(String, String)>,
+    /// What the configuration says otherwise: a text that is in it, and what stands in its place.
+    pub changes: Vec<(String, String)>,
 }
 
 impl Setup {
     /// One agent, `bot`, on the first of anvil's accounts.
     #[must_use]
     pub fn new(store: StoreKind) -> Self {
-        Self { store, agents: vec![AgentSetup::new("bot", 0)], tls: false }
+        let agents = vec![AgentSetup::new("bot", 0)];
+        Self { store, agents, tls: false, files: Vec::new(), changes: Vec::new() }
     }
 
     /// The same with one more agent, `other`, on the second account.
@@ -137,9 +142,15 @@ pub fn write(folder: &Path, setup: &Setup, addresses: &Addresses) -> PathBuf {
         write_key(folder, agent.wallet);
         write_file(&policy_file(folder, agent.id), &agent.policy);
     }
+    setup.files.iter().for_each(|(name, text)| write_file(&folder.join(name), text));
     let file = folder.join("countersign.yaml");
-    write_file(&file, &text(setup, addresses));
+    write_file(&file, &setup.changes.iter().fold(text(setup, addresses), change));
     file
+}
+
+fn change(text: String, (from, to): &(String, String)) -> String {
+    assert!(text.contains(from), "`{from}` is not in the configuration:\n{text}");
+    text.replace(from, to)
 }
 
 /// Where an agent's policy lies.
