@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 
 /// The families of keys: how scripts call them, and how their names go on behind the app's prefix. A name
 /// that ends in `:` is followed by what the comment says.
-const FAMILIES: [(&str, &str); 34] = [
+const FAMILIES: [(&str, &str); 37] = [
     // hash: format, ledger id, sequence and head of the log, seal
     ("meta", "meta"),
     // string: the highest time that a writing script saw
@@ -35,6 +35,12 @@ const FAMILIES: [(&str, &str); 34] = [
     ("of_agent_in_state", "operations:agent-state:"),
     // sorted set by expiry: what a timer may release
     ("expiry", "operations:expiry"),
+    // sorted set by the end of its keeping: chain, wallet, nonce; operations whose client fixed it and that wait for people
+    ("kept_nonce", "operations:kept-nonce:"),
+    // sorted set by block: chain; operations that were settled lately
+    ("settled", "operations:settled:"),
+    // hash: chain -> the highest block in which anything was settled
+    ("heights", "operations:heights"),
     // sorted set by last change: state; what the gateway has to work on
     ("work", "operations:work:"),
     // sorted set by creation: fingerprint; operations without a key that are not collected
@@ -133,7 +139,7 @@ mod tests {
         let names: Vec<&str> = FAMILIES.iter().map(|(_, name)| *name).collect();
         let golden = "meta clock log gateways freezes idempotency operation: operations \
                       operations:state: operations:agent: operations:agent-state: operations:expiry \
-                      operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
+                      operations:kept-nonce: operations:settled: operations:heights operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
                       in-flight: seen: journal:heads journal:anchored journal:entries: trace: traces traces:status: \
                       traces:agent: traces:session: traces:operation: incident: incidents \
                       incidents:status: journal:count never";

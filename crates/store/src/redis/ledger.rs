@@ -24,16 +24,16 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Clocks, Commit, CommitAnswer, DenyAnswer, Found, InitAnswer,
-        LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject,
-        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer, DenyAnswer, Found,
+        InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
+        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
         SignedBytes,
     },
 };
 
 use self::packing::{
-    addresses, asked_before, changed, charged, cursor_from, freeze_from, new_operation, overruns,
-    reading, records, scope, unknown, words,
+    addresses, asked_before, attempt, changed, charged, cursor_from, freeze_from, new_operation,
+    overruns, reading, records, scope, unknown, words,
 };
 use super::{
     FORMAT, fresh_id,
@@ -45,7 +45,7 @@ use super::{
     reply::damaged,
     scripts::Script,
 };
-use crate::lineage::Anchor;
+use crate::{attempt::raised, lineage::Anchor};
 
 /// The most that one page holds.
 const PAGE_MAX: u32 = 1000;
@@ -217,13 +217,14 @@ impl Ledger for RedisLedger {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
-        let Commit { operation, fence: _, floor, in_flight_max, shrinks_only, counterparties } =
+        let Commit { operation, fence, floor, in_flight_max, shrinks_only, counterparties } =
             commit;
         if *floor > AMOUNT_MAX {
             return Err(LedgerError::Refused(format!("`{floor}` is no transaction count")));
         }
         let call = Call::new()
             .arg("operation", operation)
+            .arg("fence", fence)
             .arg("floor", floor)
             .arg("in_flight_max", in_flight_max)
             .maybe("shrinks_only", shrinks_only.then_some("yes"))
@@ -233,6 +234,7 @@ impl Ledger for RedisLedger {
             "bound" => CommitAnswer::Bound(next_record(&mut answer)?),
             "gap" => CommitAnswer::Gap { next: answer.number()? },
             "nonce_taken" => CommitAnswer::NonceTaken { next: answer.number()? },
+            "held" => CommitAnswer::Held { until: Timestamp::from_millis(answer.number()?) },
             "lane_full" => CommitAnswer::LaneFull,
             "lapsed" => CommitAnswer::Lapsed,
             "frozen" => CommitAnswer::Frozen(freeze_from(&answer.text()?)?),
@@ -242,11 +244,21 @@ impl Ledger for RedisLedger {
         })
     }
 
-    async fn bump(
-        &self,
-        _: &countersign_engine::port::ledger::Bump,
-    ) -> Result<countersign_engine::port::ledger::BumpAnswer, LedgerError> {
-        Err(LedgerError::Refused("not defined yet".into()))
+    async fn bump(&self, bump: &Bump) -> Result<BumpAnswer, LedgerError> {
+        let missing = || LedgerError::Refused(format!("there is no operation {}", bump.operation));
+        let record = self.operation(bump.operation).await?.ok_or_else(missing)?;
+        let Some(dearer) = raised(&record, bump).map_err(LedgerError::Refused)? else {
+            return Ok(BumpAnswer::Elsewhere(Box::new(record)));
+        };
+        let mut answer = self.link.run(Script::Bump, attempt(bump, &record, &dearer)?).await?;
+        Ok(match answer.tag()?.as_str() {
+            "bound" => BumpAnswer::Bound(next_record(&mut answer)?),
+            "over" => BumpAnswer::Over(overruns(&mut answer)?),
+            "frozen" => BumpAnswer::Frozen(freeze_from(&answer.text()?)?),
+            "sealed" => BumpAnswer::Sealed(answer.text()?),
+            "elsewhere" => BumpAnswer::Elsewhere(next_record(&mut answer)?),
+            other => return Err(unknown(other)),
+        })
     }
 
     async fn signed(
@@ -308,6 +320,7 @@ impl Ledger for RedisLedger {
             .arg("operation", operation)
             .arg("actual", json(actual)?)
             .arg("hash", actual.hash)
+            .arg("block", actual.block_number)
             .arg("state", state)
             .arg("kept", kept.join(","));
         self.step(Script::Settle, call).await
@@ -380,8 +393,13 @@ impl Ledger for RedisLedger {
         records(self.link.run(Script::Work, call).await?)
     }
 
-    async fn settled_in(&self, _: ChainId, _: u64) -> Result<Vec<OperationRecord>, LedgerError> {
-        Ok(Vec::new())
+    async fn settled_in(
+        &self,
+        chain: ChainId,
+        block: u64,
+    ) -> Result<Vec<OperationRecord>, LedgerError> {
+        let call = Call::new().arg("chain", chain).arg("block", block);
+        records(self.link.run(Script::SettledIn, call).await?)
     }
 
     async fn holder(

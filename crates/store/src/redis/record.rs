@@ -6,7 +6,7 @@ use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, Over, Window},
     intent::Intent,
-    operation::{Attempt, Delivery, OperationRecord, OperationState},
+    operation::{Attempt, Delivery, OperationRecord, OperationState, Purpose},
     time::{Millis, Timestamp},
     transaction::TransactionPlan,
 };
@@ -34,7 +34,8 @@ pub(super) fn new_fields(call: Call, new: &NewOperation) -> Result<Call, LedgerE
         .field("agent", &intent.agent)
         .field("chain", intent.chain())
         .field("wallet", &intent.wallet)
-        .maybe_field("fixed_nonce", intent.nonce);
+        .maybe_field("fixed_nonce", intent.nonce)
+        .field("fence", 0);
     intent_fields(call, intent)
 }
 
@@ -134,7 +135,7 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
         kept: f.json_list("kept")?,
         settled_at: instant(f, "settled_at")?,
         gateway: f.text("gateway")?,
-        fence: f.maybe("fence")?.unwrap_or(0),
+        fence: f.parsed("fence")?,
         created_at: instant(f, "created_at")?.ok_or_else(|| damaged("a record has no birth"))?,
         updated_at: instant(f, "updated_at")?.ok_or_else(|| damaged("a record has no age"))?,
         expires_at: instant(f, "expires_at")?,
@@ -142,18 +143,32 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
     })
 }
 
-/// The payload of the first attempt is the plan with the nonce that commit bound: neither can change.
-fn attempts(fields: &mut Fields, plan: &TransactionPlan) -> Result<Vec<Attempt>, LedgerError> {
-    let Some(nonce) = fields.maybe("nonce")? else { return Ok(Vec::new()) };
-    Ok(vec![Attempt {
-        purpose: countersign_core::operation::Purpose::Payload,
-        made_at: Timestamp::default(),
-        number: 0,
-        transaction: plan.clone().with_nonce(nonce),
-        raw: fields.maybe::<Bytes>("raw:0")?,
-        hash: fields.maybe::<B256>("hash:0")?,
-        outcome: fields.maybe("outcome:0")?,
-    }])
+/// All attempts have the nonce that commit bound. The first one's plan is the one that was judged.
+fn attempts(f: &mut Fields, plan: &TransactionPlan) -> Result<Vec<Attempt>, LedgerError> {
+    let Some(nonce) = f.maybe("nonce")? else { return Ok(Vec::new()) };
+    let count: u32 = f.parsed("attempts")?;
+    let attempt = |number: u32| {
+        let plan = if number == 0 { plan.clone() } else { further_plan(f, number)? };
+        Ok(Attempt {
+            number,
+            purpose: purpose(&f.text(&format!("purpose:{number}"))?)?,
+            made_at: Timestamp::from_millis(f.parsed(&format!("made_at:{number}"))?),
+            transaction: plan.with_nonce(nonce),
+            raw: f.maybe::<Bytes>(&format!("raw:{number}"))?,
+            hash: f.maybe::<B256>(&format!("hash:{number}"))?,
+            outcome: f.maybe(&format!("outcome:{number}"))?,
+        })
+    };
+    (0..count).map(attempt).collect()
+}
+
+fn further_plan(f: &mut Fields, number: u32) -> Result<TransactionPlan, LedgerError> {
+    let plan = f.json(&format!("plan:{number}"))?;
+    if f.text(&format!("plan_digest:{number}"))? == plan_digest(&plan)? {
+        Ok(plan)
+    } else {
+        Err(damaged("an attempt's document is not the one that it was made with"))
+    }
 }
 
 /// What scripts read of a document has to be what the document says: neither is changed without the other.
@@ -162,6 +177,7 @@ fn agree(f: &mut Fields, intent: &Intent, charges: &[Charge]) -> Result<(), Ledg
     let same = f.text("agent")? == intent.agent.as_str()
         && f.text("wallet")? == intent.wallet.as_str()
         && f.parsed::<u64>("chain")? == intent.chain().0
+        && f.maybe("fixed_nonce")? == intent.nonce
         && f.text("plan_digest")? == plan_digest(&intent.plan)?
         && held == charge_lines(charges, true);
     if same {
@@ -178,6 +194,20 @@ fn instant(fields: &mut Fields, name: &str) -> Result<Option<Timestamp>, LedgerE
 fn state(name: &str) -> Result<OperationState, LedgerError> {
     let found = OperationState::ALL.into_iter().find(|state| state.name() == name);
     found.ok_or_else(|| damaged("a state has an unknown name"))
+}
+
+/// How scripts call a purpose.
+pub(super) const fn purpose_name(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Payload => "payload",
+        Purpose::Cancel => "cancel",
+    }
+}
+
+fn purpose(name: &str) -> Result<Purpose, LedgerError> {
+    let all = [Purpose::Payload, Purpose::Cancel];
+    let found = all.into_iter().find(|purpose| purpose_name(*purpose) == name);
+    found.ok_or_else(|| damaged("a purpose has an unknown name"))
 }
 
 /// How scripts call a delivery.

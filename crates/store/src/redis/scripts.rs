@@ -1,6 +1,6 @@
 //! The scripts: one for each function of the ports, behind the preludes that they share.
 
-use countersign_engine::port::ledger::CLOCKS_APART_MAX;
+use countersign_engine::port::ledger::{CLOCKS_APART_MAX, NONCE_HELD_FOR, SETTLED_KEPT};
 
 use super::keys;
 
@@ -102,6 +102,7 @@ scripts! {
     WRITES (money) Reject = "reject";
     WRITES (money) Expire = "expire";
     WRITES (money) Commit = "commit";
+    WRITES (money) Bump = "bump";
     WRITES (operations) Signed = "signed";
     WRITES (operations) Sent = "sent";
     WRITES (operations) Mined = "mined";
@@ -112,6 +113,7 @@ scripts! {
     READS (operations) Operation = "operation";
     READS (operations) Operations = "operations";
     READS (operations) Work = "work";
+    READS (operations) SettledIn = "settled_in";
     READS () Lane = "lane";
     READS (money) Status = "status";
     READS () Seen = "seen";
@@ -138,12 +140,14 @@ impl Script {
     }
 
     fn constants(self) -> String {
-        format!("local WRITES, APART_MAX = {}, {}\n", self.writes(), CLOCKS_APART_MAX.0)
+        let (writes, apart, held) = (self.writes(), CLOCKS_APART_MAX.0, NONCE_HELD_FOR.0);
+        let names = "WRITES, APART_MAX, NONCE_HELD_FOR, SETTLED_KEPT";
+        format!("local {names} = {writes}, {apart}, {held}, {SETTLED_KEPT}\n")
     }
 
     /// Whether it is a step towards a signature.
     pub(super) const fn binds(self) -> bool {
-        matches!(self, Self::Reserve | Self::Redeem | Self::Commit)
+        matches!(self, Self::Reserve | Self::Redeem | Self::Commit | Self::Bump)
     }
 }
 

@@ -9,11 +9,16 @@ use countersign_core::{
     operation::OperationRecord,
     time::{Millis, Timestamp},
 };
-use countersign_engine::port::ledger::{Disposition, LedgerError, NewOperation, Overrun, Repeat};
+use countersign_engine::port::ledger::{
+    Bump, Disposition, LedgerError, NewOperation, Overrun, Repeat,
+};
 
 use crate::redis::{
     link::Call,
-    record::{charge_fields, charge_lines, disposition_fields, new_fields, read_record},
+    record::{
+        charge_fields, charge_lines, disposition_fields, json, new_fields, plan_digest,
+        purpose_name, read_record,
+    },
     reply::{Reply, damaged},
 };
 
@@ -38,6 +43,27 @@ pub(super) fn charged(
     let parks = matches!(disposition, Disposition::Park(_));
     let call = call.arg("charges", charge_lines(charges, parks));
     disposition_fields(charge_fields(call, charges)?, disposition)
+}
+
+/// An attempt, with the charges that it takes the place of and those that come there.
+pub(super) fn attempt(
+    bump: &Bump,
+    record: &OperationRecord,
+    dearer: &[Charge],
+) -> Result<Call, LedgerError> {
+    let Bump { operation, attempt: number, purpose, transaction, fees: _ } = bump;
+    let (plan, purpose) = (&transaction.plan, purpose_name(*purpose));
+    let call = Call::new()
+        .arg("operation", operation)
+        .arg("attempt", number)
+        .arg("purpose", purpose)
+        .arg("plan_digest", plan_digest(plan)?)
+        .arg("held", charge_lines(&record.charges, true))
+        .arg("charges", charge_lines(dearer, false))
+        .field(&format!("purpose:{number}"), purpose)
+        .field(&format!("plan_digest:{number}"), plan_digest(plan)?)
+        .field(&format!("plan:{number}"), json(plan)?);
+    charge_fields(call, dearer)
 }
 
 pub(super) fn records(answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {

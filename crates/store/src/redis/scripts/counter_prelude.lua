@@ -96,18 +96,18 @@ local function unspend(c, settled_at, amount)
   end
 end
 
--- What an operation itself holds of each counter before commit.
-local function reserved_by(op)
-  local own = {}
-  if op and RESERVED[op.state] then
-    for _, c in ipairs(parse_charges(op.held)) do own[c.counter] = (own[c.counter] or 0) + c.amount end
-  end
+-- What an operation itself holds of each counter, in the column where that is.
+local function own_of(op, column)
+  local own = { column = column }
+  for _, c in ipairs(parse_charges(op.held)) do own[c.counter] = (own[c.counter] or 0) + c.amount end
   return own
 end
 
+local function reserved_by(op) return op and RESERVED[op.state] and own_of(op, 'reserved') or {} end
+
 local function show(c, t, own)
   local shown = sums_of(c.counter)
-  shown.reserved = shown.reserved - (own[c.counter] or 0)
+  if own.column then shown[own.column] = shown[own.column] - (own[c.counter] or 0) end
   each_bucket(c, dead_buckets(c, t), function(_, amount) shown.settled = shown.settled - amount end)
   shown.used = shown.reserved + shown.committed + shown.settled
   return shown
@@ -134,13 +134,17 @@ local function reading(c, t, own, asked)
   return { int(shown.reserved), int(shown.committed), int(shown.settled), frees }, shown.used
 end
 
--- The charges that do not fit, as { index from 0, reading }. Charges on one counter add up.
-local function overruns(charges, t, own)
-  local asked, over = {}, {}
+-- The charges that do not fit, as { index from 0, reading }. Charges on one counter add up. Where they rise from what
+-- they were `before`, a counter of which they take no more is not asked.
+local function overruns(charges, t, own, before)
+  local asked, stood, over = {}, {}, {}
   for i, c in ipairs(charges) do
     asked[c.counter] = (asked[c.counter] or 0) + c.amount
-    local shown, used = reading(c, t, own, asked[c.counter])
-    if used + asked[c.counter] > c.bound then over[#over + 1] = { int(i - 1), shown } end
+    if before then stood[c.counter] = (stood[c.counter] or 0) + before[i].amount end
+    if asked[c.counter] ~= stood[c.counter] then
+      local shown, used = reading(c, t, own, asked[c.counter])
+      if used + asked[c.counter] > c.bound then over[#over + 1] = { int(i - 1), shown } end
+    end
   end
   return over
 end

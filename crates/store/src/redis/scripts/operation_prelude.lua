@@ -3,7 +3,7 @@
 local RESERVED = set('PARKED APPROVED ALLOWED')
 local IN_FLIGHT = set('PREPARED SIGNED BROADCAST UNKNOWN MINED CANCELLING')
 local SENDING = set('SIGNED BROADCAST UNKNOWN MINED CANCELLING')
-local SETTLED = set('EXECUTED REVERTED')
+local SETTLED = set('EXECUTED REVERTED CANCELLED')
 local EXPIRES = set('PARKED APPROVED')
 local WORK = set('APPROVED ALLOWED PREPARED SIGNED BROADCAST UNKNOWN MINED CANCELLING')
 local NO = set('DENIED REJECTED EXPIRED')
@@ -20,16 +20,16 @@ local NEVER = 9007199254740991
 -- The fields that scripts look at; documents stay where they are.
 local SMALL = { 'state', 'delivery', 'code', 'reason', 'digest', 'expires_at', 'created_at', 'finished_at',
   'fingerprint', 'key', 'batch', 'gateway', 'agent', 'chain', 'wallet', 'held', 'votes', 'voters', 'vote_count',
-  'attempts', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at' }
+  'attempts', 'cancels', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at', 'fence' }
 
--- What was signed, for each attempt. More of them than this nobody makes.
+-- What is looked at of each attempt. More of them than this nobody makes. The first one's plan is the intent's.
 local ATTEMPTS_MAX = 256
+local OF_ATTEMPT = { 'purpose:', 'plan_digest:', 'raw:', 'hash:' }
 
-local function bytes_of(op)
+local function names_of_attempts(op)
   local names = {}
   for attempt = 0, math.min(tonumber(op.attempts), ATTEMPTS_MAX) - 1 do
-    names[#names + 1] = 'raw:' .. attempt
-    names[#names + 1] = 'hash:' .. attempt
+    for _, name in ipairs(OF_ATTEMPT) do names[#names + 1] = name .. attempt end
   end
   return names
 end
@@ -38,7 +38,7 @@ end
 -- before anything follows from it. Lengths keep two different contents from having one digest.
 local function sum_of(op)
   local parts = {}
-  for _, names in ipairs({ SMALL, op.attempts and bytes_of(op) }) do
+  for _, names in ipairs({ SMALL, op.attempts and names_of_attempts(op) }) do
     for _, name in ipairs(names) do
       parts[#parts + 1] = op[name] and #op[name] .. ' ' .. op[name] or '-'
     end
@@ -56,7 +56,7 @@ local function load(id)
   local op = { id = id }
   fetch(op, SMALL)
   if not op.state and not op.sum then return nil end
-  if op.attempts then fetch(op, bytes_of(op)) end
+  if op.attempts then fetch(op, names_of_attempts(op)) end
   if sum_of(op) ~= op.sum then error({ err = 'DAMAGED another hand changed the record of ' .. id }) end
   return op
 end
@@ -128,6 +128,10 @@ local function put(t, verb, op, changes)
   redis.call('HSET', key, unpack(kept))
   if before ~= op.state then index_states(op, before) end
   index_in(P .. KEY.expiry, op.id, EXPIRES[op.state] and op.expires_at)
+  if op.fixed_nonce then
+    local until_then = int(tonumber(op.created_at) + NONCE_HELD_FOR)
+    index_in(lane(KEY.kept_nonce, op) .. ':' .. op.fixed_nonce, op.id, EXPIRES[op.state] and until_then)
+  end
   index_work(op, before, t)
   if op.nonce then
     redis.call(IN_FLIGHT[op.state] and 'SADD' or 'SREM', lane(KEY.in_flight, op), op.id)
@@ -205,10 +209,22 @@ local function forget_stale(t)
   end
 end
 
--- A receipt counts only if it is of bytes that we stored.
-local function is_ours(op, hash)
+-- Which attempt has this hash: a receipt counts only if it is of bytes that we stored.
+local function attempt_of(op, hash)
   for attempt = 0, tonumber(op.attempts or '0') - 1 do
-    if op['hash:' .. attempt] == hash then return true end
+    if op['hash:' .. attempt] == hash then return attempt end
   end
-  return false
+end
+
+-- Where bytes are that were sent, while no receipt is known.
+local function sent_state(op) return op.cancels and 'CANCELLING' or 'BROADCAST' end
+
+-- What stops a signature. It is looked at in the step that binds what is signed: nothing gets by between.
+local function stopped(op, only_by_all)
+  if LEDGER.sealed then return { 'sealed', LEDGER.sealed } end
+  local scopes = { 'global', 'all', 'agent:' .. op.agent, 'wallet:' .. op.wallet, 'chain:' .. op.chain }
+  for _, scope in ipairs(only_by_all and { 'all' } or scopes) do
+    local freeze = redis.call('HGET', P .. KEY.freezes, scope)
+    if freeze then return { 'frozen', freeze } end
+  end
 end

@@ -1,4 +1,4 @@
--- What every script shares. The table KEY, the function wall() and the constants WRITES and APART_MAX stand before
+-- What every script shares. The table KEY, the function wall() and the constants stand before
 -- this text; the script itself is the function body(), and coda.lua answers.
 --
 -- Rules: KEYS[1] is the app's meta key; every other key has the same prefix and so the same slot. Arguments come in
