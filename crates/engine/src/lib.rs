@@ -8,6 +8,7 @@ mod carry;
 mod claim;
 mod desk;
 pub mod engine;
+mod execute;
 mod gather;
 mod hub;
 mod intake;

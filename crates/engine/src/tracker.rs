@@ -16,7 +16,8 @@ use futures_util::future::join_all;
 
 use crate::{
     engine::Engine,
-    lane::{LaneId, outcome_of},
+    execute::outcome_of,
+    lane::LaneId,
     plan::outflow_max,
     port::{
         chain::{ChainError, Finality},

@@ -296,3 +296,52 @@ async fn a_reorg_while_no_gateway_ran_is_found_at_start() {
     assert_eq!((house.only().state, house.paid()), (S::Executed, eth(10)));
     assert!(house.chain.sent().len() > 1, "the bytes were offered again");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_in_its_lane_waits_for_it() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let mut setup = house.setup(POLICY);
+    setup.wallets.values_mut().for_each(|wallet| wallet.in_flight_max = 1);
+    engine.replace(setup);
+    let sends = [10, 11, 12].map(|usd| {
+        let (engine, submission) = (engine.clone(), send(&house, PAYEE, usd));
+        tokio::spawn(async move { take(engine.submit(submission).await) })
+    });
+    house.settle_down(&engine).await;
+    for send in sends {
+        assert!(matches!(send.await.unwrap(), Answer::Signed(_)));
+    }
+    house.settle_down(&engine).await;
+    assert_eq!(house.paid(), eth(33));
+    let most = house.ledger.all().iter().filter(|o| o.nonce().is_some()).count();
+    assert_eq!(most, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_nonce_that_a_parked_client_fixed_is_kept_for_a_minute() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    let mut fixed = send(&house, PAYEE, 200);
+    fixed.draft.nonce = Some(0);
+    take(engine.submit(fixed).await);
+    let parked = house.only();
+    let mut thief = send(&house, PAYEE, 20);
+    thief.draft.nonce = Some(0);
+    let refused = take(engine.submit(thief).await);
+    assert!(matches!(refused, Answer::NodeRefused(_)), "{refused:?}");
+    let other = {
+        let (engine, submission) = (engine.clone(), send(&house, PAYEE, 30));
+        tokio::spawn(async move { take(engine.submit(submission).await) })
+    };
+    house.pass(&engine, Millis(3000)).await;
+    assert_eq!(house.chain.sent().len(), 0, "it waits for the one that is kept");
+    engine.approve(&operator("bob"), parked.id, parked.digest.unwrap(), None).await.unwrap();
+    house.settle_down(&engine).await;
+    assert!(matches!(other.await.unwrap(), Answer::Signed(_)));
+    house.settle_down(&engine).await;
+    let nonces: Vec<(S, Option<u64>)> =
+        house.ledger.all().iter().map(|o| (o.state, o.nonce())).collect();
+    assert_eq!(nonces, [(S::Executed, Some(0)), (S::Rejected, None), (S::Executed, Some(1))]);
+    assert_eq!(house.paid(), eth(230));
+}

@@ -1,0 +1,326 @@
+//! What a lane does with one job: commit, sign, store the bytes, send them.
+
+use std::sync::Arc;
+
+use alloy_primitives::U256;
+use countersign_core::{identity::OperationId, operation::OperationRecord, trace::Severity};
+use tokio::sync::oneshot;
+
+use crate::{
+    claim::Claim,
+    engine::Engine,
+    lane::{Errand, Outcome, Wait},
+    plan::outflow_max,
+    port::chain::Broadcast,
+    port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
+    reply::{NODE_REFUSED, SEALED, is_ours},
+    setup::Setup,
+    stage::{Commitment, Committed, Reservation, Reserved, SignError, sign},
+    tracker::is_unseen,
+};
+
+/// How often a step is repeated that may have reached the store.
+const ASK_MAX: u8 = 3;
+
+/// Stands for the want of a signature among what people are told about an operation's attempts.
+const NO_SIGNATURE: usize = 1_000_000;
+
+/// Why a lane does not go on.
+pub(crate) const NONCE_KEPT: &str = "the next nonce is kept for an operation that waits for people";
+
+/// The same, where the wallet's limit is reached.
+pub(crate) const LANE_FULL: &str = "too many transactions of this wallet are on their way";
+
+/// A job that is to be committed.
+#[derive(Debug)]
+pub(crate) struct GapJob {
+    pub(crate) reservation: Reservation<Reserved>,
+    pub(crate) errand: Errand,
+    pub(crate) rest: Rest,
+}
+
+/// What a job carries besides its work.
+#[derive(Debug)]
+pub(crate) struct Rest {
+    pub(crate) setup: Arc<Setup>,
+    pub(crate) done: oneshot::Sender<Outcome>,
+    pub(crate) claim: Option<Claim>,
+}
+
+/// What one attempt to commit came to.
+pub(crate) enum Step {
+    Over(Rest, Outcome),
+    Waits(GapJob, Wait),
+}
+
+impl Engine {
+    /// One attempt to commit a job; what is committed is signed and sent at once.
+    pub(crate) async fn commit_step(self: &Arc<Self>, job: GapJob) -> Step {
+        let GapJob { reservation, errand, rest } = job;
+        let record = reservation.record().clone();
+        let commit = match self.commitment(&rest.setup, &reservation, &errand).await {
+            Ok(commit) => commit,
+            Err((code, reason)) => {
+                let outcome = self.refuse(&record, code, &reason).await;
+                return Step::Over(rest, outcome);
+            }
+        };
+        match self.commit(reservation, &commit).await {
+            Ok(Commitment::Made(committed)) => {
+                self.follow(committed.record());
+                let outcome = self.sign_and_send(&rest.setup, committed).await;
+                Step::Over(rest, outcome)
+            }
+            Ok(Commitment::Refused(reservation, refusal)) => {
+                if let Some(why) = wait(&refusal) {
+                    return Step::Waits(GapJob { reservation, errand, rest }, why);
+                }
+                let outcome = self.refused(&record, refusal).await;
+                Step::Over(rest, outcome)
+            }
+            Ok(Commitment::Elsewhere(record)) => Step::Over(rest, elsewhere(record)),
+            Err(error) => {
+                tracing::error!(operation = %record.id, %error, "a commit has no answer; it will be looked up");
+                Step::Over(rest, Outcome::Open)
+            }
+        }
+    }
+
+    async fn commit(
+        &self,
+        mut reservation: Reservation<Reserved>,
+        commit: &Commit,
+    ) -> Result<Commitment, LedgerError> {
+        let mut asked: u8 = 1;
+        loop {
+            match reservation.commit(&*self.ports().ledger, commit).await {
+                Err((back, LedgerError::Ambiguous(_))) if asked < ASK_MAX => {
+                    reservation = back;
+                    asked = asked.saturating_add(1);
+                }
+                Err((_, error)) => return Err(error),
+                Ok(commitment) => return Ok(commitment),
+            }
+        }
+    }
+
+    /// The commit's arguments, or why the wallet cannot pay.
+    async fn commitment(
+        &self,
+        setup: &Setup,
+        reservation: &Reservation<Reserved>,
+        errand: &Errand,
+    ) -> Result<Commit, (&'static str, String)> {
+        let record = reservation.record();
+        let (Some(wallet), Some(chain)) =
+            (setup.wallets.get(record.wallet()), setup.chains.get(&record.chain()))
+        else {
+            let reason = "the wallet or chain is not configured any more";
+            return Err(("configuration_changed", reason.into()));
+        };
+        let account = chain.port.account(wallet.address).await;
+        let account = account.map_err(|error| ("upstream_unavailable", error.to_string()))?;
+        let lane = (chain.id, wallet.id.clone());
+        let needed =
+            outflow_max(record.plan()).saturating_add(self.in_flight(&lane, account.nonce));
+        if needed > account.balance {
+            return Err((NODE_REFUSED, shortfall(needed, account.balance)));
+        }
+        Ok(Commit {
+            operation: record.id,
+            fence: record.fence,
+            floor: account.nonce,
+            in_flight_max: wallet.in_flight_max,
+            shrinks_only: errand.shrinks_only,
+            counterparties: errand.counterparties.clone(),
+        })
+    }
+
+    async fn refused(&self, record: &OperationRecord, refusal: CommitAnswer) -> Outcome {
+        match refusal {
+            CommitAnswer::NonceTaken { next } => {
+                let nonce = record.intent.nonce.unwrap_or(next);
+                let reason = format!("nonce {nonce} is taken; the next is {next}");
+                self.refuse(record, NODE_REFUSED, &reason).await
+            }
+            CommitAnswer::Gap { next } => {
+                self.refuse(record, NODE_REFUSED, &format!("the next nonce is {next}")).await
+            }
+            CommitAnswer::Held { .. } => self.refuse(record, "lane_unavailable", NONCE_KEPT).await,
+            CommitAnswer::LaneFull => self.refuse(record, "lane_unavailable", LANE_FULL).await,
+            CommitAnswer::Lapsed if record.votes.is_empty() => {
+                let reason = "the decision is too old to be carried out";
+                self.refuse(record, "lane_unavailable", reason).await
+            }
+            CommitAnswer::Lapsed => {
+                self.refuse(record, "approval_expired", "it was not carried out in time").await
+            }
+            CommitAnswer::Frozen(_) => {
+                self.refuse(record, "frozen", "an operator has frozen signing").await
+            }
+            CommitAnswer::Sealed(reason) => {
+                let reason = format!("the ledger is sealed: {reason}");
+                self.refuse(record, SEALED, &reason).await
+            }
+            CommitAnswer::Bound(record) | CommitAnswer::Elsewhere(record) => elsewhere(record),
+        }
+    }
+
+    /// The nonce that the lane gives out next, as far as ledger and chain can say.
+    pub(crate) async fn lane_next(&self, job: &GapJob) -> Option<u64> {
+        let record = job.reservation.record();
+        let bound = self.ports().ledger.next_nonce(record.chain(), record.wallet()).await.ok()?;
+        let chain = job.rest.setup.chains.get(&record.chain())?;
+        let mined = chain.port.account(record.intent.address).await.ok()?.nonce;
+        Some(bound.unwrap_or(0).max(mined))
+    }
+
+    /// What a client is told whose nonce waited in vain.
+    pub(crate) async fn gap_reason(&self, record: &OperationRecord) -> String {
+        let next = self.ports().ledger.next_nonce(record.chain(), record.wallet()).await;
+        let next = next.ok().flatten().unwrap_or(0);
+        let nonce = record.intent.nonce.unwrap_or(next);
+        format!("nonce {nonce} waited for earlier ones that did not come; the next is {next}")
+    }
+
+    /// Releases what is reserved, with a code. Never called after commit. What people approved is not given back for
+    /// reasons of ours: a sweep tries it again.
+    pub(crate) async fn refuse(
+        &self,
+        record: &OperationRecord,
+        code: &str,
+        reason: &str,
+    ) -> Outcome {
+        if is_ours(code) && !record.votes.is_empty() {
+            return Outcome::Open;
+        }
+        match self.give_back(record, code, reason).await {
+            Some(record) => Outcome::Finished(record),
+            None => Outcome::Open,
+        }
+    }
+
+    /// One signature, stored before the first byte is sent.
+    pub(crate) async fn sign_and_send(
+        self: &Arc<Self>,
+        setup: &Setup,
+        committed: Reservation<Committed>,
+    ) -> Outcome {
+        let record = committed.record().clone();
+        let Some(wallet) = setup.wallets.get(record.wallet()) else { return Outcome::Open };
+        let signed = match sign(committed.authorize(), &*wallet.signer, wallet.address).await {
+            Ok(signed) => signed,
+            Err(error) => {
+                tracing::error!(operation = %record.id, %error, "no signature");
+                self.no_signature(&record, &error).await;
+                return Outcome::Open;
+            }
+        };
+        let stored = self.store_signed(signed.operation(), signed.attempt(), signed.bytes()).await;
+        let record = match stored {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::error!(operation = %record.id, %error, "a signature is not stored, nothing is sent");
+                return Outcome::Open;
+            }
+        };
+        let record = self.send(setup, record, signed.attempt(), signed.bytes()).await;
+        self.follow(&record);
+        self.hub().wake(record.id);
+        Outcome::Finished(Box::new(record))
+    }
+
+    /// Tells people once for each operation; a sweep goes on asking the signer.
+    async fn no_signature(&self, record: &OperationRecord, error: &SignError) {
+        let (severity, code) = match error {
+            SignError::Signer(_) => (Severity::High, "signer_unavailable"),
+            SignError::NotOurs { .. } => (Severity::Critical, "foreign_signature"),
+        };
+        if self.tell_once(record.id, NO_SIGNATURE) {
+            self.raise(severity, code, &error.to_string(), Some(record)).await;
+        }
+    }
+
+    async fn store_signed(
+        &self,
+        id: OperationId,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let ledger = &self.ports().ledger;
+        let mut asked: u8 = 1;
+        loop {
+            match ledger.signed(id, attempt, bytes).await {
+                Err(LedgerError::Ambiguous(_)) if asked < ASK_MAX => {
+                    asked = asked.saturating_add(1);
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    /// Sends what was asked to be sent. Whatever the node says, the operation stays committed.
+    async fn send(
+        &self,
+        setup: &Setup,
+        record: OperationRecord,
+        attempt: u32,
+        bytes: &SignedBytes,
+    ) -> OperationRecord {
+        let Some(chain) = setup.chains.get(&record.chain()) else { return record };
+        if is_unseen(&record) {
+            return record;
+        }
+        let outcome = outcome_of(chain.port.broadcast(&bytes.raw, bytes.hash).await);
+        if let SentOutcome::Unknown(words) = &outcome {
+            tracing::warn!(operation = %record.id, hash = %bytes.hash, %words, "the node did not take a transaction; the same bytes will be sent again");
+        }
+        match self.ports().ledger.sent(record.id, attempt, &outcome).await {
+            Ok(record) => record,
+            Err(error) => {
+                tracing::warn!(operation = %record.id, %error, "a send is not noted; it will be repeated");
+                record
+            }
+        }
+    }
+}
+
+/// What a refused commit has to wait for, where waiting helps.
+const fn wait(refusal: &CommitAnswer) -> Option<Wait> {
+    match refusal {
+        CommitAnswer::Gap { .. } => Some(Wait::Earlier),
+        CommitAnswer::Held { .. } => Some(Wait::Kept),
+        CommitAnswer::LaneFull => Some(Wait::Room),
+        CommitAnswer::Bound(_)
+        | CommitAnswer::NonceTaken { .. }
+        | CommitAnswer::Lapsed
+        | CommitAnswer::Frozen(_)
+        | CommitAnswer::Sealed(_)
+        | CommitAnswer::Elsewhere(_) => None,
+    }
+}
+
+/// Another hand moved the operation: it goes on from where it stands, by a sweep if by nobody else.
+fn elsewhere(record: Box<OperationRecord>) -> Outcome {
+    if record.state.is_finished_for_agent() { Outcome::Finished(record) } else { Outcome::Open }
+}
+
+/// Only an acceptance is certain; every refusal leaves bytes that may still be mined (LEDGER §1).
+pub(crate) fn outcome_of(broadcast: Broadcast) -> SentOutcome {
+    match broadcast {
+        Broadcast::Accepted => SentOutcome::Accepted,
+        Broadcast::OtherHash { theirs } => {
+            SentOutcome::Unknown(format!("the node named another hash: {theirs}"))
+        }
+        Broadcast::NonceTooLow(words)
+        | Broadcast::Underpriced(words)
+        | Broadcast::Refused(words)
+        | Broadcast::Unknown(words) => SentOutcome::Unknown(words),
+    }
+}
+
+fn shortfall(needed: U256, balance: U256) -> String {
+    format!(
+        "the wallet's balance of {balance} wei does not cover value, fee and what is in flight: {needed} wei"
+    )
+}
