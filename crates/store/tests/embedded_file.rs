@@ -62,9 +62,11 @@ fn books_of_another_app_or_a_newer_program_or_no_books_at_all_are_refused() {
     let (found, asked) = ("shop".into(), "bank".into());
     let refusal = open(dir.path(), "bank").unwrap_err();
     assert_eq!(refusal, OpenError::OtherApp { path: path.clone(), found, asked });
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
-    let refusal = open(dir.path(), "shop").unwrap_err();
-    assert_eq!(refusal, OpenError::Schema { path: path.clone(), found: 3, known: 2 });
+    for found in [2, 4] {
+        Connection::open(&path).unwrap().pragma_update(None, "user_version", found).unwrap();
+        let refusal = open(dir.path(), "shop").unwrap_err();
+        assert_eq!(refusal, OpenError::Schema { path: path.clone(), found, known: 3 });
+    }
     std::fs::write(&path, vec![7; 8192]).unwrap();
     assert!(matches!(open(dir.path(), "shop"), Err(OpenError::Unusable { .. })));
     let nowhere = dir.path().join("nowhere");

@@ -157,6 +157,38 @@ impl Step<'_> {
         Ok(over)
     }
 
+    /// The charges of a committed operation that do not fit with what their fees have risen to. A counter of which it
+    /// takes no more is not asked.
+    pub(super) fn overruns_of_rise(
+        &self,
+        dearer: &[Charge],
+        before: &[Charge],
+    ) -> Result<Vec<Overrun>, Fault> {
+        let mut over = Vec::new();
+        for (index, charge) in dearer.iter().enumerate() {
+            let upto = index.saturating_add(1);
+            let of = |charges: &[Charge]| held(charges.get(..upto).unwrap_or_default(), charge);
+            let asks = of(dearer);
+            if asks == of(before) {
+                continue;
+            }
+            let mut reading = self.reading(charge, asks, 0)?;
+            reading.committed = reading.committed.saturating_sub(held(before, charge));
+            reading.frees_at = self.frees_at(charge, asks, &reading)?;
+            if reading.used().saturating_add(asks) > bound(charge, false) {
+                over.push(Overrun { index, reading });
+            }
+        }
+        Ok(over)
+    }
+
+    /// Adds what charges have risen by to committed.
+    pub(super) fn charge_rise(&self, dearer: &[Charge], before: &[Charge]) -> Result<(), Fault> {
+        dearer.iter().zip(before).try_for_each(|(dearer, before)| {
+            self.add(dearer, [0, int(asked(dearer).saturating_sub(asked(before))), 0])
+        })
+    }
+
     /// Adds the charges to reserved.
     pub(super) fn charge(&self, charges: &[Charge]) -> Result<(), Fault> {
         let mut statement = self.connection().prepare_cached(

@@ -15,9 +15,10 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Commit, CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError,
-        LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer,
-        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
+        InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
+        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        SignedBytes,
     },
 };
 
@@ -110,11 +111,9 @@ impl Ledger for EmbeddedLedger {
         self.write(move |step| step.commit(&commit)).await
     }
 
-    async fn bump(
-        &self,
-        _: &countersign_engine::port::ledger::Bump,
-    ) -> Result<countersign_engine::port::ledger::BumpAnswer, LedgerError> {
-        Err(LedgerError::Refused("not defined yet".into()))
+    async fn bump(&self, bump: &Bump) -> Result<BumpAnswer, LedgerError> {
+        let bump = bump.clone();
+        self.write(move |step| step.bump(&bump)).await
     }
 
     async fn signed(
@@ -160,8 +159,8 @@ impl Ledger for EmbeddedLedger {
         operation: OperationId,
         proof: &ReleaseProof,
     ) -> Result<OperationRecord, LedgerError> {
-        let proof = proof.clone();
-        self.write(move |step| step.release_committed(operation, &proof)).await
+        let proof = *proof;
+        self.write(move |step| step.release_committed(operation, proof)).await
     }
 
     async fn deliver(
@@ -195,8 +194,12 @@ impl Ledger for EmbeddedLedger {
         self.read(move |step| step.open(&states, idle_since, max)).await
     }
 
-    async fn settled_in(&self, _: ChainId, _: u64) -> Result<Vec<OperationRecord>, LedgerError> {
-        Ok(Vec::new())
+    async fn settled_in(
+        &self,
+        chain: ChainId,
+        block: u64,
+    ) -> Result<Vec<OperationRecord>, LedgerError> {
+        self.read(move |step| step.settled_in(chain, block)).await
     }
 
     async fn holder(

@@ -76,6 +76,7 @@ impl Step<'_> {
         record.intent = intent.clone();
         record.charges.clone_from(charges);
         record.trace = *trace;
+        record.fence = record.fence.saturating_add(1);
         record.state = OperationState::Allowed;
         disposition.apply(&mut record);
         Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, "redeem")?)))

@@ -28,6 +28,11 @@ pub(super) fn lane(chain: ChainId, wallet: &WalletId) -> String {
     format!("{chain}/{wallet}")
 }
 
+/// The name of a nonce of a lane.
+pub(super) fn kept_nonce(lane: &str, nonce: u64) -> String {
+    format!("{lane}/{nonce}")
+}
+
 pub(super) const fn delivery_number(delivery: Delivery) -> i64 {
     match delivery {
         Delivery::Waiting => 0,
@@ -66,6 +71,12 @@ fn idle(record: &OperationRecord) -> Option<i64> {
 
 fn open_lane(record: &OperationRecord) -> Option<String> {
     is_in_flight(record.state).then(|| lane(record.chain(), record.wallet()))
+}
+
+fn keeps(record: &OperationRecord) -> Option<String> {
+    let waits = matches!(record.state, OperationState::Parked | OperationState::Approved);
+    let nonce = record.intent.nonce.filter(|_| waits)?;
+    Some(kept_nonce(&lane(record.chain(), record.wallet()), nonce))
 }
 
 fn finished(record: &OperationRecord) -> i64 {
@@ -137,9 +148,11 @@ impl Step<'_> {
         self.connection()
             .prepare_cached(
                 "INSERT INTO operations (id, state, agent, fingerprint, key, batch, delivery,
-                    gateway, created, finished, lapses, idle, lane, record, digest)
+                    gateway, created, finished, lapses, idle, lane, keeps,
+                    record, digest)
                  VALUES (:id, :state, :agent, :fingerprint, :key, :batch, :delivery,
-                    :gateway, :created, :finished, :lapses, :idle, :lane, :record, :digest)",
+                    :gateway, :created, :finished, :lapses, :idle, :lane, :keeps,
+                    :record, :digest)",
             )?
             .execute(named_params! {
                 ":id": record.id.to_string(),
@@ -155,6 +168,7 @@ impl Step<'_> {
                 ":lapses": lapses(record),
                 ":idle": idle(record),
                 ":lane": open_lane(record),
+                ":keeps": keeps(record),
                 ":record": json,
                 ":digest": digest.as_slice(),
             })?;
@@ -177,7 +191,7 @@ impl Step<'_> {
             .prepare_cached(
                 "UPDATE operations SET state = :state, delivery = :delivery,
                     finished = :finished, lapses = :lapses, idle = :idle, lane = :lane,
-                    record = :record, digest = :digest
+                    keeps = :keeps, record = :record, digest = :digest
                  WHERE id = :id",
             )?
             .execute(named_params! {
@@ -188,6 +202,7 @@ impl Step<'_> {
                 ":lapses": lapses(&record),
                 ":idle": idle(&record),
                 ":lane": open_lane(&record),
+                ":keeps": keeps(&record),
                 ":record": json,
                 ":digest": digest.as_slice(),
             })?;

@@ -18,7 +18,7 @@ use crate::lineage::{Anchor, Standing};
 pub(super) const FILE: &str = "countersign.db";
 
 /// The schema that this program reads and writes.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
@@ -27,7 +27,7 @@ const STATEMENTS_MAX: usize = 128;
 /// JSON, `digest` its SHA-256; the columns beside them are what is searched by. `parity` is reserved − committed +
 /// settled: it moves with all three. A column that is NULL keeps a row out of its
 /// index: `lapses` is set while an operation can expire, `idle` while it needs work, `lane` while it holds
-/// its lane open.
+/// its lane open, `keeps` while it waits for people and the nonce that its client fixed is kept for it.
 const TABLES: &str = "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 
@@ -46,6 +46,7 @@ CREATE TABLE operations (
     lapses INTEGER,
     idle INTEGER,
     lane TEXT,
+    keeps TEXT,
     record TEXT NOT NULL,
     digest BLOB NOT NULL
 );
@@ -56,6 +57,7 @@ CREATE INDEX operations_agent ON operations (agent, created, id);
 CREATE INDEX operations_lapses ON operations (lapses, id) WHERE lapses IS NOT NULL;
 CREATE INDEX operations_idle ON operations (idle, id) WHERE idle IS NOT NULL;
 CREATE INDEX operations_lane ON operations (lane) WHERE lane IS NOT NULL;
+CREATE INDEX operations_keeps ON operations (keeps, created) WHERE keeps IS NOT NULL;
 CREATE INDEX operations_delivery ON operations (delivery) WHERE delivery = 0;
 
 CREATE TABLE counters (
@@ -81,6 +83,15 @@ CREATE TABLE nonces (
     operation TEXT NOT NULL,
     PRIMARY KEY (lane, nonce)
 ) WITHOUT ROWID;
+
+CREATE TABLE settled (
+    chain TEXT NOT NULL,
+    block INTEGER NOT NULL,
+    operation TEXT NOT NULL,
+    PRIMARY KEY (chain, block, operation)
+) WITHOUT ROWID;
+
+CREATE TABLE heights (chain TEXT PRIMARY KEY, highest INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE seen (
     lane TEXT NOT NULL,
