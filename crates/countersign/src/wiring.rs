@@ -12,13 +12,17 @@ pub(crate) use self::{
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::Address;
-use countersign_core::identity::{ChainId, WalletId};
+use countersign_core::{
+    identity::{ChainId, WalletId},
+    time::Millis,
+};
 use countersign_engine::setup::Setup;
 use countersign_server::{Credentials, TokenDigest};
 use countersign_signers::KeystoreSigner;
 use countersign_upstream::{FinalityRule as Finality, NodeChain, NodeOptions};
 
 use crate::{
+    clock,
     config::{ChainEntry, Config, FinalityRule, Place, Problem, Problems, SecretUrl},
     policies::Loaded,
 };
@@ -35,6 +39,7 @@ pub(crate) struct Parts {
 struct ChainRecipe {
     upstream: Vec<SecretUrl>,
     finality: FinalityRule,
+    stale_after: Millis,
 }
 
 impl Parts {
@@ -60,7 +65,8 @@ impl Parts {
     }
 
     fn chain(&self, entry: &ChainEntry) -> Result<(ChainRecipe, Arc<NodeChain>), String> {
-        let recipe = ChainRecipe { upstream: entry.upstream.clone(), finality: entry.finality };
+        let ChainEntry { finality, stale_after, .. } = *entry;
+        let recipe = ChainRecipe { upstream: entry.upstream.clone(), finality, stale_after };
         if let Some((known, chain)) =
             self.chains.get(&entry.id).filter(|(known, _)| *known == recipe)
         {
@@ -96,7 +102,10 @@ pub(crate) fn open_chain(
         FinalityRule::Blocks(blocks) => Finality::Blocks(blocks),
         FinalityRule::Finalized => Finality::Finalized,
     };
-    NodeChain::new(NodeOptions::new(entry.id, urls, finality))
+    let mut options = NodeOptions::new(entry.id, urls, finality);
+    options.stale_after = Some(entry.stale_after).filter(|age| *age > Millis::ZERO);
+    options.wall = Some(clock::now);
+    NodeChain::new(options)
 }
 
 /// Whose tokens open which door.

@@ -18,6 +18,12 @@ const BUMP_AFTER: Millis = Millis(5 * 60_000);
 /// The longest that may be configured.
 const BUMP_AFTER_MAX: Millis = Millis(7 * 24 * 3_600_000);
 
+/// A newest block that is older than this is no ground to decide or settle on.
+const STALE_AFTER: Millis = Millis(10 * 60_000);
+
+/// The longest that may be configured.
+const STALE_AFTER_MAX: Millis = Millis(24 * 3_600_000);
+
 /// One chain.
 pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
     report.section(node, "a chain", |s| {
@@ -33,6 +39,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
         let finality = s.or("finality", None, |r, n| r.read_as(n, finality).map(Some));
         let fee_ceiling = s.or("fee_ceiling_gwei", 500_000_000_000, |r, n| r.read_as(n, gwei));
         let bump_after = s.or("bump_after", BUMP_AFTER, |r, n| within(r, n, BUMP_AFTER_MAX));
+        let stale_after = s.or("stale_after", None, |r, n| within(r, n, STALE_AFTER_MAX).map(Some));
         // accepted already; a source of simulations comes later, and until then there is none to be had
         let _simulate = s.or("simulate", (), simulate);
         let native = s.or("native", ether(), native);
@@ -47,6 +54,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
             finality: finality?.unwrap_or_else(|| usual_finality(id)),
             fee_ceiling: fee_ceiling?,
             bump_after: bump_after?,
+            stale_after: stale_after?.unwrap_or_else(|| usual_age(id)),
             native: native?,
             tokens: tokens?,
             contracts: contracts?,
@@ -57,6 +65,11 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
 /// `finalized` where people's money is, one block where it is not.
 fn usual_finality(id: ChainId) -> FinalityRule {
     if network::is_development(id) { FinalityRule::Blocks(1) } else { FinalityRule::Finalized }
+}
+
+/// Where people's money is blocks come by themselves; elsewhere perhaps only with transactions.
+fn usual_age(id: ChainId) -> Millis {
+    if network::is_development(id) { Millis::ZERO } else { STALE_AFTER }
 }
 
 fn ether() -> NativeEntry {

@@ -125,6 +125,8 @@ pub(crate) struct ChainEntry {
     pub(crate) fee_ceiling: u128,
     /// Zero: the fee of what is stuck is never raised by itself.
     pub(crate) bump_after: Millis,
+    /// Zero: a newest block may be of any age.
+    pub(crate) stale_after: Millis,
     pub(crate) native: NativeEntry,
     pub(crate) tokens: Vec<TokenEntry>,
     pub(crate) contracts: Vec<ContractEntry>,

@@ -75,6 +75,23 @@ fn problems_of(from: &str, to: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_head_grows_old_where_blocks_come_by_themselves() {
+    for (id, line, expected) in [
+        (31337, "finality: 1", 0),
+        (11_155_111, "finality: 1", 0),
+        (1, "finality: 1", 600_000),
+        (42161, "finality: 1", 600_000),
+        (1, "stale_after: 0s", 0),
+        (31337, "stale_after: 30s", 30_000),
+    ] {
+        let text = GOOD.replace("id: 31337", &format!("id: {id}")).replace("finality: 1", line);
+        let (config, errors, _) = load(folder().path(), &text);
+        let chain = &config.unwrap_or_else(|| panic!("{errors:?}")).chains[0];
+        assert_eq!(chain.stale_after.0, expected, "{id}, {line}");
+    }
+}
+
+#[test]
 fn a_good_configuration_is_read_without_a_word() {
     let folder = folder();
     let (config, problems, warnings) = load(folder.path(), GOOD);
@@ -142,6 +159,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "finality: soon",
         &["11:15: `soon` is no finality: expected a number of blocks from 1, or finalized"],
     ),
+    ("finality: 1", "stale_after: 2d", &["11:18: `2d` is too long: at most 1d"]),
     (
         "fee_ceiling_gwei: 500",
         "fee_ceiling_gwei: -1",
