@@ -39,6 +39,11 @@ fn bench() -> Ready<Bench> {
 
 countersign_testkit::ledger_suite!(bench);
 
+#[test]
+fn the_phrases_reach_every_answer() {
+    countersign_testkit::suite::ledger::random::the_phrases_reach_every_answer();
+}
+
 struct Journals(ModelJournals);
 
 #[async_trait]

@@ -19,11 +19,12 @@ pub(super) enum Step {
     Redeem { n: u64, charges: Vec<Spend>, parks: bool, lasts: Millis, other_gateway: bool },
     Reject { n: u64, parked_only: bool, void: bool },
     Expire { max: u32 },
-    Commit { n: u64, floor: u64, in_flight_max: u32, shrinks_only: bool },
-    Signed { n: u64, wrong: bool },
-    Sent { n: u64, accepted: bool },
-    Mined { n: u64, seen: bool },
-    Settle { n: u64, succeeded: bool, percent: u64 },
+    Commit { n: u64, floor: u64, in_flight_max: u32, shrinks_only: bool, stale: bool },
+    Bump { n: u64, which: Which, cancels: bool, fees: Vec<u64>, wrong: bool },
+    Signed { n: u64, which: Which, wrong: bool },
+    Sent { n: u64, which: Which, accepted: bool },
+    Mined { n: u64, seen: bool, which: Which, block: u64 },
+    Settle { n: u64, which: Which, block: u64, succeeded: bool, percent: u64 },
     Unsettle { n: u64 },
     Release { n: u64, final_nonce: u64 },
     Deliver { n: u64, from: Delivery, to: Delivery },
@@ -32,6 +33,22 @@ pub(super) enum Step {
     Present { gateway: bool, ttl: Millis },
     Advance { by: Millis },
 }
+
+/// Which attempt of an operation, seen from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The one that comes next.
+    Next,
+    /// The newest.
+    Newest,
+    /// The first.
+    First,
+    /// One that nobody made.
+    Far,
+}
+
+/// Settlements lie in blocks that are found, and in some that are forgotten or forget those.
+pub(super) const BLOCKS: [u64; 6] = [7, 8, 263, 264, 265, 600];
 
 /// How a request asks: payload, key, batch, window, fixed nonce, gateway.
 #[derive(Debug, Clone)]
@@ -79,17 +96,23 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0_u32..4).prop_map(|max| Step::Expire { max }),
     ];
     let after = prop_oneof![
-        4 => (n(), 0_u64..6, 0_u32..6, any::<bool>()).prop_map(
-            |(n, floor, in_flight_max, shrinks_only)| {
-                Step::Commit { n, floor, in_flight_max, shrinks_only }
+        4 => (n(), 0_u64..6, 0_u32..6, any::<bool>(), rarely()).prop_map(
+            |(n, floor, in_flight_max, shrinks_only, stale)| {
+                Step::Commit { n, floor, in_flight_max, shrinks_only, stale }
             }
         ),
-        4 => (n(), 0_u8..8).prop_map(|(n, wrong)| Step::Signed { n, wrong: wrong == 0 }),
-        2 => (n(), any::<bool>()).prop_map(|(n, accepted)| Step::Sent { n, accepted }),
-        1 => (n(), any::<bool>()).prop_map(|(n, seen)| Step::Mined { n, seen }),
-        4 => (n(), any::<bool>(), 0_u64..150)
-            .prop_map(|(n, succeeded, percent)| Step::Settle { n, succeeded, percent }),
-        1 => n().prop_map(|n| Step::Unsettle { n }),
+        4 => bump(n()),
+        4 => (n(), which(), rarely()).prop_map(|(n, which, wrong)| Step::Signed { n, which, wrong }),
+        2 => (n(), which(), any::<bool>())
+            .prop_map(|(n, which, accepted)| Step::Sent { n, which, accepted }),
+        2 => (n(), any::<bool>(), which(), block())
+            .prop_map(|(n, seen, which, block)| Step::Mined { n, seen, which, block }),
+        4 => (n(), which(), block(), any::<bool>(), 0_u64..150).prop_map(
+            |(n, which, block, succeeded, percent)| {
+                Step::Settle { n, which, block, succeeded, percent }
+            }
+        ),
+        2 => n().prop_map(|n| Step::Unsettle { n }),
         1 => (n(), 0_u64..4)
             .prop_map(|(n, final_nonce)| Step::Release { n, final_nonce }),
         2 => (n(), delivery(), delivery())
@@ -98,23 +121,158 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![5 => before, 6 => after, 2 => around()]
 }
 
+fn bump(n: impl Strategy<Value = u64>) -> impl Strategy<Value = Step> {
+    let which = prop_oneof![6 => Just(Which::Next), 1 => which()];
+    (n, which, rarely(), vec(0_u64..40, 4), rarely())
+        .prop_map(|(n, which, cancels, fees, wrong)| Step::Bump { n, which, cancels, fees, wrong })
+}
+
+fn which() -> impl Strategy<Value = Which> {
+    prop_oneof![
+        6 => Just(Which::Newest),
+        2 => Just(Which::First),
+        1 => Just(Which::Next),
+        1 => Just(Which::Far),
+    ]
+}
+
+fn block() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => Just(BLOCKS[0]), 1 => proptest::sample::select(BLOCKS.to_vec())]
+}
+
+/// Once in eight.
+fn rarely() -> impl Strategy<Value = bool> {
+    (0_u8..8).prop_map(|once| once == 0)
+}
+
 /// Single calls, and beginnings of ordinary lives.
 pub(super) fn phrase() -> impl Strategy<Value = Vec<Step>> {
-    let life = (0..OPERATIONS, ask(), vec(spend(), 1..4), 0_u64..150, 1_usize..=5).prop_map(
-        |(n, ask, charges, percent, length)| {
-            let ask = Ask { nonce: None, ..ask };
-            let mut life = vec![
-                Step::Reserve { n, ask, charges, parks: false, lasts: HOUR },
-                Step::Commit { n, floor: 1, in_flight_max: 9, shrinks_only: false },
-                Step::Signed { n, wrong: false },
-                Step::Sent { n, accepted: true },
-                Step::Settle { n, succeeded: true, percent },
-            ];
+    prop_oneof![
+        4 => step().prop_map(|step| vec![step]),
+        2 => life(),
+        2 => stuck(),
+        1 => given_back(),
+        1 => asked(),
+        1 => kept(),
+        1 => stopped(),
+        1 => keyed(),
+    ]
+}
+
+/// From the request to the end.
+fn life() -> impl Strategy<Value = Vec<Step>> {
+    let end = (0_u64..150, block());
+    (0..OPERATIONS, ask(), vec(spend(), 1..4), end, 1_usize..=6).prop_map(
+        |(n, ask, charges, (percent, block), length)| {
+            let mut life = on_its_way(n, &ask, charges);
+            let which = Which::Newest;
+            life.push(Step::Settle { n, which, block, succeeded: true, percent });
+            life.push(Step::Unsettle { n });
             life.truncate(length);
             life
         },
-    );
-    prop_oneof![4 => step().prop_map(|step| vec![step]), 2 => life, 1 => given_back(), 1 => asked()]
+    )
+}
+
+/// Reserved, committed, signed and sent.
+fn on_its_way(n: u64, ask: &Ask, charges: Vec<Spend>) -> Vec<Step> {
+    let (ask, which) = (Ask { nonce: None, ..ask.clone() }, Which::Newest);
+    vec![
+        Step::Reserve { n, ask, charges, parks: false, lasts: HOUR },
+        Step::Commit { n, floor: 1, in_flight_max: 9, shrinks_only: false, stale: false },
+        Step::Signed { n, which, wrong: false },
+        Step::Sent { n, which, accepted: true },
+    ]
+}
+
+/// What does not get through is bumped, often cancelled, and one of its attempts is mined.
+fn stuck() -> impl Strategy<Value = Vec<Step>> {
+    let attempts = vec((any::<bool>(), vec(0_u64..40, 4)), 1..4);
+    let end = (which(), block(), any::<bool>(), 0_u64..150);
+    (0..OPERATIONS, ask(), vec(spend(), 0..3), attempts, end).prop_map(
+        |(n, ask, charges, attempts, (which, block, is_back, percent))| {
+            let mut life = on_its_way(n, &ask, charges);
+            for (cancels, fees) in attempts {
+                let (next, newest) = (Which::Next, Which::Newest);
+                life.push(Step::Bump { n, which: next, cancels, fees, wrong: false });
+                life.push(Step::Signed { n, which: newest, wrong: false });
+                life.push(Step::Sent { n, which: newest, accepted: is_back });
+            }
+            life.push(Step::Mined { n, seen: true, which, block });
+            if is_back {
+                life.push(Step::Mined { n, seen: false, which, block });
+            }
+            life.push(Step::Settle { n, which, block, succeeded: true, percent });
+            if is_back {
+                life.push(Step::Unsettle { n });
+            }
+            life
+        },
+    )
+}
+
+/// Under way when everything is stopped; then it turns out that a stranger has used the nonce, or not.
+fn stopped() -> impl Strategy<Value = Vec<Step>> {
+    let stop = prop_oneof![
+        Just((Step::Seal { on: true }, Step::Seal { on: false })),
+        Just(Freeze::All).prop_map(frozen),
+        Just(Freeze::Global).prop_map(frozen),
+    ];
+    let rest = (any::<bool>(), vec(0_u64..40, 4), 0_u64..12);
+    (0..OPERATIONS, ask(), vec(spend(), 0..3), stop, rest).prop_map(
+        |(n, ask, charges, (on, off), (cancels, fees, final_nonce))| {
+            let mut life = on_its_way(n, &ask, charges);
+            let bump = Step::Bump { n, which: Which::Next, cancels, fees, wrong: false };
+            life.extend([on, bump, off, Step::Release { n, final_nonce }]);
+            life
+        },
+    )
+}
+
+fn frozen(freeze: Freeze) -> (Step, Step) {
+    let off = Step::Freeze { freeze: freeze.clone(), on: false };
+    (Step::Freeze { freeze, on: true }, off)
+}
+
+/// One key for two operations, of one payload or two.
+fn keyed() -> impl Strategy<Value = Vec<Step>> {
+    let two = (0..OPERATIONS, 0..OPERATIONS, 0_u64..3);
+    (two, ask(), ask(), any::<bool>()).prop_map(|((n, other, key), first, second, denies)| {
+        let [ask, again] = [first, second].map(|ask| Ask { key: Some(key), ..ask });
+        let reserve = |n, ask| {
+            let charges = Vec::new();
+            Step::Reserve { n, ask, charges, parks: false, lasts: HOUR }
+        };
+        let second = Step::Deny { n: other, ask: again.clone() };
+        vec![reserve(n, ask), if denies { second } else { reserve(other, again) }]
+    })
+}
+
+/// Somebody waits for people with a nonce that another would get next.
+fn kept() -> impl Strategy<Value = Vec<Step>> {
+    let two = (0..OPERATIONS, 0..OPERATIONS, 0_u64..4);
+    (two, ask(), proptest::option::of(0_u64..4), vec(Just(Millis(30_000)), 0..3)).prop_map(
+        |((n, other, nonce), ask, fixed, waits)| {
+            let reserve = |n, nonce, payload, parks| {
+                let ask = Ask { nonce, payload, key: None, ..ask.clone() };
+                Step::Reserve { n, ask, charges: Vec::new(), parks, lasts: HOUR }
+            };
+            let mut both = vec![
+                reserve(n, Some(nonce), 10 + n, true),
+                reserve(other, fixed, 20 + other, false),
+            ];
+            both.extend(waits.into_iter().map(|by| Step::Advance { by }));
+            let (n, floor) = (other, nonce);
+            both.push(Step::Commit {
+                n,
+                floor,
+                in_flight_max: 9,
+                shrinks_only: false,
+                stale: false,
+            });
+            both
+        },
+    )
 }
 
 /// One operation is given back, and another asks the same.
@@ -131,17 +289,23 @@ fn given_back() -> impl Strategy<Value = Vec<Step>> {
 
 /// People are asked, say yes, and the answer is carried out.
 fn asked() -> impl Strategy<Value = Vec<Step>> {
-    let both = (lasting(), lasting(), any::<bool>());
-    (0..OPERATIONS, ask(), vec(spend(), 0..3), both, 1_usize..=4).prop_map(
-        |(n, ask, charges, (parked, lasts, other_gateway), length)| {
+    let both = (lasting(), lasting(), any::<bool>(), rarely());
+    let charges = (vec(spend(), 0..3), vec(spend_up_to(120), 0..3));
+    (0..OPERATIONS, ask(), charges, both, 1_usize..=4).prop_map(
+        |(n, ask, (charges, again), (parked, lasts, other_gateway, is_wrong), length)| {
             let ask = Ask { nonce: None, ..ask };
-            let again = charges.clone();
             let mut life = vec![
                 Step::Reserve { n, ask, charges, parks: true, lasts: parked },
                 Step::Approve { n, operator: 0, digest: n, votes_seen: 0, completes: true },
                 Step::Redeem { n, charges: again, parks: false, lasts, other_gateway },
-                Step::Commit { n, floor: 1, in_flight_max: 9, shrinks_only: false },
+                Step::Commit { n, floor: 1, in_flight_max: 9, shrinks_only: false, stale: false },
             ];
+            if is_wrong {
+                life.insert(
+                    1,
+                    Step::Approve { n, operator: 1, digest: 99, votes_seen: 0, completes: true },
+                );
+            }
             life.truncate(length);
             life
         },
@@ -183,7 +347,11 @@ fn ask() -> impl Strategy<Value = Ask> {
 }
 
 fn spend() -> impl Strategy<Value = Spend> {
-    (0_u8..4, 0_u64..40, 0_u64..10, proptest::option::of(any::<bool>()), 0_u8..10).prop_map(
+    spend_up_to(40)
+}
+
+fn spend_up_to(most: u64) -> impl Strategy<Value = Spend> {
+    (0_u8..4, 0..most, 0_u64..10, proptest::option::of(any::<bool>()), 0_u8..10).prop_map(
         |(counter, value, fee, asks, stale)| Spend { counter, value, fee, asks, stale: stale == 0 },
     )
 }
@@ -212,6 +380,7 @@ impl Step {
             | Self::Redeem { n, .. }
             | Self::Reject { n, .. }
             | Self::Commit { n, .. }
+            | Self::Bump { n, .. }
             | Self::Signed { n, .. }
             | Self::Sent { n, .. }
             | Self::Mined { n, .. }
