@@ -83,13 +83,7 @@ impl RedisStore {
         let connections =
             Connections::new(ConnectionOptions { way, slot, deadline, replicas, weak });
         let link = Arc::new(Link::new(LinkOptions { connections, keys, clock, witness }));
-        let promises = link.promises().await?;
-        if let Some(version) = promises.outdated() {
-            return Err(OpenError::Outdated(version.into()));
-        }
-        if let Some(policy) = promises.eviction() {
-            return Err(OpenError::Evicts(policy.into()));
-        }
+        can_keep_a_ledger(&link).await?;
         initialise(&link).await?;
         Ok(Self {
             ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas, gateway.clone())),
@@ -114,6 +108,19 @@ impl RedisStore {
     pub fn journal(&self) -> Arc<dyn Journal> {
         Arc::<RedisJournal>::clone(&self.journal)
     }
+}
+
+/// Refuses a server that may lose keys, and one on which scripts would not run or would break off.
+async fn can_keep_a_ledger(link: &Link) -> Result<(), OpenError> {
+    let promises = link.promises().await?;
+    if let Some(version) = promises.outdated() {
+        return Err(OpenError::Outdated(version.into()));
+    }
+    if let Some(policy) = promises.eviction() {
+        return Err(OpenError::Evicts(policy.into()));
+    }
+    let missing = link.missing_rights().await?;
+    if missing.is_empty() { Ok(()) } else { Err(OpenError::Rights(missing.join(", "))) }
 }
 
 async fn initialise(link: &Link) -> Result<(), OpenError> {
@@ -152,6 +159,11 @@ pub enum OpenError {
         "Redis has maxmemory-policy `{0}`, under which it may drop parts of the ledger: set it to `noeviction`"
     )]
     Evicts(String),
+    /// A script would break off in its middle.
+    #[error(
+        "this user of Redis may not use {0} on the store's keys: permit it, as the README says"
+    )]
+    Rights(String),
     /// Another version wrote this store.
     #[error("the store has layout `{0}`, which this version does not read")]
     Format(String),

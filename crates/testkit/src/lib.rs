@@ -13,12 +13,15 @@
     reason = "this crate is linked into tests only, where a panic is a failed test"
 )]
 
+pub mod certificates;
 pub mod chain;
 pub mod clock;
 pub mod fixture;
 pub mod journal;
 pub mod ledger;
 pub mod prices;
+pub mod redis_cluster;
+pub mod redis_sentinel;
 pub mod redis_server;
 pub mod signer;
 pub mod suite;

@@ -5,6 +5,6 @@ pub mod journal;
 pub mod ledger;
 
 pub use self::{
-    desk::{Desk, LedgerBench},
+    desk::{Desk, LedgerBench, SharedBench},
     journal::JournalBench,
 };

@@ -126,6 +126,14 @@ impl Connections {
         self.in_time(answer.ok(), sent)
     }
 
+    /// Sends one command that changes nothing.
+    pub(super) async fn ask(&self, command: &Cmd) -> Result<Value, Fault> {
+        let mut sent = None;
+        let asked = async { self.over(sent.insert(self.shared().await?), command).await };
+        let answer = tokio::time::timeout(self.deadline, asked).await;
+        self.in_time(answer.ok(), sent)
+    }
+
     /// What the server promises now.
     pub(super) async fn promises(&self) -> Result<Promises, Fault> {
         let mut sent = None;

@@ -11,7 +11,7 @@ use super::{
     keys::Keys,
     promises::Promises,
     reply::{Reply, damaged},
-    scripts::{Script, Scripts, TimeSource},
+    scripts::{RIGHTS, Script, Scripts, TimeSource},
 };
 use crate::lineage::{Anchor, Lineage, Standing, WallClock, Witness};
 
@@ -140,6 +140,15 @@ impl Link {
     /// The clock that the store's is held against.
     pub(super) fn wall(&self) -> Timestamp {
         (self.wall)()
+    }
+
+    /// The commands of the scripts that this user may not use.
+    pub(super) async fn missing_rights(&self) -> Result<Vec<String>, LedgerError> {
+        let names = Vec::from_iter(self.scripts.commands()).join(" ");
+        let mut ask = redis::cmd("EVAL");
+        ask.arg(RIGHTS).arg(1).arg(self.keys.meta()).arg(names);
+        let answer = self.connections.ask(&ask).await.map_err(|fault| fault.named(false))?;
+        Reply::parse(answer)?.texts().collect()
     }
 
     /// What the server promises now.

@@ -1,5 +1,7 @@
 //! The scripts: one for each function of the ports, behind the preludes that they share.
 
+use std::collections::BTreeSet;
+
 use countersign_engine::port::ledger::{CLOCKS_APART_MAX, NONCE_HELD_FOR, SETTLED_KEPT};
 
 use super::keys;
@@ -10,6 +12,9 @@ const JOURNAL: &str = include_str!("scripts/journal_prelude.lua");
 const COUNTERS: &str = include_str!("scripts/counter_prelude.lua");
 const BEGINNING: &str = include_str!("scripts/beginning_prelude.lua");
 const CODA: &str = include_str!("scripts/coda.lua");
+
+/// Asks which of the commands that its argument names the user may not use.
+pub(super) const RIGHTS: &str = include_str!("scripts/rights.lua");
 
 /// Without flags, Redis refuses a script as a whole before it begins when memory or disk is full, or on a replica.
 const WRITES: &str = "#!lua\n";
@@ -162,6 +167,12 @@ impl Scripts {
             (*script, redis::Script::new(&text), text)
         };
         Self(Script::ALL.iter().map(load).collect())
+    }
+
+    /// Every command that any of them calls.
+    pub(super) fn commands(&self) -> BTreeSet<&str> {
+        let calls = self.0.iter().flat_map(|(_, _, text)| text.split("call('").skip(1));
+        calls.filter_map(|call| call.split('\'').next()).collect()
     }
 
     /// The digest and the text of a script.

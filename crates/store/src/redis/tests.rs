@@ -1,13 +1,18 @@
 //! The suites of the ports against a real Redis, and what only Redis can do wrong.
 
 mod bench;
+mod cluster;
+mod encrypted;
 mod history;
 mod journal;
 mod outage;
 mod proxy;
 mod races;
+mod refusals;
 mod replicas;
+mod sentinel;
 mod server;
+mod shared;
 
 use countersign_testkit::ledger_suite;
 

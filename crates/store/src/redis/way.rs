@@ -107,7 +107,17 @@ impl Way {
                 Err(_) => reasons.push(format!("{}: no answer in time", guide.addr())),
             }
         }
-        Err(reasons.join("; "))
+        Err(self.in_vain(slot, &reasons.join("; ")))
+    }
+
+    fn in_vain(&self, slot: u16, reasons: &str) -> String {
+        match self {
+            Self::One(_) => reasons.to_owned(),
+            Self::Sentinel { master, .. } => {
+                format!("no sentinel leads to the master `{master}`: {reasons}")
+            }
+            Self::Cluster { .. } => format!("no node leads to slot {slot}: {reasons}"),
+        }
     }
 
     /// Connects to the master that this sentinel or node names.
@@ -165,6 +175,7 @@ async fn primary(server: &Server) -> Result<Found, String> {
     }
 }
 
+/// A connection that tells of its end.
 async fn dial(server: &Server) -> RedisResult<(MultiplexedConnection, Arc<AtomicBool>)> {
     let ended = Arc::new(AtomicBool::new(false));
     let notice = Arc::clone(&ended);
@@ -174,14 +185,19 @@ async fn dial(server: &Server) -> RedisResult<(MultiplexedConnection, Arc<Atomic
         }
         Ok(())
     };
-    // our own deadline holds for all of it
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(None)
-        .set_response_timeout(None)
-        .set_push_sender(sender);
-    let client = Client::open(server.clone())?;
-    let connection = client.get_multiplexed_async_connection_with_config(&config).await?;
-    Ok((connection, ended))
+    Ok((connected(server, patient().set_push_sender(sender)).await?, ended))
+}
+
+/// Our own deadline holds for all of it.
+fn patient() -> AsyncConnectionConfig {
+    AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None)
+}
+
+async fn connected(
+    server: &Server,
+    config: AsyncConnectionConfig,
+) -> RedisResult<MultiplexedConnection> {
+    Client::open(server.clone())?.get_multiplexed_async_connection_with_config(&config).await
 }
 
 /// Asks a sentinel who the master is.
@@ -290,7 +306,7 @@ fn place(node: Value) -> Option<(Option<String>, u16)> {
 
 /// One question over a connection of its own.
 async fn ask_once(server: &Server, command: &Cmd) -> Result<Value, RedisError> {
-    let (mut connection, _) = dial(server).await?;
+    let mut connection = connected(server, patient()).await?;
     connection.send_packed_command(command).await?.extract_error()
 }
 

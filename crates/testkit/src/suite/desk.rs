@@ -32,6 +32,13 @@ pub trait LedgerBench: Send + Sync {
     async fn reopen(&mut self);
 }
 
+/// A bench whose server is slow to start, so that tests follow each other on it.
+#[async_trait]
+pub trait SharedBench: LedgerBench {
+    /// Puts a fresh and empty store on the bench.
+    async fn fresh(&mut self);
+}
+
 /// A ledger with its clock, and the gateway of the fixtures present for a long time.
 #[derive(Debug, Clone)]
 pub struct Desk {

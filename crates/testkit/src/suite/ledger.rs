@@ -30,11 +30,23 @@ pub mod sending;
 pub mod settling;
 
 /// Runs the whole suite against one store. Takes an async function that makes a fresh bench; the crate
-/// that calls this needs tokio with `macros` and `rt-multi-thread`.
+/// that calls this needs tokio with `macros` and `rt-multi-thread`. Behind `shared`, the bench is a
+/// [`SharedBench`](crate::suite::SharedBench): the tests of a module are one test, and random steps are left out.
 #[macro_export]
 macro_rules! ledger_suite {
+    (shared $make:path) => {
+        $crate::ledger_suite!(@all shared $make);
+    };
     ($make:path) => {
-        $crate::ledger_suite!(@ $make, reserving:
+        $crate::ledger_suite!(@all each $make);
+
+        #[test]
+        fn every_answer_is_the_models() {
+            $crate::suite::ledger::random::every_answer_is_the_models($make);
+        }
+    };
+    (@all $mode:ident $make:path) => {
+        $crate::ledger_suite!(@ $mode $make, reserving:
             a_reservation_is_charged_and_recorded
             the_same_operation_reserved_again_is_the_same_and_charges_once
             the_last_unit_of_a_limit_fits_and_the_next_does_not
@@ -46,7 +58,7 @@ macro_rules! ledger_suite {
             a_denied_operation_is_recorded_and_charges_nothing
             two_hundred_at_once_and_exactly_seven_fit
         );
-        $crate::ledger_suite!(@ $make, asking:
+        $crate::ledger_suite!(@ $mode $make, asking:
             a_key_finds_its_operation_for_ever
             a_key_with_another_payload_is_a_conflict
             without_a_key_the_owed_result_is_found_until_collected
@@ -59,7 +71,7 @@ macro_rules! ledger_suite {
             a_keyed_operation_is_never_found_without_its_key
             what_waits_at_a_dead_gateway_is_owed
         );
-        $crate::ledger_suite!(@ $make, people:
+        $crate::ledger_suite!(@ $mode $make, people:
             a_vote_that_completes_moves_a_parked_operation_to_approved
             a_vote_is_refused_for_what_it_does_not_name
             a_repeated_vote_is_the_same_vote
@@ -72,7 +84,7 @@ macro_rules! ledger_suite {
             commit_and_reject_at_once_and_one_wins
             a_note_is_kept
         );
-        $crate::ledger_suite!(@ $make, redeeming:
+        $crate::ledger_suite!(@ $mode $make, redeeming:
             redemption_replaces_the_charges
             redemption_that_does_not_fit_leaves_everything
             redemption_may_ask_people_again
@@ -81,7 +93,7 @@ macro_rules! ledger_suite {
             a_gateway_redeems_what_it_took_in_itself
             nothing_is_redeemed_when_its_time_has_come
         );
-        $crate::ledger_suite!(@ $make, committing:
+        $crate::ledger_suite!(@ $mode $make, committing:
             a_commit_binds_nonce_and_payload_and_moves_the_money
             a_second_commit_returns_the_same_nonce_whatever_happened
             nonces_follow_each_other_and_the_floor_counts_on_an_empty_lane_only
@@ -101,7 +113,7 @@ macro_rules! ledger_suite {
             a_nonce_is_kept_in_its_own_lane_and_across_a_crash
             a_commit_of_an_older_judgement_binds_nothing
         );
-        $crate::ledger_suite!(@ $make, bumping:
+        $crate::ledger_suite!(@ $mode $make, bumping:
             a_bump_binds_a_further_attempt_and_charges_the_difference
             the_same_bump_again_is_the_same
             a_bump_that_does_not_fit_leaves_everything
@@ -116,7 +128,7 @@ macro_rules! ledger_suite {
             sixty_four_bumps_at_once_and_one_is_bound
             a_bump_takes_no_nonce
         );
-        $crate::ledger_suite!(@ $make, cancelling:
+        $crate::ledger_suite!(@ $mode $make, cancelling:
             a_cancel_moves_to_cancelling_and_is_charged_without_a_check
             a_cancel_is_bound_from_prepared_on
             a_cancel_may_be_bumped_by_another_and_no_payload_comes_after_it
@@ -130,7 +142,7 @@ macro_rules! ledger_suite {
             a_cancel_holds_its_lane_until_it_is_final
             a_conflict_releases_what_is_cancelled
         );
-        $crate::ledger_suite!(@ $make, sending:
+        $crate::ledger_suite!(@ $mode $make, sending:
             signed_bytes_are_stored_once_and_finish_the_question
             never_other_bytes_and_never_another_payload
             what_the_node_says_moves_between_broadcast_and_unknown
@@ -139,7 +151,7 @@ macro_rules! ledger_suite {
             a_receipt_comes_and_goes
             a_receipt_of_bytes_that_are_not_ours_is_refused
         );
-        $crate::ledger_suite!(@ $make, settling:
+        $crate::ledger_suite!(@ $mode $make, settling:
             settlement_keeps_what_the_chain_kept
             a_reverted_transaction_is_settled_as_reverted
             only_what_is_signed_is_settled
@@ -156,7 +168,7 @@ macro_rules! ledger_suite {
             what_was_settled_long_ago_is_forgotten
             no_more_is_settled_than_a_counter_holds
         );
-        $crate::ledger_suite!(@ $make, questions:
+        $crate::ledger_suite!(@ $mode $make, questions:
             a_list_is_newest_first_in_pages
             a_list_is_of_states_and_of_an_agent
             open_work_is_what_stands_still
@@ -167,13 +179,22 @@ macro_rules! ledger_suite {
             after_a_crash_what_waited_is_owed_and_what_was_allowed_is_redeemed
             each_change_and_nothing_else_is_in_the_log
         );
-
-        #[test]
-        fn every_answer_is_the_models() {
-            $crate::suite::ledger::random::every_answer_is_the_models($make);
+    };
+    (@ shared $make:path, $module:ident: $($test:ident)+) => {
+        mod $module {
+            use super::*;
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn one_after_the_other() {
+                use $crate::suite::SharedBench as _;
+                let mut bench = $make().await;
+                $(
+                    bench.fresh().await;
+                    $crate::suite::ledger::$module::$test(&mut bench).await;
+                )+
+            }
         }
     };
-    (@ $make:path, $module:ident: $($test:ident)+) => {
+    (@ each $make:path, $module:ident: $($test:ident)+) => {
         mod $module {
             use super::*;
             $(
