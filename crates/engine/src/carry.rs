@@ -110,7 +110,8 @@ impl Engine {
         lane.clone()
     }
 
-    async fn current(&self, record: OperationRecord) -> OperationRecord {
+    /// The record as it stands, or as it was where the ledger does not say.
+    pub(crate) async fn current(&self, record: OperationRecord) -> OperationRecord {
         self.ports().ledger.operation(record.id).await.ok().flatten().unwrap_or(record)
     }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     engine::{DeskError, Engine},
     port::ledger::{Approve, ApproveAnswer, LedgerError, Reject, RejectAnswer},
+    redeem::Standing,
     setup::{OperatorSetup, Role},
 };
 
@@ -37,6 +38,11 @@ impl Engine {
             let vote = self.vote(operator, note.clone()).await?;
             if !operator.roles.contains(&Role::Approve) {
                 return Err(DeskError::NotInGate);
+            }
+            // nobody says yes to what nobody could show them
+            if self.standing(&record).await != Standing::Recorded {
+                let why = "its decision is not recorded; look again in a few seconds";
+                return Err(DeskError::Unavailable(why.into()));
             }
             let approve = self.ballot(&record, digest, vote)?;
             match self.ports().ledger.approve(&approve).await.map_err(unavailable)? {

@@ -227,7 +227,7 @@ impl Engine {
             ReserveAnswer::Reserved(record) => {
                 self.recorded(&entry, &record).await?;
                 self.note_duration(case.admitted, entry.trace_hash);
-                Ok(Ok(self.wait_for_people(case.admitted, *record).await?.into()))
+                Ok(Ok(Round::Done(self.wait_for_people(case.admitted, *record).await)))
             }
             ReserveAnswer::Over(overruns) => Ok(Err(hold.overrun(&overruns))),
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
@@ -253,15 +253,20 @@ impl Engine {
 
     /// The decision is durable before its effect; without a record the reservation is given back. Only what
     /// was certainly given back may be repeated safely.
-    async fn recorded(&self, entry: &NewTrace, record: &OperationRecord) -> Result<(), Answer> {
+    async fn recorded(
+        self: &Arc<Self>,
+        entry: &NewTrace,
+        record: &OperationRecord,
+    ) -> Result<(), Answer> {
         let Err(error) = self.ports().journal.record(entry).await else {
             Self::tell(entry);
             return Ok(());
         };
-        match self.give_back(record, "store_unavailable", &error.to_string()).await {
-            Some(_) => Err(no_journal(error)),
-            None => Err(Answer::Pending(pending(record, entry.decision.policy))),
+        if self.give_back(record, "store_unavailable", &error.to_string()).await.is_some() {
+            return Err(no_journal(error));
         }
+        self.owe(record.id);
+        Err(Answer::Pending(pending(record, entry.decision.policy)))
     }
 
     /// One event per decision, for those who watch; the trace is the record.

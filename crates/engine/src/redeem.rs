@@ -49,6 +49,17 @@ enum Next {
     CarryOut(Arc<Setup>, Box<Task>),
 }
 
+/// Whether the decision behind a reservation is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It is, or nobody can say at this moment.
+    Recorded,
+    /// Not yet: its gateway is at it, or has lost the store in between.
+    Unrecorded,
+    /// It never was; the reservation is gone.
+    GivenBack,
+}
+
 impl Engine {
     /// Decides an `APPROVED` (or orphaned `ALLOWED`) operation again and carries out what follows. Whatever
     /// cannot be had now is tried again by a later sweep, until the operation expires.
@@ -113,15 +124,26 @@ impl Engine {
             || self.ports().ledger.now().await.is_ok_and(|now| now >= last.after(delay))
     }
 
-    /// Gives back what was reserved by a gateway that died before it recorded the decision. `true` if it did.
-    pub(crate) async fn reap(&self, record: &OperationRecord) -> bool {
-        if record.state.money() != Money::Reserved {
-            return false;
+    /// Whether an operation may be spoken of: what was reserved and not recorded is given back, once its own gateway
+    /// has had time to record it.
+    pub(crate) async fn standing(&self, record: &OperationRecord) -> Standing {
+        if record.state.money() != Money::Reserved
+            || self.ports().journal.trace(record.trace).await != Ok(None)
+        {
+            return Standing::Recorded;
         }
-        let Ok(now) = self.ports().ledger.now().await else { return false };
+        let Ok(now) = self.ports().ledger.now().await else { return Standing::Unrecorded };
         let idle = now.since(record.updated_at) >= TAKEOVER_AFTER;
-        idle && self.ports().journal.trace(record.trace).await == Ok(None)
-            && self.give_back_unrecorded(record).await
+        if idle && self.give_back_unrecorded(record).await {
+            Standing::GivenBack
+        } else {
+            Standing::Unrecorded
+        }
+    }
+
+    /// Gives back what was reserved by a gateway that died before it recorded the decision.
+    pub(crate) async fn reap(&self, record: &OperationRecord) -> bool {
+        self.standing(record).await == Standing::GivenBack
     }
 
     /// Nobody could be shown what they approve, or answer later for what was decided.

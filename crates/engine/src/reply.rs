@@ -9,7 +9,7 @@ use countersign_core::{
     trace::TraceRecord,
 };
 use countersign_policy::decision::{Register, Violation};
-use futures_util::future::select;
+use futures_util::future::{Either, join, select};
 use tokio::sync::watch;
 
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     engine::Engine,
     gather::no_store,
     intake::pending,
+    redeem::Standing,
     submission::{Answer, Denied, Handover, NodeRefused, Receipt, Reply, Signed, Unavailable},
 };
 
@@ -47,11 +48,17 @@ pub(crate) fn is_ours(code: &str) -> bool {
 /// How long a caller waits for what is on its way to a signature already.
 pub(crate) const SIGN_WAIT: Millis = Millis(8000);
 
-/// The pauses after which a delivery is noted again.
-const NOTE_PAUSES: [Millis; 4] = [Millis(50), Millis(500), Millis(2000), Millis(10_000)];
+/// The pause after which a delivery is noted again; each is four times as long as the last.
+const NOTE_AGAIN: Millis = Millis(50);
+
+/// The longest of these pauses.
+const NOTE_AGAIN_MAX: Millis = Millis(5000);
 
 /// How often a waiting caller looks again by itself: another gateway may have acted.
 const LOOK_AGAIN: Millis = Millis(1000);
+
+/// How often a repetition looks whether what it repeats is recorded by now.
+const UNRECORDED_LOOK: Millis = Millis(100);
 
 /// Whether the caller still listens.
 #[derive(Debug, Clone)]
@@ -82,10 +89,8 @@ impl Engine {
         admitted: &Admitted,
         record: OperationRecord,
     ) -> Result<Option<Reply>, Answer> {
-        if self.reap(&record).await {
-            return Ok(None);
-        }
-        let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await?;
+        let Some(record) = self.once_recorded(record).await else { return Ok(None) };
+        let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await;
         if record.key.is_some() || !record.state.is_finished_for_agent() {
             return Ok(Some(Reply::of(self.answer(&record).await)));
         }
@@ -98,12 +103,29 @@ impl Engine {
         Ok(if repeats { Some(Reply::of(self.answer(&record).await)) } else { None })
     }
 
+    /// Nobody hears of an operation whose decision is not recorded: it may have to be given back. `None` if it was.
+    async fn once_recorded(&self, mut record: OperationRecord) -> Option<OperationRecord> {
+        let begun = self.ports().clock.monotonic();
+        loop {
+            let waited = self.ports().clock.monotonic().0.saturating_sub(begun.0);
+            match self.standing(&record).await {
+                Standing::GivenBack => return None,
+                Standing::Unrecorded if waited < SIGN_WAIT.0 => {}
+                Standing::Unrecorded | Standing::Recorded => return Some(record),
+            }
+            self.ports().clock.sleep(UNRECORDED_LOOK).await;
+            record = self.current(record).await;
+        }
+    }
+
     /// Hands an owed result to exactly one request; also what a dead gateway's caller never got.
     async fn collect(self: &Arc<Self>, record: &OperationRecord) -> Result<Option<Reply>, Answer> {
         let ledger = &self.ports().ledger;
-        let claimed = ledger.deliver(record.id, Delivery::Owed, Delivery::Collected).await;
-        if !claimed.map_err(|error| no_store(&error))? {
-            return Ok(None);
+        match ledger.deliver(record.id, Delivery::Owed, Delivery::Collected).await {
+            Ok(false) => return Ok(None),
+            // no error after a signature: the hash is true, whether the store notes who has it or not
+            Err(error) if !record.state.is_signed() => return Err(no_store(&error)),
+            Ok(true) | Err(_) => {}
         }
         let answer = self.answer(record).await;
         Ok(Some(self.reply(answer, record.id, Delivery::Collected)))
@@ -114,35 +136,43 @@ impl Engine {
         self: &Arc<Self>,
         admitted: &Admitted,
         record: OperationRecord,
-    ) -> Result<Option<Reply>, Answer> {
-        let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await?;
-        Ok(Some(self.answer_waiting(&record).await))
+    ) -> Reply {
+        let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await;
+        self.answer_waiting(&record).await
     }
 
     /// Answers the caller that brought an operation in. What is not finished stays owed to it.
     pub(crate) async fn answer_waiting(self: &Arc<Self>, record: &OperationRecord) -> Reply {
-        let answer = self.answer(record).await;
         if record.state.is_finished_for_agent() {
-            return self.reply(answer, record.id, Delivery::Waiting);
+            return self.reply(self.answer(record).await, record.id, Delivery::Waiting);
         }
-        let (ledger, id) = (&self.ports().ledger, record.id);
-        if ledger.deliver(id, Delivery::Waiting, Delivery::Owed).await.is_err() {
-            let engine = Arc::clone(self);
-            let later =
-                async move { engine.note_delivery(id, Delivery::Waiting, Delivery::Owed).await };
-            self.ports().clock.spawn(Box::pin(later));
+        let noted = self.ports().ledger.deliver(record.id, Delivery::Waiting, Delivery::Owed);
+        // at once: a store that does not answer is waited for only once
+        let (answer, noted) = join(self.answer(record), noted).await;
+        if noted.is_err() {
+            self.owe(record.id);
         }
         Reply::of(answer)
     }
 
+    /// Notes beside the caller that a result is owed to it.
+    pub(crate) fn owe(self: &Arc<Self>, operation: OperationId) {
+        let engine = Arc::clone(self);
+        let later = async move {
+            engine.note_delivery(operation, Delivery::Waiting, Delivery::Owed).await;
+        };
+        self.ports().clock.spawn(Box::pin(later));
+    }
+
     /// Follows an operation until its agent can be answered, the caller goes away, or time is up: `hold`
-    /// for one that waits for people, at least [`SIGN_WAIT`] for one that is being signed.
+    /// for one that waits for people, at least [`SIGN_WAIT`] for one that is being signed. While the store does not
+    /// answer, the operation is taken for what it was: its caller has to learn its id, not that nothing was done.
     async fn watch(
         &self,
         mut record: OperationRecord,
         hold: Millis,
         caller: &mut Caller,
-    ) -> Result<OperationRecord, Answer> {
+    ) -> OperationRecord {
         let begun = self.ports().clock.monotonic();
         loop {
             let parked = record.state == OperationState::Parked;
@@ -151,23 +181,17 @@ impl Engine {
             let left = Millis(patience.0.saturating_sub(waited).min(LOOK_AGAIN.0));
             let nobody_waits = left == Millis::ZERO || caller.has_gone() || self.is_closing();
             if record.state.is_finished_for_agent() || nobody_waits {
-                return Ok(record);
+                return record;
             }
             let change = self.hub().subscribe(record.id);
-            let current = self.ports().ledger.operation(record.id).await;
-            record = current.map_err(|error| no_store(&error))?.unwrap_or(record);
+            record = self.current(record).await;
             if !record.state.is_finished_for_agent() {
                 let timer = self.ports().clock.sleep(left);
                 let ends = select(Box::pin(caller.gone()), Box::pin(self.waits_end()));
                 drop(select(select(change, timer), ends).await);
             }
-            record = self.fresh(record).await?;
+            record = self.current(record).await;
         }
-    }
-
-    async fn fresh(&self, record: OperationRecord) -> Result<OperationRecord, Answer> {
-        let current = self.ports().ledger.operation(record.id).await;
-        Ok(current.map_err(|error| no_store(&error))?.unwrap_or(record))
     }
 
     /// An answer whose loss leaves the result owed. `from` is how the delivery stands now.
@@ -193,17 +217,17 @@ impl Engine {
         Reply { answer, receipt }
     }
 
-    /// Asks a few times. What cannot be noted even so stays `Waiting`, and a repetition inside the duplicate window
-    /// finds it.
+    /// Asks until it is noted, or the gateway stops: what stays `Waiting` is owed once this process is gone, but until
+    /// then a repetition after the duplicate window would not find it.
     async fn note_delivery(&self, operation: OperationId, from: Delivery, to: Delivery) {
-        for pause in NOTE_PAUSES {
-            match self.ports().ledger.deliver(operation, from, to).await {
-                Ok(_) => return,
-                Err(error) => {
-                    tracing::warn!(%operation, %error, "the delivery of a result is not noted yet");
-                }
+        let mut pause = NOTE_AGAIN;
+        while let Err(error) = self.ports().ledger.deliver(operation, from, to).await {
+            tracing::warn!(%operation, %error, "the delivery of a result is not noted yet");
+            let timer = self.ports().clock.sleep(pause);
+            if let Either::Right(_) = select(timer, Box::pin(self.waits_end())).await {
+                return;
             }
-            self.ports().clock.sleep(pause).await;
+            pause = Millis(pause.0.saturating_mul(4).min(NOTE_AGAIN_MAX.0));
         }
     }
 
