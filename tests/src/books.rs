@@ -29,11 +29,12 @@ pub struct Books {
 }
 
 impl Books {
-    /// Reads both. The chain first: what is mined then was signed before, so its operation is on the list.
-    pub async fn read(operator: &Operator, anvil: &Anvil) -> Self {
+    /// Reads both; nothing while the gateway cannot show the operations. The chain first: what is mined then was signed
+    /// before, so its operation is on the list.
+    pub async fn read(operator: &Operator, anvil: &Anvil) -> Option<Self> {
         let mined = chain::mined(anvil).await;
-        let operations = operator.list("/operations?limit=1000").await;
-        Self { operations: operations.iter().map(Operation::read).collect(), mined }
+        let operations = operator.all("/operations?limit=1000").await?;
+        Some(Self { operations: operations.iter().map(Operation::read).collect(), mined })
     }
 
     /// Whether nothing is on its way: what is not over waits for people.

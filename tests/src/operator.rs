@@ -44,6 +44,35 @@ impl Operator {
         }
     }
 
+    /// As [`Operator::list`]; nothing while the gateway cannot answer.
+    pub async fn all(&self, path: &str) -> Option<Vec<Value>> {
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let reply = self.try_get(&format!("{path}{cursor}")).await.ok()?;
+            let page = Some(reply).filter(|reply| reply.status == 200)?.json();
+            items.extend(page.get("items").and_then(Value::as_array).cloned()?);
+            match page.get("next_cursor").and_then(Value::as_str) {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Some(items),
+            }
+        }
+    }
+
+    /// Gets a resource, if the gateway lives.
+    pub async fn try_get(&self, path: &str) -> Result<Reply, String> {
+        let bearer = format!("Bearer {}", self.token);
+        let head = http::request("GET", self.address, path, &[("authorization", &bearer)]);
+        http::try_send(self.address, &head, bytes::Bytes::new()).await
+    }
+
+    /// Posts JSON, if the gateway lives.
+    pub async fn try_post(&self, path: &str, body: &Value) -> Result<Reply, String> {
+        let bearer = format!("Bearer {}", self.token);
+        let lines = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+        let head = http::request("POST", self.address, path, &lines);
+        http::try_send(self.address, &head, body.to_string().into()).await
+    }
+
     /// Posts JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         let bearer = format!("Bearer {}", self.token);

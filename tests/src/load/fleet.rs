@@ -114,8 +114,8 @@ impl Fleet {
         Operator { address, token: token("alice") }
     }
 
-    /// The books as one of the gateways shows them.
-    pub async fn books(&self, number: usize) -> Books {
+    /// The books as one of the gateways shows them, if it can.
+    pub async fn books(&self, number: usize) -> Option<Books> {
         Books::read(&self.alice(number), &self.anvil).await
     }
 
@@ -128,8 +128,7 @@ impl Fleet {
     pub async fn settled(&self, number: usize, within: Duration) -> Option<Books> {
         let until = Instant::now().checked_add(within);
         loop {
-            let books = self.books(number).await;
-            if books.are_quiet() {
+            if let Some(books) = self.books(number).await.filter(Books::are_quiet) {
                 return Some(books);
             }
             if Some(Instant::now()) > until {

@@ -47,6 +47,8 @@ pub mod store {
     pub const SETTLE: Mark = Mark::of("$4\r\nkept\r\n");
     /// Whether the agent has its answer.
     pub const DELIVER: Mark = Mark::of("$4\r\nfrom\r\n$7\r\nwaiting\r\n");
+    /// That an agent takes a result that was owed to it.
+    pub const COLLECT: Mark = Mark::of("$4\r\nfrom\r\n$4\r\nowed\r\n");
     /// That this gateway lives.
     pub const PRESENT: Mark = Mark::of("$3\r\nttl\r\n");
 }

@@ -79,13 +79,17 @@ fn runtime() -> tokio::runtime::Runtime {
 
 /// In one world one row after another: what a row leaves behind is there for the next one.
 async fn run_share(store: StoreKind, rows: Vec<Numbered>) -> Vec<String> {
-    let setup = Setup::new(store).with(|bot| POLICY.clone_into(&mut bot.policy));
+    let setup = Setup::new(store).with(|bot| {
+        POLICY.clone_into(&mut bot.policy);
+        bot.duplicate_window = "1s";
+    });
     let mut fleet = Fleet::start(Plan::of(setup)).await;
     warm_up(&fleet).await;
     let mut failures = Vec::new();
     for (number, row) in rows {
         let from = fleet.post(0).gateway.log().len();
         let Err(why) = run_row(&mut fleet, row, number).await else { continue };
+        run::mend(&mut fleet, row).await;
         let log = fleet.post(0).gateway.log();
         failures.push(format!("{}: {why}\n{}", row.name, log.get(from..).unwrap_or_default()));
     }

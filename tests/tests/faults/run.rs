@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use countersign_tests::{
-    books::audit,
+    books::{Books, audit},
     config::{PAYEE, wallet_id},
     load::{Client, Fleet, Heard},
     money::USD,
-    proxy::Proxy,
+    proxy::{Line, Proxy},
     rpc::RpcError,
     wait,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::scenario::{Act, Said, Scenario, Trouble};
 
@@ -22,6 +22,9 @@ pub(crate) struct Report {
     pub(crate) after: Duration,
     pub(crate) settled: Duration,
 }
+
+/// Longer than the window of the tests' agent, which is a second.
+const DUPLICATE_WINDOW: Duration = Duration::from_millis(1500);
 
 /// One row on its way.
 struct Run<'a> {
@@ -46,9 +49,10 @@ pub(crate) async fn run(
     scenario: Scenario,
     number: u128,
 ) -> Result<Report, String> {
-    let base = if matches!(scenario.act, Act::Keyed | Act::Bare) { 10 } else { 150 };
+    let base = if [Act::Keyed, Act::Bare].contains(&scenario.act) { 10 } else { 150 };
     let wei = USD.saturating_mul(base).saturating_add(number);
-    let key = (scenario.act != Act::Bare).then(|| format!("row-{number}"));
+    let unkeyed = [Act::Bare, Act::Collect].contains(&scenario.act);
+    let key = (!unkeyed).then(|| format!("row-{number}"));
     let client = fleet.client(0, "bot");
     let started = Instant::now();
     let mut run = Run { fleet, scenario, client, key, wei };
@@ -57,6 +61,7 @@ pub(crate) async fn run(
         Act::Approve => run.decide(true).await?,
         Act::Reject => run.decide(false).await?,
         Act::Held => run.hold().await?,
+        Act::Collect => run.collect().await?,
     };
     run.finish(&got).await?;
     Ok(Report { said: got.said, after: got.after, settled: started.elapsed() })
@@ -72,7 +77,13 @@ impl Run<'_> {
         if got.said == Said::Unavailable && self.committed().await != before {
             return Err("-32010, and something was committed".into());
         }
+        sleep(Duration::from_secs(self.scenario.outlasts)).await;
         self.heal().await?;
+        if self.key.is_none() && got.said == Said::Pending {
+            // what was answered so is owed, however late its caller comes: also when no window covers it any more
+            self.settled().await?;
+            sleep(DUPLICATE_WINDOW).await;
+        }
         Ok(got)
     }
 
@@ -122,6 +133,13 @@ impl Run<'_> {
         self.heal().await?;
         self.approve(&id).await;
         Ok(got)
+    }
+
+    async fn collect(&mut self) -> Result<Got, String> {
+        let id = self.park().await?;
+        self.approve(&id).await;
+        self.settled().await?;
+        self.pay().await
     }
 
     async fn park(&self) -> Result<String, String> {
@@ -183,9 +201,7 @@ impl Run<'_> {
         } else {
             self.paid(got).await?
         };
-        let settles = Duration::from_secs(self.scenario.settles);
-        let books = self.fleet.settled(0, settles).await;
-        let books = books.ok_or_else(|| format!("not settled within {settles:?}"))?;
+        let books = self.settled().await?;
         let mut faults = self.fleet.audit(0, &books).await;
         let payments = books.payments_of(self.wei);
         if payments != paid {
@@ -197,6 +213,12 @@ impl Run<'_> {
             faults.push(format!("{} was named and is lost", named.0));
         }
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    }
+
+    async fn settled(&self) -> Result<Books, String> {
+        let settles = Duration::from_secs(self.scenario.settles);
+        let books = self.fleet.settled(0, settles).await;
+        books.ok_or_else(|| format!("not settled within {settles:?}"))
     }
 
     async fn paid(&mut self, got: &Got) -> Result<usize, String> {
@@ -278,7 +300,7 @@ impl Run<'_> {
         match self.scenario.trouble {
             Trouble::Store(blow) | Trouble::Node(blow) => {
                 wait::until("the blow", async || line.has_struck().then_some(())).await;
-                if blow.then != countersign_tests::proxy::Line::Open {
+                if blow.then != Line::Open {
                     line.heal();
                 }
             }
@@ -286,6 +308,15 @@ impl Run<'_> {
         }
         Ok(())
     }
+}
+
+/// After a row that failed: whatever it broke is whole for the next one.
+pub(crate) async fn mend(fleet: &mut Fleet, scenario: Scenario) {
+    if let Trouble::Server(server) = scenario.trouble {
+        server.heal(fleet).await;
+    }
+    let post = fleet.post(0);
+    post.store.iter().chain([&post.node]).for_each(Proxy::heal);
 }
 
 fn said(error: &RpcError) -> Option<Said> {

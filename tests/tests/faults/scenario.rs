@@ -19,6 +19,8 @@ pub(crate) struct Scenario {
     pub(crate) within: u64,
     /// How long it may take after that until everything is settled, in seconds.
     pub(crate) settles: u64,
+    /// How long it stays broken after the answer, in seconds.
+    pub(crate) outlasts: u64,
 }
 
 /// What breaks.
@@ -51,6 +53,8 @@ pub(crate) enum Act {
     Reject,
     /// A call that is held open while it waits for a person.
     Held,
+    /// The collection of a result that was owed: without a key, after a person's yes.
+    Collect,
 }
 
 /// What is answered.
@@ -69,7 +73,15 @@ pub(crate) enum Said {
 /// A row that pays under a key; to be told what breaks.
 pub(crate) const fn row(name: &'static str) -> Scenario {
     let trouble = Trouble::StoreLine(Line::Open);
-    Scenario { name, trouble, act: Act::Keyed, answers: &[Said::Hash], within: 4, settles: 20 }
+    Scenario {
+        name,
+        trouble,
+        act: Act::Keyed,
+        answers: &[Said::Hash],
+        within: 4,
+        settles: 20,
+        outlasts: 0,
+    }
 }
 
 impl Scenario {
@@ -121,6 +133,12 @@ impl Scenario {
     /// How long it may take until everything is settled, in seconds.
     pub(crate) const fn settles(mut self, settles: u64) -> Self {
         self.settles = settles;
+        self
+    }
+
+    /// How long it stays broken after the answer, in seconds.
+    pub(crate) const fn outlasts(mut self, outlasts: u64) -> Self {
+        self.outlasts = outlasts;
         self
     }
 
