@@ -68,6 +68,25 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Time on a clock that nobody sets, and that runs on while the machine sleeps.
+#[cfg(target_os = "linux")]
+pub(crate) fn steady() -> Millis {
+    let rustix::time::Timespec { tv_sec, tv_nsec } =
+        rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanos) = (tv_sec.unsigned_abs(), tv_nsec.unsigned_abs());
+    Millis(seconds.saturating_mul(1000).saturating_add(nanos / 1_000_000))
+}
+
+/// Time on a clock that nobody sets.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn steady() -> Millis {
+    static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "the clock adapter is time's one source")]
+        Instant::now()
+    });
+    Millis(u64::try_from(START.elapsed().as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Bytes from the operating system's generator. Without them nothing that must be secret can be made.
 #[expect(
     clippy::panic,

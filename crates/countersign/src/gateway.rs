@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use countersign_core::time::Millis;
 use countersign_engine::{
     Engine, Ports,
-    port::{Clock as _, ledger::LedgerStatus},
+    port::{
+        Clock as _,
+        ledger::{LedgerError, LedgerStatus},
+    },
 };
 use countersign_server::{Bound, Gatehouse, Keyring, Metrics, serve_agents, serve_operators};
 use tokio_util::sync::CancellationToken;
@@ -15,10 +18,11 @@ use crate::{
     clock::{SystemClock, fill},
     config::{Config, Door, is_mainnet},
     failure::Failure,
+    keeper::{Keeper, RememberingJournal, bell},
     policies::Loaded,
     reload::{Reload, Reloader},
-    state::Anchor,
-    store::OpenStore,
+    state::StateFile,
+    store::{OpenStore, witness},
     wiring::{self, Parts},
 };
 
@@ -35,6 +39,7 @@ pub(crate) struct Gateway {
     pub(crate) status: LedgerStatus,
     clock: Arc<SystemClock>,
     store: OpenStore,
+    keeper: Keeper,
     house: Gatehouse,
     agents: Bound,
     operators: Bound,
@@ -53,19 +58,26 @@ impl Gateway {
         let config = &loaded.config;
         let agents = bind(&config.rpc).await?;
         let operators = bind(&config.admin).await?;
-        let mut anchor = Anchor::open(config)?;
-        let store = OpenStore::open(&config.store, &config.app, anchor.gateway()).await?;
+        let state = Arc::new(StateFile::open(config)?);
+        let witness = witness().knowing(state.anchor()).telling(bell(&state));
+        let store = OpenStore::open(&config.store, &config.app, (state.gateway(), witness)).await?;
         let described = store.ledger.describe().await;
         let described = described.map_err(|error| Failure::failed(error.to_string()))?;
         durable_enough(config, &described, accepted)?;
-        anchor.hold(&described.ledger_id)?;
+        let anchor = store.anchor();
+        // before anything is served, it is known which ledger this is
+        state.note(anchor());
+        state.write()?;
+        let journal = RememberingJournal::new(Arc::clone(&store.journal), Arc::clone(&state));
+        let journal = Arc::new(journal);
         let clock = Arc::new(SystemClock::new());
         let outside = Ports {
             ledger: Arc::clone(&store.ledger),
-            journal: Arc::clone(&store.journal),
+            journal: Arc::<RememberingJournal>::clone(&journal),
             clock: clock.clone(),
-            gateway: process_name(anchor.gateway()),
+            gateway: process_name(state.gateway()),
         };
+        let keeper = Keeper { state, anchor, journal };
         let engine = Engine::new(outside, parts.setup(&loaded));
         let keyring = Keyring::new(wiring::credentials(config));
         let house = Gatehouse { engine, keyring, metrics: Arc::new(Metrics::default()) };
@@ -75,6 +87,7 @@ impl Gateway {
             status: described,
             clock,
             store,
+            keeper,
             house,
             agents,
             operators,
@@ -90,11 +103,11 @@ impl Gateway {
 
     /// Serves until `stop` is cancelled, then: accept nothing, drain, sweep, close.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
-        let Self { clock, store, house, agents, operators, parts, reload, .. } = self;
+        let Self { clock, store, keeper, house, agents, operators, parts, reload, .. } = self;
         probe(&parts, &clock);
-        let announced = house.engine.announce().await;
-        announced
-            .map_err(|error| Failure::failed(format!("the store takes no writes: {error}")))?;
+        announce(&house).await?;
+        let kept = CancellationToken::new();
+        let keeping = tokio::spawn(keeper.run(kept.clone()));
         let last = CancellationToken::new();
         let engine = tokio::spawn(Arc::clone(&house.engine).run(last.clone().cancelled_owned()));
         let engine = tokio::spawn(supervise(engine, stop.clone()));
@@ -120,7 +133,9 @@ impl Gateway {
         let (agents, operators) = tokio::join!(agents, operators);
         last.cancel();
         let worked = engine.await.is_ok_and(|worked| worked);
-        let ended = [reloading.await.is_ok(), clock.join(JOIN).await];
+        let mut ended = vec![reloading.await.is_ok(), clock.join(JOIN).await];
+        kept.cancel();
+        ended.push(keeping.await.is_ok());
         drop(house);
         store.close().await;
         if ended.contains(&false) {
@@ -131,6 +146,19 @@ impl Gateway {
         } else {
             Err(Failure::failed("the engine broke: see the log"))
         }
+    }
+}
+
+/// What a gateway takes in that nobody knows to be alive counts as left behind. Where nothing may be written, nothing
+/// is taken in either, and the gateway runs so that people can look.
+async fn announce(house: &Gatehouse) -> Result<(), Failure> {
+    match house.engine.announce().await {
+        Err(error @ (LedgerError::Lost(_) | LedgerError::Clock(_))) => {
+            tracing::error!(%error, "nothing is signed until a person has looked");
+            Ok(())
+        }
+        announced => announced
+            .map_err(|error| Failure::failed(format!("the store takes no writes: {error}"))),
     }
 }
 

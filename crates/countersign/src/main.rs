@@ -9,6 +9,7 @@ mod dev;
 mod failure;
 mod files;
 mod gateway;
+mod keeper;
 mod logs;
 mod policies;
 mod reload;

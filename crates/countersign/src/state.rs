@@ -1,11 +1,22 @@
 //! What this gateway remembers of itself and of its ledger, beside the store: one small file per rpc address.
 //!
-//! It is the anchor by which a lost or exchanged store is noticed (LEDGER §3). Unknown members are kept, so that
-//! an older version does not drop what a newer one wrote.
+//! It is the anchor by which a lost or exchanged store is noticed (LEDGER §3), and it keeps the incidents that no
+//! journal has taken yet. It may lag behind: an older anchor is a point of the same history. Unknown members are kept,
+//! so that an older version does not drop what a newer one wrote.
 
-use std::{fs, io, io::Write as _, path::PathBuf};
+use std::{
+    fs, io,
+    io::Write as _,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use serde_json::{Map, Value};
+use countersign_core::{
+    time::Timestamp,
+    trace::{Incident, IncidentStatus},
+};
+use countersign_store::lineage::Anchor;
+use serde_json::{Map, Value, json};
 
 use crate::{
     clock::fill,
@@ -14,118 +25,302 @@ use crate::{
     files::{private_folder, unusable},
 };
 
-/// The anchor file, read.
+/// How many incidents wait for a journal at most. Later ones are in the log only.
+const UNSENT_MAX: usize = 256;
+
+/// The state file, and what it will hold when it is written next.
 #[derive(Debug)]
-pub(crate) struct Anchor {
+pub(crate) struct StateFile {
     path: PathBuf,
-    members: Map<String, Value>,
+    gateway: String,
+    kept: Mutex<Kept>,
 }
 
-impl Anchor {
-    /// Reads the anchor of a configuration; makes one with a fresh gateway name where there is none.
+#[derive(Debug)]
+struct Kept {
+    members: Map<String, Value>,
+    anchor: Option<Anchor>,
+    unsent: Vec<Incident>,
+    is_written: bool,
+}
+
+impl StateFile {
+    /// Reads the state of a configuration's gateway; begins one with a fresh gateway name where there is none.
     pub(crate) fn open(config: &Config) -> Result<Self, Failure> {
-        let name = config.rpc.address.to_string().replace([':', '[', ']'], "_");
-        let path = config.state.join(format!("{name}.json"));
         private_folder(&config.state)?;
+        match Self::find(config)? {
+            Some(found) => Ok(found),
+            None => Self::create(path(config)),
+        }
+    }
+
+    /// Reads the state, if there is one. Makes nothing.
+    pub(crate) fn find(config: &Config) -> Result<Option<Self>, Failure> {
+        let path = path(config);
         match fs::read_to_string(&path) {
-            Ok(text) => Self::parse(path, &text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::create(path),
+            Ok(text) => Self::parse(path, &text).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(unusable(&path, &error)),
         }
     }
 
     fn parse(path: PathBuf, text: &str) -> Result<Self, Failure> {
+        let damaged = || {
+            Failure::failed(format!(
+                "{} is damaged: restore it from a backup; do not delete it while its store is in use",
+                path.display()
+            ))
+        };
         let members: Option<Map<String, Value>> = serde_json::from_str(text).ok();
-        let named = members.filter(|members| members.get("gateway").is_some_and(Value::is_string));
-        let members = named.ok_or_else(|| {
-            Failure::failed(format!("{} is damaged: restore it from a backup; do not delete it while its store is in use", path.display()))
-        })?;
-        Ok(Self { path, members })
+        let read = |members: Map<String, Value>| {
+            let gateway = members.get("gateway")?.as_str()?.to_owned();
+            let (anchor, unsent) = (read_anchor(&members).ok()?, read_unsent(&members)?);
+            Some((gateway, Kept { members, anchor, unsent, is_written: true }))
+        };
+        let (gateway, kept) = members.and_then(read).ok_or_else(damaged)?;
+        Ok(Self { path, gateway, kept: Mutex::new(kept) })
     }
 
     fn create(path: PathBuf) -> Result<Self, Failure> {
         let mut random = [0_u8; 8];
         fill(&mut random);
+        let gateway = format!("gw-{}", hex::encode(random));
         let mut members = Map::new();
         members.insert("version".into(), 1.into());
-        members.insert("gateway".into(), format!("gw-{}", hex::encode(random)).into());
-        let anchor = Self { path, members };
-        anchor.write()?;
-        Ok(anchor)
+        members.insert("gateway".into(), gateway.clone().into());
+        let kept = Kept { members, anchor: None, unsent: Vec::new(), is_written: false };
+        let state = Self { path, gateway, kept: Mutex::new(kept) };
+        state.write()?;
+        Ok(state)
     }
 
     /// This gateway's name, the same for as long as the file lives.
     pub(crate) fn gateway(&self) -> &str {
-        self.members.get("gateway").and_then(Value::as_str).unwrap_or_default()
+        &self.gateway
     }
 
-    /// Remembers the ledger at the first meeting; refuses another one later.
-    pub(crate) fn hold(&mut self, ledger_id: &str) -> Result<(), Failure> {
-        match self.members.get("ledger_id").and_then(Value::as_str) {
-            Some(known) if known == ledger_id => Ok(()),
-            Some(known) => Err(Failure::failed(format!(
-                "the store holds the ledger {ledger_id}, but this gateway worked with {known}: what was spent there is not known here. \
-                 Bring the old store back. If it was given up on purpose, remove {} and start again",
-                self.path.display()
-            ))),
-            None => {
-                self.members.insert("ledger_id".into(), ledger_id.into());
-                self.write()
-            }
+    /// What was seen of the ledger last.
+    pub(crate) fn anchor(&self) -> Option<Anchor> {
+        self.kept().anchor.clone()
+    }
+
+    /// Notes what was seen of the ledger. Written later.
+    pub(crate) fn note(&self, anchor: Option<Anchor>) {
+        let mut kept = self.kept();
+        if anchor.is_some() && kept.anchor != anchor {
+            kept.anchor = anchor;
+            kept.is_written = false;
         }
     }
 
-    /// Replaces the file whole, or leaves the old one.
-    fn write(&self) -> Result<(), Failure> {
-        let draft = self.path.with_extension("json.new");
-        let text = Value::Object(self.members.clone()).to_string();
-        let written = fs::File::create(&draft).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-        written
-            .and_then(|()| fs::rename(&draft, &self.path))
-            .map_err(|error| unusable(&self.path, &error))
+    /// Keeps an incident until a journal has it. Written later.
+    pub(crate) fn remember(&self, incident: Incident) {
+        let mut kept = self.kept();
+        let is_known = kept.unsent.iter().any(|known| known.id == incident.id);
+        if !is_known && kept.unsent.len() < UNSENT_MAX {
+            kept.unsent.push(incident);
+            kept.is_written = false;
+        }
     }
+
+    /// The incidents that no journal has, oldest first.
+    pub(crate) fn unsent(&self) -> Vec<Incident> {
+        self.kept().unsent.clone()
+    }
+
+    /// A journal has it.
+    pub(crate) fn sent(&self, incident: &Incident) {
+        let mut kept = self.kept();
+        // one that was moved meanwhile is handed over again
+        kept.unsent.retain(|known| known != incident);
+        kept.is_written = false;
+    }
+
+    /// Moves an incident that no journal has.
+    pub(crate) fn change(
+        &self,
+        id: &str,
+        status: IncidentStatus,
+        at: Timestamp,
+    ) -> Option<Incident> {
+        let mut kept = self.kept();
+        let incident = kept.unsent.iter_mut().find(|incident| incident.id == id)?;
+        (incident.status, incident.updated_at) = (status, at);
+        let changed = incident.clone();
+        kept.is_written = false;
+        Some(changed)
+    }
+
+    /// Writes the file if there is something new: replaces it whole, or leaves the old one. Blocks; for one caller at
+    /// a time.
+    pub(crate) fn write(&self) -> Result<(), Failure> {
+        let Some(text) = self.news() else { return Ok(()) };
+        let written = replace(&self.path, &text);
+        if written.is_err() {
+            self.kept().is_written = false;
+        }
+        written.map_err(|error| unusable(&self.path, &error))
+    }
+
+    fn news(&self) -> Option<String> {
+        let mut kept = self.kept();
+        if kept.is_written {
+            return None;
+        }
+        kept.is_written = true;
+        let mut members = kept.members.clone();
+        if let Some(Anchor { ledger_id, epoch, sequence, head }) = &kept.anchor {
+            members.insert("ledger_id".into(), json!(ledger_id));
+            members.insert("epoch".into(), json!(epoch));
+            members.insert("sequence".into(), json!(sequence));
+            members.insert("head".into(), json!(head));
+        }
+        members.insert("unsent".into(), json!(kept.unsent));
+        Some(Value::Object(members).to_string())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn path(config: &Config) -> PathBuf {
+    let name = config.rpc.address.to_string().replace([':', '[', ']'], "_");
+    config.state.join(format!("{name}.json"))
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let draft = path.with_extension("json.new");
+    let mut file = fs::File::create(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
+}
+
+/// `Err` is damage; an older version wrote the ledger's name alone.
+fn read_anchor(members: &Map<String, Value>) -> Result<Option<Anchor>, ()> {
+    let Some(ledger_id) = members.get("ledger_id") else { return Ok(None) };
+    let number = |name| members.get(name).and_then(Value::as_u64).ok_or(());
+    let word = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned).ok_or(());
+    let mut anchor = Anchor::of(word(Some(ledger_id))?);
+    if members.contains_key("sequence") {
+        (anchor.sequence, anchor.epoch) = (number("sequence")?, number("epoch")?);
+        anchor.head = word(members.get("head"))?;
+    }
+    Ok(Some(anchor))
+}
+
+fn read_unsent(members: &Map<String, Value>) -> Option<Vec<Incident>> {
+    let unsent = members.get("unsent").cloned().unwrap_or_else(|| json!([]));
+    serde_json::from_value(unsent).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use countersign_core::trace::Severity;
+
     use super::*;
 
-    #[test]
-    fn a_gateway_keeps_its_name_and_refuses_another_ledger() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("127.0.0.1_8555.json");
-        let mut first = Anchor::create(path.clone()).unwrap();
-        first.hold("one").unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        let mut again = Anchor::parse(path.clone(), &text).unwrap();
-        assert_eq!(again.gateway(), first.gateway());
-        again.hold("one").unwrap();
-        let refused = again.hold("other").unwrap_err().to_string();
-        assert!(
-            refused.contains("holds the ledger other") && refused.contains("_8555.json"),
-            "{refused}"
-        );
-        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    fn anchor(sequence: u64) -> Anchor {
+        Anchor { epoch: 1, sequence, head: format!("head-{sequence}"), ..Anchor::of("one".into()) }
+    }
+
+    fn incident(id: &str) -> Incident {
+        Incident {
+            id: id.into(),
+            code: "history_lost".into(),
+            severity: Severity::Critical,
+            status: IncidentStatus::Open,
+            title: "a test".into(),
+            description: String::new(),
+            agent: None,
+            session: None,
+            trace_hash: None,
+            created_at: Timestamp::from_millis(7),
+            updated_at: Timestamp::from_millis(7),
+        }
+    }
+
+    fn read(path: &Path) -> StateFile {
+        StateFile::parse(path.into(), &fs::read_to_string(path).unwrap()).unwrap()
     }
 
     #[test]
-    fn a_damaged_anchor_is_not_replaced() {
-        for text in ["", "{", "[]", "{}", "{\"gateway\": 1}"] {
-            let damaged = Anchor::parse("a.json".into(), text).unwrap_err();
-            assert!(damaged.to_string().contains("a.json is damaged"), "{damaged}");
+    fn a_gateway_keeps_its_name_its_anchor_and_what_no_journal_took() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("127.0.0.1_8555.json");
+        let first = StateFile::create(path.clone()).unwrap();
+        assert_eq!(read(&path).anchor(), None);
+        first.note(Some(anchor(5)));
+        first.note(None);
+        first.remember(incident("a"));
+        first.remember(incident("b"));
+        first.remember(incident("a"));
+        assert_eq!(read(&path).anchor(), None, "written later");
+        first.write().unwrap();
+        let again = read(&path);
+        assert_eq!(again.gateway(), first.gateway());
+        assert_eq!(again.anchor(), Some(anchor(5)));
+        assert_eq!(again.unsent(), [incident("a"), incident("b")]);
+        again.sent(&incident("a"));
+        let moved = again.change("b", IncidentStatus::Resolved, Timestamp::from_millis(9));
+        assert_eq!(again.change("a", IncidentStatus::Resolved, Timestamp::from_millis(9)), None);
+        again.sent(&incident("b"));
+        again.write().unwrap();
+        assert_eq!(read(&path).unsent(), moved.into_iter().collect::<Vec<_>>(), "moved meanwhile");
+    }
+
+    #[test]
+    fn what_is_not_new_is_not_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        let state = StateFile::create(path.clone()).unwrap();
+        state.note(Some(anchor(5)));
+        state.write().unwrap();
+        fs::remove_file(&path).unwrap();
+        state.note(Some(anchor(5)));
+        state.write().unwrap();
+        assert!(!path.exists());
+        state.note(Some(anchor(6)));
+        state.write().unwrap();
+        assert_eq!(read(&path).anchor(), Some(anchor(6)));
+    }
+
+    #[test]
+    fn no_more_incidents_are_kept_than_a_person_can_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFile::create(folder.path().join("a.json")).unwrap();
+        (0..=UNSENT_MAX).for_each(|n| state.remember(incident(&n.to_string())));
+        assert_eq!(state.unsent().len(), UNSENT_MAX);
+    }
+
+    #[test]
+    fn a_damaged_state_is_not_replaced() {
+        for text in [
+            "",
+            "{",
+            "[]",
+            "{}",
+            r#"{"gateway": 1}"#,
+            r#"{"gateway":"gw-1","ledger_id":7}"#,
+            r#"{"gateway":"gw-1","ledger_id":"one","sequence":7}"#,
+            r#"{"gateway":"gw-1","ledger_id":"one","sequence":-7,"epoch":0,"head":""}"#,
+            r#"{"gateway":"gw-1","unsent":[{}]}"#,
+        ] {
+            let damaged = StateFile::parse("a.json".into(), text).unwrap_err();
+            assert!(damaged.to_string().contains("a.json is damaged"), "{text}: {damaged}");
         }
     }
 
     #[test]
-    fn what_a_newer_version_wrote_stays() {
+    fn what_an_older_or_newer_version_wrote_is_understood_and_stays() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
-        let mut anchor =
-            Anchor::parse(path.clone(), r#"{"gateway":"gw-1","lineage":[1]}"#).unwrap();
-        anchor.hold("one").unwrap();
+        let text = r#"{"gateway":"gw-1","ledger_id":"one","lineage":[1]}"#;
+        let state = StateFile::parse(path.clone(), text).unwrap();
+        assert_eq!(state.anchor(), Some(Anchor::of("one".into())));
+        state.note(Some(anchor(3)));
+        state.write().unwrap();
         assert!(fs::read_to_string(path).unwrap().contains(r#""lineage":[1]"#));
     }
 }

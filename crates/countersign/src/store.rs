@@ -11,7 +11,9 @@ use countersign_store::{
 };
 use secrecy::SecretString;
 
-use crate::{clock, config::StoreChoice, failure::Failure, files::private_folder};
+use crate::{
+    clock, config::StoreChoice, failure::Failure, files::private_folder, keeper::AnchorSource,
+};
 
 /// How long a call to Redis may take.
 const DEADLINE: Millis = Millis(5_000);
@@ -48,7 +50,14 @@ impl From<StoreFault> for Failure {
 pub(crate) struct OpenStore {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) journal: Arc<dyn Journal>,
-    embedded: Option<EmbeddedStore>,
+    kind: Kind,
+}
+
+/// Which store it is.
+#[derive(Clone)]
+enum Kind {
+    Embedded(Arc<EmbeddedStore>),
+    Redis(Arc<RedisStore>),
 }
 
 impl fmt::Debug for OpenStore {
@@ -57,19 +66,24 @@ impl fmt::Debug for OpenStore {
     }
 }
 
+/// What this process brings to a store: its clocks, and nothing seen yet.
+pub(crate) fn witness() -> Witness {
+    Witness::new(Arc::new(clock::now)).holding(Arc::new(clock::steady))
+}
+
 impl OpenStore {
-    /// Opens or makes the store.
+    /// Opens the store for a gateway that has seen this of it; makes one only where it has seen none.
     pub(crate) async fn open(
         choice: &StoreChoice,
         app: &AppId,
-        gateway: &str,
+        (gateway, witness): (&str, Witness),
     ) -> Result<Self, StoreFault> {
         match choice {
             StoreChoice::Embedded(folder) => {
                 private_folder(folder).map_err(|error| StoreFault::Other(error.to_string()))?;
-                let store = EmbeddedStore::open(folder, app, Witness::new(Arc::new(clock::now)))?;
+                let store = EmbeddedStore::open(folder, app, witness)?;
                 let (ledger, journal) = (store.ledger(), store.journal(gateway));
-                Ok(Self { ledger, journal, embedded: Some(store) })
+                Ok(Self { ledger, journal, kind: Kind::Embedded(Arc::new(store)) })
             }
             StoreChoice::Redis { url, acknowledge_replicas } => {
                 let options = RedisOptions {
@@ -79,18 +93,28 @@ impl OpenStore {
                     acknowledge_replicas: *acknowledge_replicas,
                     weak: WeakStore::Accepted,
                     deadline: DEADLINE,
-                    witness: Witness::new(Arc::new(clock::now)),
+                    witness,
                 };
                 let store = RedisStore::connect(options).await;
                 let store = store.map_err(|error| StoreFault::Other(format!("{url}: {error}")))?;
-                Ok(Self { ledger: store.ledger(), journal: store.journal(), embedded: None })
+                let (ledger, journal) = (store.ledger(), store.journal());
+                Ok(Self { ledger, journal, kind: Kind::Redis(Arc::new(store)) })
             }
         }
     }
 
+    /// What was seen of the ledger so far.
+    pub(crate) fn anchor(&self) -> AnchorSource {
+        let kind = self.kind.clone();
+        Arc::new(move || match &kind {
+            Kind::Embedded(store) => store.anchor(),
+            Kind::Redis(store) => store.anchor(),
+        })
+    }
+
     /// Writes what is in hand and lets go of the file.
     pub(crate) async fn close(self) {
-        if let Some(store) = self.embedded {
+        if let Kind::Embedded(store) = self.kind {
             let closed = tokio::task::spawn_blocking(move || store.close()).await;
             if closed.is_err() {
                 tracing::error!("the store did not close in order");

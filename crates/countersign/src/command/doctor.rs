@@ -13,7 +13,8 @@ use crate::{
     failure::Failure,
     policies::{self, Loaded},
     screen::complain,
-    store::{OpenStore, StoreFault},
+    state::StateFile,
+    store::{OpenStore, StoreFault, witness},
     wiring::Parts,
 };
 
@@ -106,7 +107,12 @@ async fn store(config: &Config) -> Vec<Finding> {
             format!("{} will be made at the first start", folder.display()),
         )];
     }
-    let store = match OpenStore::open(&config.store, &config.app, "doctor").await {
+    let known = match StateFile::find(config) {
+        Ok(state) => state.and_then(|state| state.anchor()),
+        Err(damaged) => return vec![Finding::new("state", false, damaged.to_string())],
+    };
+    let witness = ("doctor", witness().knowing(known));
+    let store = match OpenStore::open(&config.store, &config.app, witness).await {
         Ok(store) => store,
         Err(StoreFault::InUse(_)) => {
             return vec![Finding::new("store", true, "open in a running gateway: see its /readyz")];

@@ -184,17 +184,13 @@ impl Books {
 
     pub(super) fn describe(&self) -> Result<LedgerStatus, Fault> {
         let lost = self.lost();
-        let known = self.history.lineage.anchor();
-        let (sealed, missing, anchor) = match &lost {
-            Some(why) => (
-                Some(format!("the ledger is lost: {why}")),
-                None,
-                known.unwrap_or_else(|| Anchor::of(String::new())),
-            ),
-            None => {
-                let step = self.step();
-                (step.sealed()?, meta(&self.connection, "missing")?, step.anchor()?)
-            }
+        let (sealed, missing, anchor) = if let Some(why) = &lost {
+            let known = self.history.lineage.anchor();
+            let known = known.unwrap_or_else(|| Anchor::of(String::new()));
+            (Some(format!("the ledger is lost: {why}")), None, known)
+        } else {
+            let step = self.step();
+            (step.sealed()?, meta(&self.connection, "missing")?, step.anchor()?)
         };
         let Anchor { ledger_id, epoch, sequence, head } = anchor;
         Ok(LedgerStatus {

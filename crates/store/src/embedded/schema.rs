@@ -216,10 +216,10 @@ fn prepare(path: &Path, app: &AppId, known: Option<&Anchor>) -> Result<Opened, O
 fn compare(connection: &Connection, known: &Anchor) -> rusqlite::Result<Result<Standing, Loss>> {
     let ledger: String = meta(connection, "ledger")?.unwrap_or_default();
     if ledger != known.ledger_id {
-        let replaces: Option<String> = meta(connection, "replaces")?;
-        let replaced = replaces.as_ref() == Some(&known.ledger_id);
+        let former: Option<String> = meta(connection, "replaces")?;
+        let is_heir = former.as_ref() == Some(&known.ledger_id);
         let other = || Loss::Other(format!("the store holds the ledger {ledger}"));
-        return Ok(if replaced { Ok(Standing::Replaced) } else { Err(other()) });
+        return Ok(if is_heir { Ok(Standing::Replaced) } else { Err(other()) });
     }
     let head: Option<Vec<u8>> = connection
         .query_row("SELECT head FROM log WHERE sequence = ?1", [int(known.sequence)], |r| r.get(0))

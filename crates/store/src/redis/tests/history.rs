@@ -96,9 +96,9 @@ fn put_back(from: &Path, to: &Path) {
     for entry in fs::read_dir(to).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            fs::remove_dir_all(path).unwrap()
+            fs::remove_dir_all(path).unwrap();
         } else {
-            fs::remove_file(path).unwrap()
+            fs::remove_file(path).unwrap();
         }
     }
     copy(from, to);
@@ -334,8 +334,8 @@ async fn shifted(url: &str, by: &Arc<AtomicI64>) -> (RedisStore, Arc<Mutex<Vec<A
     let (bell, told) = bell();
     let by = Arc::clone(by);
     let clock = move || {
-        let shifted = i64::try_from(wall().millis()).unwrap() + by.load(Ordering::SeqCst);
-        Timestamp::from_millis(shifted.unsigned_abs())
+        let shifted = wall().millis().checked_add_signed(by.load(Ordering::SeqCst));
+        Timestamp::from_millis(shifted.unwrap())
     };
     let mut options = options(url);
     options.witness = Witness::new(Arc::new(clock)).telling(bell);

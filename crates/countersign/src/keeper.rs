@@ -1,0 +1,211 @@
+//! What must outlive the store: the anchor and the incidents that no journal takes, kept in the state file.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use countersign_core::{
+    identity::TraceHash,
+    time::Timestamp,
+    trace::{Incident, IncidentStatus, TraceRecord, TraceUpdate},
+};
+use countersign_engine::port::{
+    Journal,
+    alarm::{Alarm, Bell},
+    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+};
+use countersign_store::lineage::Anchor;
+use sha2::{Digest as _, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::{clock, state::StateFile};
+
+/// How often the state is written at most.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+
+/// After how many of those pauses incidents are offered to the journal again.
+const OFFER_EVERY: u8 = 4;
+
+/// Turns what a store notices into incidents, which are kept before the call that noticed it is answered.
+pub(crate) fn bell(state: &Arc<StateFile>) -> Bell {
+    let state = Arc::clone(state);
+    Arc::new(move |alarm: Alarm| {
+        let (code, title, text) = (alarm.code(), alarm.title(), alarm.text());
+        tracing::error!(code, title, "{text}");
+        state.remember(incident(state.gateway(), &alarm, clock::now()));
+    })
+}
+
+/// The same occurrence is the same incident, also for the next process.
+fn incident(gateway: &str, alarm: &Alarm, now: Timestamp) -> Incident {
+    let occurrence = match alarm {
+        Alarm::HistoryLost(text) | Alarm::BooksDamaged(text) => text.clone(),
+        Alarm::ClocksDisagree(text) => format!("{text} {now}"),
+    };
+    let digest = Sha256::digest(format!("{gateway}\n{}\n{occurrence}", alarm.code()));
+    let id = hex::encode(digest.get(..16).unwrap_or_default());
+    Incident {
+        id: format!("inc_{id}"),
+        code: alarm.code().into(),
+        severity: alarm.severity(),
+        status: IncidentStatus::Open,
+        title: alarm.title().into(),
+        description: alarm.text().into(),
+        agent: None,
+        session: None,
+        trace_hash: None,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// A journal whose incidents are kept aside while it cannot take them, and shown meanwhile.
+#[derive(Debug)]
+pub(crate) struct RememberingJournal {
+    inner: Arc<dyn Journal>,
+    state: Arc<StateFile>,
+}
+
+impl RememberingJournal {
+    pub(crate) fn new(inner: Arc<dyn Journal>, state: Arc<StateFile>) -> Self {
+        Self { inner, state }
+    }
+
+    /// Offers the journal what it has not taken yet.
+    async fn offer(&self) {
+        for incident in self.state.unsent() {
+            match self.inner.raise(&incident).await {
+                Ok(()) => self.state.sent(&incident),
+                Err(error) => {
+                    tracing::debug!(%error, "the journal takes no incidents yet");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for RememberingJournal {
+    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+        self.inner.record(entry).await
+    }
+
+    async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
+        self.inner.update(trace, update).await
+    }
+
+    async fn trace(&self, trace: TraceHash) -> Result<Option<TraceRecord>, JournalError> {
+        self.inner.trace(trace).await
+    }
+
+    async fn traces(&self, query: &TraceQuery) -> Result<Page<TraceRecord>, JournalError> {
+        self.inner.traces(query).await
+    }
+
+    async fn raise(&self, incident: &Incident) -> Result<(), JournalError> {
+        if let Err(error) = self.inner.raise(incident).await {
+            tracing::warn!(%error, incident = incident.id, "an incident waits in the state file");
+            self.state.remember(incident.clone());
+        }
+        Ok(())
+    }
+
+    async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, JournalError> {
+        let asked = |incident: &Incident| query.status.is_none_or(|s| s == incident.status);
+        let mut kept = self.state.unsent();
+        kept.retain(asked);
+        let listed = match self.inner.incidents(query).await {
+            Err(JournalError::Unavailable(_)) if !kept.is_empty() => {
+                Page { items: Vec::new(), next_cursor: None }
+            }
+            listed => listed?,
+        };
+        if query.cursor.is_some() {
+            return Ok(listed);
+        }
+        let Page { items, next_cursor } = listed;
+        kept.retain(|incident| items.iter().all(|listed| listed.id != incident.id));
+        kept.reverse();
+        kept.extend(items);
+        Ok(Page { items: kept, next_cursor })
+    }
+
+    async fn change_incident(
+        &self,
+        id: &str,
+        status: IncidentStatus,
+        at: Timestamp,
+    ) -> Result<Option<Incident>, JournalError> {
+        match self.state.change(id, status, at) {
+            Some(changed) => Ok(Some(changed)),
+            None => self.inner.change_incident(id, status, at).await,
+        }
+    }
+}
+
+/// Where the anchor is read.
+pub(crate) type AnchorSource = Arc<dyn Fn() -> Option<Anchor> + Send + Sync>;
+
+/// Keeps the state file.
+pub(crate) struct Keeper {
+    pub(crate) state: Arc<StateFile>,
+    pub(crate) anchor: AnchorSource,
+    pub(crate) journal: Arc<RememberingJournal>,
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Keeper {
+    /// Writes what is new, a few times a second at most, until `stop` is cancelled; then once more.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut pauses: u8 = 0;
+        loop {
+            let ended = tokio::select! {
+                () = tokio::time::sleep(WRITE_EVERY) => false,
+                () = stop.cancelled() => true,
+            };
+            pauses = pauses.wrapping_add(1);
+            if ended || pauses.is_multiple_of(OFFER_EVERY) {
+                self.journal.offer().await;
+            }
+            self.write().await;
+            if ended {
+                return;
+            }
+        }
+    }
+
+    async fn write(&self) {
+        self.state.note((self.anchor)());
+        let state = Arc::clone(&self.state);
+        match tokio::task::spawn_blocking(move || state.write()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the state is not written"),
+            Err(error) => tracing::error!(%error, "the state is not written"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_occurrence_is_the_same_incident_also_after_a_restart() {
+        let at = Timestamp::from_millis;
+        let lost = |text: &str| Alarm::HistoryLost(text.into());
+        let id = |gateway, alarm: &Alarm, now| incident(gateway, alarm, at(now)).id;
+        let first = id("gw-1", &lost("line 5"), 1);
+        assert_eq!(first, id("gw-1", &lost("line 5"), 2));
+        assert_ne!(first, id("gw-1", &lost("line 6"), 1));
+        assert_ne!(first, id("gw-2", &lost("line 5"), 1));
+        assert_ne!(first, id("gw-1", &Alarm::BooksDamaged("line 5".into()), 1));
+        let clocks = Alarm::ClocksDisagree("apart".into());
+        assert_ne!(id("gw-1", &clocks, 1), id("gw-1", &clocks, 2), "each time it is another");
+        assert!(first.starts_with("inc_") && first.len() == 36, "{first}");
+    }
+}
