@@ -87,7 +87,7 @@ pub(crate) enum Command {
         after_help = "Examples:\n  countersign unfreeze\n  countersign unfreeze --agent treasury-bot"
     )]
     Unfreeze(FreezeArgs),
-    /// Look at the books' own state.
+    /// Look at the books' own state, stop and resume signing.
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// Print a completion script for a shell.
@@ -239,6 +239,9 @@ mod tests {
             "freeze",
             "unfreeze",
             "ledger status",
+            "ledger init",
+            "ledger seal",
+            "ledger unseal",
             "completions",
         ];
         assert_eq!(names, expected);
@@ -248,7 +251,7 @@ mod tests {
     fn every_command_says_what_it_does_and_shows_an_example_where_it_takes_arguments() {
         let mut cli = Cli::command();
         cli.build();
-        let plain = ["operation show", "trace show", "ledger status"];
+        let plain = ["operation show", "trace show"];
         for (name, mut command) in commands(&cli, "") {
             let help = command.render_long_help().to_string();
             assert!(command.get_about().is_some(), "{name} says nothing about itself");

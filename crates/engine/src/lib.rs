@@ -16,6 +16,7 @@ mod judge;
 mod lane;
 mod plan;
 pub mod port;
+pub mod reconcile;
 mod record;
 mod redeem;
 mod reorg;

@@ -8,7 +8,7 @@ use countersign_core::{
     time::Millis,
     trace::{Incident, IncidentStatus, Severity, TraceStatus, TraceUpdate},
 };
-use futures_util::future::{Either, join4, select};
+use futures_util::future::{Either, join5, select};
 use serde_json::json;
 
 use crate::{
@@ -27,6 +27,9 @@ const SWEEP_EVERY: Millis = Millis(1000);
 
 /// How often the chains are looked at for blocks that are gone.
 const WATCH_EVERY: Millis = Millis(2000);
+
+/// How often samples of the books are looked at.
+const AUDIT_EVERY: Millis = Millis(60_000);
 
 /// How long this gateway counts as alive after it last said so.
 pub(crate) const PRESENT_FOR: Millis = Millis(5000);
@@ -54,8 +57,9 @@ impl Engine {
         let tracking = self.clone().every(TRACK_EVERY, Chore::Track);
         let sweeping = self.clone().every(SWEEP_EVERY, Chore::Sweep);
         let watching = self.clone().every(WATCH_EVERY, Chore::Watch);
+        let auditing = self.clone().every(AUDIT_EVERY, Chore::Audit);
         let stop = pin!(stop);
-        let chores = pin!(join4(announcing, tracking, sweeping, watching));
+        let chores = pin!(join5(announcing, tracking, sweeping, watching, auditing));
         match select(stop, chores).await {
             Either::Left(_) | Either::Right(_) => self.lanes().clear(),
         }
@@ -68,6 +72,7 @@ impl Engine {
                 Chore::Track => self.track(),
                 Chore::Sweep => self.sweep().await,
                 Chore::Watch => self.watch_chains().await,
+                Chore::Audit => self.audit().await,
             }
             self.ports().clock.sleep(pause).await;
         }
@@ -76,6 +81,15 @@ impl Engine {
     async fn announce_again(&self) {
         if let Err(error) = self.announce().await {
             tracing::warn!(%error, "the store does not hear that this gateway lives");
+        }
+    }
+
+    /// What is found seals the ledger, and the store itself tells people.
+    async fn audit(&self) {
+        match self.ports().ledger.audit().await {
+            Ok(None) => {}
+            Ok(Some(finding)) => tracing::error!(finding, "the books were changed by another hand"),
+            Err(error) => tracing::warn!(%error, "the books cannot be audited"),
         }
     }
 
@@ -184,22 +198,45 @@ impl Engine {
         title: &str,
         about: Option<&OperationRecord>,
     ) {
+        let description = about.map_or_else(String::new, |r| format!("operation {}", r.id));
+        let mut incident = self.incident(severity, code, (title, description));
+        incident.agent = about.map(|record| record.agent().clone());
+        incident.session = about.and_then(|record| record.intent.declared.session.clone());
+        incident.trace_hash = about.map(|record| record.trace);
+        self.store(&incident).await;
+    }
+
+    /// Tells people what is about no operation, in more than a line.
+    pub async fn report(&self, severity: Severity, code: &str, (title, text): (&str, String)) {
+        self.store(&self.incident(severity, code, (title, text))).await;
+    }
+
+    fn incident(
+        &self,
+        severity: Severity,
+        code: &str,
+        (title, description): (&str, String),
+    ) -> Incident {
         let now = self.ports().clock.wall();
-        let incident = Incident {
+        Incident {
             id: format!("inc_{}", hex::encode(self.ports().clock.random())),
             code: code.into(),
             severity,
             status: IncidentStatus::Open,
             title: title.into(),
-            description: about.map_or_else(String::new, |r| format!("operation {}", r.id)),
-            agent: about.map(|record| record.agent().clone()),
-            session: about.and_then(|record| record.intent.declared.session.clone()),
-            trace_hash: about.map(|record| record.trace),
+            description,
+            agent: None,
+            session: None,
+            trace_hash: None,
             created_at: now,
             updated_at: now,
-        };
-        tracing::error!(code, title, incident = incident.id, "incident");
-        if let Err(error) = self.ports().journal.raise(&incident).await {
+        }
+    }
+
+    async fn store(&self, incident: &Incident) {
+        let Incident { id, code, title, .. } = incident;
+        tracing::error!(code, title, incident = id, "incident");
+        if let Err(error) = self.ports().journal.raise(incident).await {
             tracing::error!(%error, code, "an incident could not be stored");
         }
     }
@@ -217,4 +254,5 @@ enum Chore {
     Track,
     Sweep,
     Watch,
+    Audit,
 }

@@ -29,6 +29,7 @@ mod body;
 mod books;
 mod events;
 mod incidents;
+mod ledger;
 mod operations;
 mod people;
 mod probes;
@@ -103,9 +104,10 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/overview", get(books::overview))
         .route("/freeze", post(books::freeze))
         .route("/unfreeze", post(books::unfreeze))
-        .route("/ledger", get(books::ledger))
-        .route("/ledger/seal", post(books::seal))
-        .route("/ledger/unseal", post(books::unseal))
+        .route("/ledger", get(ledger::show))
+        .route("/ledger/init", post(ledger::init))
+        .route("/ledger/seal", post(ledger::seal))
+        .route("/ledger/unseal", post(ledger::unseal))
         .route("/events", get(events::stream))
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::Method)

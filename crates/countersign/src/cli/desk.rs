@@ -200,8 +200,45 @@ pub(crate) struct FreezeArgs {
 /// `ledger ..`
 #[derive(Debug, Subcommand)]
 pub(crate) enum LedgerCommand {
-    /// Which ledger, how durable, sealed or not, which freezes.
+    /// Which ledger, how durable, sealed or not, and how it fits the chains and the journals.
+    #[command(
+        after_help = "Examples:\n  countersign ledger status\n  countersign ledger status --output json"
+    )]
     Status {
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Make a new ledger in an empty store, in the place of one that is lost. It is sealed from birth.
+    #[command(
+        after_help = "Example:\n  countersign ledger init      then: countersign ledger status, countersign ledger unseal"
+    )]
+    Init {
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Stop every new signature. What is signed already is still sent and settled.
+    #[command(after_help = "Example:\n  countersign ledger seal --reason \"restoring a backup\"")]
+    Seal {
+        /// Shown to whoever looks.
+        #[arg(long, default_value = "by command")]
+        reason: String,
+        #[command(flatten)]
+        admin: AdminArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Resume signing, and take the ledger as it stands for the history from now on.
+    #[command(
+        after_help = "Examples:\n  countersign ledger unseal\n  countersign ledger unseal --accept-differences"
+    )]
+    Unseal {
+        /// Although chains or journals know of what the ledger does not. It is recorded who accepted what.
+        #[arg(long)]
+        accept_differences: bool,
         #[command(flatten)]
         admin: AdminArgs,
         #[command(flatten)]

@@ -93,50 +93,6 @@ async fn freezes(desk: &Desk) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({"freezes": desk.ports().ledger.freezes().await?})))
 }
 
-/// `GET /ledger`
-pub(crate) async fn ledger(_: Viewer, State(desk): Door) -> Result<Json<Value>, Problem> {
-    status(&desk).await
-}
-
-async fn status(desk: &Desk) -> Result<Json<Value>, Problem> {
-    let status = desk.ports().ledger.describe().await?;
-    Ok(Json(json!({
-        "ledger_id": status.ledger_id,
-        "durability": status.durability,
-        "durability_reason": status.durability_reason,
-        "sealed": status.sealed,
-        "sequence": status.sequence,
-        "freezes": desk.ports().ledger.freezes().await?,
-    })))
-}
-
-/// Why the ledger is sealed.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Reason {
-    reason: String,
-}
-
-/// `POST /ledger/seal`
-pub(crate) async fn seal(
-    operator: Operator,
-    State(desk): Door,
-    Given(Reason { reason }): Given<Reason>,
-) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Freeze)?;
-    desk.ports().ledger.seal(&format!("{}: {reason}", operator.id)).await?;
-    tracing::warn!(operator = %operator.id, "the ledger was sealed");
-    status(&desk).await
-}
-
-/// `POST /ledger/unseal`
-pub(crate) async fn unseal(operator: Operator, State(desk): Door) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Freeze)?;
-    desk.ports().ledger.unseal().await?;
-    tracing::warn!(operator = %operator.id, "the ledger was unsealed");
-    status(&desk).await
-}
-
 /// `GET /overview`
 pub(crate) async fn overview(_: Viewer, State(desk): Door) -> Result<Json<Value>, Problem> {
     overview_of(&desk).await.map(Json)

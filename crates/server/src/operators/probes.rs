@@ -9,7 +9,7 @@ use axum::{
     response::{Html, IntoResponse},
 };
 use countersign_core::trace::Severity;
-use countersign_engine::port::journal::IncidentQuery;
+use countersign_engine::port::{journal::IncidentQuery, ledger::Clocks};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -36,12 +36,16 @@ pub(crate) async fn ready(_: Neighbour, State(desk): Door) -> (StatusCode, Json<
     let chains = chains(&desk).await;
     let resumed = desk.gatehouse.engine.has_resumed();
     let sealed = ledger.as_ref().and_then(|status| status.sealed.clone());
-    let is_ready = ledger.is_some() && sealed.is_none() && resumed && chains.values().all(|up| *up);
+    let lost = ledger.as_ref().is_some_and(|status| status.lost.is_some());
+    let clocks_agree =
+        ledger.as_ref().is_some_and(|status| status.clocks.is_none_or(Clocks::agree));
+    let is_ready = clocks_agree && sealed.is_none() && resumed && chains.values().all(|up| *up);
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let word = |up: bool| if up { "ok" } else { "unavailable" };
     let body = json!({
         "status": if is_ready { "ready" } else { "not_ready" },
-        "store": word(ledger.is_some()),
+        "store": if lost { "lost" } else { word(ledger.is_some()) },
+        "clock": word(clocks_agree),
         "durability": ledger.as_ref().map(|status| status.durability),
         "durability_reason": ledger.as_ref().map(|status| status.durability_reason.clone()),
         "sealed": sealed,

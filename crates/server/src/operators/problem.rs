@@ -44,12 +44,18 @@ pub(crate) enum Problem {
     NoAttempt(String, String),
     /// 409: nothing of the kind is in force.
     NotInForce,
+    /// 409: the ledger does not fit the chains or the journals; each line is one difference.
+    Differences(Vec<String>),
+    /// 409: there is something in the store already.
+    NotEmpty,
     /// 410
     Expired,
     /// 421: a host name that is not ours.
     OtherHost,
     /// 500
     Crash,
+    /// 503: the store does not hold the ledger that this gateway knew.
+    LedgerLost(String),
     /// 503: with the reason for operators.
     Unavailable(String),
 }
@@ -71,6 +77,9 @@ impl Problem {
             Self::Busy => (StatusCode::CONFLICT, "busy"),
             Self::NoAttempt(code, _) => (StatusCode::CONFLICT, code),
             Self::NotInForce => (StatusCode::CONFLICT, "not_in_force"),
+            Self::Differences(_) => (StatusCode::CONFLICT, "differences"),
+            Self::NotEmpty => (StatusCode::CONFLICT, "not_empty"),
+            Self::LedgerLost(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger_lost"),
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
             Self::Crash => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
@@ -104,6 +113,14 @@ impl Problem {
                     .into()
             }
             Self::NotInForce => "it was not in force".into(),
+            Self::Differences(differences) => format!(
+                "the ledger does not fit what chains and journals say: {}. Look into each of them; what you accept is recorded",
+                differences.join("; ")
+            ),
+            Self::NotEmpty => {
+                "the store holds something: a new ledger is made in an empty one only".into()
+            }
+            Self::LedgerLost(why) => format!("the ledger is lost: {why}"),
             Self::Expired => "the operation has expired".into(),
             Self::OtherHost => {
                 "this host name is not served here; use the address or add it to the listener's `hosts`"
@@ -124,10 +141,15 @@ impl From<Problem> for Response {
             "code": code,
             "detail": problem.detail(),
         });
-        if let (Problem::Decided(state) | Problem::NotInFlight(state), Some(members)) =
-            (&problem, document.as_object_mut())
-        {
-            members.insert("operation_status".into(), state.name().into());
+        let further = if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
+            Some(("operation_status", json!(state.name())))
+        } else if let Problem::Differences(differences) = &problem {
+            Some(("differences", json!(differences)))
+        } else {
+            None
+        };
+        if let (Some((name, value)), Some(members)) = (further, document.as_object_mut()) {
+            members.insert(name.into(), value);
         }
         let mut response = Response::new(Body::from(document.to_string()));
         *response.status_mut() = status;
@@ -175,7 +197,14 @@ impl From<BumpError> for Problem {
 
 impl From<LedgerError> for Problem {
     fn from(error: LedgerError) -> Self {
-        Self::Unavailable(error.to_string())
+        match error {
+            LedgerError::Lost(why) => Self::LedgerLost(why),
+            LedgerError::Unavailable(_)
+            | LedgerError::Ambiguous(_)
+            | LedgerError::Refused(_)
+            | LedgerError::Damaged(_)
+            | LedgerError::Clock(_) => Self::Unavailable(error.to_string()),
+        }
     }
 }
 

@@ -1,7 +1,12 @@
 use std::collections::BTreeSet;
 
+use alloy_primitives::Bytes;
 use countersign_core::{approval::Vote, time::Timestamp};
-use countersign_engine::port::{Ledger as _, ledger::ReserveAnswer};
+use countersign_engine::port::{
+    Ledger as _,
+    chain::ReadAnswer,
+    ledger::{LedgerError, ReserveAnswer},
+};
 use countersign_testkit::fixture;
 use serde_json::{Value, json};
 use tokio::{
@@ -36,6 +41,7 @@ async fn only_an_operators_token_opens_the_door_and_a_role_each_drawer() {
         ("GET", "/overview", "", 200),
         ("POST", "/freeze", "{}", 403),
         ("POST", "/ledger/unseal", "", 403),
+        ("POST", "/ledger/init", "", 403),
         (
             "POST",
             "/pending-operations/op_00000000000000000000000000000000/approve",
@@ -227,9 +233,51 @@ async fn a_freeze_is_in_force_until_it_is_lifted() {
     ] {
         assert_eq!(house.desk("POST", "/freeze", body).await.status, status, "{body}");
     }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_seal_is_lifted_over_differences_only_if_they_are_accepted() {
+    let house = House::open().await;
     let sealed = house.desk("POST", "/ledger/seal", r#"{"reason":"drill"}"#).await.json();
     assert_eq!(sealed["sealed"], "alice: drill");
-    assert_eq!(house.desk("POST", "/ledger/unseal", "").await.json()["sealed"], Value::Null);
+    assert_eq!(sealed["wallets"][0]["transactions"], json!({"latest": 0, "pending": null}));
+    let silent = house.desk("POST", "/ledger/unseal", "").await;
+    assert_eq!(silent.status, 409, "what cannot be read is no agreement: {}", silent.body);
+    assert_eq!(silent.json()["code"], "differences");
+    let pool = |count| ReadAnswer::Result(Bytes::from(format!("\"{count}\"").into_bytes()));
+    house.chain.answer_read("eth_getTransactionCount", pool("0x2"));
+    let seen = house.desk("GET", "/ledger", "").await.json();
+    assert_eq!(seen["wallets"][0]["unknown"], 2);
+    let refused = house.desk("POST", "/ledger/unseal", r#"{"accept_differences":false}"#).await;
+    assert_eq!(refused.json()["differences"], seen["differences"]);
+    let shown = refused.json()["differences"][0].as_str().unwrap().to_owned();
+    assert!(shown.contains("hot on chain 31337 has 2 transactions from nonce 0 on"), "{shown}");
+    let lifted = house.desk("POST", "/ledger/unseal", r#"{"accept_differences":true}"#).await;
+    assert_eq!((lifted.status, &lifted.json()["sealed"]), (200, &Value::Null));
+    assert_eq!(lifted.json()["epoch"], 1);
+    let incidents = house.desk("GET", "/incidents", "").await.json();
+    assert_eq!(incidents["items"][0]["code"], "differences_accepted");
+    assert_eq!(incidents["items"][0]["description"], shown.as_str());
+
+    house.desk("POST", "/ledger/seal", r#"{"reason":"again"}"#).await;
+    house.chain.answer_read("eth_getTransactionCount", pool("0x0"));
+    let agreed = house.desk("POST", "/ledger/unseal", "").await;
+    assert_eq!((agreed.status, &agreed.json()["sealed"]), (200, &Value::Null), "{}", agreed.body);
+    assert_eq!(
+        house.desk("GET", "/incidents", "").await.json()["items"].as_array().unwrap().len(),
+        1
+    );
+    assert_eq!(house.desk("POST", "/ledger/init", "").await.json()["code"], "not_empty");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_lost_is_shown_and_nothing_else_of_it() {
+    let house = House::open().await;
+    house.ledger.break_with(Some(LedgerError::Lost("the store is empty".into())));
+    let unsealed = house.desk("POST", "/ledger/seal", r#"{"reason":"drill"}"#).await;
+    assert_eq!((unsealed.status, &unsealed.json()["code"]), (503, &json!("ledger_lost")));
     house.close().await;
 }
 
