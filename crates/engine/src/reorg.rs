@@ -6,7 +6,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::B256;
-use countersign_core::{identity::ChainId, operation::OperationRecord, trace::Severity};
+use countersign_core::{
+    identity::ChainId,
+    operation::{Actual, OperationRecord},
+    trace::Severity,
+};
 
 use crate::{
     engine::Engine,
@@ -29,6 +33,7 @@ const LOOKS_AGAIN: u8 = 3;
 pub(crate) struct SeenBlocks {
     hashes: BTreeMap<u64, B256>,
     again: Option<Suspect>,
+    begun: bool,
 }
 
 /// A stretch of blocks in which settlements may be gone.
@@ -44,9 +49,11 @@ impl SeenBlocks {
         self.hashes.last_key_value().map(|(number, hash)| (*number, *hash))
     }
 
+    /// The first hash that was seen at a height stays until it is found to be gone.
     fn note(&mut self, number: u64, hash: B256) {
-        self.hashes.insert(number, hash);
-        let kept = self.hashes.split_off(&number.saturating_sub(SETTLED_KEPT));
+        self.hashes.entry(number).or_insert(hash);
+        let highest = self.newest().map_or(number, |(highest, _)| highest);
+        let kept = self.hashes.split_off(&highest.saturating_sub(SETTLED_KEPT));
         self.hashes = kept;
     }
 
@@ -56,6 +63,11 @@ impl SeenBlocks {
             Some(fork) => drop(self.hashes.split_off(&fork.saturating_add(1))),
             None => self.hashes.clear(),
         }
+    }
+
+    /// Whether the stretch below and above the first head was looked at.
+    fn has_begun(&mut self) -> bool {
+        std::mem::replace(&mut self.begun, true)
     }
 
     /// What is to be looked at now, once more or for the first time.
@@ -76,6 +88,11 @@ impl SeenBlocks {
 }
 
 impl Engine {
+    /// Remembers the block of a settlement: between two looks a chain may come and go.
+    pub(crate) fn note_block(&self, chain: ChainId, actual: &Actual) {
+        self.blocks_of(chain, |seen| seen.note(actual.block_number, actual.block_hash));
+    }
+
     /// One look at every chain. Chains are looked at one after the other, each with its own deadlines.
     pub(crate) async fn watch_chains(self: &Arc<Self>) {
         for chain in self.setup().chains.values() {
@@ -100,9 +117,11 @@ impl Engine {
 
     /// Compares the newest block that was seen with the chain as it is.
     async fn compare(&self, chain: &ChainSetup, head: u64) -> Result<(), ChainError> {
-        let Some((top, hash)) = self.blocks_of(chain.id, |seen| seen.newest()) else {
+        if !self.blocks_of(chain.id, SeenBlocks::has_begun) {
             let (from, to) = (head.saturating_sub(START_DEPTH), head.saturating_add(START_DEPTH));
             self.blocks_of(chain.id, |seen| seen.suspect(from, to));
+        }
+        let Some((top, hash)) = self.blocks_of(chain.id, |seen| seen.newest()) else {
             return Ok(());
         };
         if chain.port.block_hash(top).await? == Some(hash) {

@@ -237,6 +237,7 @@ impl Engine {
         match self.ports().ledger.settle(&settle).await {
             Ok(settled) => {
                 self.unfollow(&settled);
+                self.note_block(settled.chain(), &settle.actual);
                 self.hub().wake(settled.id);
                 let update = TraceUpdate {
                     status: Some(TraceStatus::Executed),
