@@ -78,6 +78,18 @@ impl Gateway {
         self.wait_until_ready().await;
     }
 
+    /// Starts it again although it may not become ready: waits until its doors are open.
+    pub async fn open_again(&mut self) {
+        self.process = serve(&self.file);
+        let address = self.addresses.admin;
+        wait::until("the gateway's doors", async || {
+            let head = http::request("GET", address, "/healthz", &[]);
+            let reply = http::try_send(address, &head, Bytes::new()).await;
+            reply.is_ok_and(|reply| reply.status == 200).then_some(())
+        })
+        .await;
+    }
+
     /// Asks it to end.
     pub fn terminate(&self) {
         self.process.terminate();
