@@ -88,7 +88,8 @@ impl Nodes {
     /// Sends signed bytes to the first node that can be reached and takes any at all. `Err` means
     /// that a node may have them, or that none can be reached: they may be sent again, to any node.
     pub(crate) async fn send(&self, question: &Question<'_>) -> Result<Answer, ChainError> {
-        let mut round = self.round();
+        // the wallet's lane waits meanwhile, and what has no answer is sent again anyway
+        let mut round = Round { longest: self.attempt, ..self.round() };
         while let Some(visit) = round.next().await {
             let fault = match visit.ask_once(question).await {
                 Ok(Answer::Error(error)) if words::is_closed(&error) => Fault::Closed(error),
@@ -130,7 +131,8 @@ impl Nodes {
     /// Every node once, one after the other, within one deadline.
     pub(crate) fn round(&self) -> Round<'_> {
         let order = self.in_order().into_iter();
-        Round { nodes: self, order, patience: self.patience(), faults: Vec::new() }
+        let (patience, longest) = (self.patience(), self.deadline);
+        Round { nodes: self, order, patience, longest, faults: Vec::new() }
     }
 
     /// Refuses a node that serves another chain.
@@ -201,6 +203,8 @@ pub(crate) struct Round<'a> {
     nodes: &'a Nodes,
     order: std::vec::IntoIter<(usize, &'a Node)>,
     patience: Patience,
+    // how long the last node may take: nobody else could do better in the time that is left
+    longest: Duration,
     faults: Vec<(usize, Fault)>,
 }
 
@@ -210,8 +214,7 @@ impl<'a> Round<'a> {
         loop {
             let (index, node) = self.order.next()?;
             if self.order.len() == 0 {
-                // nobody else could do better in the time that is left
-                self.patience.attempt = self.nodes.deadline;
+                self.patience.attempt = self.longest;
             }
             match self.nodes.verified(index, node, self.patience).await {
                 Ok(()) => {
@@ -280,6 +283,11 @@ impl Visit<'_> {
     ) -> Result<T, Fault> {
         let question = Question::new(method, params)?;
         self.ask(&question, Answer::typed).await
+    }
+
+    /// The node's place in the configuration.
+    pub(crate) const fn index(&self) -> usize {
+        self.index
     }
 
     /// The node answered as it should.

@@ -207,6 +207,16 @@ async fn the_last_node_has_all_the_time_that_is_left() {
 }
 
 #[tokio::test]
+async fn a_node_that_was_sent_signed_bytes_never_has_more_time_than_one_attempt() {
+    let stalls = Stub::new(|_| Act::Stall).await;
+    let mut options = options(&[stalls.url()]);
+    (options.attempt, options.deadline) = ("200ms".parse().unwrap(), "1h".parse().unwrap());
+    let chain = NodeChain::new(options).unwrap();
+    let sent = tokio::time::timeout(std::time::Duration::from_mins(1), chain.broadcast(&RAW, HASH));
+    assert!(matches!(sent.await, Ok(Broadcast::Unknown(_))));
+}
+
+#[tokio::test]
 async fn a_connection_that_broke_is_tried_once_more_for_a_read() {
     let first = std::sync::atomic::AtomicBool::new(true);
     let node = Stub::new(move |_| {
