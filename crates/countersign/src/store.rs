@@ -15,8 +15,9 @@ use crate::{
     clock, config::StoreChoice, failure::Failure, files::private_folder, keeper::AnchorSource,
 };
 
-/// How long a call to Redis may take.
-const DEADLINE: Millis = Millis(5_000);
+/// How long a call to Redis may take: an agent is told within seconds that nothing was done. What was done all the same is
+/// found by asking again.
+const DEADLINE: Millis = Millis(2_000);
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
