@@ -234,6 +234,8 @@ mod tests {
             "operation show",
             "operation approve",
             "operation reject",
+            "operation bump",
+            "operation cancel",
             "trace list",
             "trace show",
             "freeze",
