@@ -1,7 +1,10 @@
 //! The engine's `Chain` over JSON-RPC nodes.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -30,7 +33,7 @@ use crate::{
     node::{Node, Nodes, Visit},
     options::{DataFee, FinalityRule, NodeOptions, UpstreamError, duration},
     transport::Fault,
-    wire::{Answer, Data, NodeError, Number, Question, Word},
+    wire::{Answer, Block, Data, NodeError, Number, Question, Word},
     words,
 };
 
@@ -56,6 +59,9 @@ pub struct NodeChain {
     heads: Flights<(), Head, ChainError>,
     accounts: Flights<(u64, B256, Address), Account, ChainError>,
     codes: Flights<(B256, Address), bool, ChainError>,
+    /// Blocks and newest numbers by node, for the many receipts that one block settles.
+    pub(crate) blocks: Flights<(usize, u64), Arc<Option<Block>>, Fault>,
+    pub(crate) numbers: Flights<usize, u64, Fault>,
     /// Whether the chain has a contract that knows its data fee.
     pub(crate) oracles: Flights<(), bool, ChainError>,
 }
@@ -88,6 +94,8 @@ impl NodeChain {
             heads: Flights::new(ttl),
             accounts: Flights::new(ttl),
             codes: Flights::new(ttl),
+            blocks: Flights::new(ttl),
+            numbers: Flights::new(ttl),
             oracles: Flights::new(ORACLE_TTL),
         })
     }

@@ -4,6 +4,8 @@
 //! is final is asked of one node about its own chain; and where several nodes are configured, none of
 //! the others may contradict it.
 
+use std::sync::Arc;
+
 use alloy_primitives::{Address, B256, U256};
 use countersign_core::operation::Actual;
 use countersign_engine::port::chain::{ChainError, Expected, Finality};
@@ -63,9 +65,11 @@ impl NodeChain {
         match verdict {
             Finality::Pending => Ok(Finality::Pending),
             // another node still holds it: time will tell who is right
-            Finality::Gone if names(&mut round, actual, |ours| ours).await => Ok(Finality::Pending),
+            Finality::Gone if self.finds(&mut round, actual, |ours| ours).await => {
+                Ok(Finality::Pending)
+            }
             Finality::Gone => Ok(Finality::Gone),
-            Finality::Final if names(&mut round, actual, |ours| !ours).await => {
+            Finality::Final if self.finds(&mut round, actual, |ours| !ours).await => {
                 let height = actual.block_number;
                 Err(self.unavailable(&format!("its nodes disagree about block {height}")))
             }
@@ -73,10 +77,28 @@ impl NodeChain {
         }
     }
 
+    /// Whether one of the nodes that are left, and fit, has a block at the receipt's height of which
+    /// `wanted` holds; it is told whether that is the receipt's block.
+    async fn finds(
+        &self,
+        round: &mut Round<'_>,
+        actual: &Actual,
+        wanted: fn(bool) -> bool,
+    ) -> bool {
+        while let Some(visit) = round.next_fit().await {
+            match self.recent_block(&visit, actual.block_number).await.as_deref() {
+                Ok(Some(block)) if wanted(block.hash == actual.block_hash) => return true,
+                Ok(_) => {}
+                Err(fault) => round.blame(&visit, fault.clone()),
+            }
+        }
+        false
+    }
+
     async fn finality_at(&self, visit: &Visit<'_>, actual: &Actual) -> Result<Finality, Fault> {
-        let canonical = block_at(visit, actual.block_number);
+        let canonical = self.recent_block(visit, actual.block_number);
         let (canonical, newest_final) = try_join(canonical, self.final_number(visit)).await?;
-        match canonical {
+        match &*canonical {
             Some(block) if block.hash != actual.block_hash => Ok(Finality::Gone),
             Some(block) if !block.transactions.contains(&actual.hash) => {
                 Err(Fault::Nonsense("a block without the transaction of its receipt".into()))
@@ -93,19 +115,34 @@ impl NodeChain {
             FinalityRule::Finalized => {
                 let params = ("finalized", false);
                 let finalized = visit.fetch::<Option<Block>>("eth_getBlockByNumber", &params);
-                let (finalized, newest) = try_join(finalized, self.newest(visit)).await?;
+                let (finalized, newest) = try_join(finalized, self.newest_number(visit)).await?;
                 match finalized {
-                    Some(block) if block.number.0 > newest.number.0 => {
+                    Some(block) if block.number.0 > newest => {
                         Err(Fault::Nonsense("a finalized block above the newest".into()))
                     }
                     finalized => Ok(finalized.map(|block| block.number.0)),
                 }
             }
             FinalityRule::Blocks(count) => {
-                let newest = self.newest(visit).await?.number.0;
+                let newest = self.newest_number(visit).await?;
                 Ok(newest.checked_sub(count.saturating_sub(1)))
             }
         }
+    }
+
+    /// A block of a node's chain: one question for all receipts in it.
+    async fn recent_block(
+        &self,
+        visit: &Visit<'_>,
+        height: u64,
+    ) -> Result<Arc<Option<Block>>, Fault> {
+        let fetched = async { block_at(visit, height).await.map(Arc::new) };
+        self.blocks.share((visit.index(), height), fetched).await
+    }
+
+    async fn newest_number(&self, visit: &Visit<'_>) -> Result<u64, Fault> {
+        let fetched = async { Ok(self.newest(visit).await?.number.0) };
+        self.numbers.share(visit.index(), fetched).await
     }
 
     /// The lowest count of all nodes that answer: one that lies or is ahead proves nothing alone.
@@ -136,19 +173,6 @@ impl NodeChain {
         let hash = self.consult(|visit| Box::pin(block_at(visit, height))).await?;
         Ok(hash.map(|block| block.hash))
     }
-}
-
-/// Whether one of the nodes that are left, and fit, has a block at the receipt's height of which
-/// `wanted` holds; it is told whether that is the receipt's block.
-async fn names(round: &mut Round<'_>, actual: &Actual, wanted: fn(bool) -> bool) -> bool {
-    while let Some(visit) = round.next_fit().await {
-        match block_at(&visit, actual.block_number).await {
-            Ok(Some(block)) if wanted(block.hash == actual.block_hash) => return true,
-            Ok(_) => {}
-            Err(fault) => round.blame(&visit, fault),
-        }
-    }
-    false
 }
 
 async fn block_at(visit: &Visit<'_>, height: u64) -> Result<Option<Block>, Fault> {

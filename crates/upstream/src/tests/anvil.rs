@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
@@ -307,7 +308,7 @@ async fn a_node_that_is_started_anew_is_looked_at_anew() {
     patient.account(RICH).await.unwrap();
     // it mines only when it is told, so it seems to stand still
     let stands_still = async { while strict.account(RICH).await.is_ok() {} };
-    stands_still.await;
+    tokio::time::timeout(Duration::from_mins(1), stands_still).await.unwrap();
     anvil.mine(1).await;
     strict.account(RICH).await.unwrap();
     // another network under the same address

@@ -264,6 +264,18 @@ async fn a_receipt_is_final_when_the_rule_says_so_and_its_block_is_canonical() {
 }
 
 #[tokio::test]
+async fn a_thousand_receipts_of_one_block_are_few_questions() {
+    let node = at(100, Value::Null, block(100, 1)).await;
+    let mut options = options(&[node.url()]);
+    options.head_ttl = "1h".parse().unwrap();
+    let chain = NodeChain::new(options).unwrap();
+    let actual = actual();
+    let verdicts = join_all((0..1000).map(|_| chain.finality(&actual))).await;
+    assert!(verdicts.into_iter().all(|verdict| verdict == Ok(Finality::Final)));
+    assert_eq!(node.count("eth_getBlockByNumber"), 2);
+}
+
+#[tokio::test]
 async fn the_hash_at_a_height_is_asked_anew_each_time() {
     let node = Stub::new(|seen| {
         Act::Result(match seen.params[0].as_str() {

@@ -114,11 +114,15 @@ async fn an_oracle_of_before_fjord_gets_the_whole_transaction() {
 /// Fail closed: a fee that is there and not known is no fee of zero.
 #[tokio::test]
 async fn an_oracle_that_does_not_answer_stops_everything() {
-    let silent: [(&str, Answers); 5] = [
+    let silent: [(&str, Answers); 6] = [
         ("reverts", |_, _| reverts()),
         ("halts", |_, _| Act::Error(json!({"code": -32603, "message": "EVM error InvalidFE"}))),
         ("returns nothing", |_, _| Act::Result(json!("0x"))),
         ("returns two words", |_, _| Act::Result(json!(format!("0x{}", "0".repeat(128))))),
+        ("hides what its operator takes", |selector, _| match selector {
+            OPERATOR => Act::Error(json!({"code": -32000, "message": "header not found"})),
+            _ => word(1),
+        }),
         ("has no bound", |selector, _| match selector {
             OPERATOR => word(1),
             _ => Act::Result(Value::Null),
