@@ -20,7 +20,7 @@ use crate::{
     lane::LaneId,
     plan::outflow_max,
     port::{
-        chain::{ChainError, Finality},
+        chain::{ChainError, Expected, Finality},
         ledger::{ReleaseProof, Settle},
     },
     setup::ChainSetup,
@@ -349,8 +349,12 @@ async fn receipt(
     chain: &ChainSetup,
     record: &OperationRecord,
 ) -> Result<Option<Actual>, ChainError> {
-    for hash in record.attempts.iter().filter_map(|attempt| attempt.hash) {
-        if let Some(actual) = chain.port.receipt(hash).await? {
+    for attempt in &record.attempts {
+        let Some(hash) = attempt.hash else { continue };
+        let plan = &attempt.transaction.plan;
+        let (from, price_max) = (record.intent.address, plan.fee.ceiling());
+        let expected = Expected { hash, from, gas: plan.gas, price_max };
+        if let Some(actual) = chain.port.receipt_of(&expected).await? {
             return Ok(Some(actual));
         }
     }
