@@ -7,7 +7,6 @@ mod history;
 mod journal;
 mod outage;
 mod proxy;
-mod races;
 mod refusals;
 mod replicas;
 mod sentinel;

@@ -24,6 +24,11 @@ pub trait LedgerBench: Send + Sync {
     /// The store.
     fn ledger(&self) -> Arc<dyn Ledger>;
 
+    /// Another gateway's way to the same books; the same where only one process may open them.
+    async fn second(&self) -> Arc<dyn Ledger> {
+        self.ledger()
+    }
+
     /// The clock that the store reads. It stands still unless a test moves it.
     fn time(&self) -> ManualTime;
 
@@ -54,6 +59,13 @@ impl Desk {
         let desk = Self { ledger: bench.ledger(), time: bench.time() };
         desk.ledger.present(GATEWAY, Millis(1_000_000_000_000)).await.unwrap();
         desk
+    }
+
+    /// Two desks over the same books, as two gateways have them.
+    pub async fn pair(bench: &dyn LedgerBench) -> [Self; 2] {
+        let one = Self::at(bench).await;
+        let other = Self { ledger: bench.second().await, time: bench.time() };
+        [one, other]
     }
 
     /// The store's now.

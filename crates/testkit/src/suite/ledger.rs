@@ -21,8 +21,10 @@ pub mod asking;
 pub mod bumping;
 pub mod cancelling;
 pub mod committing;
+pub mod keeping;
 pub mod people;
 pub mod questions;
+pub mod racing;
 pub mod random;
 pub mod redeeming;
 pub mod reserving;
@@ -107,11 +109,13 @@ macro_rules! ledger_suite {
             no_commit_under_the_seal
             counterparties_are_remembered_from_commit_on
             sixty_four_commit_at_once_without_a_gap
+            a_commit_of_an_older_judgement_binds_nothing
+        );
+        $crate::ledger_suite!(@ $mode $make, keeping:
             a_fixed_nonce_is_kept_for_a_minute_while_people_are_asked
             a_kept_nonce_is_for_the_one_that_keeps_it
             a_kept_nonce_is_freed_by_rejection_and_expiry
             a_nonce_is_kept_in_its_own_lane_and_across_a_crash
-            a_commit_of_an_older_judgement_binds_nothing
         );
         $crate::ledger_suite!(@ $mode $make, bumping:
             a_bump_binds_a_further_attempt_and_charges_the_difference
@@ -167,6 +171,9 @@ macro_rules! ledger_suite {
             what_was_settled_in_a_block_is_found_until_a_reorg
             what_was_settled_long_ago_is_forgotten
             no_more_is_settled_than_a_counter_holds
+        );
+        $crate::ledger_suite!(@ $mode $make, racing:
+            sixty_four_tasks_at_two_gateways_keep_every_limit_and_exact_sums
         );
         $crate::ledger_suite!(@ $mode $make, questions:
             a_list_is_newest_first_in_pages

@@ -40,6 +40,10 @@ impl LedgerBench for RedisBench {
         self.store.ledger()
     }
 
+    async fn second(&self) -> Arc<dyn Ledger> {
+        open(&self.server.url(), &self.time).await.unwrap().ledger()
+    }
+
     fn time(&self) -> ManualTime {
         self.time.clone()
     }

@@ -42,9 +42,13 @@ impl<G: Ground> OnGround<G> {
     }
 
     async fn open(&mut self) {
+        self.store = Some(self.another().await);
+    }
+
+    async fn another(&self) -> RedisStore {
         let mut chosen: RedisOptions = options("redis://unused");
         (chosen.address, chosen.app) = (self.ground.address(), self.app());
-        self.store = Some(RedisStore::open(chosen, Some(self.time.source())).await.unwrap());
+        RedisStore::open(chosen, Some(self.time.source())).await.unwrap()
     }
 }
 
@@ -52,6 +56,10 @@ impl<G: Ground> OnGround<G> {
 impl<G: Ground> LedgerBench for OnGround<G> {
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.store.as_ref().unwrap().ledger()
+    }
+
+    async fn second(&self) -> Arc<dyn Ledger> {
+        self.another().await.ledger()
     }
 
     fn time(&self) -> ManualTime {

@@ -320,10 +320,11 @@ pub async fn the_receipt_of_any_attempt_counts(bench: &mut dyn LedgerBench) {
 }
 
 pub async fn sixty_four_bumps_at_once_and_one_is_bound(bench: &mut dyn LedgerBench) {
-    let desk = Desk::at(bench).await;
+    let [desk, other] = Desk::pair(bench).await;
     let first = desk.broadcast(1, vec![tenth("day", 100, 1000)]).await;
     let tasks: Vec<_> = (1..=64)
-        .map(|n| {
+        .zip([&desk, &other].into_iter().cycle())
+        .map(|(n, desk)| {
             let (desk, fee) = (desk.clone(), u64::from(n));
             let bump = Bump { attempt: 1, ..bump(&first, n, vec![10 + fee]) };
             tokio::spawn(async move {

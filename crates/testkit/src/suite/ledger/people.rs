@@ -197,17 +197,17 @@ pub async fn what_is_allowed_never_expires(bench: &mut dyn LedgerBench) {
 
 async fn expired(desk: &Desk, max: u32) -> Vec<u64> {
     let expired = desk.ledger.expire(max).await.unwrap();
-    let number = |r: &OperationRecord| (0..100).find(|n| operation_id(*n) == r.id).unwrap();
+    let number = |r: &OperationRecord| (0..200).find(|n| operation_id(*n) == r.id).unwrap();
     expired.iter().map(number).collect()
 }
 
 pub async fn two_sweepers_release_each_operation_once(bench: &mut dyn LedgerBench) {
-    let desk = Desk::at(bench).await;
-    for n in 0..40 {
-        desk.parked(n, vec![rolling("day", 10, 1000)]).await;
+    let [desk, other] = Desk::pair(bench).await;
+    for n in 0..200 {
+        desk.parked(n, vec![rolling("day", 10, 10_000)]).await;
     }
     desk.time.advance(HOUR);
-    let sweep = || {
+    let sweep = |desk: &Desk| {
         let desk = desk.clone();
         tokio::spawn(async move {
             let mut all = Vec::new();
@@ -220,18 +220,18 @@ pub async fn two_sweepers_release_each_operation_once(bench: &mut dyn LedgerBenc
             }
         })
     };
-    let (one, two) = (sweep(), sweep());
+    let (one, two) = (sweep(&desk), sweep(&other));
     let mut all = [one.await.unwrap(), two.await.unwrap()].concat();
     all.sort_unstable();
-    assert_eq!(all, (0..40).collect::<Vec<u64>>());
+    assert_eq!(all, (0..200).collect::<Vec<u64>>());
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 0, 0]);
 }
 
 pub async fn commit_and_reject_at_once_and_one_wins(bench: &mut dyn LedgerBench) {
-    let desk = Desk::at(bench).await;
+    let [desk, other] = Desk::pair(bench).await;
     for n in 0..30 {
         desk.reserved(n, vec![rolling("day", 10, 1000)]).await;
-        let (a, b) = (desk.clone(), desk.clone());
+        let (a, b) = (desk.clone(), other.clone());
         let commits = tokio::spawn(async move {
             let commit =
                 countersign_engine::port::ledger::Commit { in_flight_max: 99, ..commit(n) };

@@ -154,9 +154,10 @@ pub async fn a_denied_operation_is_recorded_and_charges_nothing(bench: &mut dyn 
 }
 
 pub async fn two_hundred_at_once_and_exactly_seven_fit(bench: &mut dyn LedgerBench) {
-    let desk = Desk::at(bench).await;
+    let desks = Desk::pair(bench).await;
     let tasks: Vec<_> = (1..=200)
-        .map(|n| {
+        .zip(desks.iter().cycle())
+        .map(|(n, desk)| {
             let desk = desk.clone();
             let charges = vec![rolling("day", 100, 700), rolling("other", 1, 1000)];
             tokio::spawn(async move { desk.ledger.reserve(&reserve(n, charges)).await.unwrap() })
@@ -171,6 +172,7 @@ pub async fn two_hundred_at_once_and_exactly_seven_fit(bench: &mut dyn LedgerBen
         }
     }
     assert_eq!(fitted, 7);
+    let [desk, _] = desks;
     assert_eq!(desk.counts(&rolling("day", 0, 700)).await, [700, 0, 0]);
     assert_eq!(desk.counts(&rolling("other", 0, 1000)).await, [7, 0, 0]);
 }
