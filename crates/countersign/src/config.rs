@@ -9,6 +9,7 @@ mod people;
 mod problem;
 mod read;
 mod reader;
+mod store;
 #[cfg(test)]
 mod tests;
 mod yaml;

@@ -11,6 +11,7 @@ use countersign_engine::{
     },
 };
 use countersign_server::{Bound, Gatehouse, Keyring, Metrics, serve_agents, serve_operators};
+use countersign_store::redis::WeakStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -60,7 +61,9 @@ impl Gateway {
         let operators = bind(&config.admin).await?;
         let state = Arc::new(StateFile::open(config)?);
         let witness = witness().knowing(state.anchor()).telling(bell(&state));
-        let store = OpenStore::open(&config.store, &config.app, (state.gateway(), witness)).await?;
+        let own = (state.gateway(), witness);
+        let weak = weak_store(config, accepted);
+        let store = OpenStore::open(&config.store, &config.app, own, weak).await?;
         let described = store.ledger.describe().await;
         let described = described.map_err(|error| Failure::failed(error.to_string()))?;
         durable_enough(config, &described, accepted)?;
@@ -233,6 +236,12 @@ fn durable_enough(
         ))),
         (Some(_) | None, _) => Ok(()),
     }
+}
+
+/// The same for a store that becomes weak while the gateway runs, as after a failover.
+fn weak_store(config: &Config, accepted: Option<DurabilityClass>) -> WeakStore {
+    let mainnet = config.chains.iter().any(|chain| is_mainnet(chain.id));
+    if mainnet && accepted.is_none() { WeakStore::Refused } else { WeakStore::Accepted }
 }
 
 /// Says which nodes do not answer, or serve another chain. The gateway runs all the same and recovers by itself.

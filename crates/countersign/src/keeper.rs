@@ -39,7 +39,9 @@ pub(crate) fn bell(state: &Arc<StateFile>) -> Bell {
 fn incident(gateway: &str, alarm: &Alarm, now: Timestamp) -> Incident {
     let occurrence = match alarm {
         Alarm::HistoryLost(text) | Alarm::BooksDamaged(text) => text.clone(),
-        Alarm::ClocksDisagree(text) => format!("{text} {now}"),
+        Alarm::ClocksDisagree(text) | Alarm::StoreRefuses(text) | Alarm::StoreWeakened(text) => {
+            format!("{text} {now}")
+        }
     };
     let digest = Sha256::digest(format!("{gateway}\n{}\n{occurrence}", alarm.code()));
     let id = hex::encode(digest.get(..16).unwrap_or_default());

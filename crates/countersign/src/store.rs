@@ -7,9 +7,8 @@ use countersign_engine::port::{Journal, Ledger};
 use countersign_store::{
     embedded::{EmbeddedStore, OpenError},
     lineage::Witness,
-    redis::{RedisAddress, RedisOptions, RedisStore, WeakStore},
+    redis::{RedisOptions, RedisStore, WeakStore},
 };
-use secrecy::SecretString;
 
 use crate::{
     clock, config::StoreChoice, failure::Failure, files::private_folder, keeper::AnchorSource,
@@ -78,6 +77,7 @@ impl OpenStore {
         choice: &StoreChoice,
         app: &AppId,
         (gateway, witness): (&str, Witness),
+        weak: WeakStore,
     ) -> Result<Self, StoreFault> {
         match choice {
             StoreChoice::Embedded(folder) => {
@@ -86,21 +86,30 @@ impl OpenStore {
                 let (ledger, journal) = (store.ledger(), store.journal(gateway));
                 Ok(Self { ledger, journal, kind: Kind::Embedded(Arc::new(store)) })
             }
-            StoreChoice::Redis { url, acknowledge_replicas } => {
+            StoreChoice::Redis(redis) => {
+                let failed = |why: String| StoreFault::Other(format!("{}: {why}", redis.shown()));
                 let options = RedisOptions {
-                    address: RedisAddress::one(SecretString::from(url.expose().to_owned())),
+                    address: redis.address().map_err(failed)?,
                     app: app.clone(),
                     gateway: gateway.to_owned(),
-                    acknowledge_replicas: *acknowledge_replicas,
-                    weak: WeakStore::Accepted,
+                    acknowledge_replicas: redis.acknowledge_replicas,
+                    weak,
                     deadline: DEADLINE,
                     witness,
                 };
                 let store = RedisStore::connect(options).await;
-                let store = store.map_err(|error| StoreFault::Other(format!("{url}: {error}")))?;
+                let store = store.map_err(|error| failed(error.to_string()))?;
                 let (ledger, journal) = (store.ledger(), store.journal());
                 Ok(Self { ledger, journal, kind: Kind::Redis(Arc::new(store)) })
             }
+        }
+    }
+
+    /// Which server was found, where there are several that it could be.
+    pub(crate) fn place(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Embedded(_) => None,
+            Kind::Redis(store) => store.place(),
         }
     }
 

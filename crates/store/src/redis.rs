@@ -79,9 +79,9 @@ impl RedisStore {
         let RedisOptions { address, app, gateway, acknowledge_replicas: replicas, .. } = options;
         let RedisOptions { weak, deadline, witness, .. } = options;
         let (way, keys) = (address.way()?, Keys::new(&app));
-        let slot = keys.slot();
+        let (slot, bell) = (keys.slot(), Arc::clone(&witness.bell));
         let connections =
-            Connections::new(ConnectionOptions { way, slot, deadline, replicas, weak });
+            Connections::new(ConnectionOptions { way, slot, deadline, replicas, weak, bell });
         let link = Arc::new(Link::new(LinkOptions { connections, keys, clock, witness }));
         can_keep_a_ledger(&link).await?;
         initialise(&link).await?;
@@ -101,6 +101,12 @@ impl RedisStore {
     #[must_use]
     pub fn anchor(&self) -> Option<Anchor> {
         self.ledger.anchor()
+    }
+
+    /// The server that holds the ledger, as it was found last.
+    #[must_use]
+    pub fn place(&self) -> Option<String> {
+        self.ledger.place()
     }
 
     /// The decision records.

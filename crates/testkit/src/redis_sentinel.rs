@@ -5,7 +5,7 @@ use crate::redis_server::{RedisServer, eventually, free_address};
 /// What the sentinels call the master.
 pub const MASTER: &str = "main";
 
-/// Three sentinels, two of which must agree. They think much faster than sentinels do.
+/// Three sentinels, two of which must agree. They act sooner than sentinels usually do.
 #[derive(Debug)]
 pub struct Sentinels(Vec<RedisServer>);
 
@@ -22,7 +22,7 @@ impl Sentinels {
                 "sentinel myid {id}\n\
                  sentinel monitor {MASTER} 127.0.0.1 {} 2\n\
                  sentinel down-after-milliseconds {MASTER} 500\n\
-                 sentinel failover-timeout {MASTER} 3000\n{}",
+                 sentinel failover-timeout {MASTER} 5000\n{}",
                 master.address().port(),
                 others.collect::<String>(),
             );
@@ -30,10 +30,11 @@ impl Sentinels {
         }
         let replicas = master.online().await;
         for sentinel in &sentinels {
-            let fast = ["PING-PERIOD", "100", "INFO-PERIOD", "100", "ASK-PERIOD", "100"];
-            // on a machine under load they would think that their clock was set, and do nothing for half a minute
-            let calm = ["PUBLISH-PERIOD", "100", "TILT-TRIGGER", "60000"];
-            let fast = [&["SENTINEL", "DEBUG"][..], &fast, &calm].concat();
+            // they ask each other sooner; and under load they do not think that their clock was set, which would stop
+            // them for half a minute
+            let fast = ["ASK-PERIOD", "100", "INFO-PERIOD", "500", "PUBLISH-PERIOD", "200"];
+            let fast = [&fast[..], &["TILT-TRIGGER", "60000"]].concat();
+            let fast = [&["SENTINEL", "DEBUG"][..], &fast].concat();
             assert_eq!(sentinel.tell(&fast).await, "+OK\r\n");
             eventually("the sentinels to agree", async || {
                 let quorum = sentinel.tell(&["SENTINEL", "CKQUORUM", MASTER]).await;

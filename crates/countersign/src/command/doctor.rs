@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use countersign_core::time::{Millis, Timestamp};
+use countersign_store::redis::WeakStore;
 use serde_json::{Value, json};
 
 use super::{Column, cell, show_list};
@@ -112,7 +113,9 @@ async fn store(config: &Config) -> Vec<Finding> {
         Err(damaged) => return vec![Finding::new("state", false, damaged.to_string())],
     };
     let witness = ("doctor", witness().knowing(known));
-    let store = match OpenStore::open(&config.store, &config.app, witness).await {
+    // it reserves nothing
+    let weak = WeakStore::Accepted;
+    let store = match OpenStore::open(&config.store, &config.app, witness, weak).await {
         Ok(store) => store,
         Err(StoreFault::InUse(_)) => {
             return vec![Finding::new("store", true, "open in a running gateway: see its /readyz")];
@@ -121,13 +124,14 @@ async fn store(config: &Config) -> Vec<Finding> {
     };
     let described = store.ledger.describe().await;
     let now = store.ledger.now().await;
+    let place = store.place().map_or_else(String::new, |place| format!("at {place}, "));
     store.close().await;
     let described = match described {
         Ok(status) => {
             let sealed =
                 status.sealed.map_or_else(String::new, |reason| format!(", sealed: {reason}"));
             let detail = format!(
-                "class {} ({}), ledger {}{sealed}",
+                "{place}class {} ({}), ledger {}{sealed}",
                 status.durability, status.durability_reason, status.ledger_id
             );
             Finding::new("store", sealed.is_empty(), detail)

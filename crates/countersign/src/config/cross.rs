@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Display, path::Path};
 
 use super::{
-    model::{AgentEntry, ChainEntry, Config, TokenDigest},
+    model::{AgentEntry, ChainEntry, Config, StoreChoice, TokenDigest},
     network,
     problem::{Place, Report},
     reader::did_you_mean,
@@ -117,7 +117,12 @@ fn secrets(report: &Report, config: &Config) {
     let wallets = config.wallets.iter();
     let wallets = wallets
         .flat_map(|w| [(w.place, w.keystore.as_path()), (w.place, w.password_file.as_path())]);
-    for (place, file) in keys.chain(wallets).filter(|(_, file)| is_open_to_others(file)) {
+    let store = match &config.store {
+        StoreChoice::Redis(redis) => Some(redis.secrets().map(|file| (redis.place, file))),
+        StoreChoice::Embedded(_) => None,
+    };
+    let all = keys.chain(wallets).chain(store.into_iter().flatten());
+    for (place, file) in all.filter(|(_, file)| is_open_to_others(file)) {
         let message =
             format!("the secret file `{0}` can be read by others: chmod 600 {0}", file.display());
         if all_development { report.warn(place, message) } else { report.refuse(place, message) }

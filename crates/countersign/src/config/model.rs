@@ -11,7 +11,7 @@ use countersign_core::{
 };
 use countersign_engine::setup::Role;
 
-use super::problem::Place;
+use super::{problem::Place, store::RedisEntry};
 
 /// A value and where the file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub(crate) enum StoreChoice {
     /// One file in this folder, one process.
     Embedded(PathBuf),
     /// Shared by several gateways.
-    Redis { url: SecretUrl, acknowledge_replicas: u32 },
+    Redis(RedisEntry),
 }
 
 /// A URL that may carry a credential: only its scheme and host are ever shown.
@@ -77,9 +77,13 @@ impl SecretUrl {
         let wanted = || format!("expected a URL that begins with {}://", schemes.join(":// or "));
         let (scheme, rest) = text.split_once("://").ok_or_else(wanted)?;
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let uri = schemes.contains(&scheme) && !authority.is_empty();
-        let uri = uri && text.parse::<http::Uri>().is_ok();
-        if uri { Ok(Self(text.to_owned())) } else { Err(wanted()) }
+        if !schemes.contains(&scheme) || authority.is_empty() {
+            return Err(wanted());
+        }
+        match text.parse::<http::Uri>() {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err("not a URL: what it cannot hold, in a password too, is written %XX".into()),
+        }
     }
 
     /// The whole URL, credentials and all.

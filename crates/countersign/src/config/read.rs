@@ -14,6 +14,7 @@ use super::{
     people,
     problem::Report,
     reader::{Section, path_from},
+    store::store,
     yaml::{Node, Value},
 };
 
@@ -135,26 +136,6 @@ fn tls(report: &Report, node: &Node, folder: &Path) -> Option<TlsFiles> {
         let key = s.required("key").and_then(|n| file(report, n, folder));
         let client_ca = s.or("client_ca", None, |r, n| file(r, n, folder).map(Some));
         Some(TlsFiles { certificate: certificate?, key: key?, client_ca: client_ca? })
-    })?
-}
-
-fn store(report: &Report, node: &Node, folder: &Path) -> Option<StoreChoice> {
-    report.section(node, "`store`", |s| {
-        let embedded = s.optional("embedded");
-        let redis = s.optional("redis");
-        let acknowledge_replicas = s.or("acknowledge_replicas", 0, Report::number);
-        match (embedded, redis) {
-            (Some(node), None) => path(report, node, folder).map(StoreChoice::Embedded),
-            (None, Some(node)) => {
-                let url = url(report, node, &["redis", "rediss"]);
-                Some(StoreChoice::Redis { url: url?, acknowledge_replicas: acknowledge_replicas? })
-            }
-            (Some(_), Some(_)) | (None, None) => {
-                let message = "`store` needs exactly one of `embedded: FOLDER` and `redis: URL`";
-                report.refuse(s.place(), message);
-                None
-            }
-        }
     })?
 }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use tempfile::TempDir;
 
-use super::{Config, Problem, Report, read};
+use super::{Config, Problem, Report, StoreChoice, read};
 
 /// A configuration that is right; the tests break it line by line.
 const GOOD: &str = r#"app: default
@@ -102,6 +102,54 @@ fn a_good_configuration_is_read_without_a_word() {
     assert_eq!(config.agents[0].duplicate_window.to_string(), "15s");
 }
 
+#[test]
+fn every_kind_of_redis_is_written_in_one_line() {
+    let folder = folder();
+    fs::write(folder.path().join("key.password"), "p/a#s?s@w:o%rd\nwhat follows is a remark\n")
+        .unwrap();
+    for (store, shown) in [
+        ("{ redis: \"redis://h\" }", "redis://h"),
+        (
+            "{ redis: \"rediss://user@h:6380/2\", password_file: key.password, acknowledge_replicas: 1 }",
+            "rediss://h:6380",
+        ),
+        ("{ redis: [\"redis://a\", \"redis://b\"], cluster: true }", "redis://a, redis://b"),
+        ("{ redis: \"redis://a\", cluster: true }", "redis://a"),
+        (
+            "{ redis: [\"redis://a\", \"redis://b\"], sentinel: main, cluster: false }",
+            "redis://a, redis://b",
+        ),
+        (
+            "{ redis: \"redis://a:26379\", sentinel: { master: main, user: w, password_file: key.password } }",
+            "redis://a:26379",
+        ),
+    ] {
+        let text = GOOD.replace("{ embedded: ./data }", store);
+        let (config, problems, warnings) = load(folder.path(), &text);
+        assert_eq!((problems, warnings), (Vec::new(), Vec::new()), "{store}");
+        let StoreChoice::Redis(redis) = config.unwrap().store else { panic!("{store}") };
+        assert_eq!(redis.shown(), shown, "{store}");
+        assert!(!format!("{redis:?} {:?}", redis.address()).contains("p/a#"), "{store}");
+    }
+}
+
+#[test]
+fn a_stores_secret_files_are_nobody_elses_business() {
+    let folder = folder();
+    fs::write(folder.path().join("redis.password"), "secret\n").unwrap();
+    permit(&folder.path().join("redis.password"), 0o644);
+    let text = GOOD.replace(
+        "{ embedded: ./data }",
+        "{ redis: \"redis://user@h\", password_file: redis.password }",
+    );
+    let message =
+        "6:17: the secret file `redis.password` can be read by others: chmod 600 redis.password";
+    let (_, problems, warnings) = load(folder.path(), &text);
+    assert_eq!((problems, warnings), (Vec::new(), vec![message.to_owned()]));
+    let (_, problems, _) = load(folder.path(), &text.replace("id: 31337", "id: 8453"));
+    assert_eq!(problems, [message]);
+}
+
 /// A piece of [`GOOD`], what is written instead, and everything that is said about it.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
@@ -151,6 +199,89 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         &[
             "6:17: the environment variable `COUNTERSIGN_UNSET` is not set: export it, or use a *_file key",
         ],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h:p/a#s\" }",
+        &[
+            "6:17: the store's url is not of the form redis://host:port or rediss://user:password@host:port/database; what a url cannot hold, in a password too, is written %XX",
+        ],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: [\"redis://a\", \"redis://b\"] }",
+        &["6:17: several urls need `sentinel: NAME` or `cluster: true`"],
+    ),
+    ("{ embedded: ./data }", "{ redis: [] }", &["6:17: the store needs at least one url"]),
+    (
+        "{ embedded: ./data }",
+        "{ redis: [\"redis://a\", \"ftp://b\"], cluster: true }",
+        &["6:31: expected a URL that begins with redis:// or rediss://"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h\", sentinel: main, cluster: true }",
+        &["6:8: `sentinel` and `cluster` exclude each other"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h\", cluster: yes }",
+        &["6:39: `yes` is not one of true, false"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h/1\", cluster: true }",
+        &["6:17: a cluster has no databases but 0"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h\", sentinel: \"my main\" }",
+        &["6:40: `my main` is not a master's name: use letters, digits and .-_ as sentinels do"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h\", sentinel: { master: main, password: x } }",
+        &[
+            "6:40: `sentinel` lacks `password_file`",
+            "6:56: unknown key `password` in `sentinel` (known: master, user, password_file)",
+        ],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h\", ca: bot.yaml }",
+        &["6:17: certificates are used with rediss:// only"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"rediss://h\", ca: bot.yaml }",
+        &["6:17: a certificate cannot be read: expected PEM"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"rediss://h\", certificate: bot.yaml }",
+        &["6:8: `certificate` and `key` go together"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"rediss://h#insecure\" }",
+        &[
+            "6:17: the store's url is not of the form redis://host:port or rediss://user:password@host:port/database; what a url cannot hold, in a password too, is written %XX",
+        ],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://user@h\" }",
+        &["6:17: the store's url names a user and no password"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ redis: \"redis://h\", password_file: lost.password }",
+        &["6:45: there is no file `lost.password`"],
+    ),
+    (
+        "{ embedded: ./data }",
+        "{ embedded: ./data, cluster: true }",
+        &["6:37: `cluster` is of use with `redis: URL` only"],
     ),
     ("id: 31337", "id: 0", &["8:9: `0` is not a chain id"]),
     ("[\"http://127.0.0.1:8545\"]", "[]", &["10:15: a chain needs at least one `upstream` URL"]),

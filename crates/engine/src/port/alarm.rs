@@ -16,6 +16,10 @@ pub enum Alarm {
     BooksDamaged(String),
     /// The clocks disagree. Nothing is written until they agree again.
     ClocksDisagree(String),
+    /// The store takes this gateway's login or its commands no more. Nothing is done until it does.
+    StoreRefuses(String),
+    /// The store may forget what it acknowledges, and did not before. Nothing new is signed unless that was accepted.
+    StoreWeakened(String),
 }
 
 impl Alarm {
@@ -26,6 +30,8 @@ impl Alarm {
             Self::HistoryLost(_) => "history_lost",
             Self::BooksDamaged(_) => "books_damaged",
             Self::ClocksDisagree(_) => "clocks_disagree",
+            Self::StoreRefuses(_) => "store_refuses",
+            Self::StoreWeakened(_) => "store_weakened",
         }
     }
 
@@ -34,7 +40,9 @@ impl Alarm {
     pub const fn severity(&self) -> Severity {
         match self {
             Self::HistoryLost(_) | Self::BooksDamaged(_) => Severity::Critical,
-            Self::ClocksDisagree(_) => Severity::High,
+            Self::ClocksDisagree(_) | Self::StoreRefuses(_) | Self::StoreWeakened(_) => {
+                Severity::High
+            }
         }
     }
 
@@ -47,14 +55,19 @@ impl Alarm {
                 "the books were changed by another hand: nothing new is signed"
             }
             Self::ClocksDisagree(_) => "the clocks disagree: nothing is signed until they agree",
+            Self::StoreRefuses(_) => "the store refuses this gateway: nothing is signed",
+            Self::StoreWeakened(_) => "the store may forget what it acknowledges",
         }
     }
 
     /// What exactly was noticed.
     #[must_use]
     pub fn text(&self) -> &str {
-        let (Self::HistoryLost(text) | Self::BooksDamaged(text) | Self::ClocksDisagree(text)) =
-            self;
+        let (Self::HistoryLost(text)
+        | Self::BooksDamaged(text)
+        | Self::ClocksDisagree(text)
+        | Self::StoreRefuses(text)
+        | Self::StoreWeakened(text)) = self;
         text
     }
 }

@@ -204,7 +204,7 @@ pub(super) fn moved_to(address: &ConnectionAddr, host: Option<&str>, port: u16) 
 pub enum AddressError {
     /// Not a Redis URL.
     #[error(
-        "the store's url is not of the form redis://host:port or rediss://user:password@host:port/database; a password with other characters than letters and digits stands in a file of its own"
+        "the store's url is not of the form redis://host:port or rediss://user:password@host:port/database; what a url cannot hold, in a password too, is written %XX"
     )]
     Url,
     /// No URL at all.

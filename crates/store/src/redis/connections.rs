@@ -12,6 +12,7 @@ use std::{
 };
 
 use countersign_core::time::Millis;
+use countersign_engine::port::alarm::{Alarm, Bell};
 use redis::{Cmd, FromRedisValue, Value, aio::MultiplexedConnection};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -51,6 +52,9 @@ pub(super) struct Connections {
     spare: Mutex<Vec<Live>>,
     turns: Semaphore,
     leads_to: Mutex<Destination>,
+    bell: Bell,
+    // so that it is told once, not with every call
+    is_refused: AtomicBool,
 }
 
 /// What connections are made of.
@@ -60,6 +64,7 @@ pub(super) struct ConnectionOptions {
     pub(super) deadline: Millis,
     pub(super) replicas: u32,
     pub(super) weak: WeakStore,
+    pub(super) bell: Bell,
 }
 
 /// The one server that all connections lead to. Those of an earlier generation led to another one.
@@ -104,11 +109,11 @@ pub(super) struct Asked<'a> {
 
 impl Connections {
     pub(super) fn new(options: ConnectionOptions) -> Self {
-        let ConnectionOptions { way, slot, deadline: Millis(deadline), replicas, weak } = options;
+        let ConnectionOptions { way, slot, deadline, replicas, weak, bell } = options;
         Self {
             way,
             slot,
-            deadline: Duration::from_millis(deadline),
+            deadline: Duration::from_millis(deadline.0),
             replicas,
             weak,
             shared: Mutex::default(),
@@ -116,6 +121,8 @@ impl Connections {
             spare: Mutex::default(),
             turns: Semaphore::new(ACKNOWLEDGED_AT_ONCE),
             leads_to: Mutex::default(),
+            bell,
+            is_refused: AtomicBool::new(false),
         }
     }
 
@@ -147,14 +154,30 @@ impl Connections {
     }
 
     fn in_time<T>(&self, answer: Option<Result<T, Fault>>, sent: Option<Live>) -> Result<T, Fault> {
-        match (answer, sent) {
+        let answer = match (answer, sent) {
             (Some(answer), _) => answer,
             (None, Some(live)) => {
                 self.leave(&live);
                 Err(Fault::Lost("no answer within the deadline".into()))
             }
             (None, None) => Err(Fault::NotSent("no connection within the deadline".into())),
+        };
+        match &answer {
+            Ok(_) => self.is_refused.store(false, Ordering::Release),
+            Err(fault) if fault.is_of_rights() => {
+                if !self.is_refused.swap(true, Ordering::AcqRel) {
+                    (self.bell)(Alarm::StoreRefuses(fault.clone().text()));
+                }
+            }
+            Err(_) => {}
         }
+        answer
+    }
+
+    /// The server that was found last.
+    pub(super) fn place(&self) -> Option<String> {
+        let leads_to = self.leads_to();
+        leads_to.server.as_ref().map(|(process, _)| process.place.clone())
     }
 
     /// Where a server proves that nothing ran and that another one holds the ledger, that one is asked at once.
@@ -362,7 +385,9 @@ impl Connections {
     fn compare(&self, before: &Promises, now: &Promises) {
         let (class, why) = now.class(self.replicas);
         if class == 'D' && before.class(self.replicas).0 != class {
-            tracing::error!(why, "the store's durability has fallen to class D");
+            (self.bell)(Alarm::StoreWeakened(format!(
+                "its durability has fallen to class D: {why}"
+            )));
         }
     }
 

@@ -75,6 +75,16 @@ impl Fault {
         }
     }
 
+    /// Whether this login, or what it may do, is what is wrong.
+    pub(super) fn is_of_rights(&self) -> bool {
+        let (Self::NotSent(text) | Self::Away(text) | Self::Broken(text)) = self else {
+            return false;
+        };
+        ["NOAUTH ", "WRONGPASS ", "NOPERM ", "can't run this command", "can't access at least"]
+            .iter()
+            .any(|words| text.contains(words))
+    }
+
     pub(super) fn text(self) -> String {
         match self {
             Self::NoScript => "the server forgets scripts".into(),

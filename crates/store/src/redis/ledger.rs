@@ -65,6 +65,10 @@ impl RedisLedger {
         Self { link, replicas, gateway, highest: AtomicU64::new(0) }
     }
 
+    pub(super) fn place(&self) -> Option<String> {
+        self.link.place()
+    }
+
     pub(super) fn anchor(&self) -> Option<Anchor> {
         self.link.lineage().anchor()
     }

@@ -151,6 +151,11 @@ impl Link {
         Reply::parse(answer)?.texts().collect()
     }
 
+    /// The server that was found last.
+    pub(super) fn place(&self) -> Option<String> {
+        self.connections.place()
+    }
+
     /// What the server promises now.
     pub(super) async fn promises(&self) -> Result<Promises, LedgerError> {
         self.connections.promises().await.map_err(|fault| fault.named(false))

@@ -1,9 +1,12 @@
 //! What a server refuses, for each reason that can be provoked: nothing was done, and it works again afterwards.
 
-use std::{fs, sync::Mutex};
+use std::{
+    fs,
+    sync::{Arc, Mutex},
+};
 
 use countersign_core::time::Millis;
-use countersign_engine::port::{Ledger, ledger::LedgerError};
+use countersign_engine::port::{Ledger, alarm::Bell, ledger::LedgerError};
 use countersign_testkit::{
     fixture::{operation_id, reserve, rolling},
     redis_server::{RedisServer, eventually},
@@ -21,6 +24,13 @@ async fn refused(ledger: &dyn Ledger, n: u64, words: &str) {
         matches!(&answer, Err(LedgerError::Unavailable(why)) if why.contains(words)),
         "{words}: {answer:?}"
     );
+}
+
+/// A bell, and the codes of what it told.
+fn listener() -> (Bell, Arc<Mutex<Vec<&'static str>>>) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    (Arc::new(move |alarm| heard.lock().unwrap().push(alarm.code())), told)
 }
 
 async fn ok(server: &RedisServer, words: &[&str]) {
@@ -113,8 +123,11 @@ async fn rights_and_users_that_are_taken_away_stop_everything_until_they_are_bac
         ["ACL", "SETUSER", "gateway", "reset", "on", ">pass-word", "~countersign:*", "+@all"];
     ok(&bench.server, &user).await;
     let url = format!("redis://gateway:pass-word@{}", bench.server.address());
-    let ledger = open(&url, &bench.time).await.unwrap().ledger();
-    let desk = Desk { ledger, time: bench.time.clone() };
+    let (bell, told) = listener();
+    let mut watched = options(&url);
+    watched.witness = watched.witness.telling(bell);
+    let store = RedisStore::open(watched, Some(bench.time.source())).await.unwrap();
+    let desk = Desk { ledger: store.ledger(), time: bench.time.clone() };
     desk.reserved(1, vec![rolling("day", 10, 100)]).await;
 
     for (rights, words) in [(&["-evalsha", "-eval"][..], "NOPERM"), (&["resetkeys"], "NOPERM")] {
@@ -135,6 +148,8 @@ async fn rights_and_users_that_are_taken_away_stop_everything_until_they_are_bac
     refused(&*desk.ledger, 2, "WRONGPASS").await;
     ok(&bench.server, &user).await;
     desk.reserved(2, vec![rolling("day", 10, 100)]).await;
+    // once for each time that something was taken away
+    assert_eq!(told.lock().unwrap().as_slice(), ["store_refuses"; 3]);
     let shown = format!("{:?}", desk.ledger);
     assert!(!shown.contains("pass-word"), "{shown}");
 }
@@ -163,7 +178,8 @@ async fn a_user_who_may_not_do_what_scripts_do_is_refused_before_anything_is_wri
 async fn a_store_that_falls_to_a_weaker_class_signs_nothing_new_until_it_is_strong_again() {
     let mut server = RedisServer::start().await;
     let mut strict = options(&server.url());
-    strict.weak = WeakStore::Refused;
+    let (bell, told) = listener();
+    (strict.weak, strict.witness) = (WeakStore::Refused, strict.witness.telling(bell));
     let ledger = RedisStore::connect(strict).await.unwrap().ledger();
     ledger.reserve(&reserve(1, vec![])).await.unwrap();
 
@@ -180,6 +196,7 @@ async fn a_store_that_falls_to_a_weaker_class_signs_nothing_new_until_it_is_stro
     // what was promised is still tended to
     ledger.present("gateway-1", Millis(1000)).await.unwrap();
     assert_eq!(ledger.describe().await.unwrap().durability, 'D');
+    assert_eq!(told.lock().unwrap().as_slice(), ["store_weakened"]);
 
     ok(&server, &["CONFIG", "SET", "appendfsync", "always"]).await;
     assert_eq!(ledger.describe().await.unwrap().durability, 'B');

@@ -17,8 +17,8 @@ use tokio::time::Instant;
 use super::bench::options;
 use crate::redis::{OpenError, RedisAddress, RedisOptions, RedisStore, SentinelLogin, Topology};
 
-/// How long these sentinels may take to replace a master. It is two seconds where the machine has nothing else to do.
-const REPLACED_WITHIN: Duration = Duration::from_secs(20);
+/// How long these sentinels may take to replace a master. It is three seconds where the machine has nothing else to do.
+const REPLACED_WITHIN: Duration = Duration::from_secs(30);
 
 fn through(sentinels: &Sentinels, acknowledge_replicas: u32) -> RedisOptions {
     let mut options = options("redis://unused");
