@@ -144,13 +144,13 @@ pub fn write(folder: &Path, setup: &Setup, addresses: &Addresses) -> PathBuf {
     }
     setup.files.iter().for_each(|(name, text)| write_file(&folder.join(name), text));
     let file = folder.join("countersign.yaml");
-    write_file(&file, &setup.changes.iter().fold(text(setup, addresses), change));
+    let mut text = text(setup, addresses);
+    for (from, to) in &setup.changes {
+        assert!(text.contains(from), "`{from}` is not in the configuration:\n{text}");
+        text = text.replace(from, to);
+    }
+    write_file(&file, &text);
     file
-}
-
-fn change(text: String, (from, to): &(String, String)) -> String {
-    assert!(text.contains(from), "`{from}` is not in the configuration:\n{text}");
-    text.replace(from, to)
 }
 
 /// Where an agent's policy lies.
