@@ -4,15 +4,19 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use countersign_tests::{
-    World,
-    config::{PAYEE, STRANGER, TOKEN},
+    binary,
     http::{self, Raw, Reply},
     rpc,
 };
 use serde_json::{Value, json};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
-use crate::vector::{Piece, Request, Text};
+use crate::{
+    books,
+    scene::Scene,
+    vector::{At, Each, Piece, Request, Text},
+    words::Words,
+};
 
 /// How long a raw socket may be silent before we look at what came.
 const QUIET: Duration = Duration::from_millis(1500);
@@ -24,61 +28,18 @@ pub(crate) enum Got {
     Socket(Raw),
     /// No answer: the connection broke, or we hung up.
     Nothing(String),
-    /// The node's own answer.
-    Node(Value),
-}
-
-/// The words that a vector may use instead of values: `$wallet`, `$payee` …
-pub(crate) type Words = BTreeMap<String, String>;
-
-/// The words of a world.
-pub(crate) fn words(world: &World) -> Words {
-    let (bot, other) = (world.bot(), world.agent("other"));
-    [
-        ("$wallet", bot.wallet.clone()),
-        ("$lower_wallet", bot.wallet.to_lowercase()),
-        ("$other_wallet", other.wallet),
-        ("$payee", PAYEE.to_owned()),
-        ("$stranger", STRANGER.to_owned()),
-        ("$token", TOKEN.to_owned()),
-        ("$word_payee", word(PAYEE)),
-        ("$word_stranger", word(STRANGER)),
-        ("$word_wallet", word(&bot.wallet.to_lowercase())),
-        ("$basic", bot.basic()),
-        ("$secret", bot.token),
-        ("$operators_secret", world.alice().token),
-        ("$host", bot.address.to_string()),
-    ]
-    .map(|(word, value)| (word.to_owned(), value))
-    .into()
-}
-
-/// An address as a word of calldata.
-fn word(address: &str) -> String {
-    format!("{}{}", "0".repeat(24), address.trim_start_matches("0x"))
-}
-
-/// Replaces the words, longer ones first.
-pub(crate) fn spell(text: &str, words: &Words) -> String {
-    words.iter().rev().fold(text.to_owned(), |text, (word, value)| text.replace(word, value))
-}
-
-fn spell_json(value: &Value, words: &Words) -> Value {
-    let replace = |text: &str| Value::String(spell(text, words));
-    match value {
-        Value::String(text) => replace(text),
-        Value::Array(items) => items.iter().map(|item| spell_json(item, words)).collect(),
-        Value::Object(fields) => {
-            fields.iter().map(|(name, value)| (name.clone(), spell_json(value, words))).collect()
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
-    }
+    /// What the node itself says, or Redis itself, or the books; or nothing, where something was done.
+    Fact(Value),
+    /// The node's own refusal, or Redis's.
+    Refused(String),
+    /// What a command said.
+    Said(binary::Said),
 }
 
 impl Text {
     fn bytes(&self, words: &Words) -> Bytes {
         match self {
-            Self::Plain(text) => spell(text, words).into(),
+            Self::Plain(text) => words.spell(text).into(),
             Self::Pieces(pieces) => {
                 pieces.iter().flat_map(|piece| piece.bytes(words)).collect::<Vec<_>>().into()
             }
@@ -89,61 +50,109 @@ impl Text {
 impl Piece {
     fn bytes(&self, words: &Words) -> Vec<u8> {
         match self {
-            Self::Plain(text) => spell(text, words).into_bytes(),
-            Self::Repeat { repeat, times } => spell(repeat, words).repeat(*times).into_bytes(),
+            Self::Plain(text) => words.spell(text).into_bytes(),
+            Self::Repeat { repeat, times } => words.spell(repeat).repeat(*times).into_bytes(),
             Self::Bytes { hex } => hex::decode(hex).expect("hex"),
         }
     }
 }
 
-/// Sends it and returns what came back.
-pub(crate) async fn send(world: &World, request: &Request, words: &Words) -> Got {
+impl Request {
+    /// Which gateway is asked by the request of that number.
+    fn gateway(&self, scene: &Scene, number: usize) -> usize {
+        match self.at {
+            At::One(gateway) => gateway,
+            At::Each(Each::Each) => number.checked_rem(scene.gateways()).expect("a gateway"),
+        }
+    }
+
+    /// Whether it is done to the world, not asked of it.
+    const fn is_act(&self) -> bool {
+        self.line.is_some() || self.redis.is_some() || self.edit.is_some() || self.gateway.is_some()
+    }
+}
+
+/// Does it to the world, if that is what it is; what Redis said, where it was asked.
+pub(crate) async fn act(scene: &mut Scene, request: &Request, words: &Words) -> Option<Got> {
+    let gateway = request.gateway(scene, 0);
+    if let Some(line) = request.line {
+        scene.set_line(line);
+    }
+    if let Some((name, from, to)) = &request.edit {
+        scene.edit(gateway, (name, &words.spell(from), &words.spell(to)));
+    }
+    if let Some(lot) = request.gateway {
+        let code = scene.befall(gateway, lot).await;
+        return Some(Got::Fact(json!({"exit": code})));
+    }
+    if let Some(command) = &request.redis {
+        let command: Vec<String> = command.iter().map(|word| words.spell(word)).collect();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        return Some(scene.ask_redis(&command).await.map_or_else(Got::Refused, Got::Fact));
+    }
+    request.is_act().then_some(Got::Fact(Value::Null))
+}
+
+/// Sends it and returns what came back; `number` counts those that are sent together.
+pub(crate) async fn send(scene: &Scene, request: &Request, words: &Words, number: usize) -> Got {
+    let gateway = request.gateway(scene, number);
+    if request.books {
+        return books::read(scene).await.map_or_else(Got::Nothing, Got::Fact);
+    }
     if let Some((method, params)) = &request.node {
-        return Got::Node(world.anvil.call(method, spell_json(params, words)).await);
+        return ask_node(scene, method, &words.spell_json(params)).await;
+    }
+    if let Some(arguments) = &request.command {
+        let arguments = arguments.iter().map(|word| words.spell(word)).collect();
+        return Got::Said(scene.run(gateway, arguments).await);
     }
     if let Some((method, path, body)) = &request.operator {
-        return Got::Answer(operate(world, request, (method, path, body), words).await);
+        let operator = scene.operator(request.who.as_deref().unwrap_or("alice"), gateway);
+        let path = words.spell(path);
+        let reply = match method.as_str() {
+            "GET" => operator.get(&path).await,
+            "POST" => operator.post(&path, &words.spell_json(body)).await,
+            other => panic!("no such operator's request: {other}"),
+        };
+        return Got::Answer(reply);
     }
     if let Some(text) = &request.socket {
-        let bytes = text.bytes(words);
-        return Got::Socket(http::raw(world.gateway.addresses.rpc, &bytes, QUIET).await);
+        let address = scene.gateway(gateway).addresses.rpc;
+        return Got::Socket(http::raw(address, &text.bytes(words), QUIET).await);
     }
-    post(world, request, words).await
+    let agent = scene.agent(request.who.as_deref().unwrap_or("bot"), gateway);
+    post(&agent, request, words).await
 }
 
-async fn operate(
-    world: &World,
-    request: &Request,
-    (method, path, body): (&str, &str, &Value),
-    words: &Words,
-) -> Reply {
-    let operator = world.operator(request.who.as_deref().unwrap_or("alice"));
-    let path = spell(path, words);
-    match method {
-        "GET" => operator.get(&path).await,
-        "POST" => operator.post(&path, &spell_json(body, words)).await,
-        other => panic!("no such operator's request: {other}"),
+async fn ask_node(scene: &Scene, method: &str, params: &Value) -> Got {
+    let body = rpc::envelope(method, params).to_string();
+    let reply = http::post(scene.world.anvil.address(), "/", &[], body).await;
+    match rpc::answer(&reply.json()) {
+        Ok(result) => Got::Fact(result),
+        Err(error) => Got::Refused(error.message),
     }
 }
 
-async fn post(world: &World, request: &Request, words: &Words) -> Got {
-    let agent = world.agent(request.who.as_deref().unwrap_or("bot"));
-    let basic = agent.basic();
-    let own = request.headers.iter().map(|(name, value)| (name.clone(), spell(value, words)));
+async fn post(agent: &rpc::Agent, request: &Request, words: &Words) -> Got {
+    let own = request.headers.iter().map(|(name, value)| (name.clone(), words.spell(value)));
     let mut headers: BTreeMap<String, String> = own.collect();
     let bare_path = request.path.is_some();
     headers.entry("content-type".to_owned()).or_insert_with(|| "application/json".to_owned());
     if !bare_path {
-        headers.entry("authorization".to_owned()).or_insert(basic);
+        headers.entry("authorization".to_owned()).or_insert(agent.basic());
     }
-    let path = spell(request.path.as_deref().unwrap_or("/"), words);
+    let path = words.spell(request.path.as_deref().unwrap_or("/"));
     let lines: Vec<_> =
         headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     let bytes = body(request, words);
     if request.hang_up {
-        return hang_up(&agent, &lines, &bytes).await;
+        return hang_up(agent, &lines, &bytes).await;
     }
-    let head = http::request("POST", agent.address, &path, &lines);
+    let (address, head) = (agent.address, http::request("POST", agent.address, &path, &lines));
+    if request.aside {
+        tokio::spawn(async move { http::try_send(address, &head, bytes).await });
+        return Got::Nothing("not waited for".to_owned());
+    }
     http::try_send(agent.address, &head, bytes).await.map_or_else(Got::Nothing, Got::Answer)
 }
 
@@ -156,7 +165,7 @@ fn body(request: &Request, words: &Words) -> Bytes {
         return text.bytes(words);
     }
     let json = call.or(transaction).or_else(|| request.json.clone()).expect("something to send");
-    spell_json(&json, words).to_string().into()
+    words.spell_json(&json).to_string().into()
 }
 
 /// Writes a request and goes away before the answer.
