@@ -9,8 +9,10 @@ use std::{
     sync::Arc,
 };
 
+use alloy_primitives::U256;
 use countersign_core::{
-    charge::{Charge, CounterId},
+    amount::AMOUNT_MAX,
+    charge::{Charge, CounterId, Unit},
     identity::AgentId,
     operation::{Money, OperationRecord, OperationState as S},
     time::{Millis, Timestamp},
@@ -182,7 +184,8 @@ impl Engine {
             let new = charges(&record.intent, &facts, policies).into_iter().filter(|charge| {
                 names.contains(&(charge.source.policy.clone(), charge.source.limit.clone()))
             });
-            let new: Vec<Charge> = new.collect();
+            let new: Vec<Charge> =
+                new.map(|charge| with_dearest_fee(charge, &record, facts.fee_wei_max)).collect();
             if new.is_empty() {
                 return Ok(false);
             }
@@ -218,6 +221,18 @@ impl Engine {
             answer => answer,
         }
     }
+}
+
+/// The frozen facts know the fee of the first decision; since then it may have been raised.
+fn with_dearest_fee(charge: Charge, record: &OperationRecord, decided: U256) -> Charge {
+    let dearest = record.fee_wei_max().or_else(|| record.plan().fee_wei_max());
+    let Some(dearest) = dearest.filter(|fee| *fee > decided && charge.unit == Unit::Usd) else {
+        return charge;
+    };
+    let all = U256::from(charge.fee).checked_mul(dearest).filter(|_| !decided.is_zero());
+    let exact = all.map(|all| all.div_ceil(decided));
+    let fee = exact.and_then(|fee| u64::try_from(fee).ok()).unwrap_or(AMOUNT_MAX);
+    Charge { fee, ..charge }
 }
 
 /// One limit: from when on it counts, and what it is called by whom it speaks of.

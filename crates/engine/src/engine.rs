@@ -55,6 +55,7 @@ pub struct Engine {
     lanes: Mutex<HashMap<LaneId, Lane>>,
     tracked: Mutex<BTreeMap<(LaneId, OperationId), Tracked>>,
     claims: Claims,
+    collecting: Claims,
     tracking: Mutex<BTreeSet<LaneId>>,
     told: Mutex<BTreeSet<(OperationId, usize)>>,
     adopted: Mutex<Weak<Setup>>,
@@ -101,6 +102,7 @@ impl Engine {
             lanes: Mutex::default(),
             tracked: Mutex::default(),
             claims: Claims::default(),
+            collecting: Claims::default(),
             tracking: Mutex::default(),
             told: Mutex::default(),
             adopted: Mutex::default(),
@@ -260,6 +262,11 @@ impl Engine {
 
     pub(crate) const fn claims(&self) -> &Claims {
         &self.claims
+    }
+
+    /// The results that are being handed over.
+    pub(crate) const fn collecting(&self) -> &Claims {
+        &self.collecting
     }
 
     /// Lanes that are being looked at right now.

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 use crate::{
     admission::Admitted,
+    claim::Claim,
     engine::Engine,
-    gather::no_store,
     intake::pending,
     redeem::Standing,
     submission::{Answer, Denied, Handover, NodeRefused, Receipt, Reply, Signed, Unavailable},
@@ -53,6 +53,9 @@ const NOTE_AGAIN: Millis = Millis(50);
 
 /// The longest of these pauses.
 const NOTE_AGAIN_MAX: Millis = Millis(5000);
+
+/// How soon a caller looks again whether another has collected what both were to get.
+const TURN_LOOK: Millis = Millis(50);
 
 /// How often a waiting caller looks again by itself: another gateway may have acted.
 const LOOK_AGAIN: Millis = Millis(1000);
@@ -95,7 +98,7 @@ impl Engine {
             return Ok(Some(Reply::of(self.answer(&record).await)));
         }
         if record.delivery != Delivery::Collected
-            && let Some(reply) = self.collect(&record).await?
+            && let Some(reply) = self.collect(&record).await
         {
             return Ok(Some(reply));
         }
@@ -118,17 +121,31 @@ impl Engine {
         }
     }
 
-    /// Hands an owed result to exactly one request; also what a dead gateway's caller never got.
-    async fn collect(self: &Arc<Self>, record: &OperationRecord) -> Result<Option<Reply>, Answer> {
-        let ledger = &self.ports().ledger;
-        match ledger.deliver(record.id, Delivery::Owed, Delivery::Collected).await {
-            Ok(false) => return Ok(None),
-            // no error after a signature: the hash is true, whether the store notes who has it or not
-            Err(error) if !record.state.is_signed() => return Err(no_store(&error)),
-            Ok(true) | Err(_) => {}
+    /// Hands an owed result to one request at a time, until one has it; also what a dead gateway's caller never got.
+    /// It counts as collected once it was handed over and not before: whoever lost it would ask, and pay, again. Where
+    /// the ledger does not say whether it is owed still, it is handed over all the same.
+    async fn collect(self: &Arc<Self>, record: &OperationRecord) -> Option<Reply> {
+        let turn = self.turn_to_collect(record.id).await?;
+        let is_owed = self.ports().ledger.deliver(record.id, Delivery::Owed, Delivery::Owed).await;
+        if is_owed == Ok(false) {
+            return None;
         }
         let answer = self.answer(record).await;
-        Ok(Some(self.reply(answer, record.id, Delivery::Collected)))
+        Some(self.reply_holding(answer, record.id, Delivery::Owed, Some(turn)))
+    }
+
+    /// Waits for others that are being handed the same result by this process.
+    async fn turn_to_collect(&self, operation: OperationId) -> Option<Claim> {
+        let begun = self.ports().clock.monotonic();
+        loop {
+            if let Some(turn) = self.collecting().take(operation) {
+                return Some(turn);
+            }
+            if self.ports().clock.monotonic().0.saturating_sub(begun.0) >= SIGN_WAIT.0 {
+                return None;
+            }
+            self.ports().clock.sleep(TURN_LOOK).await;
+        }
     }
 
     /// Holds a parked call open, then says that it waits.
@@ -201,6 +218,17 @@ impl Engine {
         operation: OperationId,
         from: Delivery,
     ) -> Reply {
+        self.reply_holding(answer, operation, from, None)
+    }
+
+    /// The same, with the turn at which it is collected.
+    fn reply_holding(
+        self: &Arc<Self>,
+        answer: Answer,
+        operation: OperationId,
+        from: Delivery,
+        turn: Option<Claim>,
+    ) -> Reply {
         let engine = Arc::clone(self);
         let receipt = Receipt::new(move |handover| {
             let to = match handover {
@@ -209,9 +237,10 @@ impl Engine {
             };
             if from != to {
                 let clock = Arc::clone(&engine.ports().clock);
-                clock.spawn(Box::pin(
-                    async move { engine.note_delivery(operation, from, to).await },
-                ));
+                clock.spawn(Box::pin(async move {
+                    engine.note_delivery(operation, from, to).await;
+                    drop(turn);
+                }));
             }
         });
         Reply { answer, receipt }
