@@ -4,6 +4,7 @@
 //! savepoint of its own, writes them to the disk with one fsync and then answers all of them (group
 //! commit). What a caller was told is on the disk.
 
+mod adoption;
 mod attempt;
 mod audit;
 mod commit;

@@ -216,17 +216,27 @@ impl Step<'_> {
 
     /// Moves a committed charge to settled, as far as it was kept, in the bucket of now.
     pub(super) fn settle_charge(&self, charge: &Charge, kept: u64) -> Result<(), Fault> {
+        self.settle_charge_at(charge, kept, self.now)
+    }
+
+    /// The same, in the bucket of another instant.
+    pub(super) fn settle_charge_at(
+        &self,
+        charge: &Charge,
+        kept: u64,
+        at: Timestamp,
+    ) -> Result<(), Fault> {
         let mut settled = int(kept);
         if let Some(first) = first_bucket(charge.window, self.now) {
             settled = settled.saturating_sub(self.sweep(charge, first)?);
             if kept > 0 {
-                let now = self.now.millis().checked_div(charge.window.bucket().0).unwrap_or(0);
+                let bucket = at.millis().checked_div(charge.window.bucket().0).unwrap_or(0);
                 self.connection()
                     .prepare_cached(
                         "INSERT INTO buckets VALUES (?1, ?2, ?3)
                          ON CONFLICT (counter, number) DO UPDATE SET amount = amount + excluded.amount",
                     )?
-                    .execute(params![key(charge), int(now), int(kept)])?;
+                    .execute(params![key(charge), int(bucket), int(kept)])?;
             }
         }
         self.add(charge, [0, 0_i64.saturating_sub(int(asked(charge))), settled])

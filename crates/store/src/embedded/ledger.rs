@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use alloy_primitives::Address;
 use async_trait::async_trait;
 use countersign_core::{
-    charge::{Charge, Reading},
+    charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
@@ -15,10 +15,10 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, DenyAnswer, Found,
-        InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
-        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-        SignedBytes,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
+        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
+        SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -230,22 +230,18 @@ impl Ledger for EmbeddedLedger {
         self.read(move |step| step.status(&charges, without)).await
     }
 
-    async fn adopted(&self) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
-        Ok(BTreeSet::new())
+    async fn adopted(&self) -> Result<BTreeSet<CounterId>, LedgerError> {
+        self.read(|step| step.adopted()).await
     }
 
-    async fn note_adopted(
-        &self,
-        _: &BTreeSet<countersign_core::charge::CounterId>,
-    ) -> Result<(), LedgerError> {
-        Ok(())
+    async fn note_adopted(&self, limits: &BTreeSet<CounterId>) -> Result<(), LedgerError> {
+        let limits = limits.clone();
+        self.write(move |step| step.note_adopted(&limits)).await
     }
 
-    async fn adopt(
-        &self,
-        _: &countersign_engine::port::ledger::Adopt,
-    ) -> Result<countersign_engine::port::ledger::AdoptAnswer, LedgerError> {
-        Err(LedgerError::Refused("not defined yet".into()))
+    async fn adopt(&self, adopt: &Adopt) -> Result<AdoptAnswer, LedgerError> {
+        let adopt = adopt.clone();
+        self.write(move |step| step.adopt(&adopt)).await
     }
 
     async fn seen(

@@ -14,7 +14,7 @@ use alloy_primitives::Address;
 use async_trait::async_trait;
 use countersign_core::{
     amount::AMOUNT_MAX,
-    charge::{Charge, Reading},
+    charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
@@ -24,16 +24,16 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer, DenyAnswer, Found,
-        InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery, Redeem, RedeemAnswer,
-        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-        SignedBytes,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
+        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
+        SentOutcome, Settle, SignedBytes,
     },
 };
 
 use self::packing::{
-    addresses, asked_before, attempt, changed, charged, cursor_from, freeze_from, new_operation,
-    overruns, reading, records, scope, unknown, words,
+    addresses, adoption, asked_before, attempt, changed, charged, cursor_from, freeze_from, limit,
+    new_operation, overruns, reading, records, scope, unknown, words,
 };
 use super::{
     FORMAT, fresh_id,
@@ -45,7 +45,10 @@ use super::{
     reply::damaged,
     scripts::Script,
 };
-use crate::{attempt::raised, lineage::Anchor};
+use crate::{adoption::lacking, attempt::raised, lineage::Anchor};
+
+/// How often an adoption is asked for anew because the operation changed meanwhile.
+const ROUNDS_MAX: u8 = 8;
 
 /// The most that one page holds.
 const PAGE_MAX: u32 = 1000;
@@ -435,22 +438,35 @@ impl Ledger for RedisLedger {
         self.link.run(Script::Status, call).await?.lists().map(|list| reading(list?)).collect()
     }
 
-    async fn adopted(&self) -> Result<BTreeSet<countersign_core::charge::CounterId>, LedgerError> {
-        Ok(BTreeSet::new())
+    async fn adopted(&self) -> Result<BTreeSet<CounterId>, LedgerError> {
+        let answer = self.link.run(Script::Adopted, Call::new()).await?;
+        answer.texts().map(|hex| limit(&hex?)).collect()
     }
 
-    async fn note_adopted(
-        &self,
-        _: &BTreeSet<countersign_core::charge::CounterId>,
-    ) -> Result<(), LedgerError> {
-        Ok(())
+    async fn note_adopted(&self, limits: &BTreeSet<CounterId>) -> Result<(), LedgerError> {
+        let limits = limits.iter().map(CounterId::hex).collect::<Vec<_>>().join(" ");
+        self.link.run(Script::NoteAdopted, Call::new().arg("limits", limits)).await.map(drop)
     }
 
-    async fn adopt(
-        &self,
-        _: &countersign_engine::port::ledger::Adopt,
-    ) -> Result<countersign_engine::port::ledger::AdoptAnswer, LedgerError> {
-        Err(LedgerError::Refused("not defined yet".into()))
+    async fn adopt(&self, adopt: &Adopt) -> Result<AdoptAnswer, LedgerError> {
+        let id = adopt.operation;
+        let missing = || LedgerError::Refused(format!("there is no operation {id}"));
+        let mut record = self.operation(id).await?.ok_or_else(missing)?;
+        for _ in 0..ROUNDS_MAX {
+            let Some(lacking) = lacking(&record, adopt).map_err(LedgerError::Refused)? else {
+                return Ok(AdoptAnswer::Elsewhere(Box::new(record)));
+            };
+            if lacking.charges.is_empty() {
+                return Ok(AdoptAnswer::Adopted(Box::new(record)));
+            }
+            let mut answer = self.link.run(Script::Adopt, adoption(&record, &lacking)?).await?;
+            match answer.tag()?.as_str() {
+                "adopted" => return Ok(AdoptAnswer::Adopted(next_record(&mut answer)?)),
+                "changed" => record = *next_record(&mut answer)?,
+                other => return Err(unknown(other)),
+            }
+        }
+        Ok(AdoptAnswer::Elsewhere(Box::new(record)))
     }
 
     async fn seen(

@@ -122,6 +122,9 @@ scripts! {
     READS () Lane = "lane";
     READS (money) Status = "status";
     READS () Seen = "seen";
+    READS () Adopted = "adopted";
+    WRITES () NoteAdopted = "note_adopted";
+    WRITES (money) Adopt = "adopt";
     WRITES () Freeze = "freeze";
     WRITES () Unfreeze = "unfreeze";
     READS () Freezes = "freezes";

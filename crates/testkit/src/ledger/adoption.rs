@@ -24,7 +24,7 @@ impl Books {
         if adopt.kept.len() != one_each {
             return Err(refused("there is not one kept amount for each charge"));
         }
-        if record.state.money() != adopt.money {
+        if record.state.money() != adopt.money || adopt.money == Money::None {
             return Ok(AdoptAnswer::Elsewhere(Box::new(record)));
         }
         let before = record.charges.len();

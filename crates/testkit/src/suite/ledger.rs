@@ -17,6 +17,7 @@
 
 #![expect(missing_docs, reason = "the tests' names are sentences")]
 
+pub mod adopting;
 pub mod asking;
 pub mod bumping;
 pub mod cancelling;
@@ -59,6 +60,14 @@ macro_rules! ledger_suite {
             a_calendar_window_must_contain_now
             a_denied_operation_is_recorded_and_charges_nothing
             two_hundred_at_once_and_exactly_seven_fit
+        );
+        $crate::ledger_suite!(@ $mode $make, adopting:
+            a_young_limit_counts_what_is_reserved_committed_and_settled
+            what_was_adopted_goes_the_way_of_its_operation
+            what_was_settled_long_ago_leaves_with_its_own_bucket
+            the_same_adoption_again_adds_nothing
+            what_has_moved_or_holds_nothing_is_not_charged
+            the_limits_that_count_everything_are_those_noted_last
         );
         $crate::ledger_suite!(@ $mode $make, asking:
             a_key_finds_its_operation_for_ever

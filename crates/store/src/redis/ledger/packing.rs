@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use countersign_core::{
     amount::AMOUNT_MAX,
-    charge::{Charge, Reading},
+    charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::OperationId,
     operation::OperationRecord,
@@ -13,13 +13,16 @@ use countersign_engine::port::ledger::{
     Bump, Disposition, LedgerError, NewOperation, Overrun, Repeat,
 };
 
-use crate::redis::{
-    link::Call,
-    record::{
-        charge_fields, charge_lines, disposition_fields, json, new_fields, plan_digest,
-        purpose_name, read_record,
+use crate::{
+    adoption::Lacking,
+    redis::{
+        link::Call,
+        record::{
+            charge_fields, charge_lines, disposition_fields, json, new_fields, plan_digest,
+            purpose_name, read_record,
+        },
+        reply::{Reply, damaged},
     },
-    reply::{Reply, damaged},
 };
 
 pub(super) fn asked_before(call: Call, repeat: &Repeat) -> Call {
@@ -64,6 +67,24 @@ pub(super) fn attempt(
         .field(&format!("plan_digest:{number}"), plan_digest(plan)?)
         .field(&format!("plan:{number}"), json(plan)?);
     charge_fields(call, dearer)
+}
+
+/// What an operation lacks, with what it was found on.
+pub(super) fn adoption(record: &OperationRecord, lacking: &Lacking) -> Result<Call, LedgerError> {
+    let all = [record.charges.as_slice(), &lacking.charges].concat();
+    let kept: Vec<String> = lacking.kept.iter().map(u64::to_string).collect();
+    let call = Call::new()
+        .arg("operation", record.id)
+        .arg("state", record.state.name())
+        .arg("held", charge_lines(&record.charges, true))
+        .arg("new", charge_lines(&lacking.charges, true))
+        .maybe("kept", Some(kept.join(",")).filter(|kept| !kept.is_empty()));
+    charge_fields(call, &all)
+}
+
+/// A limit by its 64 hex digits.
+pub(super) fn limit(hex: &str) -> Result<CounterId, LedgerError> {
+    hex.parse().map(CounterId).map_err(|_| damaged("a limit has no name"))
 }
 
 pub(super) fn records(answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
