@@ -3,8 +3,12 @@
 
 mod client;
 mod fleet;
+mod tally;
+mod work;
 
 pub use self::{
     client::{Broken, Client, Heard},
     fleet::{Fleet, Plan, Post},
+    tally::{End, Tally, Wish},
+    work::Work,
 };

@@ -5,7 +5,7 @@ use countersign_tests::proxy::{
     Fault::{Answered, Dripped, HalfAnswer, Instead, Late, NeverArrives, NoAnswer},
     Garble::{Empty, Error, Html, NotJson, Null, OtherHash, OtherId, Result, Status},
     Line::{Dark, Drip, Refused, Slow},
-    node::{BALANCE, BLOCK, CHAIN_ID, ESTIMATE, RECEIPT, SEND},
+    node::{BLOCK, CHAIN_ID, ESTIMATE, RECEIPT, SEND},
 };
 
 use crate::scenario::{
@@ -18,14 +18,14 @@ use crate::scenario::{
 #[rustfmt::skip]
 pub(crate) const ROWS: &[Scenario] = &[
     // nothing was signed yet
-    row("no node listens").node_line(Refused).says(&[Unavailable], 2),
+    row("no node listens").node_line(Refused).says(&[Unavailable], 3),
     row("the node's line is half-open").node_line(Dark).says(&[Unavailable], 12),
     row("the node hangs up under a question").node(ESTIMATE, NoAnswer(Reset)),
-    row("the node has an HTML page for a block").node(BLOCK, Answered(Html)).act(Bare).says(&[Unavailable], 2),
-    row("the node's estimate is a 503").node(ESTIMATE, Instead(Status(503))).says(&[Unavailable], 2),
-    row("the node's balance is no number").node(BALANCE, Answered(Result("a lot"))).says(&[Unavailable], 2),
-    row("the node says that it serves another chain").node(CHAIN_ID, Answered(Result("0x1"))).says(&[Hash, Unavailable], 2),
-    row("the node answers another question").node(BALANCE, Answered(OtherId)).act(Bare).says(&[Unavailable], 2),
+    row("the node has an HTML page for an estimate").node(ESTIMATE, Answered(Html)).act(Bare).says(&[Unavailable], 3),
+    row("the node's estimate is a 503").node(ESTIMATE, Instead(Status(503))).says(&[Unavailable], 3),
+    row("the node's estimate is no number").node(ESTIMATE, Answered(Result("a lot"))).says(&[Unavailable], 3),
+    row("the node says that it serves another chain").node(CHAIN_ID, Answered(Result("0x1"))).says(&[Hash, Unavailable], 3),
+    row("the node answers another question").node(ESTIMATE, Answered(OtherId)).act(Bare).says(&[Unavailable], 3),
     // signed bytes: whatever is said, the hash is true
     row("a send's answer is lost").node(SEND, NoAnswer(Close)),
     row("a send's answer is a reset").node(SEND, NoAnswer(Reset)).act(Bare),

@@ -37,8 +37,8 @@ type Numbered = (u128, Scenario);
 /// A payee is paid, a person is asked above 100 USD, and no window is in the way of many rows.
 const POLICY: &str = include_str!("policy.yaml");
 
-/// How many worlds at once. Rows wait most of the time.
-const WORLDS: usize = 8;
+/// How many worlds at once, for each line. Rows wait most of the time.
+const WORLDS: usize = 6;
 
 #[test]
 fn every_fault_before_redis_has_the_outcome_that_its_row_says() {
