@@ -205,7 +205,10 @@ impl Connections {
         }
         let live = self.shared().await?;
         self.permit(&live, asked.script)?;
-        let live = sent.insert(live);
+        self.known_or_not(sent.insert(live), asked).await
+    }
+
+    async fn known_or_not(&self, live: &Live, asked: &Asked<'_>) -> Result<Value, Fault> {
         match self.over(live, &asked.by_digest).await {
             // nothing ran, so the text may be sent instead; Redis knows it from then on
             Err(Fault::NoScript) => self.over(live, &(asked.by_text)()).await,
@@ -235,12 +238,13 @@ impl Connections {
 
     /// Writes, and waits until every replica that the options name has what this connection wrote.
     async fn acknowledged(&self, live: &Live, asked: &Asked<'_>) -> Result<Value, Fault> {
-        let (answer, count) = match self.with_wait(live, asked.by_digest.clone()).await? {
-            (Err(Fault::NoScript), _) => self.with_wait(live, (asked.by_text)()).await?,
-            answers => answers,
-        };
-        let answer = answer?;
-        let count = count.map_err(|fault| Fault::Lost(fault.text()))?;
+        let answer = self.known_or_not(live, asked).await?;
+        // so that the server's own answer comes before the deadline
+        let patience =
+            self.deadline.saturating_sub(self.deadline.checked_div(8).unwrap_or_default());
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(self.replicas).arg(patience.as_millis().to_string());
+        let count = self.over(live, &wait).await.map_err(|fault| Fault::Lost(fault.text()))?;
         let count = i64::from_redis_value(count).unwrap_or(0);
         if count >= i64::from(self.replicas) {
             return Ok(answer);
@@ -251,29 +255,6 @@ impl Connections {
             "{count} of {} replicas have acknowledged the write",
             self.replicas
         )))
-    }
-
-    /// Both in one packet: the second is worth nothing over another connection.
-    async fn with_wait(
-        &self,
-        live: &Live,
-        command: Cmd,
-    ) -> Result<(Result<Value, Fault>, Result<Value, Fault>), Fault> {
-        // so that the server's own answer comes before the deadline
-        let patience =
-            self.deadline.saturating_sub(self.deadline.checked_div(8).unwrap_or_default());
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(self.replicas).arg(patience.as_millis().to_string());
-        let mut both = redis::pipe();
-        both.add_command(command).add_command(wait);
-        let answers = live.connection.clone().send_packed_commands(&both, 0, 2).await;
-        let answers = answers.map_err(|error| Fault::read(&error));
-        let mut answers = answers.inspect_err(|_| self.leave(live))?.into_iter();
-        let mut next = || {
-            let answer = answers.next().unwrap_or(Value::Nil).extract_error();
-            self.judged(live, answer.map_err(|error| Fault::read(&error)))
-        };
-        Ok((next(), next()))
     }
 
     /// Sends over this connection and no other.

@@ -18,6 +18,12 @@ use crate::redis::{
 const RIGHTS: &str = "~countersign:* +@hash +@sortedset +@list +@set +@string +exists +eval +evalsha \
                       +time +wait +info +role +config|get +cluster|slots +select";
 
+#[test]
+fn the_rights_are_those_of_the_readme() {
+    let readme = include_str!("../../../../../README.md");
+    assert!(readme.contains(RIGHTS), "the README does not name `{RIGHTS}`");
+}
+
 /// A password that no URL can hold as it stands.
 const PASSWORD: &str = "p/a#s?s@w:o%rd";
 
