@@ -1,6 +1,6 @@
 //! A node, a store, and gateways before them.
 
-use std::{process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{sync::Semaphore, time::Instant};
@@ -195,18 +195,39 @@ impl Fleet {
     }
 }
 
-fn light_key(keys: &std::path::Path, account: usize) {
+impl Post {
+    /// Sends a signal to its process: `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        let id = self.process_id();
+        let status = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(status.expect("kill runs").success(), "no process {id}");
+    }
+
+    /// The process that serves this gateway's configuration.
+    fn process_id(&self) -> String {
+        let file = self.gateway.file().to_str().expect("a plain path").to_owned();
+        let serves = |folder: &Path| {
+            let line = fs::read(folder.join("cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).any(|argument| argument == file.as_bytes())
+        };
+        let folders = fs::read_dir("/proc").expect("a Linux").flatten().map(|entry| entry.path());
+        let mut found = folders.filter(|folder| serves(folder));
+        let found = found.find_map(|folder| Some(folder.file_name()?.to_str()?.to_owned()));
+        found.unwrap_or_else(|| panic!("nobody serves {file}"))
+    }
+}
+
+fn light_key(keys: &Path, account: usize) {
     let (key, _) = ACCOUNTS.get(account).expect("one of anvil's accounts");
     let (id, folder) = (wallet_id(account), TempDir::new().expect("a folder"));
     let cast = place::program("cast", "COUNTERSIGN_CAST", &place::foundry_folders("cast"));
-    let password =
-        std::fs::read_to_string(keys.join(format!("{id}.password"))).expect("a password");
+    let password = fs::read_to_string(keys.join(format!("{id}.password"))).expect("a password");
     let mut command = Command::new(cast);
     command.args(["wallet", "import", &id, "--keystore-dir"]).arg(folder.path());
     command.args(["--private-key", key, "--unsafe-password", &password]);
     let said = command.output().expect("cast runs");
     assert!(said.status.success(), "cast: {}", String::from_utf8_lossy(&said.stderr));
     let file = keys.join(format!("{id}.json"));
-    std::fs::copy(folder.path().join(&id), &file).expect("a keystore");
+    fs::copy(folder.path().join(&id), &file).expect("a keystore");
     crate::config::keep_private(&file);
 }
