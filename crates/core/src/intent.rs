@@ -1,6 +1,6 @@
 //! What an authenticated agent wants: agent, wallet, chain and exact payload.
 
-use alloy_primitives::{Address, B256, keccak256};
+use alloy_primitives::{Address, B256, U256, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -54,6 +54,9 @@ pub struct Intent {
     pub method: Method,
     /// What would be signed, but for the nonce.
     pub plan: TransactionPlan,
+    /// The most that the chain adds to the fee outside of gas × price (an L2's data fee), in wei.
+    #[serde(default, skip_serializing_if = "U256::is_zero")]
+    pub data_fee_max: U256,
     /// The nonce that the client fixed.
     pub nonce: Option<u64>,
     /// What the agent says about it.
@@ -61,6 +64,12 @@ pub struct Intent {
 }
 
 impl Intent {
+    /// The most that the fee can be, in wei: gas × price, and what the chain adds; `None` on overflow of 256 bits.
+    #[must_use]
+    pub fn fee_wei_max(&self) -> Option<U256> {
+        self.plan.fee_wei_max()?.checked_add(self.data_fee_max)
+    }
+
     /// The chain that the signature is bound to.
     #[must_use]
     pub const fn chain(&self) -> ChainId {

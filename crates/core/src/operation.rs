@@ -304,11 +304,13 @@ impl OperationRecord {
         self.actual.as_ref().map(|actual| actual.hash)
     }
 
-    /// The most that the fee of any attempt can be, in wei: what the charges stand for. `None` before commit, and on
+    /// The most that the fee of any attempt can be, in wei, with what the chain adds outside of gas × price: what the charges stand for. `None` before commit, and on
     /// overflow of 256 bits.
     #[must_use]
     pub fn fee_wei_max(&self) -> Option<U256> {
-        self.attempts.iter().map(|attempt| attempt.transaction.plan.fee_wei_max()).max()?
+        let gas =
+            self.attempts.iter().map(|attempt| attempt.transaction.plan.fee_wei_max()).max()?;
+        gas?.checked_add(self.intent.data_fee_max)
     }
 
     /// What the attempt with this hash is for; `None` if no attempt has it.

@@ -225,7 +225,7 @@ impl Engine {
 
 /// The frozen facts know the fee of the first decision; since then it may have been raised.
 fn with_dearest_fee(charge: Charge, record: &OperationRecord, decided: U256) -> Charge {
-    let dearest = record.fee_wei_max().or_else(|| record.plan().fee_wei_max());
+    let dearest = record.fee_wei_max().or_else(|| record.intent.fee_wei_max());
     let Some(dearest) = dearest.filter(|fee| *fee > decided && charge.unit == Unit::Usd) else {
         return charge;
     };

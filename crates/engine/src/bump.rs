@@ -288,7 +288,7 @@ impl Engine {
         let account = way.parties.chain.port.account(record.intent.address).await;
         let account = account.map_err(|error| BumpError::Unavailable(error.to_string()))?;
         let others = self.in_flight_beside(&lane_of(record), account.nonce, record.id);
-        let needed = outflow_max(plan).saturating_add(others);
+        let needed = outflow_max(plan, record.intent.data_fee_max).saturating_add(others);
         if needed <= account.balance {
             return Ok(());
         }
@@ -432,7 +432,8 @@ fn draft(record: &OperationRecord, plan: &TransactionPlan) -> TransactionDraft {
 /// What the fee of each charge comes to: in proportion, rounded up, from the dearest attempt so far.
 fn dearer_fees(record: &OperationRecord, plan: &TransactionPlan) -> Vec<u64> {
     let before = record.fee_wei_max().filter(|fee| !fee.is_zero());
-    let now = plan.fee_wei_max().unwrap_or(U256::MAX);
+    let gas = plan.fee_wei_max().unwrap_or(U256::MAX);
+    let now = gas.saturating_add(record.intent.data_fee_max);
     let dearer = |charge: &Charge| match (charge.unit, before) {
         (Unit::Usd, Some(before)) => {
             let exact = U256::from(charge.fee).checked_mul(now).map(|all| all.div_ceil(before));

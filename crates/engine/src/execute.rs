@@ -121,8 +121,8 @@ impl Engine {
         let account = chain.port.account(wallet.address).await;
         let account = account.map_err(|error| ("upstream_unavailable", error.to_string()))?;
         let lane = (chain.id, wallet.id.clone());
-        let needed =
-            outflow_max(record.plan()).saturating_add(self.in_flight(&lane, account.nonce));
+        let needed = outflow_max(record.plan(), record.intent.data_fee_max)
+            .saturating_add(self.in_flight(&lane, account.nonce));
         if needed > account.balance {
             return Err((NODE_REFUSED, shortfall(needed, account.balance)));
         }

@@ -89,6 +89,7 @@ impl Engine {
             wallet: wallet.id.clone(),
             address: wallet.address,
             method: request.method,
+            data_fee_max: data_fee,
             nonce: draft.nonce,
             declared: request.declared.clone(),
             plan,

@@ -139,9 +139,10 @@ pub(crate) fn needs_estimate(draft: &TransactionDraft) -> bool {
     draft.gas.is_none() || !draft.data.is_empty()
 }
 
-/// What a plan can take out of the wallet's balance at most, in wei.
-pub(crate) fn outflow_max(plan: &TransactionPlan) -> U256 {
-    plan.fee_wei_max().map_or(U256::MAX, |fee| fee.saturating_add(plan.value))
+/// What a plan can take out of the wallet's balance at most, in wei, with what the chain adds to its fee.
+pub(crate) fn outflow_max(plan: &TransactionPlan, data_fee_max: U256) -> U256 {
+    let gas = plan.fee_wei_max().unwrap_or(U256::MAX);
+    gas.saturating_add(data_fee_max).saturating_add(plan.value)
 }
 
 #[cfg(test)]

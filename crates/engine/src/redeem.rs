@@ -355,7 +355,7 @@ fn approvals(
     let decision = &evidence.decision;
     // without the frozen facts nobody can say what people saw: then no gate is open
     let (Some(fee_wei_max), Some(policy), Some(_)) =
-        (record.plan().fee_wei_max(), decision.policy, &decision.facts)
+        (record.intent.fee_wei_max(), decision.policy, &decision.facts)
     else {
         return Vec::new();
     };

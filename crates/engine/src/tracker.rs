@@ -381,8 +381,10 @@ pub(crate) fn kept(charge: &Charge, record: &OperationRecord, actual: &Actual) -
 
 /// The most that any of its attempts can take out of the balance.
 fn outflow(record: &OperationRecord) -> U256 {
-    let attempts = record.attempts.iter().map(|attempt| outflow_max(&attempt.transaction.plan));
-    attempts.max().unwrap_or_else(|| outflow_max(record.plan()))
+    let plans = record.attempts.iter().map(|attempt| &attempt.transaction.plan);
+    let most =
+        plans.chain([record.plan()]).map(|plan| outflow_max(plan, record.intent.data_fee_max));
+    most.max().unwrap_or(U256::MAX)
 }
 
 /// Whether a node has the newest bytes, as far as it said.

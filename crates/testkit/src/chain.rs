@@ -47,6 +47,7 @@ struct State {
     code: BTreeSet<Address>,
     reverting: BTreeSet<Address>,
     base_fee: u128,
+    data_fee: U256,
     fork: u64,
     confirmations: u64,
     pool: Vec<Pending>,
@@ -105,6 +106,11 @@ impl FakeChain {
     /// Sets the base fee, in wei per gas.
     pub fn set_base_fee(&self, base_fee: u128) {
         self.state().base_fee = base_fee;
+    }
+
+    /// What the chain adds to each fee, in wei; twice that is said to be the most.
+    pub fn set_data_fee(&self, data_fee: U256) {
+        self.state().data_fee = data_fee;
     }
 
     /// How many blocks, the receipt's own included, make a receipt final.
@@ -257,7 +263,7 @@ impl State {
         let to = transaction.to();
         let succeeded = to.is_none_or(|to| !self.reverting.contains(&to));
         let price = transaction.effective_gas_price(u64::try_from(self.base_fee).ok());
-        let fee_wei = U256::from(transaction.gas_limit()) * U256::from(price);
+        let fee_wei = U256::from(transaction.gas_limit()) * U256::from(price) + self.data_fee;
         let value = if succeeded { transaction.value() } else { U256::ZERO };
         let sender = self.account(pending.from);
         sender.nonce += 1;
@@ -397,6 +403,6 @@ impl Chain for FakeChain {
     }
 
     async fn data_fee_max(&self, _plan: &TransactionPlan) -> Result<U256, ChainError> {
-        self.up().map(|_| U256::ZERO)
+        self.up().map(|state| state.data_fee.saturating_mul(U256::from(2)))
     }
 }

@@ -106,6 +106,7 @@ pub fn intent(n: u64) -> Intent {
             fee: FeeBid::Dynamic { max_fee: 2_000_000_000, tip: 1_000_000_000 },
             access_list: Vec::new(),
         },
+        data_fee_max: alloy_primitives::U256::ZERO,
         nonce: None,
         declared: Declared::default(),
     }

@@ -158,6 +158,7 @@ impl Place {
             address: self.address,
             method: Method::SendTransaction,
             plan,
+            data_fee_max: alloy_primitives::U256::ZERO,
             nonce: draft.nonce,
             declared: Declared::default(),
         };

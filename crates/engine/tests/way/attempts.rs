@@ -345,3 +345,20 @@ async fn a_nonce_that_a_parked_client_fixed_is_kept_for_a_minute() {
     assert_eq!(nonces, [(S::Executed, Some(0)), (S::Rejected, None), (S::Executed, Some(1))]);
     assert_eq!(house.paid(), eth(230));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_chain_adds_to_the_fee_is_reserved_and_counted_as_it_was() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    // 2 USD a transaction, of which at most 4 are expected; gas is cents beside it
+    house.chain.set_data_fee(eth(2));
+    take(engine.submit(send(&house, PAYEE, 50)).await);
+    let [_, committed, _] = house.counts().await;
+    assert!((54_000_000..54_100_000).contains(&committed), "{committed}");
+    engine.bump(&operator("bob"), house.only().id, None).await.unwrap();
+    house.settle_down(&engine).await;
+    let [_, committed, settled] = house.counts().await;
+    assert_eq!(committed, 0);
+    assert!((52_000_000..52_100_000).contains(&settled), "{settled}");
+    assert_eq!(incidents(&engine).await, vec![], "nothing came to more than was reserved");
+}

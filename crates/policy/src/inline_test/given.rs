@@ -264,6 +264,7 @@ impl Stage<'_, '_> {
                 fee: FeeBid::Dynamic { max_fee: 0, tip: 0 },
                 access_list: Vec::new(),
             },
+            data_fee_max: alloy_primitives::U256::ZERO,
             nonce: self.small(node, "nonce"),
             declared: Declared {
                 reason: None,

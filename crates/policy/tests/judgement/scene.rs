@@ -42,6 +42,7 @@ pub(crate) fn intent() -> Intent {
             fee: FeeBid::Dynamic { max_fee: 0, tip: 0 },
             access_list: Vec::new(),
         },
+        data_fee_max: alloy_primitives::U256::ZERO,
         nonce: None,
         declared: Declared::default(),
     }
