@@ -3,7 +3,7 @@
 //! Each function of the ports is one Lua script, so it is one atomic step under the store's clock, whichever
 //! gateway calls it. What scripts look at are fields; what Rust owns are documents that they carry unread.
 //! Nothing that holds money ever expires. A call that Redis did not answer is `Ambiguous` unless
-//! nothing can have been written; nothing is ever sent twice by itself.
+//! nothing can have been written; nothing is sent twice by itself, unless a server proved that nothing was done.
 
 mod address;
 mod connections;

@@ -59,27 +59,40 @@ impl RedisServer {
     /// As [`Self::start`], and on a further port over TLS, where it asks clients for a certificate of the same
     /// authority: `yes`, `no` or `optional`.
     pub async fn encrypted(authority: &Authority, clients: &str) -> Self {
+        Self::encrypted_with(authority, &[&DURABLE[..], &["--tls-auth-clients", clients]].concat())
+            .await
+    }
+
+    /// As [`Self::start_with`], and on a further port over TLS.
+    pub async fn encrypted_with(authority: &Authority, arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        authority.write(folder.path());
         let (address, encrypted) = (free_address(), free_address());
         let port = address.port().to_string();
-        let tls_port = encrypted.port().to_string();
-        let [certificate, key, ca] = ["server.pem", "server.key", "ca.pem"]
-            .map(|name| folder.path().join(name).display().to_string());
-        let dir = folder.path().display().to_string();
         let standing =
             ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"];
-        let tls = [
-            ["--tls-port", &tls_port],
-            ["--tls-cert-file", &certificate],
-            ["--tls-key-file", &key],
-            ["--tls-ca-cert-file", &ca],
-            ["--tls-auth-clients", clients],
-            ["--dir", &dir],
-        ];
-        let arguments = standing.iter().chain(&DURABLE).chain(tls.as_flattened());
-        let arguments = arguments.map(ToString::to_string).collect();
+        let tls = tls(authority, &folder, encrypted).into_iter();
+        let tls = tls.flat_map(|(name, value)| [format!("--{name}"), value]);
+        let dir = ["--dir".to_owned(), folder.path().display().to_string()];
+        let arguments = standing.iter().chain(arguments).map(ToString::to_string);
+        let arguments = arguments.chain(tls).chain(dir).collect();
         Self::up_in(folder, address, arguments, Some(encrypted)).await
+    }
+
+    /// A sentinel that listens over TLS too, and alone decides about this master, which it knows as `localhost`.
+    pub async fn encrypted_sentinel(authority: &Authority, master: &Self, name: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let (address, encrypted) = (free_address(), free_address());
+        let tls = tls(authority, &folder, encrypted).into_iter();
+        let tls = tls.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("\n");
+        let port = master.encrypted_address().port();
+        let configuration = format!(
+            "port {}\nbind 127.0.0.1\ndir {}\n{tls}\ntls-replication yes\ntls-auth-clients no\n\
+             sentinel resolve-hostnames yes\nsentinel announce-hostnames yes\n\
+             sentinel monitor {name} localhost {port} 1\n",
+            address.port(),
+            folder.path().display(),
+        );
+        Self::sentinel_in(folder, address, &configuration, Some(encrypted)).await
     }
 
     /// A replica of this server that has caught up.
@@ -96,12 +109,21 @@ impl RedisServer {
     /// A sentinel with this configuration behind its port and folder.
     pub(crate) async fn sentinel(address: SocketAddr, configuration: &str) -> Self {
         let folder = TempDir::new().unwrap();
-        let file = folder.path().join("sentinel.conf");
         let dir = folder.path().display();
         let standing = format!("port {}\nbind 127.0.0.1\ndir {dir}\n", address.port());
-        std::fs::write(&file, standing + configuration).unwrap();
+        Self::sentinel_in(folder, address, &(standing + configuration), None).await
+    }
+
+    async fn sentinel_in(
+        folder: TempDir,
+        address: SocketAddr,
+        configuration: &str,
+        encrypted: Option<SocketAddr>,
+    ) -> Self {
+        let file = folder.path().join("sentinel.conf");
+        std::fs::write(&file, configuration).unwrap();
         let arguments = vec![file.display().to_string(), "--sentinel".to_owned()];
-        Self::up_in(folder, address, arguments, None).await
+        Self::up_in(folder, address, arguments, encrypted).await
     }
 
     async fn up_in(
@@ -229,6 +251,22 @@ fn program() -> PathBuf {
     std::env::var_os("COUNTERSIGN_REDIS_SERVER").map_or_else(|| PROGRAM.into(), PathBuf::from)
 }
 
+/// The settings of a server that listens over TLS, with files in its folder.
+fn tls(
+    authority: &Authority,
+    folder: &TempDir,
+    encrypted: SocketAddr,
+) -> [(&'static str, String); 4] {
+    authority.write(folder.path());
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    [
+        ("tls-port", encrypted.port().to_string()),
+        ("tls-cert-file", file("server.pem")),
+        ("tls-key-file", file("server.key")),
+        ("tls-ca-cert-file", file("ca.pem")),
+    ]
+}
+
 /// Polls until it is so: servers tell nobody that they are ready.
 pub async fn eventually(what: &str, is_so: impl AsyncFn() -> bool) {
     for look in 0.. {
@@ -250,7 +288,8 @@ pub(crate) async fn rest(look: u32, what: &str) {
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 
 /// A port of this machine that nobody listens on, and that this process gives out once.
-pub(crate) fn free_address() -> SocketAddr {
+#[must_use]
+pub fn free_address() -> SocketAddr {
     static GIVEN: AtomicU32 = AtomicU32::new(0);
     let count = u32::from(PORTS.end - PORTS.start);
     // test processes that run at the same time begin far from each other

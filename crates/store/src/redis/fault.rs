@@ -139,7 +139,7 @@ mod tests {
 
     /// What a server says, what it means for a call that may write, and whether the ledger is looked for again.
     #[rustfmt::skip]
-    const SAID: [(&str, &str, bool); 36] = [
+    const SAID: [(&str, &str, bool); 37] = [
         ("NOSCRIPT No matching script. Please use EVAL.", UNAVAILABLE, false),
         ("MOVED 3999 127.0.0.1:6381", UNAVAILABLE, true),
         ("ASK 3999 127.0.0.1:6381", UNAVAILABLE, true),
@@ -170,6 +170,7 @@ mod tests {
         // a script that died inside, by whatever
         ("WRONGTYPE Operation against a key holding the wrong kind of value script: fb22, on @user_script:2.", DAMAGED, false),
         ("ERR The user executing the script can't run this command or subcommand script: 5a89, on @user_script:2.", DAMAGED, false),
+        ("NOPERM ACL failure in script: User u has no permissions to run the 'hset' command script: 5a89, on @user_script:2.", DAMAGED, false),
         ("ERR user_script:7: attempt to index a nil value script: 5a89, on @user_script:7.", DAMAGED, false),
         ("OOM command not allowed when used memory > 'maxmemory'. script: 5a89, on @user_script:7.", DAMAGED, false),
         // what stands before Redis speaks its language, and forgets to say whether Redis was asked

@@ -3,7 +3,11 @@
 use async_trait::async_trait;
 use countersign_core::identity::AppId;
 use countersign_engine::port::ledger::LedgerError;
-use countersign_testkit::{certificates::Authority, ledger_suite, redis_server::RedisServer};
+use countersign_testkit::{
+    certificates::Authority,
+    ledger_suite,
+    redis_server::{RedisServer, eventually, free_address},
+};
 use secrecy::SecretString;
 
 use super::{
@@ -11,7 +15,7 @@ use super::{
     shared::{Ground, OnGround, gateways},
 };
 use crate::redis::{
-    ClientCertificate, OpenError, RedisAddress, RedisOptions, RedisStore, RedisTls,
+    ClientCertificate, OpenError, RedisAddress, RedisOptions, RedisStore, RedisTls, Topology,
 };
 
 /// The rights that the README names.
@@ -141,4 +145,42 @@ async fn a_user_with_a_wrong_password_is_refused_without_its_being_shown() {
     assert!(!shown.contains("wrong-secret"), "{shown}");
     let why = refused(wrong).await;
     assert!(why.contains("WRONGPASS") && !why.contains("wrong-secret"), "{why}");
+}
+
+#[tokio::test]
+async fn what_sentinels_name_is_reached_over_tls_too() {
+    let authority = Authority::default();
+    let master = RedisServer::encrypted(&authority, "no").await;
+    let sentinel = RedisServer::encrypted_sentinel(&authority, &master, "main").await;
+    let url = |server: &RedisServer| {
+        SecretString::from(format!("rediss://localhost:{}", server.encrypted_address().port()))
+    };
+    let mut address = RedisAddress::one(url(&sentinel));
+    address.topology = Topology::Sentinel { master: "main".into(), login: None };
+    let stranger = refused(address.clone()).await;
+    assert!(stranger.contains("invalid peer certificate"), "{stranger}");
+    address.tls.ca = Some(authority.certificate());
+    let store = RedisStore::connect(options_at(address)).await.unwrap();
+    let found = store.place().unwrap();
+    assert_eq!(found, format!("localhost:{}", master.encrypted_address().port()));
+}
+
+#[tokio::test]
+async fn what_cluster_nodes_name_is_reached_over_tls_too() {
+    let authority = Authority::default();
+    let bus = free_address().port().to_string();
+    let clustered = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--tls-cluster", "yes"];
+    let arguments = [&clustered[..], &["--tls-auth-clients", "no"]].concat();
+    let node = RedisServer::encrypted_with(&authority, &arguments).await;
+    assert_eq!(node.tell(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]).await, "+OK\r\n");
+    eventually("the cluster to be well", async || {
+        node.tell(&["CLUSTER", "INFO"]).await.contains("cluster_state:ok")
+    })
+    .await;
+    let port = node.encrypted_address().port();
+    let mut address = RedisAddress::one(SecretString::from(format!("rediss://localhost:{port}")));
+    address.topology = Topology::Cluster;
+    address.tls.ca = Some(authority.certificate());
+    let store = RedisStore::connect(options_at(address)).await.unwrap();
+    assert_eq!(store.place().unwrap(), format!("localhost:{port}"));
 }

@@ -5,7 +5,7 @@ use countersign_engine::port::ledger::{LedgerError, OperationQuery, ReserveAnswe
 use countersign_testkit::{
     ManualTime,
     fixture::{HOUR, key, operation, operation_id, reject, reserve, rolling},
-    redis_server::RedisServer,
+    redis_server::{RedisServer, free_address},
     suite::{Desk, LedgerBench},
 };
 
@@ -193,7 +193,9 @@ async fn a_server_without_tls_is_refused_where_tls_is_asked_for() {
 
 #[tokio::test]
 async fn every_script_stays_in_one_slot_of_a_cluster() {
-    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]).await;
+    let bus = free_address().port().to_string();
+    let clustered = ["--cluster-enabled", "yes", "--cluster-port", &bus];
+    let server = RedisServer::start_with(&clustered).await;
     let mut admin = connection(&server.url()).await;
     let slots = redis::cmd("CLUSTER").arg(&["ADDSLOTSRANGE", "0", "16383"]).to_owned();
     slots.query_async::<()>(&mut admin).await.unwrap();
