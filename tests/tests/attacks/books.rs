@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use crate::scene::Scene;
 
-/// Wei in one micro-USD.
-const MICRO: u128 = countersign_tests::money::USD / 1_000_000;
+/// Wei of a coin that costs one USD in one micro-USD.
+const MICRO: u128 = 1_000_000_000_000;
 
 /// What operations hold of one limit of one policy.
 #[derive(Debug, Default)]
@@ -31,20 +31,21 @@ impl Columns {
 struct Mined {
     succeeded: bool,
     cancels: bool,
+    /// In whole micro-USD, at the price in force.
     fee: u128,
 }
 
 /// `faults`: everything in which they disagree; `open`: how many operations are on their way; `states`; `columns`: of
 /// each limit what is reserved, committed, settled, used, and the part of it that is no fee.
 pub(crate) async fn read(scene: &Scene) -> Result<Value, String> {
-    let alice = scene.operator("alice", 0);
+    let (alice, price) = (scene.operator("alice", 0), scene.price());
     let operations = alice.list("/operations?limit=200").await;
     let mut faults = Vec::new();
     let (mut states, mut columns) = (BTreeMap::<String, usize>::new(), BTreeMap::new());
     for operation in &operations {
         let count = states.entry(text(operation, "state")).or_default();
         *count = count.saturating_add(1);
-        let mined = mined(&scene.world.anvil, operation).await;
+        let mined = mined(&scene.world.anvil, operation, price).await;
         faults.extend(unlike_chain(operation, &mined));
         faults.extend(add_up(operation, &mut columns));
     }
@@ -74,7 +75,7 @@ fn is_open(operation: &Value) -> bool {
     state != "CONFLICT" && !still.contains(&state.as_str())
 }
 
-async fn mined(anvil: &Anvil, operation: &Value) -> Vec<Mined> {
+async fn mined(anvil: &Anvil, operation: &Value, price: u128) -> Vec<Mined> {
     let mut mined = Vec::new();
     for attempt in list(operation, "attempts") {
         let Some(hash) = attempt.get("hash").and_then(Value::as_str) else { continue };
@@ -83,10 +84,11 @@ async fn mined(anvil: &Anvil, operation: &Value) -> Vec<Mined> {
             continue;
         }
         let number = |field: &str| quantity(receipt.get(field).unwrap_or_default());
+        let wei = number("gasUsed").saturating_mul(number("effectiveGasPrice"));
         mined.push(Mined {
             succeeded: number("status") == 1,
             cancels: text(&attempt, "purpose") == "cancel",
-            fee: number("gasUsed").saturating_mul(number("effectiveGasPrice")),
+            fee: wei.saturating_mul(price) / MICRO,
         });
     }
     mined
@@ -125,7 +127,7 @@ fn wrongly_kept(operation: &Value, mined: &Mined) -> Option<String> {
             "count" if mined.cancels => kept == 0,
             "count" => kept == u128::from(number(charge, "value")),
             _ => {
-                let least = value.saturating_add(mined.fee / MICRO);
+                let least = value.saturating_add(mined.fee);
                 (least..=least.saturating_add(2)).contains(&kept)
             }
         };

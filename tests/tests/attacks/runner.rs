@@ -153,7 +153,7 @@ impl Run<'_> {
         let expect = step.expect.spelled(&words);
         let got = match acted {
             Some(got) => got,
-            None if step.until => return self.until(step, &expect).await,
+            None if step.until => return self.until(step, &expect, number).await,
             None => self.ask(step, number).await,
         };
         self.learn(step, &got);
@@ -166,10 +166,10 @@ impl Run<'_> {
         request::send(self.scene, &step.request, &words, number).await
     }
 
-    async fn until(&mut self, step: &Step, expect: &Expect) -> Result<(), String> {
+    async fn until(&mut self, step: &Step, expect: &Expect, number: usize) -> Result<(), String> {
         let end = Instant::now().checked_add(Duration::from_secs(step.within));
         loop {
-            let got = self.ask(step, 0).await;
+            let got = self.ask(step, number).await;
             let checked = expect.check(&got, &mut self.hashes);
             match checked {
                 Ok(()) => {

@@ -103,6 +103,13 @@ impl Scene {
         fs::write(&file, text.replace(from, to)).expect("a file that can be written");
     }
 
+    /// What the chain's coin costs in whole USD, as the configuration says now.
+    pub(crate) fn price(&self) -> u128 {
+        let text = fs::read_to_string(self.world.gateway.file()).expect("the configuration");
+        let price = text.split("ETH: \"").nth(1).and_then(|rest| rest.split('"').next());
+        price.and_then(|price| price.parse().ok()).expect("a price in whole USD")
+    }
+
     pub(crate) async fn befall(&mut self, gateway: usize, lot: Lot) -> Option<i32> {
         let gateway = self.gateway_mut(gateway);
         match lot {
@@ -142,12 +149,18 @@ fn setup(setting: &Setting, store: StoreKind) -> Setup {
         let text = policy(name).replace("{agent}", found.id);
         found.policy = text.replace("{wallet}", &wallet_id(found.wallet));
     }
+    // anvil's published keys, in keystores that open sooner than those that `countersign key` writes
+    let keys = setup.agents.iter().map(|agent| {
+        let id = wallet_id(agent.wallet);
+        (format!("keys/{id}.json"), vector(&format!("keys/{id}.keystore")))
+    });
+    setup.files = keys.collect();
     setup.changes.clone_from(&setting.config);
     let guards: Vec<String> =
         setting.guards.iter().map(|name| format!("policies/guard-{name}")).collect();
     if !guards.is_empty() {
         let texts = setting.guards.iter().map(|name| policy(name));
-        setup.files = guards.iter().cloned().zip(texts).collect();
+        setup.files.extend(guards.iter().cloned().zip(texts));
         let lines = format!("guards: [ {} ]\nprices:", guards.join(", "));
         setup.changes.push(("prices:".to_owned(), lines));
     }
@@ -155,6 +168,11 @@ fn setup(setting: &Setting, store: StoreKind) -> Setup {
 }
 
 fn policy(name: &str) -> String {
-    let file = place::checkout().join("tests/vectors/policies").join(name);
+    vector(&format!("policies/{name}"))
+}
+
+/// A file that stands beside the rows.
+fn vector(name: &str) -> String {
+    let file = place::checkout().join("tests/vectors").join(name);
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
