@@ -21,9 +21,9 @@ use crate::{
     setup::ChainSetup,
 };
 
-/// How far below and above the head settlements are looked at when a gateway starts: what happened meanwhile is not
-/// known.
-const START_DEPTH: u64 = 64;
+/// How far above the head settlements are looked at when a gateway starts; below it as far as they are kept. What
+/// happened meanwhile is not known, nor how many blocks came after it.
+const START_ABOVE: u64 = 64;
 
 /// For how many looks after a reorg the same blocks are looked at again: a settlement may have been on its way.
 const LOOKS_AGAIN: u8 = 3;
@@ -118,7 +118,7 @@ impl Engine {
     /// Compares the newest block that was seen with the chain as it is.
     async fn compare(&self, chain: &ChainSetup, head: u64) -> Result<(), ChainError> {
         if !self.blocks_of(chain.id, SeenBlocks::has_begun) {
-            let (from, to) = (head.saturating_sub(START_DEPTH), head.saturating_add(START_DEPTH));
+            let (from, to) = (head.saturating_sub(SETTLED_KEPT), head.saturating_add(START_ABOVE));
             self.blocks_of(chain.id, |seen| seen.suspect(from, to));
         }
         let Some((top, hash)) = self.blocks_of(chain.id, |seen| seen.newest()) else {

@@ -17,6 +17,7 @@ use crate::{
     claim::Claim,
     engine::Engine,
     intake::pending,
+    port::ledger::LedgerError,
     redeem::Standing,
     submission::{Answer, Denied, Handover, NodeRefused, Receipt, Reply, Signed, Unavailable},
 };
@@ -163,7 +164,7 @@ impl Engine {
         if record.state.is_finished_for_agent() {
             return self.reply(self.answer(record).await, record.id, Delivery::Waiting);
         }
-        let noted = self.ports().ledger.deliver(record.id, Delivery::Waiting, Delivery::Owed);
+        let noted = self.note_once(record.id, Delivery::Waiting, Delivery::Owed);
         // at once: a store that does not answer is waited for only once
         let (answer, noted) = join(self.answer(record), noted).await;
         if noted.is_err() {
@@ -250,7 +251,7 @@ impl Engine {
     /// then a repetition after the duplicate window would not find it.
     async fn note_delivery(&self, operation: OperationId, from: Delivery, to: Delivery) {
         let mut pause = NOTE_AGAIN;
-        while let Err(error) = self.ports().ledger.deliver(operation, from, to).await {
+        while let Err(error) = self.note_once(operation, from, to).await {
             tracing::warn!(%operation, %error, "the delivery of a result is not noted yet");
             let timer = self.ports().clock.sleep(pause);
             if let Either::Right(_) = select(timer, Box::pin(self.waits_end())).await {
@@ -258,6 +259,22 @@ impl Engine {
             }
             pause = Millis(pause.0.saturating_mul(4).min(NOTE_AGAIN_MAX.0));
         }
+    }
+
+    /// While this gateway's presence has lapsed, `Waiting` reads as `Owed`, and as `Waiting` again once it is renewed:
+    /// what it is to become is noted from either.
+    async fn note_once(
+        &self,
+        operation: OperationId,
+        from: Delivery,
+        to: Delivery,
+    ) -> Result<(), LedgerError> {
+        let ledger = &self.ports().ledger;
+        let noted = ledger.deliver(operation, from, to).await?;
+        if !noted && from == Delivery::Waiting {
+            ledger.deliver(operation, Delivery::Owed, to).await?;
+        }
+        Ok(())
     }
 
     /// What the agent is told about an operation as it stands.
