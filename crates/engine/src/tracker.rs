@@ -328,13 +328,19 @@ impl Engine {
         self.look_at_words(record, &said).await;
         let outcome = outcome_of(said);
         match self.ports().ledger.sent(record.id, attempt, &outcome).await {
-            Ok(record) => self.follow_later(&record, tracked.resend_after),
-            Err(error) => tracing::warn!(operation = %record.id, %error, "a send is not noted"),
+            Ok(record) => {
+                self.follow(&record);
+                self.send_later(&record, tracked.resend_after);
+            }
+            Err(error) => {
+                tracing::warn!(operation = %record.id, %error, "a send is not noted");
+                // also over a store that takes nothing, the node is not asked at every look
+                self.send_later(record, tracked.resend_after);
+            }
         }
     }
 
-    fn follow_later(&self, record: &OperationRecord, waited: Millis) {
-        self.follow(record);
+    fn send_later(&self, record: &OperationRecord, waited: Millis) {
         let after = Millis(waited.0.saturating_mul(2).min(RESEND_MAX.0));
         let now = self.ports().clock.monotonic();
         if let Some(tracked) = self.tracked().get_mut(&(lane_of(record), record.id)) {

@@ -57,10 +57,10 @@ impl EmbeddedStore {
     /// Does not wait for another process to close the file: that is [`OpenError::InUse`].
     pub fn open(dir: &Path, app: &AppId, witness: impl Into<Witness>) -> Result<Self, OpenError> {
         let (path, witness) = (dir.join(FILE), witness.into());
-        let Opened { connection, found } = open(&path, app, witness.known.as_ref())?;
+        let Opened { connection, found, damage } = open(&path, app, witness.known.as_ref())?;
         let books = Books::new(connection, History::new(app.clone(), witness, found));
         let unusable = |reason| OpenError::Unusable { path: path.clone(), reason };
-        let settled = books.settle_standing().map_err(LedgerError::from);
+        let settled = books.begin_with(damage).map_err(LedgerError::from);
         settled.map_err(|error| unusable(error.to_string()))?;
         let worker = Worker::start(books).map_err(unusable)?;
         Ok(Self { worker: Arc::new(worker), path })

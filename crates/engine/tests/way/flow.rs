@@ -454,6 +454,29 @@ async fn an_answer_that_was_never_noted_ages_like_any_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ledger_that_is_sealed_or_lost_and_clocks_that_disagree_have_codes_of_their_own() {
+    use countersign_engine::port::ledger::LedgerError;
+    let house = House::new();
+    let engine = house.gateway().await;
+    for (error, expected) in [
+        (LedgerError::Lost("the store is empty".into()), "sealed"),
+        (LedgerError::Clock("an hour apart".into()), "clock_unavailable"),
+        (LedgerError::Unavailable("gone".into()), "store_unavailable"),
+    ] {
+        house.ledger.break_with(Some(error.clone()));
+        let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+        let Answer::Unavailable(unavailable) = answer else { panic!("{error:?}: {answer:?}") };
+        assert_eq!(unavailable.code, expected, "{error:?}");
+    }
+    house.ledger.break_with(None);
+    house.ledger.seal("a test").await.unwrap();
+    let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+    let Answer::Unavailable(unavailable) = answer else { panic!("sealed: {answer:?}") };
+    assert_eq!(unavailable.code, "sealed");
+    assert_eq!(house.signer.signatures(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wallet_that_was_taken_away_is_not_used_by_an_old_approval() {
     let house = House::new();
     let engine = house.gateway().await;

@@ -81,7 +81,8 @@ impl Step<'_> {
             .query_row([key], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?]))
             .optional()?;
         let Some([reserved, committed, settled, parity]) = columns else { return Ok(None) };
-        if reserved.saturating_sub(committed).saturating_add(settled) != parity {
+        let weighed = settled.saturating_mul(2).saturating_add(committed).saturating_mul(2);
+        if weighed.saturating_add(reserved) != parity {
             let key = hex::encode(key);
             return Err(Fault::Damaged(format!("another hand changed the counter {key}")));
         }
@@ -285,7 +286,7 @@ impl Step<'_> {
             .connection()
             .prepare_cached(
                 "UPDATE counters SET reserved = reserved + ?2, committed = committed + ?3,
-                    settled = settled + ?4, parity = parity + ?2 - ?3 + ?4 WHERE counter = ?1",
+                    settled = settled + ?4, parity = parity + ?2 + 2 * ?3 + 4 * ?4 WHERE counter = ?1",
             )?
             .execute(params![key(charge), reserved, committed, settled])?;
         let lost = || Fault::Damaged(format!("counter {} is lost", charge.counter.hex()));

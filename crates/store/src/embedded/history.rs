@@ -92,18 +92,20 @@ impl Books {
         Some(format!("{loss}{known}"))
     }
 
-    /// Seals what does not go on from where it was seen last, before anybody is answered.
-    pub(super) fn settle_standing(&self) -> Result<(), Fault> {
+    /// Tells and seals, before anybody is answered, what does not go on from where it was seen last, and what was
+    /// damaged when it was opened.
+    pub(super) fn begin_with(&self, damage: Option<String>) -> Result<(), Fault> {
         if self.lost().is_some() {
             // tells it
             return self.admit().or(Ok(()));
         }
-        if self.history.standing.get() != Standing::Missing {
-            return self.publish();
+        if self.history.standing.get() == Standing::Missing {
+            self.begin()?;
+            self.step().miss()?;
+            self.end()?;
         }
-        self.begin()?;
-        self.step().miss()?;
-        self.end()
+        damage.iter().for_each(|why| self.distrust(why));
+        self.publish()
     }
 
     /// Shows outside how far the log is durable.

@@ -24,8 +24,8 @@ pub(super) const VERSION: i64 = 3;
 const STATEMENTS_MAX: usize = 128;
 
 /// The times and amounts are integers (milliseconds, micro-USD or occurrences). `record` and `view` are
-/// JSON, `digest` its SHA-256; the columns beside them are what is searched by. `parity` is reserved − committed +
-/// settled: it moves with all three. A column that is NULL keeps a row out of its
+/// JSON, `digest` its SHA-256; the columns beside them are what is searched by. `parity` is reserved + 2 × committed +
+/// 4 × settled: it moves with all three. A column that is NULL keeps a row out of its
 /// index: `lapses` is set while an operation can expire, `idle` while it needs work, `lane` while it holds
 /// its lane open, `keeps` while it waits for people and the nonce that its client fixed is kept for it.
 const TABLES: &str = "
@@ -150,6 +150,14 @@ CREATE INDEX incidents_created ON incidents (created, id);
 pub(super) struct Opened {
     pub(super) connection: Connection,
     pub(super) found: Result<Standing, Loss>,
+    /// What another hand did to records that had to be looked at.
+    pub(super) damage: Option<String>,
+}
+
+impl Opened {
+    const fn lost(connection: Connection, loss: Loss) -> Self {
+        Self { connection, found: Err(loss), damage: None }
+    }
 }
 
 /// Why the file does not hold the ledger that was known.
@@ -176,7 +184,7 @@ pub(super) fn open(path: &Path, app: &AppId, known: Option<&Anchor>) -> Result<O
     match (prepare(path, app, known), known) {
         (Err(OpenError::Unusable { reason, .. }), Some(_)) => {
             let connection = Connection::open_in_memory().map_err(|error| cause(path, &error))?;
-            Ok(Opened { connection, found: Err(Loss::Other(reason)) })
+            Ok(Opened::lost(connection, Loss::Other(reason)))
         }
         (opened, _) => opened,
     }
@@ -191,7 +199,7 @@ fn prepare(path: &Path, app: &AppId, known: Option<&Anchor>) -> Result<Opened, O
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     own(&connection).map_err(cause)?;
     match version(&connection).map_err(cause)? {
-        0 if known.is_some() => return Ok(Opened { connection, found: Err(Loss::Empty) }),
+        0 if known.is_some() => return Ok(Opened::lost(connection, Loss::Empty)),
         0 => initialise(&connection, app).map_err(cause)?,
         VERSION => {}
         found => return Err(OpenError::Schema { path: path.into(), found, known: VERSION }),
@@ -203,13 +211,12 @@ fn prepare(path: &Path, app: &AppId, known: Option<&Anchor>) -> Result<Opened, O
     }
     let found = known.map_or(Ok(Ok(Standing::Proven)), |known| compare(&connection, known));
     let found = found.map_err(cause)?;
-    if found.is_ok() {
-        bury(&connection).map_err(|fault| OpenError::Unusable {
-            path: path.into(),
-            reason: LedgerError::from(fault).to_string(),
-        })?;
-    }
-    Ok(Opened { connection, found })
+    let buried = if found.is_ok() { bury(&connection) } else { Ok(None) };
+    let damage = buried.map_err(|fault| OpenError::Unusable {
+        path: path.into(),
+        reason: LedgerError::from(fault).to_string(),
+    })?;
+    Ok(Opened { connection, found, damage })
 }
 
 /// How the file's history stands to what was seen of it.
@@ -275,8 +282,8 @@ pub(super) fn create(connection: &Connection, app: &AppId) -> rusqlite::Result<(
 }
 
 /// Every gateway of an earlier process is dead: its callers are gone, and nobody will come back under
-/// its name for what it left.
-fn bury(connection: &Connection) -> Result<(), Fault> {
+/// its name for what it left. What another hand changed stays as it is, and is told.
+fn bury(connection: &Connection) -> Result<Option<String>, Fault> {
     connection.execute_batch(
         "BEGIN IMMEDIATE; UPDATE operations SET gateway = '' WHERE idle IS NOT NULL;",
     )?;
@@ -284,8 +291,15 @@ fn bury(connection: &Connection) -> Result<(), Fault> {
         .prepare("SELECT record, digest FROM operations WHERE delivery = 0")?
         .query_map([], stored)?
         .collect::<Result<_, _>>()?;
+    let mut damage = None;
     for record in waiting {
-        let mut record = parse(&record)?;
+        let mut record = match parse(&record) {
+            Err(Fault::Damaged(why)) => {
+                damage = Some(why);
+                continue;
+            }
+            record => record?,
+        };
         record.delivery = Delivery::Owed;
         let json = serde_json::to_string(&record)?;
         connection.execute(
@@ -293,7 +307,8 @@ fn bury(connection: &Connection) -> Result<(), Fault> {
             params![record.id.to_string(), json, Sha256::digest(&json).as_slice()],
         )?;
     }
-    Ok(connection.execute_batch("COMMIT")?)
+    connection.execute_batch("COMMIT")?;
+    Ok(damage)
 }
 
 /// One value of the `meta` table.

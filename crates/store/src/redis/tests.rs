@@ -3,6 +3,7 @@
 mod bench;
 mod cluster;
 mod encrypted;
+mod hands;
 mod history;
 mod journal;
 mod outage;

@@ -31,23 +31,36 @@ local function leaves_at(c, instant)
   return int((math.floor(instant / c.width) + 1) * c.width + c.length)
 end
 
--- A sum that another hand changed does not fit `check` any more, which moves with all three.
-local SIGNS = { reserved = 1, committed = -1, settled = 1 }
+-- `check` moves with the three sums, with a weight for each: what another hand changed does not fit it any more. By
+-- powers of two numbers stay exact.
+local WEIGHTS = { reserved = 1, committed = 2, settled = 4 }
 
 local function book(c, name, amount)
   if amount == 0 then return end
-  redis.call('HINCRBY', P .. KEY.counter .. c.counter, name, int(amount))
-  if SIGNS[name] then redis.call('HINCRBY', P .. KEY.counter .. c.counter, 'check', int(SIGNS[name] * amount)) end
+  local key = P .. KEY.counter .. c.counter
+  redis.call('HINCRBY', key, name, int(amount))
+  if WEIGHTS[name] then redis.call('HINCRBY', key, 'check', int(WEIGHTS[name] * amount)) end
+end
+
+-- The remainder of a number that may have more digits than Lua holds.
+local PRIME = 999983
+local function remainder(digits)
+  local high = tonumber(string.sub(digits, 1, -10)) or 0
+  return (high % PRIME * (1000000000 % PRIME) + tonumber(string.sub(digits, -9))) % PRIME
 end
 
 -- What a counter holds; an error where another hand was in it.
 local function sums_of(counter)
-  local sums = redis.call('HMGET', P .. KEY.counter .. counter, 'reserved', 'committed', 'settled', 'check')
-  for i = 1, 4 do sums[i] = tonumber(sums[i] or '0') end
-  if sums[1] - sums[2] + sums[3] ~= sums[4] then
+  local values = redis.call('HMGET', P .. KEY.counter .. counter, 'check', 'reserved', 'committed', 'settled')
+  local sums, check = {}, 0
+  for i, name in ipairs({ 'reserved', 'committed', 'settled' }) do
+    sums[name] = tonumber(values[i + 1] or '0')
+    check = check + WEIGHTS[name] * (sums[name] % PRIME)
+  end
+  if check % PRIME ~= remainder(values[1] or '0') then
     error({ err = 'DAMAGED another hand changed the counter ' .. counter })
   end
-  return { reserved = sums[1], committed = sums[2], settled = sums[3] }
+  return sums
 end
 
 local function dead_buckets(c, t)

@@ -20,15 +20,16 @@ local NEVER = 9007199254740991
 -- The fields that scripts look at; documents stay where they are.
 local SMALL = { 'state', 'delivery', 'code', 'reason', 'digest', 'expires_at', 'created_at', 'finished_at',
   'fingerprint', 'key', 'batch', 'gateway', 'agent', 'chain', 'wallet', 'held', 'votes', 'voters', 'vote_count',
-  'attempts', 'cancels', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at', 'fence' }
+  'attempts', 'cancels', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at', 'fence',
+  'purpose:0', 'plan_digest:0', 'raw:0', 'hash:0' }
 
--- What is looked at of each attempt. More of them than this nobody makes. The first one's plan is the intent's.
+-- What is looked at of further attempts. More of them than this nobody makes. The first one's plan is the intent's.
 local ATTEMPTS_MAX = 256
 local OF_ATTEMPT = { 'purpose:', 'plan_digest:', 'raw:', 'hash:' }
 
-local function names_of_attempts(op)
+local function names_of_further(op)
   local names = {}
-  for attempt = 0, math.min(tonumber(op.attempts), ATTEMPTS_MAX) - 1 do
+  for attempt = 1, math.min(tonumber(op.attempts or '0'), ATTEMPTS_MAX) - 1 do
     for _, name in ipairs(OF_ATTEMPT) do names[#names + 1] = name .. attempt end
   end
   return names
@@ -37,27 +38,35 @@ end
 -- The digest of whatever scripts look at, which each of them leaves behind: what another hand changed is noticed
 -- before anything follows from it. Lengths keep two different contents from having one digest.
 local function sum_of(op)
-  local parts = {}
-  for _, names in ipairs({ SMALL, op.attempts and names_of_attempts(op) }) do
-    for _, name in ipairs(names) do
-      parts[#parts + 1] = op[name] and #op[name] .. ' ' .. op[name] or '-'
+  local parts, n = {}, 0
+  for _, names in ipairs({ SMALL, names_of_further(op) }) do
+    for i = 1, #names do
+      local value = op[names[i]]
+      parts[n + 1], parts[n + 2] = value and #value or '-', value or ''
+      n = n + 2
     end
   end
   return redis.sha1hex(table.concat(parts, '\n'))
 end
 
-local function fetch(op, names)
-  local values = redis.call('HMGET', P .. KEY.operation .. op.id, 'sum', unpack(names))
-  op.sum = values[1]
-  for i, name in ipairs(names) do op[name] = values[i + 1] or nil end
-end
-
+-- One walk over the fields makes the record and the same digest.
 local function load(id)
-  local op = { id = id }
-  fetch(op, SMALL)
+  local key, op, parts, n, names = P .. KEY.operation .. id, { id = id }, {}, 0, SMALL
+  repeat
+    local values = redis.call('HMGET', key, 'sum', unpack(names))
+    op.sum = values[1]
+    for i = 1, #names do
+      local value = values[i + 1]
+      op[names[i]] = value or nil
+      parts[n + 1], parts[n + 2] = value and #value or '-', value or ''
+      n = n + 2
+    end
+    names = names == SMALL and names_of_further(op) or {}
+  until #names == 0
   if not op.state and not op.sum then return nil end
-  if op.attempts then fetch(op, names_of_attempts(op)) end
-  if sum_of(op) ~= op.sum then error({ err = 'DAMAGED another hand changed the record of ' .. id }) end
+  if redis.sha1hex(table.concat(parts, '\n')) ~= op.sum then
+    error({ err = 'DAMAGED another hand changed the record of ' .. id })
+  end
   return op
 end
 

@@ -16,9 +16,9 @@ if moving ~= 0 then
   return redis.error_reply('TRYAGAIN nothing was done: ' .. (type(moving) == 'table' and moving.err or 'a key is there'))
 end
 
-local A, F = {}, {}
+local A, F, EQUALS = {}, {}, string.byte('=')
 for i = 1, #ARGV, 2 do
-  if string.sub(ARGV[i], 1, 1) == '=' then
+  if string.byte(ARGV[i]) == EQUALS then
     F[#F + 1] = string.sub(ARGV[i], 2)
     F[#F + 1] = ARGV[i + 1]
   else

@@ -1,0 +1,203 @@
+//! Other hands in the books.
+
+use std::sync::{Arc, Mutex};
+
+use countersign_core::time::Millis;
+use countersign_engine::port::{
+    alarm::Alarm,
+    ledger::{CommitAnswer, LedgerError},
+};
+use countersign_testkit::{
+    fixture::{approve, operation_id, reserve, rolling},
+    suite::{Desk, LedgerBench, journal::decided},
+};
+use sha2::{Digest, Sha256};
+
+use super::bench::{RedisBench, options};
+use crate::redis::RedisStore;
+
+/// A bench whose store tells what it notices: operations of every kind, and decisions on record.
+async fn bench() -> (RedisBench, Arc<Mutex<Vec<Alarm>>>) {
+    let mut bench = RedisBench::make().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&told);
+    let mut telling = options(&bench.server.url());
+    let bell = Arc::new(move |alarm| heard.lock().unwrap().push(alarm));
+    telling.witness = telling.witness.telling(bell);
+    bench.store = RedisStore::open(telling, Some(bench.time.source())).await.unwrap();
+    let desk = Desk::at(&bench).await;
+    let day = || vec![rolling("day", 10, 100)];
+    desk.settled(1, day()).await;
+    desk.committed(2, day()).await;
+    desk.parked(3, day()).await;
+    for n in 1..=3 {
+        bench.store.journal().record(&decided(n)).await.unwrap();
+    }
+    (bench, told)
+}
+
+async fn raw<T: redis::FromRedisValue>(bench: &RedisBench, command: &[&str]) -> T {
+    let mut built = redis::cmd(command[0]);
+    built.arg(&command[1..]).query_async(&mut bench.raw().await).await.unwrap()
+}
+
+fn key(name: &str) -> String {
+    format!("countersign:{{main}}:{name}")
+}
+
+fn record(n: u64) -> String {
+    key(&format!("operation:{}", operation_id(n)))
+}
+
+async fn counter(bench: &RedisBench) -> String {
+    let found: Vec<String> = raw(bench, &["KEYS", &key("counter:*")]).await;
+    found.into_iter().next().unwrap()
+}
+
+/// It is told once and the ledger is sealed.
+async fn is_noticed(bench: &RedisBench, told: &Mutex<Vec<Alarm>>) {
+    let codes: Vec<_> = told.lock().unwrap().drain(..).map(|alarm| alarm.code()).collect();
+    assert_eq!(codes, ["books_damaged"]);
+    let status = bench.ledger().describe().await.unwrap();
+    assert!(status.sealed.unwrap().contains("the books are damaged"));
+}
+
+#[tokio::test]
+async fn what_functions_leave_is_never_found_by_an_audit() {
+    let (bench, told) = bench().await;
+    let ledger = bench.ledger();
+    assert_eq!(ledger.audit().await, Ok(None));
+    let after = ledger.describe().await.unwrap().sequence;
+    assert_eq!(ledger.audit().await, Ok(None));
+    assert_eq!(ledger.describe().await.unwrap().sequence, after, "anchored once");
+    let desk = Desk::at(&bench).await;
+    for n in 10..400 {
+        desk.reserved(n, vec![rolling("many", 1, 1000)]).await;
+        bench.time.advance(Millis(1000));
+    }
+    ledger.unsettle(operation_id(1)).await.unwrap();
+    assert_eq!(ledger.audit().await, Ok(None), "more operations than are looked at");
+    assert!(told.lock().unwrap().is_empty());
+    assert_eq!(ledger.describe().await.unwrap().sealed, None);
+}
+
+#[tokio::test]
+async fn sums_beyond_what_lua_holds_exactly_fit_their_check() {
+    let bench = RedisBench::make().await;
+    let desk = Desk::at(&bench).await;
+    let most = countersign_core::amount::AMOUNT_MAX;
+    desk.settled(1, vec![rolling("whales", most - 7, most)]).await;
+    desk.reserved(2, vec![rolling("whales", 7, most)]).await;
+    assert_eq!(desk.counts(&rolling("whales", 0, most)).await, [7, 0, most - 7]);
+    assert_eq!(bench.ledger().audit().await, Ok(None));
+}
+
+#[tokio::test]
+async fn counters_that_were_set_back_alike_are_found_too() {
+    let (bench, told) = bench().await;
+    for field in ["committed", "settled"] {
+        raw::<i64>(&bench, &["HINCRBY", &counter(&bench).await, field, "-5"]).await;
+    }
+    let answer = bench.ledger().status(&[rolling("day", 0, 100)], None).await;
+    assert!(matches!(answer, Err(LedgerError::Damaged(_))), "{answer:?}");
+    is_noticed(&bench, &told).await;
+}
+
+#[tokio::test]
+async fn a_counter_that_was_set_back_is_found_before_it_is_charged() {
+    let (bench, told) = bench().await;
+    raw::<i64>(&bench, &["HINCRBY", &counter(&bench).await, "settled", "-5"]).await;
+    let answer = bench.ledger().reserve(&reserve(9, vec![rolling("day", 50, 100)])).await;
+    assert!(
+        matches!(&answer, Err(LedgerError::Damaged(why)) if why.contains("the counter")),
+        "{answer:?}"
+    );
+    is_noticed(&bench, &told).await;
+    assert_eq!(bench.ledger().operation(operation_id(9)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_record_that_was_changed_is_found_before_anything_follows_from_it() {
+    let (bench, told) = bench().await;
+    raw::<i64>(&bench, &["HSET", &record(3), "state", "APPROVED"]).await;
+    let vote = approve(3, "ann", bench.ledger().now().await.unwrap());
+    let answer = bench.ledger().approve(&vote).await;
+    assert!(matches!(answer, Err(LedgerError::Damaged(_))), "{answer:?}");
+    is_noticed(&bench, &told).await;
+    // others go on, but nothing new is signed
+    let desk = Desk::at(&bench).await;
+    desk.reserved(9, vec![]).await;
+    let answer = bench.ledger().commit(&countersign_testkit::fixture::commit(9)).await.unwrap();
+    assert!(matches!(answer, CommitAnswer::Sealed(_)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_key_of_another_kind_is_damage_and_a_seal() {
+    let (bench, told) = bench().await;
+    raw::<i64>(&bench, &["DEL", &record(3)]).await;
+    raw::<String>(&bench, &["SET", &record(3), "text"]).await;
+    let answer = bench.ledger().operation(operation_id(3)).await;
+    assert!(matches!(answer, Err(LedgerError::Damaged(_))), "{answer:?}");
+    is_noticed(&bench, &told).await;
+}
+
+#[tokio::test]
+async fn an_audit_finds_what_no_function_would_have_left() {
+    let (log, parked) = (key("log"), key("operations:state:PARKED"));
+    let executed = operation_id(1).to_string();
+    let entries = key(&format!("journal:entries:{}", hex::encode(Sha256::digest("gateway-1"))));
+    let counter = counter(&bench().await.0).await;
+    let buckets = counter.replace("counter:", "buckets:");
+    for (commands, says) in [
+        (vec![vec!["LPOP", &log]], "the log has"),
+        (vec![vec!["LSET", &log, "1", "0 2 7 reserve x y"]], "line 2 of the log"),
+        (vec![vec!["LSET", &log, "-1", "0 2 7 reserve x y"]], "of the log"),
+        (
+            vec![
+                vec!["HINCRBY", &counter, "reserved", "1"],
+                vec!["HINCRBY", &counter, "check", "1"],
+            ],
+            "reserved",
+        ),
+        (
+            vec![
+                vec!["HINCRBY", &counter, "committed", "-1"],
+                vec!["HINCRBY", &counter, "check", "-2"],
+            ],
+            "committed",
+        ),
+        (vec![vec!["DEL", &buckets]], "its buckets"),
+        (vec![vec!["ZADD", &parked, "7", &executed]], "is not PARKED"),
+        (vec![vec!["LTRIM", &entries, "0", "1"]], "the journal of gateway-1"),
+        (vec![vec!["LSET", &entries, "2", "3 0xab entry"]], "the journal of gateway-1"),
+    ] {
+        let (bench, told) = self::bench().await;
+        assert_eq!(bench.ledger().audit().await, Ok(None), "{commands:?}");
+        for command in &commands {
+            raw::<redis::Value>(&bench, command).await;
+        }
+        let found = bench.ledger().audit().await.unwrap();
+        assert!(found.as_ref().is_some_and(|f| f.contains(says)), "{commands:?}: {found:?}");
+        is_noticed(&bench, &told).await;
+    }
+}
+
+#[tokio::test]
+async fn documents_that_were_changed_are_found_when_they_are_read_or_sampled() {
+    for (field, value) in [
+        ("intent", "{}"),
+        ("charges", "[]"),
+        ("agent", "nobody"),
+        ("plan_digest", "00"),
+        ("gates", "7"),
+    ] {
+        let (bench, told) = bench().await;
+        raw::<i64>(&bench, &["HSET", &record(3), field, value]).await;
+        let read = bench.ledger().operation(operation_id(3)).await;
+        assert!(matches!(read, Err(LedgerError::Damaged(_))), "{field}: {read:?}");
+        // there are three operations, and a sample takes up to eight
+        let found = bench.ledger().audit().await.unwrap();
+        assert!(found.is_some(), "{field}");
+        is_noticed(&bench, &told).await;
+    }
+}
