@@ -11,7 +11,6 @@ use countersign_engine::{
     },
 };
 use countersign_server::{Bound, Gatehouse, Keyring, Metrics, serve_agents, serve_operators};
-use countersign_store::redis::WeakStore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -23,7 +22,7 @@ use crate::{
     policies::Loaded,
     reload::{Reload, Reloader},
     state::StateFile,
-    store::{OpenStore, witness},
+    store::{OpenStore, weak_store, witness},
     wiring::{self, Parts},
 };
 
@@ -46,6 +45,7 @@ pub(crate) struct Gateway {
     operators: Bound,
     parts: Parts,
     reload: Reload,
+    accepted: Option<DurabilityClass>,
 }
 
 impl Gateway {
@@ -96,6 +96,7 @@ impl Gateway {
             operators,
             parts,
             reload,
+            accepted,
         })
     }
 
@@ -106,7 +107,10 @@ impl Gateway {
 
     /// Serves until `stop` is cancelled, then: accept nothing, drain, sweep, close.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
-        let Self { clock, store, keeper, house, agents, operators, parts, reload, .. } = self;
+        let Self {
+            clock, store, keeper, house, agents, operators, parts, reload, accepted, ..
+        } = self;
+        let reload = reload.demanding(store.demand(accepted));
         probe(&parts, &clock);
         announce(&house).await?;
         let kept = CancellationToken::new();
@@ -236,12 +240,6 @@ fn durable_enough(
         ))),
         (Some(_) | None, _) => Ok(()),
     }
-}
-
-/// The same for a store that becomes weak while the gateway runs, as after a failover.
-fn weak_store(config: &Config, accepted: Option<DurabilityClass>) -> WeakStore {
-    let mainnet = config.chains.iter().any(|chain| is_mainnet(chain.id));
-    if mainnet && accepted.is_none() { WeakStore::Refused } else { WeakStore::Accepted }
 }
 
 /// Says which nodes do not answer, or serve another chain. The gateway runs all the same and recovers by itself.

@@ -21,6 +21,7 @@ use crate::{
     clock,
     config::Problems,
     policies::{self, Loaded, Overrides},
+    store::Demand,
     wiring::{self, Parts},
 };
 
@@ -39,6 +40,7 @@ pub(crate) struct Reload {
     seen: Fingerprint,
     policies: BTreeMap<String, PolicyId>,
     fixed: Fixed,
+    demand: Option<Demand>,
 }
 
 /// What only a restart can change.
@@ -58,7 +60,13 @@ impl Reload {
             files,
             policies: versions(&loaded.grants, &loaded.guards),
             fixed: Fixed::of(loaded),
+            demand: None,
         }
+    }
+
+    /// The store that a new configuration may demand more of.
+    pub(crate) fn demanding(self, demand: Demand) -> Self {
+        Self { demand: Some(demand), ..self }
     }
 }
 
@@ -129,6 +137,9 @@ impl Reloader {
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if Fixed::of(&loaded) != self.reload.fixed {
             tracing::warn!("`app`, `listen`, `state` and `store` take effect at the next start");
+        }
+        if let Some(demand) = &self.reload.demand {
+            demand.follow(&loaded.config);
         }
         let mut setup = parts.setup(&loaded);
         setup.app = self.house.engine.setup().app.clone();

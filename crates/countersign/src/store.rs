@@ -11,7 +11,12 @@ use countersign_store::{
 };
 
 use crate::{
-    clock, config::StoreChoice, failure::Failure, files::private_folder, keeper::AnchorSource,
+    cli::DurabilityClass,
+    clock,
+    config::{Config, StoreChoice, is_mainnet},
+    failure::Failure,
+    files::private_folder,
+    keeper::AnchorSource,
 };
 
 /// How long a call to Redis may take: an agent is told within seconds that nothing was done. What was done all the same is
@@ -54,10 +59,33 @@ pub(crate) struct OpenStore {
 }
 
 /// Which store it is.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 enum Kind {
     Embedded(Arc<EmbeddedStore>),
     Redis(Arc<RedisStore>),
+}
+
+/// What is done on a store that may forget what it acknowledged: it is no store for a mainnet, unless somebody says so.
+pub(crate) fn weak_store(config: &Config, accepted: Option<DurabilityClass>) -> WeakStore {
+    let mainnet = config.chains.iter().any(|chain| is_mainnet(chain.id));
+    if mainnet && accepted.is_none() { WeakStore::Refused } else { WeakStore::Accepted }
+}
+
+/// Tells an open store what the configuration in force demands of it.
+#[derive(Debug)]
+pub(crate) struct Demand {
+    kind: Kind,
+    accepted: Option<DurabilityClass>,
+}
+
+impl Demand {
+    pub(crate) fn follow(&self, config: &Config) {
+        match &self.kind {
+            // it forgets nothing that it acknowledged
+            Kind::Embedded(_) => {}
+            Kind::Redis(store) => store.demand(weak_store(config, self.accepted)),
+        }
+    }
 }
 
 impl fmt::Debug for OpenStore {
@@ -103,6 +131,11 @@ impl OpenStore {
                 Ok(Self { ledger, journal, kind: Kind::Redis(Arc::new(store)) })
             }
         }
+    }
+
+    /// For when another configuration comes into force.
+    pub(crate) fn demand(&self, accepted: Option<DurabilityClass>) -> Demand {
+        Demand { kind: self.kind.clone(), accepted }
     }
 
     /// Which server was found, where there are several that it could be.

@@ -103,6 +103,11 @@ impl RedisStore {
         self.ledger.anchor()
     }
 
+    /// What is done from now on if the store may forget what it acknowledged.
+    pub fn demand(&self, weak: WeakStore) {
+        self.ledger.demand(weak);
+    }
+
     /// The server that holds the ledger, as it was found last.
     #[must_use]
     pub fn place(&self) -> Option<String> {

@@ -45,7 +45,7 @@ pub(super) struct Connections {
     slot: u16,
     deadline: Duration,
     replicas: u32,
-    weak: WeakStore,
+    weak: Mutex<WeakStore>,
     shared: Mutex<Option<Live>>,
     // so that a crowd makes one new connection, not one each
     connecting: tokio::sync::Mutex<()>,
@@ -115,7 +115,7 @@ impl Connections {
             slot,
             deadline: Duration::from_millis(deadline.0),
             replicas,
-            weak,
+            weak: Mutex::new(weak),
             shared: Mutex::default(),
             connecting: tokio::sync::Mutex::default(),
             spare: Mutex::default(),
@@ -146,6 +146,11 @@ impl Connections {
         let mut sent = None;
         let answer = tokio::time::timeout(self.deadline, self.asked_again(&mut sent)).await;
         self.in_time(answer.ok(), sent)
+    }
+
+    /// What is done from now on if the store may forget what it acknowledged.
+    pub(super) fn demand(&self, weak: WeakStore) {
+        *locked(&self.weak) = weak;
     }
 
     /// How many replicas must acknowledge a write.
@@ -229,9 +234,11 @@ impl Connections {
             )));
         }
         match promises.class(self.replicas) {
-            ('D', why) if self.weak == WeakStore::Refused && script.binds() => Err(Fault::NotSent(
-                format!("the store's durability is class D ({why}): nothing new is signed on it"),
-            )),
+            ('D', why) if *locked(&self.weak) == WeakStore::Refused && script.binds() => {
+                Err(Fault::NotSent(format!(
+                    "the store's durability is class D ({why}): nothing new is signed on it"
+                )))
+            }
             _ => Ok(()),
         }
     }

@@ -36,7 +36,9 @@ use self::packing::{
     new_operation, overruns, reading, records, scope, unknown, words,
 };
 use super::{
-    FORMAT, fresh_id,
+    FORMAT,
+    connections::WeakStore,
+    fresh_id,
     journal::gateway_hash,
     link::{Call, Link},
     record::{
@@ -66,6 +68,10 @@ pub(super) struct RedisLedger {
 impl RedisLedger {
     pub(super) fn new(link: Arc<Link>, replicas: u32, gateway: String) -> Self {
         Self { link, replicas, gateway, highest: AtomicU64::new(0) }
+    }
+
+    pub(super) fn demand(&self, weak: WeakStore) {
+        self.link.demand(weak);
     }
 
     pub(super) fn place(&self) -> Option<String> {

@@ -7,7 +7,7 @@ use countersign_engine::port::ledger::LedgerError;
 use redis::Cmd;
 
 use super::{
-    connections::{Asked, Connections},
+    connections::{Asked, Connections, WeakStore},
     keys::Keys,
     promises::Promises,
     reply::{Reply, damaged},
@@ -149,6 +149,11 @@ impl Link {
         ask.arg(RIGHTS).arg(1).arg(self.keys.meta()).arg(names);
         let answer = self.connections.ask(&ask).await.map_err(|fault| fault.named(false))?;
         Reply::parse(answer)?.texts().collect()
+    }
+
+    /// What is done from now on if the store may forget what it acknowledged.
+    pub(super) fn demand(&self, weak: WeakStore) {
+        self.connections.demand(weak);
     }
 
     /// The server that was found last.

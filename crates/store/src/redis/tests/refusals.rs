@@ -180,7 +180,8 @@ async fn a_store_that_falls_to_a_weaker_class_signs_nothing_new_until_it_is_stro
     let mut strict = options(&server.url());
     let (bell, told) = listener();
     (strict.weak, strict.witness) = (WeakStore::Refused, strict.witness.telling(bell));
-    let ledger = RedisStore::connect(strict).await.unwrap().ledger();
+    let store = RedisStore::connect(strict).await.unwrap();
+    let ledger = store.ledger();
     ledger.reserve(&reserve(1, vec![])).await.unwrap();
 
     // as after a failover to a server with other settings
@@ -197,6 +198,11 @@ async fn a_store_that_falls_to_a_weaker_class_signs_nothing_new_until_it_is_stro
     ledger.present("gateway-1", Millis(1000)).await.unwrap();
     assert_eq!(ledger.describe().await.unwrap().durability, 'D');
     assert_eq!(told.lock().unwrap().as_slice(), ["store_weakened"]);
+    // as when a configuration without a mainnet is taken up, and one with a mainnet again
+    store.demand(WeakStore::Accepted);
+    ledger.reserve(&reserve(3, vec![])).await.unwrap();
+    store.demand(WeakStore::Refused);
+    refused(&*ledger, 2, "class D").await;
 
     ok(&server, &["CONFIG", "SET", "appendfsync", "always"]).await;
     assert_eq!(ledger.describe().await.unwrap().durability, 'B');
