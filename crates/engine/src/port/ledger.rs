@@ -121,7 +121,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     ) -> Result<OperationRecord, LedgerError>;
 
     /// Changes `delivery` from one value to another; `false` if it was not `from`. `Waiting` of a dead
-    /// gateway counts as `Owed`.
+    /// gateway counts as `Owed`; from `Waiting` to `Owed` it changes all the same, because a gateway that looked dead may
+    /// come back.
     async fn deliver(
         &self,
         operation: OperationId,

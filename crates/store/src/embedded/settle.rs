@@ -126,7 +126,10 @@ impl Step<'_> {
         let mut record = self.known(id)?;
         let forsaken = record.delivery == Delivery::Waiting && !self.is_attended(id)?;
         let stands = if forsaken { Delivery::Owed } else { record.delivery };
-        if stands != from {
+        // a debt is noted although the gateway looks dead: it may come back, and then nothing else would say so
+        let debt =
+            (record.delivery, from, to) == (Delivery::Waiting, Delivery::Waiting, Delivery::Owed);
+        if stands != from && !debt {
             return Ok(false);
         }
         record.delivery = to;

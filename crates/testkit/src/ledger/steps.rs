@@ -326,7 +326,9 @@ impl Books {
         to: Delivery,
     ) -> Result<bool, LedgerError> {
         let mut record = self.known(id)?;
-        let changes = self.delivery(&record) == from;
+        let debt =
+            (record.delivery, from, to) == (Delivery::Waiting, Delivery::Waiting, Delivery::Owed);
+        let changes = debt || self.delivery(&record) == from;
         if changes {
             record.delivery = to;
             self.replace(record);

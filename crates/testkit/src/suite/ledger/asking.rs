@@ -258,6 +258,10 @@ pub async fn what_waits_at_a_dead_gateway_is_owed(bench: &mut dyn LedgerBench) {
     desk.ledger.present("gateway-2", Millis(10_000)).await.unwrap();
     assert_eq!(repeats(&desk, &repeat).await, None, "it was only slow");
     desk.time.advance(Millis(10_000));
+    assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
+    desk.ledger.present("gateway-2", Millis(10_000)).await.unwrap();
+    assert_eq!(repeats(&desk, &repeat).await, Some(1), "noted while it was only slow");
     assert!(deliver(&desk, 1, Delivery::Owed, Delivery::Collected).await);
+    assert!(!deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
     assert_eq!(repeats(&desk, &repeat).await, None);
 }
