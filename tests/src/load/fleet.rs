@@ -133,7 +133,9 @@ impl Fleet {
     pub async fn settled(&self, number: usize, within: Duration) -> Option<Books> {
         let until = Instant::now().checked_add(within);
         loop {
-            if let Some(books) = self.books(number).await.filter(Books::are_quiet) {
+            let quiet = self.books(number).await.is_some_and(|books| books.are_quiet());
+            // once more: the chain was read before the operations, and may have moved in between
+            if quiet && let Some(books) = self.books(number).await.filter(Books::are_quiet) {
                 return Some(books);
             }
             if Some(Instant::now()) > until {

@@ -19,7 +19,12 @@ mod run;
 mod scenario;
 mod server;
 
-use std::{panic::AssertUnwindSafe, thread, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+    thread,
+    time::Duration,
+};
 
 use countersign_tests::{
     Setup, StoreKind,
@@ -61,12 +66,15 @@ fn there_are_enough_rows_and_each_has_a_name_of_its_own() {
 fn run_all(store: StoreKind, rows: &[Scenario]) {
     let wanted = place::environment("COUNTERSIGN_SCENARIO").unwrap_or_default();
     let wanted = wanted.to_str().unwrap_or_default();
-    let rows: Vec<Numbered> = (1..).zip(rows.iter().copied()).collect();
-    let rows: Vec<_> = rows.into_iter().filter(|(_, row)| row.name.contains(wanted)).collect();
-    let share = |world| rows.iter().copied().skip(world).step_by(WORLDS).collect::<Vec<_>>();
-    let worlds = (0..WORLDS.min(rows.len())).map(|world| {
-        let share = share(world);
-        thread::spawn(move || runtime().block_on(run_share(store, share)))
+    let rows = (1..).zip(rows.iter().copied()).filter(|(_, row)| row.name.contains(wanted));
+    let mut rows: Vec<Numbered> = rows.collect();
+    // taken from the end: the longest first
+    rows.sort_by_key(|(_, row)| row.outlasts.saturating_add(row.settles));
+    let worlds = WORLDS.min(rows.len());
+    let left = Arc::new(Mutex::new(rows));
+    let worlds = (0..worlds).map(|_| {
+        let left = Arc::clone(&left);
+        thread::spawn(move || runtime().block_on(run_some(store, &left)))
     });
     let failures = worlds.collect::<Vec<_>>().into_iter();
     let failures: Vec<_> = failures.flat_map(|world| world.join().expect("a world")).collect();
@@ -77,8 +85,8 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
-/// In one world one row after another: what a row leaves behind is there for the next one.
-async fn run_share(store: StoreKind, rows: Vec<Numbered>) -> Vec<String> {
+/// In one world one row after another, while some are left: what a row leaves behind is there for the next one.
+async fn run_some(store: StoreKind, left: &Mutex<Vec<Numbered>>) -> Vec<String> {
     let setup = Setup::new(store).with(|bot| {
         POLICY.clone_into(&mut bot.policy);
         bot.duplicate_window = "1s";
@@ -86,7 +94,7 @@ async fn run_share(store: StoreKind, rows: Vec<Numbered>) -> Vec<String> {
     let mut fleet = Fleet::start(Plan::of(setup)).await;
     warm_up(&fleet).await;
     let mut failures = Vec::new();
-    for (number, row) in rows {
+    while let Some((number, row)) = next(left) {
         let from = fleet.post(0).gateway.log().len();
         let Err(why) = run_row(&mut fleet, row, number).await else { continue };
         run::mend(&mut fleet, row).await;
@@ -94,6 +102,10 @@ async fn run_share(store: StoreKind, rows: Vec<Numbered>) -> Vec<String> {
         failures.push(format!("{}: {why}\n{}", row.name, log.get(from..).unwrap_or_default()));
     }
     failures
+}
+
+fn next(left: &Mutex<Vec<Numbered>>) -> Option<Numbered> {
+    left.lock().expect("nobody panics here").pop()
 }
 
 async fn run_row(fleet: &mut Fleet, row: Scenario, number: u128) -> Result<(), String> {
