@@ -60,7 +60,7 @@ impl EmbeddedStore {
         let Opened { connection, found, damage } = open(&path, app, witness.known.as_ref())?;
         let books = Books::new(connection, History::new(app.clone(), witness, found));
         let unusable = |reason| OpenError::Unusable { path: path.clone(), reason };
-        let settled = books.begin_with(damage).map_err(LedgerError::from);
+        let settled = books.begin_with(damage.as_deref()).map_err(LedgerError::from);
         settled.map_err(|error| unusable(error.to_string()))?;
         let worker = Worker::start(books).map_err(unusable)?;
         Ok(Self { worker: Arc::new(worker), path })

@@ -82,7 +82,9 @@ impl SecretUrl {
         }
         match text.parse::<http::Uri>() {
             Ok(_) => Ok(Self(text.to_owned())),
-            Err(_) => Err("not a URL: what it cannot hold, in a password too, is written %XX".into()),
+            Err(_) => {
+                Err("not a URL: what it cannot hold, in a password too, is written %XX".into())
+            }
         }
     }
 

@@ -94,7 +94,7 @@ impl Books {
 
     /// Tells and seals, before anybody is answered, what does not go on from where it was seen last, and what was
     /// damaged when it was opened.
-    pub(super) fn begin_with(&self, damage: Option<String>) -> Result<(), Fault> {
+    pub(super) fn begin_with(&self, damage: Option<&str>) -> Result<(), Fault> {
         if self.lost().is_some() {
             // tells it
             return self.admit().or(Ok(()));
@@ -104,7 +104,9 @@ impl Books {
             self.step().miss()?;
             self.end()?;
         }
-        damage.iter().for_each(|why| self.distrust(why));
+        if let Some(why) = damage {
+            self.distrust(why);
+        }
         self.publish()
     }
 

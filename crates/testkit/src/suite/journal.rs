@@ -60,6 +60,7 @@ fn start() -> Timestamp {
 }
 
 /// The n-th decision, made n minutes after the start.
+#[must_use]
 pub fn decided(n: u64) -> NewTrace {
     let mut intent = intent(n);
     // More than 64 bits: what a hostile client may ask for must be readable again.
