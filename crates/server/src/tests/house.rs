@@ -41,6 +41,7 @@ pub(crate) struct House {
     pub(crate) chain: Arc<FakeChain>,
     pub(crate) signer: Arc<FakeSigner>,
     pub(crate) ledger: Arc<ModelLedger>,
+    pub(crate) journal: Arc<ModelJournal>,
     pub(crate) agents: SocketAddr,
     pub(crate) operators: SocketAddr,
     stop: watch::Sender<bool>,
@@ -142,9 +143,10 @@ impl House {
         let signer = Arc::new(FakeSigner::new(1));
         chain.fund(signer.address(), alloy_primitives::U256::from(10_u64.pow(19)));
         let ledger = Arc::new(ModelLedger::new(time.clone()));
+        let journal = Arc::new(ModelJournal::new());
         let ports = Ports {
             ledger: ledger.clone(),
-            journal: Arc::new(ModelJournal::new()),
+            journal: journal.clone(),
             clock: Arc::new(FakeClock::new(time)),
             gateway: "gateway-1".into(),
         };
@@ -168,7 +170,7 @@ impl House {
             tokio::spawn(serve_agents(one, gatehouse.clone(), until(stopped.clone()))),
             tokio::spawn(serve_operators(two, gatehouse, until(stopped))),
         ];
-        Self { keyring, chain, signer, ledger, agents, operators, stop, doors }
+        Self { keyring, chain, signer, ledger, journal, agents, operators, stop, doors }
     }
 
     pub(crate) fn begin_to_close(&self) {

@@ -3,11 +3,12 @@ use std::collections::BTreeSet;
 use alloy_primitives::Bytes;
 use countersign_core::{approval::Vote, time::Timestamp};
 use countersign_engine::port::{
-    Ledger as _,
+    Journal as _, Ledger as _,
     chain::ReadAnswer,
+    journal::NewTrace,
     ledger::{LedgerError, ReserveAnswer},
 };
-use countersign_testkit::fixture;
+use countersign_testkit::{fixture, suite::journal::decided};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -21,6 +22,8 @@ async fn parked(house: &House, n: u64) -> String {
     let reserve = fixture::park(n, vec![fixture::rolling("day", 5, 100)], until);
     let answer = house.ledger.reserve(&reserve).await.unwrap();
     assert!(matches!(answer, ReserveAnswer::Reserved(_)), "{answer:?}");
+    let trace = NewTrace { trace_hash: reserve.operation.trace, ..decided(n) };
+    house.journal.record(&trace).await.unwrap();
     reserve.operation.id.to_string()
 }
 
