@@ -77,12 +77,21 @@ impl Engine {
         let found = self.find(admitted);
         let request = Request::fresh(admitted)?;
         // a repetition is the rare case: the facts are gathered meanwhile
-        let gathering = self.gather(admitted.setup(), request);
-        let (found, gathering) = (pin!(found), pin!(gathering));
-        let (found, gathering) = match select(found, gathering).await {
+        let gathering = Box::pin(self.gather(admitted.setup(), request));
+        let (found, gathering) = match select(pin!(found), gathering).await {
             Either::Left((found, gathering)) => (found?, Either::Left(gathering)),
             Either::Right((gathered, found)) => (found.await?, Either::Right(ready(gathered))),
         };
+        if !matches!(found, Found::Nothing) {
+            // others may share what it has asked: nothing that is not polled may stay in their way
+            drop(gathering);
+            return self.known(admitted, found).await;
+        }
+        self.judged(admitted, gathering.await?).await
+    }
+
+    /// What is already known of the request's operation.
+    async fn known(self: &Arc<Self>, admitted: &Admitted, found: Found) -> Result<Round, Answer> {
         match found {
             Found::KeyConflict(_) => {
                 Err(malformed("idempotencyKey", "this key belongs to another payload"))
@@ -91,7 +100,7 @@ impl Engine {
                 Some(bid) => Ok(Round::Done(Reply::of(self.raised_by_agent(*record, bid).await))),
                 None => Ok(self.repeated(admitted, *record).await?.into()),
             },
-            Found::Nothing => self.judged(admitted, gathering.await?).await,
+            Found::Nothing => Ok(Round::Again),
         }
     }
 
