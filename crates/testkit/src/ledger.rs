@@ -4,6 +4,7 @@ mod adoption;
 mod books;
 mod counters;
 pub mod flawed;
+pub mod history;
 mod steps;
 
 use std::{
@@ -74,6 +75,51 @@ impl ModelLedger {
         changed.iter().filter_map(|id| books.operation(*id).cloned()).collect()
     }
 
+    /// Seals the ledger, as an operator does at the store itself.
+    pub fn seal_now(&self, reason: &str) {
+        lock(&self.books).seal(Some(reason.into()));
+    }
+
+    /// Lifts the seal.
+    pub fn unseal_now(&self) {
+        let mut books = lock(&self.books);
+        books.epoch += u64::from(books.seal.is_some());
+        books.seal(None);
+    }
+
+    /// Puts a freeze in force.
+    pub fn freeze_now(&self, freeze: &Freeze) {
+        lock(&self.books).freeze(freeze);
+    }
+
+    /// Lifts one.
+    pub fn unfreeze_now(&self, freeze: &Freeze) {
+        lock(&self.books).unfreeze(freeze);
+    }
+
+    /// What the counters of these charges show, by the store's clock at the last call.
+    #[must_use]
+    pub fn readings(&self, charges: &[Charge]) -> Vec<Reading> {
+        lock(&self.books).status(charges, None)
+    }
+
+    /// The length of the log.
+    #[must_use]
+    pub fn sequence(&self) -> u64 {
+        lock(&self.books).sequence
+    }
+
+    /// Whether the ledger is sealed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        lock(&self.books).seal.is_some()
+    }
+
+    /// Looks at every operation, in the order of arrival.
+    pub fn look<T>(&self, look: impl FnOnce(&[OperationRecord]) -> T) -> T {
+        look(&lock(&self.books).operations)
+    }
+
     /// What stands against signing, when, and how long the log is.
     #[must_use]
     pub fn glance(&self) -> Glance {
@@ -81,17 +127,6 @@ impl ModelLedger {
         let (now, sequence) = (books.now, books.sequence);
         let freezes = books.freezes.iter().cloned().collect();
         Glance { now, sequence, sealed: books.seal.clone(), freezes }
-    }
-
-    /// The books as they are now, as a replica holds them.
-    #[must_use]
-    pub fn copy(&self) -> BooksCopy {
-        BooksCopy(Box::new(lock(&self.books).clone()))
-    }
-
-    /// Goes on with a copy: what was written since it was made is lost.
-    pub fn put_back(&self, copy: BooksCopy) {
-        *lock(&self.books) = *copy.0;
     }
 
     fn with<T>(
@@ -119,10 +154,6 @@ pub struct Glance {
     /// The freezes in force.
     pub freezes: Vec<Freeze>,
 }
-
-/// See [`ModelLedger::copy`].
-#[derive(Debug, Clone)]
-pub struct BooksCopy(Box<Books>);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -24,6 +24,7 @@ pub mod redis_cluster;
 pub mod redis_sentinel;
 pub mod redis_server;
 pub mod signer;
+pub mod simulation;
 pub mod suite;
 pub mod time;
 

@@ -140,6 +140,8 @@ flaws! {
     VotesKept = "votes-kept";
     /// a cancel that is mined costs nothing
     CancelIsFree = "cancel-is-free";
+    /// a limit with another name starts from nothing
+    NewLimitForgets = "new-limit-forgets";
 }
 
 /// The model with one flaw.
@@ -242,7 +244,6 @@ as_they_are! {
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
     adopted() -> BTreeSet<CounterId>;
     note_adopted(limits: &BTreeSet<CounterId>) -> ();
-    adopt(adopt: &Adopt) -> AdoptAnswer;
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;

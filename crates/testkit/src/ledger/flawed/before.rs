@@ -10,8 +10,9 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, Disposition, Found,
-        LedgerError, OperationQuery, Redeem, RedeemAnswer, Repeat, Reserve, ReserveAnswer,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        Disposition, Found, LedgerError, OperationQuery, Redeem, RedeemAnswer, Repeat, Reserve,
+        ReserveAnswer,
     },
 };
 
@@ -243,6 +244,15 @@ impl FlawedLedger {
             .operation(bump.operation)
             .await
             .map(|now| BumpAnswer::Bound(Box::new(now.unwrap())))
+    }
+
+    pub(super) async fn adopt(&self, adopt: &Adopt) -> Result<AdoptAnswer, LedgerError> {
+        let mut asked = adopt.clone();
+        if self.is(Flaw::NewLimitForgets) {
+            asked.charges.clear();
+            asked.kept.clear();
+        }
+        self.model.adopt(&asked).await
     }
 
     /// A step that does not see the seal or the freezes, if that is the flaw.

@@ -1,0 +1,84 @@
+//! Copies of the books: what a stale replica holds, and what a person makes of it and of the lost one.
+
+use countersign_core::{
+    identity::OperationId,
+    operation::{Money, OperationRecord, OperationState},
+};
+
+use super::{ModelLedger, books::Books, lock};
+
+/// The books as they were at one instant.
+#[derive(Debug, Clone)]
+pub struct BooksCopy(Box<Books>);
+
+impl BooksCopy {
+    /// The length of the log.
+    #[must_use]
+    pub const fn sequence(&self) -> u64 {
+        self.0.sequence
+    }
+
+    fn operation(&self, id: OperationId) -> Option<&OperationRecord> {
+        self.0.operation(id)
+    }
+}
+
+impl ModelLedger {
+    /// The books as they are now, as a replica holds them.
+    #[must_use]
+    pub fn copy(&self) -> BooksCopy {
+        BooksCopy(Box::new(lock(&self.books).clone()))
+    }
+
+    /// Goes on with a copy: what was written since it was made is lost.
+    pub fn put_back(&self, copy: &BooksCopy) {
+        let mut books = lock(&self.books);
+        let (now, flaw) = (books.now, books.flaw);
+        *books = (*copy.0).clone();
+        (books.now, books.flaw) = (now, flaw);
+    }
+
+    /// What a person does who has found the lost books again: they count, and beside them what was said since the
+    /// stale copy took their place. What was reserved on the stale copy is given back, as nobody knew the counters.
+    pub fn reconcile(&self, stale: &BooksCopy, lost: &BooksCopy) {
+        let mut books = lock(&self.books);
+        let mut whole = (*lost.0).clone();
+        for since in books.operations.clone() {
+            let then = stale.operation(since.id);
+            if then == Some(&since) {
+                continue;
+            }
+            let known = lost.operation(since.id);
+            let is_charged =
+                then.is_none_or(|then| then.charges != since.charges || then.state != since.state);
+            let since = if is_charged { given_back(since) } else { since };
+            if known.is_none() {
+                whole.operations.push(since);
+            } else if known == then {
+                whole.operations.iter_mut().filter(|o| o.id == since.id).for_each(|o| {
+                    o.clone_from(&since);
+                });
+            }
+        }
+        whole.changed = whole.operations.iter().map(|o| o.id).collect();
+        // what was given back on the stale copy only, and stands again, has its key again
+        let given_back = |id: &&OperationId| {
+            whole.operation(**id).is_some_and(|o| o.state == OperationState::Rejected)
+        };
+        let voided: Vec<OperationId> = books.voided.iter().filter(given_back).copied().collect();
+        whole.voided.extend(voided);
+        whole.freezes.extend(books.freezes.iter().cloned());
+        whole.present.clone_from(&books.present);
+        whole.sequence = lost.0.sequence.max(books.sequence) + 1;
+        (whole.now, whole.flaw) = (books.now, books.flaw);
+        *books = whole;
+    }
+}
+
+fn given_back(record: OperationRecord) -> OperationRecord {
+    if record.state.money() == Money::Reserved {
+        OperationRecord { state: OperationState::Rejected, ..record }
+    } else {
+        record
+    }
+}
