@@ -4,7 +4,8 @@ use alloy_primitives::{Address, B256, U256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    abi::{DecodedCall, Selector},
+    abi::{AbiValue, DecodedCall, Selector},
+    identity::ChainId,
     token::Asset,
 };
 
@@ -27,6 +28,9 @@ pub struct Action {
     pub via: Via,
     /// How many containers it lies inside; 0 for the request itself.
     pub depth: u8,
+    /// Hands over control of a contract: ownership, upgrades, modules, roles.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub privileged: bool,
 }
 
 /// The kinds of effect (POLICY §1).
@@ -78,6 +82,36 @@ pub enum Effect {
         /// Why, for people.
         reason: String,
     },
+    /// Code gets to act as an account: an EIP-7702 authorisation, a delegatecall by a smart account.
+    Delegate {
+        /// Who is acted for.
+        account: Address,
+        /// The code that acts.
+        delegate: Address,
+        /// Where; `None` is every chain (EIP-7702's chain 0).
+        chain: Option<ChainId>,
+    },
+    /// Typed data (EIP-712) whose meaning nobody registered.
+    TypedData {
+        /// The root of the types.
+        primary_type: String,
+        /// The domain's fields, an [`AbiValue::Tuple`].
+        domain: AbiValue,
+        /// The fields that are signed, an [`AbiValue::Tuple`].
+        message: AbiValue,
+    },
+    /// A text that people can read (EIP-191).
+    Text {
+        /// All of it.
+        text: String,
+        /// The fields of a login (EIP-4361, "Sign-In with Ethereum"), an [`AbiValue::Tuple`], where it is one.
+        siwe: Option<AbiValue>,
+    },
+    /// A message that nobody can read, or that pretends to be something else. It is never signed.
+    Opaque {
+        /// Why, for people.
+        reason: String,
+    },
 }
 
 impl Effect {
@@ -90,6 +124,9 @@ impl Effect {
             Self::Revoke { .. } => "revoke",
             Self::Call | Self::Undecodable { .. } => "call",
             Self::Deploy { .. } => "deploy",
+            Self::Delegate { .. } => "delegate",
+            Self::TypedData { .. } => "typed_data",
+            Self::Text { .. } | Self::Opaque { .. } => "text",
         }
     }
 }

@@ -44,6 +44,7 @@ fn deployment(call: &Call<'_>) -> Action {
         label: "deploy".to_owned(),
         via: Via::Call,
         depth: 0,
+        privileged: false,
     }
 }
 
@@ -59,6 +60,7 @@ fn native(call: &Call<'_>, to: Address, selector: Option<Selector>) -> Action {
         label: "transfer".to_owned(),
         via: Via::Call,
         depth: 0,
+        privileged: false,
     }
 }
 
@@ -121,6 +123,7 @@ impl Reading {
             value_wei,
             via: leaf.via,
             depth: 0,
+            privileged: false,
         };
         let whole = |effect| vec![action(Leaf { effect, via: Via::Call }, call.value)];
         match outcome {
@@ -204,7 +207,11 @@ fn label(registry: &Registry, to: Address, effect: &Effect) -> String {
         | Effect::Revoke { .. }
         | Effect::Call
         | Effect::Deploy { .. }
-        | Effect::Undecodable { .. } => registry.label(to),
+        | Effect::Undecodable { .. }
+        | Effect::Delegate { .. }
+        | Effect::TypedData { .. }
+        | Effect::Text { .. }
+        | Effect::Opaque { .. } => registry.label(to),
     }
     .to_owned()
 }

@@ -156,8 +156,9 @@ pub(crate) fn counterparties(actions: &[Action], wallet: Address) -> Vec<Address
     let of = |action: &Action| match &action.effect {
         Effect::Transfer { to, .. } => Some(*to),
         Effect::Approve { spender, .. } | Effect::Revoke { spender, .. } => Some(*spender),
-        Effect::Call | Effect::Undecodable { .. } => action.target,
-        Effect::Deploy { .. } => None,
+        Effect::Call | Effect::Undecodable { .. } | Effect::TypedData { .. } => action.target,
+        Effect::Delegate { delegate, .. } => Some(*delegate),
+        Effect::Deploy { .. } | Effect::Text { .. } | Effect::Opaque { .. } => None,
     };
     let others = actions.iter().filter_map(of).filter(|address| *address != wallet);
     others.collect::<BTreeSet<_>>().into_iter().collect()
@@ -199,7 +200,17 @@ fn name_addresses(action: &Action, named: &mut BTreeSet<Address>) {
         Effect::Transfer { asset, .. }
         | Effect::Approve { asset, .. }
         | Effect::Revoke { asset, .. } => asset.contract(),
-        Effect::Call | Effect::Deploy { .. } | Effect::Undecodable { .. } => None,
+        Effect::TypedData { domain, message, .. } => {
+            name_in_value(domain, named);
+            name_in_value(message, named);
+            None
+        }
+        Effect::Call
+        | Effect::Deploy { .. }
+        | Effect::Undecodable { .. }
+        | Effect::Delegate { .. }
+        | Effect::Text { .. }
+        | Effect::Opaque { .. } => None,
     };
     named.extend(asset);
     for function in &action.functions {

@@ -206,6 +206,10 @@ impl<'a> Court<'a> {
             let text = "the calldata cannot be read in one canonical way".to_owned();
             self.refuse(grant, "calldata", "undecodable_calldata", text);
         }
+        if facts.actions.iter().any(|action| matches!(action.effect, Effect::Opaque { .. })) {
+            let text = "the message cannot be read for what it is".to_owned();
+            self.refuse(grant, "message", "undecodable_message", text);
+        }
         let plan = &self.request.intent.plan;
         if plan.to.is_none() && plan.data.is_empty() {
             let text = "a deployment without init code would only lose its value".to_owned();

@@ -3,9 +3,12 @@
 //! | sign | points |
 //! |---|---|
 //! | an allowance without bound | 50 |
+//! | code gets to act as the account | 90 |
 //! | somebody else's tokens are moved | 60 |
+//! | a call hands over control of a contract | 60 |
 //! | the recipient is the zero address, a precompile, or the contract of a known token | 60 |
-//! | calldata that cannot be read | 40 |
+//! | calldata or a message that cannot be read | 40 |
+//! | typed data whose meaning nobody registered | 30 |
 //! | a call that no known function reads | 20 |
 //! | the counterparty was never paid before, or nobody knows | 15 |
 //! | its worth in USD is unknown | 20 |
@@ -47,13 +50,17 @@ fn of_effect(action: &Action, intent: &Intent, facts: &Facts) -> u8 {
         Effect::Transfer { from, .. } if *from != intent.address => 60,
         Effect::Transfer { to, .. } if is_sink(*to, facts) => 60,
         Effect::Approve { unlimited: true, .. } => 50,
-        Effect::Undecodable { .. } => 40,
+        Effect::Delegate { .. } => 90,
+        Effect::Undecodable { .. } | Effect::Opaque { .. } => 40,
+        Effect::Call if action.privileged => 60,
+        Effect::TypedData { .. } => 30,
         Effect::Call if action.functions.is_empty() => 20,
         Effect::Transfer { .. }
         | Effect::Approve { .. }
         | Effect::Revoke { .. }
         | Effect::Call
-        | Effect::Deploy { .. } => 0,
+        | Effect::Deploy { .. }
+        | Effect::Text { .. } => 0,
     }
 }
 
@@ -64,7 +71,10 @@ fn is_sink(to: Address, facts: &Facts) -> bool {
 }
 
 fn is_unseen(action: &Action, facts: &Facts) -> bool {
-    if matches!(action.effect, Effect::Revoke { .. } | Effect::Deploy { .. }) {
+    if matches!(
+        action.effect,
+        Effect::Revoke { .. } | Effect::Deploy { .. } | Effect::Text { .. } | Effect::Opaque { .. }
+    ) {
         return false;
     }
     let known = facts.seen.known().zip(counterparty(action));
@@ -79,7 +89,11 @@ fn of_share(action: &Action, facts: &Facts) -> u8 {
         | Effect::Revoke { .. }
         | Effect::Call
         | Effect::Deploy { .. }
-        | Effect::Undecodable { .. } => action.value_wei,
+        | Effect::Undecodable { .. }
+        | Effect::Delegate { .. }
+        | Effect::TypedData { .. }
+        | Effect::Text { .. }
+        | Effect::Opaque { .. } => action.value_wei,
     };
     let share = facts.balance_wei.known().and_then(|balance| share_bps(wei, *balance));
     match share {

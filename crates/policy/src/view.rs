@@ -40,8 +40,9 @@ pub(crate) fn counterparty(action: &Action) -> Option<Address> {
     match &action.effect {
         Effect::Transfer { to, .. } => Some(*to),
         Effect::Approve { spender, .. } | Effect::Revoke { spender, .. } => Some(*spender),
-        Effect::Call | Effect::Undecodable { .. } => action.target,
-        Effect::Deploy { .. } => None,
+        Effect::Call | Effect::Undecodable { .. } | Effect::TypedData { .. } => action.target,
+        Effect::Delegate { delegate, .. } => Some(*delegate),
+        Effect::Deploy { .. } | Effect::Text { .. } | Effect::Opaque { .. } => None,
     }
 }
 
@@ -51,7 +52,13 @@ pub(crate) const fn asset(action: &Action) -> Option<&Asset> {
         Effect::Transfer { asset, .. }
         | Effect::Approve { asset, .. }
         | Effect::Revoke { asset, .. } => Some(asset),
-        Effect::Call | Effect::Deploy { .. } | Effect::Undecodable { .. } => None,
+        Effect::Call
+        | Effect::Deploy { .. }
+        | Effect::Undecodable { .. }
+        | Effect::Delegate { .. }
+        | Effect::TypedData { .. }
+        | Effect::Text { .. }
+        | Effect::Opaque { .. } => None,
     }
 }
 
@@ -189,7 +196,11 @@ impl View<'_> {
             | Effect::Revoke { .. }
             | Effect::Call
             | Effect::Deploy { .. }
-            | Effect::Undecodable { .. } => self.action.value_wei,
+            | Effect::Undecodable { .. }
+            | Effect::Delegate { .. }
+            | Effect::TypedData { .. }
+            | Effect::Text { .. }
+            | Effect::Opaque { .. } => self.action.value_wei,
         };
         let balance = self.request.facts.balance_wei.known().ok_or(Why::Unknowable)?;
         share_bps(wei, *balance).ok_or(Why::Unknowable)

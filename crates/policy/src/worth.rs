@@ -28,13 +28,14 @@ pub(crate) fn of_action(action: &Action, facts: &Facts, allows: &[&Rule]) -> Wor
             amount(facts, &Asset::Native, (*wei).max(action.value_wei))
         }
         Effect::Approve { .. } if allows.iter().any(|rule| rule.spend == Spend::OnUse) => native,
-        Effect::Approve { unlimited: true, .. } | Effect::Undecodable { .. } => {
-            Err(Why::Unknowable)
-        }
+        Effect::Approve { unlimited: true, .. }
+        | Effect::Undecodable { .. }
+        | Effect::Delegate { .. }
+        | Effect::Opaque { .. } => Err(Why::Unknowable),
         Effect::Transfer { asset, amount: units, .. }
         | Effect::Approve { asset, amount: units, .. } => sum(native, amount(facts, asset, *units)),
-        Effect::Revoke { .. } | Effect::Deploy { .. } => native,
-        Effect::Call => sum(native, movements(action, facts, allows)),
+        Effect::Revoke { .. } | Effect::Deploy { .. } | Effect::Text { .. } => native,
+        Effect::Call | Effect::TypedData { .. } => sum(native, movements(action, facts, allows)),
     }
 }
 

@@ -330,6 +330,15 @@ fn described(action: &Action, tokens: &[TokenFact]) -> String {
         Effect::Call => called(action),
         Effect::Deploy { init_code_hash } => format!("deploy {init_code_hash}"),
         Effect::Undecodable { reason } => format!("call that nobody can read: {}", plain(reason)),
+        Effect::Delegate { account, delegate, chain } => {
+            let place = chain.map_or_else(|| "every chain".to_owned(), |id| format!("chain {id}"));
+            format!("let the code of {delegate} act as {account} on {place}")
+        }
+        Effect::TypedData { primary_type, .. } => {
+            format!("typed data `{}` of unknown meaning", plain(primary_type))
+        }
+        Effect::Text { text, .. } => format!("text: {}", plain(text)),
+        Effect::Opaque { reason } => format!("message that nobody can read: {}", plain(reason)),
     }
 }
 

@@ -58,6 +58,7 @@ pub(crate) fn action(effect: Effect, target: Option<Address>) -> Action {
         value_wei: U256::ZERO,
         via: Via::Call,
         depth: 0,
+        privileged: false,
     }
 }
 

@@ -195,9 +195,11 @@ fn amount_of(action: &Action, facts: &Facts) -> Option<Moved> {
         Effect::Revoke { .. }
         | Effect::Call
         | Effect::Deploy { .. }
-        | Effect::Undecodable { .. } => {
-            return None;
-        }
+        | Effect::Undecodable { .. }
+        | Effect::Delegate { .. }
+        | Effect::TypedData { .. }
+        | Effect::Text { .. }
+        | Effect::Opaque { .. } => return None,
     };
     let token = facts.tokens.iter().find(|token| token.asset == *asset);
     let price = token.and_then(|token| token.price.known().map(|price| (price, token.decimals)));

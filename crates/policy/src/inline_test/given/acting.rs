@@ -47,7 +47,18 @@ impl Stage<'_, '_> {
             Some(_) | None => Via::Call,
         };
         let depth = self.small(node, "depth").and_then(|d| u8::try_from(d).ok()).unwrap_or(0);
-        let action = Action { effect, target, selector, functions, value_wei, label, via, depth };
+        let privileged = self.truth(node, "privileged").unwrap_or(false);
+        let action = Action {
+            effect,
+            target,
+            selector,
+            functions,
+            value_wei,
+            label,
+            via,
+            depth,
+            privileged,
+        };
         if self.truth(node, "recipient.seen").unwrap_or(true) {
             self.seen.extend(view::counterparty(&action));
         }
@@ -100,7 +111,11 @@ impl Stage<'_, '_> {
                 named.or_else(|| Some(of_asset(asset, spender)))
             }
             Effect::Call | Effect::Undecodable { .. } => named.or(Some(Address::repeat_byte(0x77))),
-            Effect::Deploy { .. } => None,
+            Effect::Deploy { .. }
+            | Effect::Delegate { .. }
+            | Effect::TypedData { .. }
+            | Effect::Text { .. }
+            | Effect::Opaque { .. } => named,
         }
     }
 
