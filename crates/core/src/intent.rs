@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::{AgentId, ChainId, Fingerprint, WalletId},
+    message::Message,
     transaction::TransactionPlan,
 };
 
@@ -17,6 +18,15 @@ pub enum Method {
     /// `eth_signTransaction`
     #[serde(rename = "eth_signTransaction")]
     SignTransaction,
+    /// `personal_sign`
+    #[serde(rename = "personal_sign")]
+    PersonalSign,
+    /// `eth_sign`: the same text, prefixed (EIP-191), as every node does it.
+    #[serde(rename = "eth_sign")]
+    Sign,
+    /// `eth_signTypedData_v4`, and `eth_signTypedData` with an object.
+    #[serde(rename = "eth_signTypedData_v4")]
+    SignTypedData,
 }
 
 impl Method {
@@ -26,8 +36,21 @@ impl Method {
         match self {
             Self::SendTransaction => "eth_sendTransaction",
             Self::SignTransaction => "eth_signTransaction",
+            Self::PersonalSign => "personal_sign",
+            Self::Sign => "eth_sign",
+            Self::SignTypedData => "eth_signTypedData_v4",
         }
     }
+}
+
+/// What would be signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payload {
+    /// A transaction, but for its nonce.
+    Transaction(TransactionPlan),
+    /// A message.
+    Message(Message),
 }
 
 /// What the agent says about itself. None of it can make a verdict milder.
@@ -52,8 +75,8 @@ pub struct Intent {
     pub address: Address,
     /// The method that asked.
     pub method: Method,
-    /// What would be signed, but for the nonce.
-    pub plan: TransactionPlan,
+    /// What would be signed.
+    pub payload: Payload,
     /// The most that the chain adds to the fee outside of gas × price (an L2's data fee), in wei.
     #[serde(default, skip_serializing_if = "U256::is_zero")]
     pub data_fee_max: U256,
@@ -64,34 +87,69 @@ pub struct Intent {
 }
 
 impl Intent {
-    /// The most that the fee can be, in wei: gas × price, and what the chain adds; `None` on overflow of 256 bits.
+    /// The transaction; `None` for a message.
     #[must_use]
-    pub fn fee_wei_max(&self) -> Option<U256> {
-        self.plan.fee_wei_max()?.checked_add(self.data_fee_max)
+    pub const fn plan(&self) -> Option<&TransactionPlan> {
+        match &self.payload {
+            Payload::Transaction(plan) => Some(plan),
+            Payload::Message(_) => None,
+        }
     }
 
-    /// The chain that the signature is bound to.
+    /// The message; `None` for a transaction.
+    #[must_use]
+    pub const fn message(&self) -> Option<&Message> {
+        match &self.payload {
+            Payload::Message(message) => Some(message),
+            Payload::Transaction(_) => None,
+        }
+    }
+
+    /// The most that the fee can be, in wei: gas × price, and what the chain adds; nothing for a message, `None` on
+    /// overflow of 256 bits.
+    #[must_use]
+    pub fn fee_wei_max(&self) -> Option<U256> {
+        let gas = self.plan().map_or(Some(U256::ZERO), TransactionPlan::fee_wei_max)?;
+        gas.checked_add(self.data_fee_max)
+    }
+
+    /// The gas limit; nothing for a message.
+    #[must_use]
+    pub fn gas(&self) -> u64 {
+        self.plan().map_or(0, |plan| plan.gas)
+    }
+
+    /// Wei that the transaction itself carries; nothing for a message.
+    #[must_use]
+    pub fn value(&self) -> U256 {
+        self.plan().map_or(U256::ZERO, |plan| plan.value)
+    }
+
+    /// The chain that the signature is for.
     #[must_use]
     pub const fn chain(&self) -> ChainId {
-        self.plan.chain
+        match &self.payload {
+            Payload::Transaction(plan) => plan.chain,
+            Payload::Message(message) => message.chain,
+        }
     }
 
     /// What makes two requests the same payload: agent, method, wallet, chain, to, value, data and
-    /// access list; not gas, fees, type or nonce (CONTRACT §3).
+    /// access list, or the digest of a message; not gas, fees, type or nonce (CONTRACT §3).
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let subject = Subject {
             agent: &self.agent,
             wallet: &self.wallet,
             method: self.method,
-            chain: self.plan.chain,
+            chain: self.chain(),
         };
-        fingerprint(
-            &subject,
-            self.plan.to,
-            self.plan.value,
-            (&self.plan.data, &self.plan.access_list),
-        )
+        match &self.payload {
+            Payload::Transaction(plan) => {
+                fingerprint(&subject, plan.to, plan.value, (&plan.data, &plan.access_list))
+            }
+            Payload::Message(message) => message_fingerprint(&subject, message.digest),
+        }
     }
 }
 
@@ -116,14 +174,10 @@ pub fn fingerprint(
     value: alloy_primitives::U256,
     (data, access_list): (&[u8], &[crate::transaction::AccessEntry]),
 ) -> Fingerprint {
-    let mut bytes = Vec::with_capacity(192);
+    let mut bytes = said_by(subject);
     let mut part = |text: &[u8]| {
         bytes.extend_from_slice(keccak256(text).as_slice());
     };
-    part(subject.agent.as_str().as_bytes());
-    part(subject.wallet.as_str().as_bytes());
-    part(subject.method.name().as_bytes());
-    part(&subject.chain.0.to_be_bytes());
     part(to.as_ref().map_or(&[][..], |to| to.as_slice()));
     part(&value.to_be_bytes::<32>());
     part(data);
@@ -135,4 +189,28 @@ pub fn fingerprint(
     }
     let digest: B256 = keccak256(&bytes);
     Fingerprint(digest)
+}
+
+/// The fingerprint of a message. `eth_sign` and `personal_sign` of one text are the same payload.
+#[must_use]
+pub fn message_fingerprint(subject: &Subject<'_>, digest: B256) -> Fingerprint {
+    let method = match subject.method {
+        Method::Sign => Method::PersonalSign,
+        method => method,
+    };
+    let mut bytes = said_by(&Subject { method, ..*subject });
+    bytes.extend_from_slice(digest.as_slice());
+    Fingerprint(keccak256(&bytes))
+}
+
+fn said_by(subject: &Subject<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(192);
+    let mut part = |text: &[u8]| {
+        bytes.extend_from_slice(keccak256(text).as_slice());
+    };
+    part(subject.agent.as_str().as_bytes());
+    part(subject.wallet.as_str().as_bytes());
+    part(subject.method.name().as_bytes());
+    part(&subject.chain.0.to_be_bytes());
+    bytes
 }

@@ -14,6 +14,7 @@ pub mod fact;
 pub mod identity;
 pub mod intent;
 pub mod json;
+pub mod message;
 pub mod operation;
 pub mod time;
 pub mod token;

@@ -10,6 +10,7 @@ use crate::{
         AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
     },
     intent::Intent,
+    message::Message,
     time::Timestamp,
     transaction::{TransactionPlan, UnsignedTransaction},
 };
@@ -245,6 +246,8 @@ pub struct OperationRecord {
     pub charges: Vec<Charge>,
     /// Nonce and payload of each attempt; the first is made by commit.
     pub attempts: Vec<Attempt>,
+    /// A message's signature, once it is signed: 65 bytes, r ‖ s ‖ v with v 27 or 28.
+    pub signature: Option<Bytes>,
     /// What the chain charged, once mined.
     pub actual: Option<Actual>,
     /// What each charge came to, in the order of `charges`; empty until settled.
@@ -282,7 +285,20 @@ impl OperationRecord {
     /// The chain.
     #[must_use]
     pub const fn chain(&self) -> ChainId {
-        self.intent.plan.chain
+        self.intent.chain()
+    }
+
+    /// Whether commit bound its payload, with a nonce unless it is a message.
+    #[must_use]
+    pub const fn is_bound(&self) -> bool {
+        let committed = matches!(self.state.money(), Money::Committed | Money::Settled);
+        !self.attempts.is_empty() || (self.message().is_some() && committed)
+    }
+
+    /// Whether it is a message that was signed and may still be used.
+    #[must_use]
+    pub const fn is_signed_message(&self) -> bool {
+        self.message().is_some() && matches!(self.state, OperationState::Signed)
     }
 
     /// The nonce that commit bound.
@@ -326,9 +342,15 @@ impl OperationRecord {
         if cancels { OperationState::Cancelling } else { OperationState::Broadcast }
     }
 
-    /// The payload as it was judged last.
+    /// The transaction as it was judged last; `None` for a message.
     #[must_use]
-    pub const fn plan(&self) -> &TransactionPlan {
-        &self.intent.plan
+    pub const fn plan(&self) -> Option<&TransactionPlan> {
+        self.intent.plan()
+    }
+
+    /// The message; `None` for a transaction.
+    #[must_use]
+    pub const fn message(&self) -> Option<&Message> {
+        self.intent.message()
     }
 }

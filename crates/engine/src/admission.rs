@@ -5,13 +5,14 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use countersign_core::{
     identity::{Fingerprint, KeyHash},
-    intent::{Subject, fingerprint},
+    intent::Subject,
     time::Millis,
 };
 use sha2::{Digest, Sha256};
 
 use crate::{
     port::ledger::Repeat,
+    proposal::Proposal,
     reply::Caller,
     setup::{AgentSetup, ChainSetup, Setup, WalletSetup},
     submission::{Answer, Malformed, Submission, Unavailable},
@@ -35,6 +36,8 @@ pub(crate) struct Admitted {
     /// Whether anybody listens.
     pub(crate) caller: Caller,
     wallet: countersign_core::identity::WalletId,
+    /// What is to be signed, read.
+    pub(crate) proposal: Proposal,
 }
 
 impl Admitted {
@@ -45,9 +48,8 @@ impl Admitted {
         caller: Caller,
     ) -> Result<Self, Answer> {
         let agent = setup.agents.get(&submission.agent).ok_or_else(gone)?;
-        if !setup.chains.contains_key(&submission.chain) {
-            return Err(malformed("chainId", "this chain is not served"));
-        }
+        let unserved = || malformed("chainId", "this chain is not served");
+        let chain = setup.chains.get(&submission.chain).ok_or_else(unserved)?;
         let wallet = wallet_for(&setup, agent, &submission)?;
         let subject = Subject {
             agent: &agent.id,
@@ -55,11 +57,8 @@ impl Admitted {
             method: submission.method,
             chain: submission.chain,
         };
-        let draft = &submission.draft;
-        if draft.chain.is_some_and(|chain| chain != submission.chain) {
-            return Err(malformed("chainId", "the transaction names another chain than the URL"));
-        }
-        let print = fingerprint(&subject, draft.to, draft.value, (&draft.data, &draft.access_list));
+        let proposal = Proposal::read(&submission.draft, wallet.address, chain)?;
+        let print = proposal.fingerprint(&subject);
         let repeat = Repeat {
             fingerprint: print,
             key: submission.key.as_deref().map(|key| key_hash(&submission, key)),
@@ -68,7 +67,7 @@ impl Admitted {
         };
         let hold = submission.wait.unwrap_or(agent.hold).min(HOLD_MAX);
         let wallet = wallet.id.clone();
-        Ok(Self { fingerprint: print, repeat, hold, caller, wallet, submission, setup })
+        Ok(Self { fingerprint: print, repeat, hold, caller, wallet, proposal, submission, setup })
     }
 
     /// The snapshot that the request began with.
@@ -105,7 +104,7 @@ fn wallet_for<'a>(
     agent: &'a AgentSetup,
     submission: &Submission,
 ) -> Result<&'a WalletSetup, Answer> {
-    let Some(from) = submission.draft.from else {
+    let Some(from) = submission.draft.from() else {
         return Err(malformed("from", "name the account that is to sign"));
     };
     setup.wallet_of(agent, from).ok_or(Answer::NotYours(from))

@@ -30,6 +30,7 @@ use crate::{
         chain::{Estimate, Head},
         ledger::{Bump, BumpAnswer, LedgerError},
     },
+    proposal::Proposal,
     redeem::{opened_gates, parties},
     setup::{OperatorSetup, Setup},
     stage::{Commitment, Reservation},
@@ -164,7 +165,7 @@ impl Engine {
 
     /// What a request with the nonce and payload of an operation on its way asks for besides: a higher fee, if it does.
     pub(crate) fn asks_for_more(admitted: &Admitted, record: &OperationRecord) -> Option<FeeBid> {
-        let draft = &admitted.submission.draft;
+        let Proposal::Transaction(draft) = &admitted.proposal else { return None };
         let fixed = draft.nonce.filter(|nonce| Some(*nonce) == record.nonce());
         let newest = record.attempts.iter().rev().find(|a| a.purpose == Purpose::Payload)?;
         let now = newest.transaction.plan.fee;
@@ -239,11 +240,11 @@ impl Engine {
             Ok(None) => Vec::new(),
             Err(error) => return Err(BumpError::Unavailable(error.to_string())),
         };
-        let draft = draft(record, plan);
+        let proposal = Proposal::Transaction(draft(record, plan));
         let request = Request {
             parties: *parties,
             method: record.intent.method,
-            draft: &draft,
+            proposal: &proposal,
             declared: &record.intent.declared,
             approvals: &approvals,
         };

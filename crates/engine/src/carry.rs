@@ -92,12 +92,31 @@ impl Engine {
         task: Task,
         claim: Option<Claim>,
     ) -> Outcome {
+        if task.record().message().is_some() {
+            return self.attest_with(setup, task, claim).await;
+        }
         let (done, outcome) = oneshot::channel();
         let record = task.record();
         let lane = self.lane((record.chain(), record.wallet().clone()));
         if lane.send(Job { task, setup, done, claim }).await.is_err() {
             return Outcome::Open;
         }
+        outcome.await.unwrap_or(Outcome::Open)
+    }
+
+    /// Beside its caller, who may go away: what is begun goes on.
+    async fn attest_with(
+        self: &Arc<Self>,
+        setup: Arc<Setup>,
+        task: Task,
+        claim: Option<Claim>,
+    ) -> Outcome {
+        let (done, outcome) = oneshot::channel();
+        let engine = Arc::clone(self);
+        self.ports().clock.spawn(Box::pin(async move {
+            drop(done.send(engine.attest(&setup, task).await));
+            drop(claim);
+        }));
         outcome.await.unwrap_or(Outcome::Open)
     }
 
@@ -154,18 +173,29 @@ impl Engine {
         let record = record.clone();
         self.ports().clock.spawn(Box::pin(async move {
             let newest = record.attempts.iter().rev().find(|attempt| attempt.hash.is_some());
+            let (wallet, address) = (record.wallet(), record.intent.address);
+            let of_attempt = newest.map(|attempt| {
+                json!({
+                    "wallet": wallet,
+                    "address": address,
+                    "hash": attempt.hash,
+                    "attempt": attempt.number,
+                    "purpose": attempt.purpose,
+                })
+            });
+            let of_message =
+                record.message().zip(record.signature.as_ref()).map(|(message, signature)| {
+                    json!({
+                        "wallet": wallet,
+                        "address": address,
+                        "digest": message.digest,
+                        "signature": signature,
+                    })
+                });
             let update = TraceUpdate {
                 status: Some(TraceStatus::Executed),
                 tx_hash: record.hash(),
-                signature: newest.map(|attempt| {
-                    json!({
-                        "wallet": record.wallet(),
-                        "address": record.intent.address,
-                        "hash": attempt.hash,
-                        "attempt": attempt.number,
-                        "purpose": attempt.purpose,
-                    })
-                }),
+                signature: of_attempt.or(of_message),
                 duration_ms,
                 ..TraceUpdate::default()
             };

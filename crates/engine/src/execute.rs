@@ -10,13 +10,12 @@ use crate::{
     claim::Claim,
     engine::Engine,
     lane::{Errand, Outcome, Wait},
-    plan::outflow_max,
     port::chain::Broadcast,
     port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
     reply::{NODE_REFUSED, SEALED, is_ours},
     setup::Setup,
-    stage::{Commitment, Committed, Reservation, Reserved, SignError, sign},
-    tracker::is_unseen,
+    stage::{Commitment, Committed, Made, Reservation, Reserved, SignError, Signed, sign},
+    tracker::{is_unseen, outflow},
 };
 
 /// How often a step is repeated that may have reached the store.
@@ -86,7 +85,7 @@ impl Engine {
         }
     }
 
-    async fn commit(
+    pub(crate) async fn commit(
         &self,
         mut reservation: Reservation<Reserved>,
         commit: &Commit,
@@ -121,8 +120,7 @@ impl Engine {
         let account = chain.port.account(wallet.address).await;
         let account = account.map_err(|error| ("upstream_unavailable", error.to_string()))?;
         let lane = (chain.id, wallet.id.clone());
-        let needed = outflow_max(record.plan(), record.intent.data_fee_max)
-            .saturating_add(self.in_flight(&lane, account.nonce));
+        let needed = outflow(record).saturating_add(self.in_flight(&lane, account.nonce));
         if needed > account.balance {
             return Err((NODE_REFUSED, shortfall(needed, account.balance)));
         }
@@ -136,7 +134,7 @@ impl Engine {
         })
     }
 
-    async fn refused(&self, record: &OperationRecord, refusal: CommitAnswer) -> Outcome {
+    pub(crate) async fn refused(&self, record: &OperationRecord, refusal: CommitAnswer) -> Outcome {
         match refusal {
             CommitAnswer::NonceTaken { next } => {
                 let nonce = record.intent.nonce.unwrap_or(next);
@@ -207,16 +205,9 @@ impl Engine {
         committed: Reservation<Committed>,
     ) -> Outcome {
         let record = committed.record().clone();
-        let Some(wallet) = setup.wallets.get(record.wallet()) else { return Outcome::Open };
-        let signed = match sign(committed.authorize(), &*wallet.signer, wallet.address).await {
-            Ok(signed) => signed,
-            Err(error) => {
-                tracing::error!(operation = %record.id, %error, "no signature");
-                self.no_signature(&record, &error).await;
-                return Outcome::Open;
-            }
-        };
-        let stored = self.store_signed(signed.operation(), signed.attempt(), signed.bytes()).await;
+        let Some(signed) = self.signature(setup, committed).await else { return Outcome::Open };
+        let Made::Raw(attempt, bytes) = signed.made() else { return Outcome::Open };
+        let stored = self.store_signed(signed.operation(), *attempt, bytes).await;
         let record = match stored {
             Ok(record) => record,
             Err(error) => {
@@ -224,10 +215,28 @@ impl Engine {
                 return Outcome::Open;
             }
         };
-        let record = self.send(setup, record, signed.attempt(), signed.bytes()).await;
+        let record = self.send(setup, record, *attempt, bytes).await;
         self.follow(&record);
         self.hub().wake(record.id);
         Outcome::Finished(Box::new(record))
+    }
+
+    /// The one signature that a commit gives the right to; people are told where there is none.
+    pub(crate) async fn signature(
+        &self,
+        setup: &Setup,
+        committed: Reservation<Committed>,
+    ) -> Option<Signed> {
+        let record = committed.record().clone();
+        let wallet = setup.wallets.get(record.wallet())?;
+        match sign(committed.authorize(), &*wallet.signer, wallet.address).await {
+            Ok(signed) => Some(signed),
+            Err(error) => {
+                tracing::error!(operation = %record.id, %error, "no signature");
+                self.no_signature(&record, &error).await;
+                None
+            }
+        }
     }
 
     /// Tells people once for each operation; a sweep goes on asking the signer.
@@ -301,7 +310,7 @@ const fn wait(refusal: &CommitAnswer) -> Option<Wait> {
 }
 
 /// Another hand moved the operation: it goes on from where it stands, by a sweep if by nobody else.
-fn elsewhere(record: Box<OperationRecord>) -> Outcome {
+pub(crate) fn elsewhere(record: Box<OperationRecord>) -> Outcome {
     if record.state.is_finished_for_agent() { Outcome::Finished(record) } else { Outcome::Open }
 }
 

@@ -8,12 +8,12 @@ use countersign_core::{
     action::{Action, Effect},
     approval::GateApproval,
     fact::{Fact, Facts, TokenFact},
-    intent::{Declared, Intent, Method},
+    intent::{Declared, Intent, Method, Payload},
+    message::Message,
     time::Timestamp,
     token::Asset,
     transaction::TransactionDraft,
 };
-use countersign_decode::{Call, actions};
 use futures_util::future::{join_all, try_join3};
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
         ledger::LedgerError,
         prices::{PriceError, Prices},
     },
+    proposal::Proposal,
     reply::SEALED,
     setup::TokenSetup,
     submission::{Answer, Unavailable},
@@ -46,7 +47,7 @@ pub(crate) struct Gathered {
 pub(crate) struct Request<'a> {
     pub(crate) parties: Parties<'a>,
     pub(crate) method: Method,
-    pub(crate) draft: &'a TransactionDraft,
+    pub(crate) proposal: &'a Proposal,
     pub(crate) declared: &'a Declared,
     pub(crate) approvals: &'a [GateApproval],
 }
@@ -57,7 +58,7 @@ impl<'a> Request<'a> {
         Ok(Self {
             parties: admitted.parties()?,
             method: admitted.submission.method,
-            draft: &admitted.submission.draft,
+            proposal: &admitted.proposal,
             declared: &admitted.submission.declared,
             approvals: &[],
         })
@@ -72,28 +73,25 @@ impl Engine {
         request: Request<'_>,
     ) -> Result<Gathered, Answer> {
         let Parties { wallet, chain, .. } = request.parties;
-        let draft = request.draft;
-        let actions = decoded(&request);
+        let actions = request.proposal.actions(wallet.address, chain);
         let others = counterparties(&actions, wallet.address);
-        let (from_chain, from_ledger, tokens) =
-            try_join3(self.ask_chain(&request), self.ask_ledger(&request, &others), async {
+        let (complete, from_ledger, tokens) =
+            try_join3(self.complete(&request), self.ask_ledger(&request, &others), async {
                 Ok(token_facts(&*setup.prices, chain, &actions).await)
             })
             .await?;
-        let (head, estimate, balance) = from_chain;
-        let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
-        let data_fee = chain.port.data_fee_max(&plan).await.map_err(no_node)?;
-        let fee_wei_max = plan.fee_wei_max().unwrap_or(U256::MAX).saturating_add(data_fee);
+        let Complete { payload, data_fee_max, fails, balance_wei } = complete;
         let intent = Intent {
             agent: request.parties.agent.id.clone(),
             wallet: wallet.id.clone(),
             address: wallet.address,
             method: request.method,
-            data_fee_max: data_fee,
-            nonce: draft.nonce,
+            data_fee_max,
+            nonce: request.proposal.nonce(),
             declared: request.declared.clone(),
-            plan,
+            payload,
         };
+        let fee_wei_max = intent.fee_wei_max().unwrap_or(U256::MAX);
         let (at, seen, freezes) = from_ledger;
         let facts = Facts {
             at,
@@ -101,10 +99,10 @@ impl Engine {
             owner: request.parties.agent.owner.clone(),
             actions,
             tokens,
-            gas: intent.plan.gas,
+            gas: intent.gas(),
             fee_wei_max,
-            nonce: draft.nonce,
-            balance_wei: Fact::Known(balance),
+            nonce: intent.nonce,
+            balance_wei,
             seen: Fact::Known(seen),
             freezes,
             approvals: request.approvals.to_vec(),
@@ -112,14 +110,28 @@ impl Engine {
         Ok(Gathered { intent, facts, fails })
     }
 
+    /// The payload as it would be signed. A message is complete, and no node is asked about it.
+    async fn complete(&self, request: &Request<'_>) -> Result<Complete, Answer> {
+        let chain = request.parties.chain;
+        let draft = match request.proposal {
+            Proposal::Transaction(draft) => draft,
+            Proposal::Message(read) => return Ok(Complete::message(read.message.clone())),
+        };
+        let (head, estimate, balance) = Self::ask_chain(request, draft).await?;
+        let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
+        let data_fee_max = chain.port.data_fee_max(&plan).await.map_err(no_node)?;
+        let payload = Payload::Transaction(plan);
+        Ok(Complete { payload, data_fee_max, fails, balance_wei: Fact::Known(balance) })
+    }
+
     async fn ask_chain(
-        &self,
         request: &Request<'_>,
+        draft: &TransactionDraft,
     ) -> Result<(Head, Option<Estimate>, U256), Answer> {
         let Parties { wallet, chain, .. } = request.parties;
         let estimate = async {
-            if needs_estimate(request.draft) {
-                chain.port.estimate_gas(wallet.address, request.draft).await.map(Some)
+            if needs_estimate(draft) {
+                chain.port.estimate_gas(wallet.address, draft).await.map(Some)
             } else {
                 Ok(None)
             }
@@ -143,12 +155,20 @@ impl Engine {
     }
 }
 
-/// What the call would do, by everything that the chain's registry knows.
-pub(crate) fn decoded(request: &Request<'_>) -> Vec<Action> {
-    let Parties { wallet, chain, .. } = request.parties;
-    let draft = request.draft;
-    let call = Call { wallet: wallet.address, to: draft.to, value: draft.value, data: &draft.data };
-    actions(&call, &chain.registry)
+/// A payload with what the node said about it.
+struct Complete {
+    payload: Payload,
+    data_fee_max: U256,
+    fails: Option<Fails>,
+    balance_wei: Fact<U256>,
+}
+
+impl Complete {
+    fn message(message: Message) -> Self {
+        let balance_wei = Fact::Unknown("the balance is not asked for a message".into());
+        let payload = Payload::Message(message);
+        Self { payload, data_fee_max: U256::ZERO, fails: None, balance_wei }
+    }
 }
 
 /// Who gets value or authority: what `recipient.seen` asks about.

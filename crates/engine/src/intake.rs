@@ -108,8 +108,7 @@ impl Engine {
     async fn find(&self, admitted: &Admitted) -> Result<Found, Answer> {
         let ledger = &self.ports().ledger;
         let found = ledger.find(&admitted.repeat).await.map_err(|e| no_store(&e))?;
-        let Some(nonce) = admitted.submission.draft.nonce.filter(|_| found == Found::Nothing)
-        else {
+        let Some(nonce) = admitted.proposal.nonce().filter(|_| found == Found::Nothing) else {
             return Ok(found);
         };
         let parties = admitted.parties()?;

@@ -31,7 +31,7 @@ pub(crate) fn policies(setup: &Setup, parties: Parties<'_>) -> Policies {
 /// The chain's fee ceiling stands above every policy.
 fn over_ceiling(parties: Parties<'_>, gathered: &Gathered) -> Option<Denial> {
     let ceiling = parties.chain.fee_ceiling;
-    let asked = gathered.intent.plan.fee.ceiling();
+    let asked = gathered.intent.plan()?.fee.ceiling();
     (asked > ceiling).then(|| {
         let code = "fee_ceiling_exceeded";
         let violation = Violation {

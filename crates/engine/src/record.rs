@@ -148,17 +148,19 @@ fn blocked_by(ending: Ending<'_>) -> Option<String> {
 
 /// What the agent intended, as one object: the seed's `proposedAction`.
 fn proposed(intent: &Intent, facts: &Facts, judgement: &Judgement) -> Value {
-    let plan = &intent.plan;
+    let plan = intent.plan();
     json!({
         "type": facts.actions.first().map_or("call", |action| action.effect.kind()),
         "method": intent.method.name(),
         "wallet": intent.wallet,
         "from": intent.address,
-        "chainId": plan.chain,
-        "to": plan.to,
-        "valueWei": plan.value.to_string(),
-        "data": plan.data,
-        "gas": plan.gas,
+        "chainId": intent.chain(),
+        "to": plan.and_then(|plan| plan.to),
+        "valueWei": intent.value().to_string(),
+        "data": plan.map(|plan| &plan.data),
+        "message": intent.message().map(|message| &message.content),
+        "digest": intent.message().map(|message| message.digest),
+        "gas": intent.gas(),
         "feeWeiMax": facts.fee_wei_max.to_string(),
         "feeUsd": judgement.fee_usd,
         "declaredAction": intent.declared.action,
@@ -227,7 +229,7 @@ pub(crate) fn approval_digest(
         "operation": operation,
         "payload": gathered.intent.fingerprint(),
         "nonce": gathered.intent.nonce,
-        "gas": gathered.intent.plan.gas,
+        "gas": gathered.intent.gas(),
         "feeWeiMax": gathered.facts.fee_wei_max.to_string(),
         "gates": gates,
         "expiresAt": expires_at,

@@ -7,6 +7,7 @@ use countersign_core::{
     amount::MicroUsd,
     approval::GateApproval,
     identity::PolicyId,
+    intent::Payload,
     operation::{Money, OperationRecord, OperationState},
     time::Millis,
     trace::{TraceRecord, TraceStatus, TraceUpdate},
@@ -19,9 +20,9 @@ use countersign_policy::{
 use serde_json::json;
 
 use crate::{
-    admission::Parties,
+    admission::{Parties, malformed},
     engine::Engine,
-    gather::{Gathered, Request},
+    gather::{Gathered, Request, no_node},
     intake::ALLOW_FOR,
     judge::{judge, policies},
     lane::{Errand, Task},
@@ -29,6 +30,7 @@ use crate::{
         chain::Head,
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
     },
+    proposal::Proposal,
     record::approval_digest,
     reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
@@ -92,12 +94,15 @@ impl Engine {
         }
         let Some(evidence) = self.evidence(record).await else { return Next::Rest };
         let approvals = opened_gates(&setup, parties, record, &evidence);
-        let Ok(head) = parties.chain.port.head().await else { return Next::Rest };
-        let draft = draft_again(record, &head);
+        let proposal = match proposed_again(parties, record).await {
+            Ok(proposal) => proposal,
+            Err(Answer::Unavailable(_)) => return Next::Rest,
+            Err(answer) => return self.unbuildable(record, &answer).await,
+        };
         let request = Request {
             parties,
             method: record.intent.method,
-            draft: &draft,
+            proposal: &proposal,
             declared: &record.intent.declared,
             approvals: &approvals,
         };
@@ -108,12 +113,14 @@ impl Engine {
             }
             Ok(gathered) => self.decide_again(&setup, parties, record, gathered).await,
             Err(Answer::Unavailable(_)) => Next::Rest,
-            Err(answer) => {
-                tracing::warn!(operation = %record.id, ?answer, "an approved operation cannot be built");
-                self.give_back(record, "evidence_changed", "it cannot be built any more").await;
-                Next::Rest
-            }
+            Err(answer) => self.unbuildable(record, &answer).await,
         }
+    }
+
+    async fn unbuildable(&self, record: &OperationRecord, answer: &Answer) -> Next {
+        tracing::warn!(operation = %record.id, ?answer, "an approved operation cannot be built");
+        self.give_back(record, "evidence_changed", "it cannot be built any more").await;
+        Next::Rest
     }
 
     /// Whether every gate's delay after the last vote has passed; a later sweep looks again.
@@ -369,10 +376,26 @@ fn approvals(
     record.gates.iter().map(opened).collect()
 }
 
+/// What people saw, to be judged again: a message is read again, by what is known of the chain now.
+async fn proposed_again(
+    parties: Parties<'_>,
+    record: &OperationRecord,
+) -> Result<Proposal, Answer> {
+    match &record.intent.payload {
+        Payload::Transaction(plan) => {
+            let head = parties.chain.port.head().await.map_err(no_node)?;
+            Ok(Proposal::Transaction(draft_again(record, plan, &head)))
+        }
+        Payload::Message(message) => {
+            Proposal::of_message(&message.content, record.intent.address, parties.chain)
+                .map_err(|error| malformed(&error.field, &error.reason))
+        }
+    }
+}
+
 /// The plan that people saw, unless the chain would not take its fee any more: then a fresh one, which
 /// the gate's drift has to allow.
-fn draft_again(record: &OperationRecord, head: &Head) -> TransactionDraft {
-    let plan = record.plan();
+fn draft_again(record: &OperationRecord, plan: &TransactionPlan, head: &Head) -> TransactionDraft {
     let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = plan.clone();
     let rising = |base: u128| base.saturating_add(base.checked_div(8).unwrap_or(0));
     let holds = head.base_fee.is_none_or(|base| fee.ceiling() >= rising(base));

@@ -19,7 +19,9 @@ use crate::{
     intake::pending,
     port::ledger::LedgerError,
     redeem::Standing,
-    submission::{Answer, Denied, Handover, NodeRefused, Receipt, Reply, Signed, Unavailable},
+    submission::{
+        Answer, Denied, Handover, NodeRefused, Receipt, Reply, Signed, SignedMessage, Unavailable,
+    },
 };
 
 /// The code of a rejection that stands for the node's refusal before anything was signed.
@@ -281,6 +283,9 @@ impl Engine {
     pub(crate) async fn answer(&self, record: &OperationRecord) -> Answer {
         if let Some(signed) = signed(record) {
             return Answer::Signed(signed);
+        }
+        if let Some(signature) = record.signature.clone() {
+            return Answer::SignedMessage(SignedMessage { operation: record.id, signature });
         }
         let evidence = self.ports().journal.trace(record.trace).await.ok().flatten();
         if record.state.is_finished_for_agent() {

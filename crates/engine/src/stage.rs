@@ -6,6 +6,7 @@
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use countersign_core::{
     identity::OperationId,
+    message::Message,
     operation::{OperationRecord, OperationState},
     transaction::{TransactionPlan, UnsignedTransaction},
 };
@@ -31,8 +32,32 @@ pub struct Reserved {
 /// Nonce and payload are bound durably: the ledger knows that a signature may exist.
 #[derive(Debug)]
 pub struct Committed {
-    transaction: UnsignedTransaction,
-    attempt: u32,
+    bound: Bound,
+}
+
+/// What is bound, exactly as it is to be signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bound {
+    /// A transaction at its nonce.
+    Transaction {
+        /// All of it.
+        transaction: UnsignedTransaction,
+        /// Which attempt of its operation it is.
+        attempt: u32,
+    },
+    /// A message: it has no nonce, and one attempt.
+    Message(Message),
+}
+
+impl Bound {
+    /// The digest that the key signs: a transaction's signing hash (EIP-155), or a message's digest (EIP-191, EIP-712).
+    #[must_use]
+    pub fn digest(&self) -> B256 {
+        match self {
+            Self::Transaction { transaction, .. } => transaction.signing_hash(),
+            Self::Message(message) => message.digest,
+        }
+    }
 }
 
 impl<S> Reservation<S> {
@@ -75,9 +100,12 @@ impl Reservation<Reserved> {
     }
 
     fn bound(self, record: Box<OperationRecord>) -> Commitment {
-        let inside = record.attempts.first().is_some_and(|attempt| {
-            lies_inside(&attempt.transaction.plan, &self.stage.permit.intent().plan)
-        });
+        let permitted = self.stage.permit.intent();
+        let inside = match (permitted.plan(), record.attempts.first()) {
+            (Some(plan), Some(attempt)) => lies_inside(&attempt.transaction.plan, plan),
+            (None, None) => record.message() == permitted.message(),
+            (Some(_), None) | (None, Some(_)) => false,
+        };
         // INVARIANT: a payload outside of the permit is never signed under it.
         if !inside {
             return Commitment::Elsewhere(record);
@@ -117,22 +145,23 @@ impl Reservation<Committed> {
     pub(crate) fn committed(record: Box<OperationRecord>) -> Result<Self, Box<OperationRecord>> {
         let waiting = record.attempts.last().filter(|attempt| attempt.raw.is_none());
         let prepared = waiting.filter(|_| SIGNS.contains(&record.state));
-        let stage = prepared.map(|attempt| Committed {
+        let transaction = prepared.map(|attempt| Bound::Transaction {
             transaction: attempt.transaction.clone(),
             attempt: attempt.number,
         });
-        match stage {
-            Some(stage) => Ok(Self { record, stage }),
+        let message = record.message().filter(|_| record.state == OperationState::Prepared);
+        match transaction.or_else(|| message.cloned().map(Bound::Message)) {
+            Some(bound) => Ok(Self { record, stage: Committed { bound } }),
             None => Err(record),
         }
     }
 
     /// A further attempt that the ledger has bound, if it lies inside of what was permitted.
     pub(crate) fn bumped(permit: &Permit, record: Box<OperationRecord>) -> Commitment {
-        let permitted = &permit.intent().plan;
         let newest = record.attempts.last().map(|attempt| &attempt.transaction.plan);
+        let both = newest.zip(permit.intent().plan());
         // INVARIANT: a payload outside of the permit is never signed under it.
-        if !newest.is_some_and(|plan| lies_inside(plan, permitted)) {
+        if !both.is_some_and(|(plan, permitted)| lies_inside(plan, permitted)) {
             return Commitment::Elsewhere(record);
         }
         match Self::committed(record) {
@@ -142,38 +171,30 @@ impl Reservation<Committed> {
     }
 
     /// The right to one signature over exactly the bound payload.
-    pub(crate) fn authorize(self) -> Authorized<UnsignedTransaction> {
-        let Committed { transaction, attempt } = self.stage;
-        Authorized { operation: self.record.id, attempt, payload: transaction }
+    pub(crate) fn authorize(self) -> Authorized {
+        Authorized { operation: self.record.id, bound: self.stage.bound }
     }
 }
 
 /// The right to one signature over one payload. Made from a committed reservation only.
 #[derive(Debug)]
 #[must_use]
-pub struct Authorized<P> {
+pub struct Authorized {
     operation: OperationId,
-    attempt: u32,
-    payload: P,
+    bound: Bound,
 }
 
-impl<P> Authorized<P> {
+impl Authorized {
     /// Exactly what may be signed.
     #[must_use]
-    pub const fn payload(&self) -> &P {
-        &self.payload
+    pub const fn bound(&self) -> &Bound {
+        &self.bound
     }
 
     /// The operation that the signature belongs to.
     #[must_use]
     pub const fn operation(&self) -> OperationId {
         self.operation
-    }
-
-    /// The attempt of that operation.
-    #[must_use]
-    pub const fn attempt(&self) -> u32 {
-        self.attempt
     }
 }
 
@@ -182,8 +203,16 @@ impl<P> Authorized<P> {
 #[must_use]
 pub struct Signed {
     operation: OperationId,
-    attempt: u32,
-    bytes: SignedBytes,
+    made: Made,
+}
+
+/// What a signature made.
+#[derive(Debug)]
+pub enum Made {
+    /// The bytes of a transaction, for an attempt.
+    Raw(u32, SignedBytes),
+    /// A message's signature: 65 bytes, r ‖ s ‖ v with v 27 or 28.
+    Signature(Bytes),
 }
 
 impl Signed {
@@ -193,16 +222,10 @@ impl Signed {
         self.operation
     }
 
-    /// The attempt of that operation.
+    /// What was made.
     #[must_use]
-    pub const fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// What was signed, raw and hashed.
-    #[must_use]
-    pub const fn bytes(&self) -> &SignedBytes {
-        &self.bytes
+    pub const fn made(&self) -> &Made {
+        &self.made
     }
 }
 
@@ -222,19 +245,23 @@ pub(crate) enum SignError {
 
 /// Has an authorised payload signed, and checks the signature before anybody else sees it.
 pub(crate) async fn sign(
-    authorized: Authorized<UnsignedTransaction>,
+    authorized: Authorized,
     signer: &dyn Signer,
     expected: Address,
 ) -> Result<Signed, SignError> {
     let signature = signer.sign(&authorized).await?;
-    let digest = authorized.payload.signing_hash();
-    if recovered(&signature, digest) != Some(expected) {
+    if recovered(&signature, authorized.bound.digest()) != Some(expected) {
         return Err(SignError::NotOurs { expected });
     }
-    let Authorized { operation, attempt, payload } = authorized;
-    let (raw, hash): (Bytes, B256) = payload.encode_signed(signature);
-    let bytes = SignedBytes { transaction: payload, raw, hash };
-    Ok(Signed { operation, attempt, bytes })
+    let Authorized { operation, bound } = authorized;
+    let made = match bound {
+        Bound::Transaction { transaction, attempt } => {
+            let (raw, hash): (Bytes, B256) = transaction.encode_signed(signature);
+            Made::Raw(attempt, SignedBytes { transaction, raw, hash })
+        }
+        Bound::Message(_) => Made::Signature(signature.as_bytes().into()),
+    };
+    Ok(Signed { operation, made })
 }
 
 fn recovered(signature: &Signature, digest: B256) -> Option<Address> {

@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256, Bytes};
 use countersign_core::{
     identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash},
     intent::{Declared, Method},
+    message::Content,
     operation::OperationState,
     time::{Millis, Timestamp},
     transaction::{TransactionDraft, UnsignedTransaction},
@@ -21,7 +22,7 @@ pub struct Submission {
     /// The method.
     pub method: Method,
     /// What to sign.
-    pub draft: TransactionDraft,
+    pub draft: Draft,
     /// What the agent says about it.
     pub declared: Declared,
     /// The agent's idempotency key as it was given (for an entry of a batch already `key#index`).
@@ -35,11 +36,38 @@ pub struct Submission {
     pub received: Millis,
 }
 
+/// What to sign, as the client said it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Draft {
+    /// A transaction; what it leaves open is filled in.
+    Transaction(TransactionDraft),
+    /// A message.
+    Message {
+        /// Whose key is to sign.
+        from: Address,
+        /// What it says; typed data as the client wrote it.
+        content: Content,
+    },
+}
+
+impl Draft {
+    /// Whose key is to sign, where the client says.
+    #[must_use]
+    pub const fn from(&self) -> Option<Address> {
+        match self {
+            Self::Transaction(draft) => draft.from,
+            Self::Message { from, .. } => Some(*from),
+        }
+    }
+}
+
 /// What the agent is told. Errors become codes in the server, in one function.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// The bytes exist: their hash, whatever the node said.
     Signed(Signed),
+    /// A message's signature.
+    SignedMessage(SignedMessage),
     /// 4001: a policy, an operator or the clock said no; final.
     Denied(Denied),
     /// -32002: it waits for people, or nobody can prove yet what became of it.
@@ -67,6 +95,15 @@ pub struct Signed {
     pub raw: Bytes,
     /// What was signed.
     pub transaction: UnsignedTransaction,
+}
+
+/// A signature over a message exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedMessage {
+    /// The operation.
+    pub operation: OperationId,
+    /// 65 bytes, r ‖ s ‖ v with v 27 or 28.
+    pub signature: Bytes,
 }
 
 /// A final no.

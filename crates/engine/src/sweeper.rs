@@ -8,7 +8,7 @@ use countersign_core::{
     time::Millis,
     trace::{Incident, IncidentStatus, Severity, TraceStatus, TraceUpdate},
 };
-use futures_util::future::{Either, join5, select};
+use futures_util::future::{Either, join, join5, select};
 use serde_json::json;
 
 use crate::{
@@ -30,6 +30,9 @@ const WATCH_EVERY: Millis = Millis(2000);
 
 /// How often samples of the books are looked at.
 const AUDIT_EVERY: Millis = Millis(60_000);
+
+/// How often the chain is asked about signed messages that may still move value.
+const MESSAGES_EVERY: Millis = Millis(15_000);
 
 /// How long this gateway counts as alive after it last said so.
 pub(crate) const PRESENT_FOR: Millis = Millis(5000);
@@ -58,8 +61,10 @@ impl Engine {
         let sweeping = self.clone().every(SWEEP_EVERY, Chore::Sweep);
         let watching = self.clone().every(WATCH_EVERY, Chore::Watch);
         let auditing = self.clone().every(AUDIT_EVERY, Chore::Audit);
+        let reading = self.clone().every(MESSAGES_EVERY, Chore::Messages);
         let stop = pin!(stop);
-        let chores = pin!(join5(announcing, tracking, sweeping, watching, auditing));
+        let of_books = join5(announcing, tracking, sweeping, watching, auditing);
+        let chores = pin!(join(of_books, reading));
         match select(stop, chores).await {
             Either::Left(_) | Either::Right(_) => self.lanes().clear(),
         }
@@ -73,6 +78,7 @@ impl Engine {
                 Chore::Sweep => self.sweep().await,
                 Chore::Watch => self.watch_chains().await,
                 Chore::Audit => self.audit().await,
+                Chore::Messages => self.look_at_messages().await,
             }
             self.ports().clock.sleep(pause).await;
         }
@@ -244,7 +250,10 @@ impl Engine {
 
 /// Whether the newest attempt was bound and not signed.
 fn waits_for_a_signature(record: &OperationRecord) -> bool {
-    let unsigned = record.attempts.last().is_some_and(|attempt| attempt.hash.is_none());
+    let unsigned = match record.message() {
+        Some(_) => record.state == OperationState::Prepared,
+        None => record.attempts.last().is_some_and(|attempt| attempt.hash.is_none()),
+    };
     unsigned && record.state != OperationState::Mined
 }
 
@@ -255,4 +264,5 @@ enum Chore {
     Sweep,
     Watch,
     Audit,
+    Messages,
 }

@@ -78,7 +78,7 @@ enum Look {
 impl Engine {
     /// Keeps an eye on a committed operation from now on.
     pub(crate) fn follow(&self, record: &OperationRecord) {
-        if record.state.money() != Money::Committed {
+        if record.state.money() != Money::Committed || record.message().is_some() {
             self.unfollow(record);
             return;
         }
@@ -385,11 +385,10 @@ pub(crate) fn kept(charge: &Charge, record: &OperationRecord, actual: &Actual) -
     }
 }
 
-/// The most that any of its attempts can take out of the balance.
-fn outflow(record: &OperationRecord) -> U256 {
+/// The most that its payload, or any of its attempts, can take out of the balance.
+pub(crate) fn outflow(record: &OperationRecord) -> U256 {
     let plans = record.attempts.iter().map(|attempt| &attempt.transaction.plan);
-    let most =
-        plans.chain([record.plan()]).map(|plan| outflow_max(plan, record.intent.data_fee_max));
+    let most = plans.chain(record.plan()).map(|plan| outflow_max(plan, record.intent.data_fee_max));
     most.max().unwrap_or(U256::MAX)
 }
 

@@ -195,10 +195,13 @@ fn body(
 fn view(record: &OperationRecord) -> OperationView {
     let parked = record.state == OperationState::Parked;
     let status = if parked { "PENDING_APPROVAL" } else { record.state.name() };
-    let result = signed(record).map(|Signed { hash, raw, .. }| match record.intent.method {
-        Method::SendTransaction => hash.to_string(),
+    let transaction = signed(record).map(|Signed { hash, raw, .. }| match record.intent.method {
         Method::SignTransaction => raw.to_string(),
+        Method::SendTransaction | Method::PersonalSign | Method::Sign | Method::SignTypedData => {
+            hash.to_string()
+        }
     });
+    let result = transaction.or_else(|| record.signature.as_ref().map(ToString::to_string));
     OperationView {
         id: record.id,
         status: status.into(),

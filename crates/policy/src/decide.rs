@@ -9,6 +9,7 @@ use countersign_core::{
     charge::Charge,
     fact::{Facts, Freeze},
     intent::Intent,
+    transaction::TransactionPlan,
 };
 
 use crate::{
@@ -210,8 +211,8 @@ impl<'a> Court<'a> {
             let text = "the message cannot be read for what it is".to_owned();
             self.refuse(grant, "message", "undecodable_message", text);
         }
-        let plan = &self.request.intent.plan;
-        if plan.to.is_none() && plan.data.is_empty() {
+        let deploys_nothing = |plan: &TransactionPlan| plan.to.is_none() && plan.data.is_empty();
+        if self.request.intent.plan().is_some_and(deploys_nothing) {
             let text = "a deployment without init code would only lose its value".to_owned();
             self.refuse(grant, "calldata", "empty_init_code", text);
         }
@@ -355,9 +356,8 @@ fn stopping(request: Request<'_>) -> Option<&Freeze> {
     let shrinks = |action: &Action| {
         matches!(action.effect, Effect::Revoke { .. }) && action.value_wei.is_zero()
     };
-    let harmless = intent.plan.value.is_zero()
-        && !facts.actions.is_empty()
-        && facts.actions.iter().all(shrinks);
+    let harmless =
+        intent.value().is_zero() && !facts.actions.is_empty() && facts.actions.iter().all(shrinks);
     facts.freezes.iter().find(|freeze| {
         let covers = freeze.covers(&intent.agent, &intent.wallet, intent.chain());
         covers && (!harmless || **freeze == Freeze::All)

@@ -46,6 +46,7 @@ mod filters;
 mod forward;
 mod judged;
 mod local;
+mod message;
 mod parcel;
 mod place;
 mod refusal;

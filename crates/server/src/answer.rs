@@ -7,7 +7,7 @@ use countersign_core::{
     draft::FieldError, identity::OperationId, json::Json, operation::OperationState,
 };
 use countersign_engine::submission::{
-    Answer, Denied, Malformed, NodeRefused, Pending, Signed, Unavailable,
+    Answer, Denied, Malformed, NodeRefused, Pending, Signed, SignedMessage, Unavailable,
 };
 use serde_json::{Value, json};
 
@@ -121,10 +121,20 @@ impl From<Unavailable> for Fault {
     }
 }
 
-/// What to say to an agent: the signed bytes, or an error.
-pub(crate) fn settle(answer: Answer) -> Result<Signed, Fault> {
+/// What was signed.
+#[derive(Debug)]
+pub(crate) enum Given {
+    /// A transaction.
+    Transaction(Signed),
+    /// A message.
+    Message(SignedMessage),
+}
+
+/// What to say to an agent: what was signed, or an error.
+pub(crate) fn settle(answer: Answer) -> Result<Given, Fault> {
     match answer {
-        Answer::Signed(signed) => Ok(signed),
+        Answer::Signed(signed) => Ok(Given::Transaction(signed)),
+        Answer::SignedMessage(signed) => Ok(Given::Message(signed)),
         Answer::Denied(denied) => Err(self::denied(&denied)),
         Answer::Pending(pending) => Err(self::pending(&pending)),
         Answer::Malformed(Malformed { field, reason }) => {

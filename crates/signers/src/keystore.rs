@@ -5,9 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use alloy_primitives::{Address, Signature, U256};
+use alloy_primitives::{Address, B256, Signature, U256};
 use async_trait::async_trait;
-use countersign_core::transaction::UnsignedTransaction;
+
 use countersign_engine::{
     port::{Signer, signer::SignerError},
     stage::Authorized,
@@ -51,12 +51,8 @@ impl KeystoreSigner {
         self.weakness
     }
 
-    /// RFC 6979 over the signing hash, with a low s.
-    pub(crate) fn countersign(
-        &self,
-        transaction: &UnsignedTransaction,
-    ) -> Result<Signature, SignerError> {
-        let digest = transaction.signing_hash();
+    /// RFC 6979 over a digest, with a low s.
+    fn countersign(&self, digest: B256) -> Result<Signature, SignerError> {
         let (signature, recovery) =
             self.key.sign_prehash_recoverable(digest.as_slice()).map_err(|error| {
                 SignerError::Unavailable { address: self.address, reason: error.to_string() }
@@ -73,11 +69,8 @@ impl Signer for KeystoreSigner {
         self.address
     }
 
-    async fn sign(
-        &self,
-        authorized: &Authorized<UnsignedTransaction>,
-    ) -> Result<Signature, SignerError> {
-        self.countersign(authorized.payload())
+    async fn sign(&self, authorized: &Authorized) -> Result<Signature, SignerError> {
+        self.countersign(authorized.bound().digest())
     }
 
     fn is_deterministic(&self) -> bool {

@@ -11,12 +11,15 @@ use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use async_trait::async_trait;
 use countersign_core::{
     identity::ChainId,
+    message::Probe,
     operation::Actual,
     transaction::{TransactionDraft, TransactionPlan},
 };
 use countersign_engine::port::{
     Chain,
-    chain::{Account, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer, ReadCall},
+    chain::{
+        Account, AtFinality, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer, ReadCall,
+    },
 };
 
 /// One chain with one node. Nothing is mined before [`FakeChain::mine`]; values move and fees are
@@ -48,6 +51,8 @@ struct State {
     reverting: BTreeSet<Address>,
     base_fee: u128,
     data_fee: U256,
+    final_time: u64,
+    used_up: BTreeMap<Bytes, bool>,
     fork: u64,
     confirmations: u64,
     pool: Vec<Pending>,
@@ -106,6 +111,17 @@ impl FakeChain {
     /// Sets the base fee, in wei per gas.
     pub fn set_base_fee(&self, base_fee: u128) {
         self.state().base_fee = base_fee;
+    }
+
+    /// The time of the newest final block, in seconds since the epoch.
+    pub fn set_final_time(&self, seconds: u64) {
+        self.state().final_time = seconds;
+    }
+
+    /// What a contract answers, at the newest final block, to the question whether a signature is used up. A question
+    /// that has no answer cannot be read.
+    pub fn set_used_up(&self, call: &Bytes, is_used_up: bool) {
+        self.state().used_up.insert(call.clone(), is_used_up);
     }
 
     /// What the chain adds to each fee, in wei; twice that is said to be the most.
@@ -400,6 +416,12 @@ impl Chain for FakeChain {
             .filter(|m| m.pending.from == address && !state.is_final(m.actual.block_number))
             .count();
         Ok(state.account(address).nonce - u64::try_from(newer).unwrap())
+    }
+
+    async fn at_finality(&self, probes: &[Probe]) -> Result<AtFinality, ChainError> {
+        let state = self.up()?;
+        let used_up = probes.iter().map(|probe| state.used_up.get(&probe.call).copied());
+        Ok(AtFinality { time: state.final_time, used_up: used_up.collect() })
     }
 
     async fn data_fee_max(&self, _plan: &TransactionPlan) -> Result<U256, ChainError> {

@@ -2,14 +2,15 @@
 
 use std::str::FromStr;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U256, eip191_hash_message};
 use countersign_core::{
     approval::{Gate, Quorum, Vote},
     charge::{Charge, CounterId, LimitRef, Over, Unit, Window},
     identity::{
         AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, TraceHash, WalletId,
     },
-    intent::{Declared, Intent, Method},
+    intent::{Declared, Intent, Method, Payload},
+    message::{Content, Lasting, Message},
     operation::{Actual, OperationRecord, OperationState, Purpose},
     time::{Millis, Period, Timestamp},
     transaction::{FeeBid, TransactionPlan, TransactionType, UnsignedTransaction},
@@ -96,7 +97,7 @@ pub fn intent(n: u64) -> Intent {
         wallet: wallet("hot"),
         address: address(1),
         method: Method::SendTransaction,
-        plan: TransactionPlan {
+        payload: Payload::Transaction(TransactionPlan {
             chain: CHAIN,
             kind: TransactionType::DynamicFee,
             to: Some(address(2)),
@@ -105,11 +106,40 @@ pub fn intent(n: u64) -> Intent {
             gas: 21_000,
             fee: FeeBid::Dynamic { max_fee: 2_000_000_000, tip: 1_000_000_000 },
             access_list: Vec::new(),
-        },
+        }),
         data_fee_max: alloy_primitives::U256::ZERO,
         nonce: None,
         declared: Declared::default(),
     }
+}
+
+/// The transaction of an intent that has one.
+#[must_use]
+pub fn plan(intent: &Intent) -> &TransactionPlan {
+    intent.plan().unwrap()
+}
+
+/// The same, to be changed.
+#[must_use]
+pub fn plan_mut(intent: &mut Intent) -> &mut TransactionPlan {
+    match &mut intent.payload {
+        Payload::Transaction(plan) => plan,
+        Payload::Message(_) => panic!("a message has no plan"),
+    }
+}
+
+/// The agent `trader` has the wallet `hot` sign a text: texts with different `n` are different. The signature moves
+/// value for so many seconds, or none.
+#[must_use]
+pub fn message(n: u64, until: Option<u64>) -> Intent {
+    let text = format!("message {n}");
+    let payload = Payload::Message(Message {
+        chain: CHAIN,
+        digest: eip191_hash_message(&text),
+        content: Content::Text(text.into_bytes().into()),
+        lasting: until.map(|until| Lasting { until: Some(until), used_up: Vec::new() }),
+    });
+    Intent { method: Method::PersonalSign, payload, ..intent(n) }
 }
 
 /// The n-th operation over the n-th intent: no key, no batch, no duplicate window.

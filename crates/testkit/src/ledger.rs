@@ -12,7 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
@@ -26,9 +26,9 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
-        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
-        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
-        SentOutcome, Settle, SignedBytes,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
+        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -215,6 +215,22 @@ impl Ledger for ModelLedger {
         bytes: &SignedBytes,
     ) -> Result<OperationRecord, LedgerError> {
         self.with(|books| books.signed(operation, attempt, bytes))
+    }
+
+    async fn signed_message(
+        &self,
+        operation: OperationId,
+        signature: &Bytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.signed_message(operation, signature))
+    }
+
+    async fn end_message(
+        &self,
+        operation: OperationId,
+        end: MessageEnd,
+    ) -> Result<OperationRecord, LedgerError> {
+        self.with(|books| books.end_message(operation, end))
     }
 
     async fn sent(

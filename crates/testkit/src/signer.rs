@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use alloy_primitives::{Address, Signature};
 use async_trait::async_trait;
-use countersign_core::transaction::UnsignedTransaction;
 use countersign_engine::{
     port::{Signer, signer::SignerError},
     stage::Authorized,
@@ -47,16 +46,13 @@ impl Signer for FakeSigner {
         Address::from_private_key(&self.key)
     }
 
-    async fn sign(
-        &self,
-        authorized: &Authorized<UnsignedTransaction>,
-    ) -> Result<Signature, SignerError> {
+    async fn sign(&self, authorized: &Authorized) -> Result<Signature, SignerError> {
         if self.broken.load(Ordering::SeqCst) {
             let (address, reason) = (self.address(), "the test says so".into());
             return Err(SignerError::Unavailable { address, reason });
         }
         self.signatures.fetch_add(1, Ordering::SeqCst);
-        let hash = authorized.payload().signing_hash();
+        let hash = authorized.bound().digest();
         Ok(self.key.sign_prehash_recoverable(hash.as_slice()).unwrap().into())
     }
 

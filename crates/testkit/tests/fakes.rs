@@ -24,7 +24,7 @@ fn key() -> SigningKey {
 
 /// A signed payment of `wei`, with its hash.
 fn signed(nonce: u64, wei: u64, max_fee: u128) -> (alloy_primitives::Bytes, B256) {
-    let mut plan = intent(wei).plan;
+    let mut plan = intent(wei).plan().unwrap().clone();
     plan.fee = FeeBid::Dynamic { max_fee, tip: 1 };
     let transaction = UnsignedTransaction { plan, nonce };
     let hash = transaction.signing_hash();

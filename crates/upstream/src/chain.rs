@@ -12,6 +12,7 @@ use alloy_primitives::{Address, B256, Bytes, U64, U128, U256};
 use async_trait::async_trait;
 use countersign_core::{
     identity::ChainId,
+    message::Probe,
     operation::Actual,
     time::Millis,
     transaction::{TransactionDraft, TransactionPlan},
@@ -19,7 +20,8 @@ use countersign_core::{
 use countersign_engine::port::{
     Chain,
     chain::{
-        Account, Broadcast, ChainError, Estimate, Expected, Finality, Head, ReadAnswer, ReadCall,
+        Account, AtFinality, Broadcast, ChainError, Estimate, Expected, Finality, Head, ReadAnswer,
+        ReadCall,
     },
 };
 use futures_util::future::{BoxFuture, join, join_all, try_join};
@@ -255,6 +257,10 @@ impl Chain for NodeChain {
 
     async fn final_nonce(&self, address: Address) -> Result<u64, ChainError> {
         self.lowest_final_nonce(address).await
+    }
+
+    async fn at_finality(&self, probes: &[Probe]) -> Result<AtFinality, ChainError> {
+        self.said_at_finality(probes).await
     }
 
     async fn data_fee_max(&self, plan: &TransactionPlan) -> Result<U256, ChainError> {

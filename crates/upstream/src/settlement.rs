@@ -6,17 +6,19 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, U256};
-use countersign_core::operation::Actual;
-use countersign_engine::port::chain::{ChainError, Expected, Finality};
-use futures_util::future::try_join;
+use alloy_primitives::{Address, B256, Bytes, U256};
+use countersign_core::{message::Probe, operation::Actual};
+use countersign_engine::port::chain::{AtFinality, ChainError, Expected, Finality};
+use futures_util::future::{try_join, try_join_all};
+use serde::Serialize;
 
 use crate::{
     chain::NodeChain,
     node::{Round, Visit},
     options::FinalityRule,
     transport::Fault,
-    wire::{Answer, Block, NodeError, Number, Receipt, Wei, Word, quantity},
+    wire::{Answer, Block, Data, NodeError, Number, Receipt, Wei, Word, quantity},
+    words,
 };
 
 /// What the operator's scalar is divided by on OP-stack chains between Isthmus and Jovian.
@@ -168,11 +170,66 @@ impl NodeChain {
         Ok(nonce)
     }
 
+    /// What every node that answers says alike: one that lies or is ahead proves nothing alone.
+    pub(crate) async fn said_at_finality(
+        &self,
+        probes: &[Probe],
+    ) -> Result<AtFinality, ChainError> {
+        let mut round = self.nodes.round();
+        let mut agreed: Option<AtFinality> = None;
+        loop {
+            let next = if agreed.is_some() { round.next_fit().await } else { round.next().await };
+            let Some(visit) = next else { break };
+            match self.probe_at(&visit, probes).await {
+                Ok(said) => {
+                    agreed = Some(agreed.map_or_else(|| said.clone(), |a| alike(&a, &said)))
+                }
+                Err(fault) => round.blame(&visit, fault),
+            }
+        }
+        agreed.ok_or_else(|| round.failed())
+    }
+
+    async fn probe_at(&self, visit: &Visit<'_>, probes: &[Probe]) -> Result<AtFinality, Fault> {
+        let height = self.final_number(visit).await?.unwrap_or(0);
+        let block = self.recent_block(visit, height).await?;
+        let Some(block) = &*block else {
+            return Err(Fault::Nonsense("a final block that it does not have".into()));
+        };
+        let answers = probes.iter().map(|probe| ask(visit, probe, height));
+        let used_up = try_join_all(answers).await?;
+        Ok(AtFinality { time: block.timestamp.0, used_up })
+    }
+
     /// The canonical hash at a height as the first node that answers sees it now.
     pub(crate) async fn canonical_hash(&self, height: u64) -> Result<Option<B256>, ChainError> {
         let hash = self.consult(|visit| Box::pin(block_at(visit, height))).await?;
         Ok(hash.map(|block| block.hash))
     }
+}
+
+/// A contract's answer; `None` where it has none that can be read.
+async fn ask(visit: &Visit<'_>, probe: &Probe, height: u64) -> Result<Option<bool>, Fault> {
+    let call = View { to: probe.contract, data: &probe.call };
+    match visit.fetch::<Data>("eth_call", &(call, quantity(height))).await {
+        Ok(Data(answer)) => Ok(probe.read(&answer)),
+        Err(Fault::Refused(error)) if !words::is_trouble(&error) => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// The call object of a view function.
+#[derive(Serialize)]
+struct View<'a> {
+    to: Address,
+    data: &'a Bytes,
+}
+
+/// The earlier of two times, and the answers that are the same.
+fn alike(a: &AtFinality, b: &AtFinality) -> AtFinality {
+    let both = a.used_up.iter().zip(&b.used_up);
+    let used_up = both.map(|(a, b)| a.filter(|a| Some(*a) == *b)).collect();
+    AtFinality { time: a.time.min(b.time), used_up }
 }
 
 async fn block_at(visit: &Visit<'_>, height: u64) -> Result<Option<Block>, Fault> {

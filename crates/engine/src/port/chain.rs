@@ -6,6 +6,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use countersign_core::{
     identity::ChainId,
+    message::Probe,
     operation::Actual,
     transaction::{TransactionDraft, TransactionPlan},
 };
@@ -57,6 +58,9 @@ pub trait Chain: fmt::Debug + Send + Sync {
 
     /// The account's transaction count at the newest final block.
     async fn final_nonce(&self, address: Address) -> Result<u64, ChainError>;
+
+    /// What the newest final block says of these questions, and when it was made.
+    async fn at_finality(&self, probes: &[Probe]) -> Result<AtFinality, ChainError>;
 
     /// The most that the chain adds to the fee outside of gas × price (an L2's L1 data fee), in wei,
     /// with headroom; zero where the chain has none.
@@ -165,6 +169,15 @@ pub struct Expected {
     pub gas: u64,
     /// The most that it pays per gas, in wei.
     pub price_max: u128,
+}
+
+/// The newest final block, asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtFinality {
+    /// Its time, in seconds since the epoch.
+    pub time: u64,
+    /// For each question, whether the signature is used up; `None` where no readable answer came.
+    pub used_up: Vec<Option<bool>>,
 }
 
 /// Whether a mined transaction can still go away.

@@ -73,7 +73,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError>;
 
     /// Binds nonce and payload to an `ALLOWED` operation and moves its charges from reserved to
-    /// committed. Checks fence, deadline, freeze, seal and the lane inside; see [`Commit`].
+    /// committed. Checks fence, deadline, freeze, seal and the lane inside; see [`Commit`]. A message has no nonce: no
+    /// lane is looked at for it.
     async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError>;
 
     /// Binds a further transaction to the nonce of a committed operation, and charges what its fee is more; see
@@ -86,6 +87,22 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         operation: OperationId,
         attempt: u32,
         bytes: &SignedBytes,
+    ) -> Result<OperationRecord, LedgerError>;
+
+    /// Stores the signature of a message; `PREPARED` becomes `SIGNED`. `Refused` for a transaction.
+    async fn signed_message(
+        &self,
+        operation: OperationId,
+        signature: &Bytes,
+    ) -> Result<OperationRecord, LedgerError>;
+
+    /// Ends the life of a signed message: its charges are settled in full, in the buckets of now, and it is
+    /// `EXECUTED`; or they are released, and it is `CANCELLED`. `Refused` for a transaction, and for the other end
+    /// than the one that it has.
+    async fn end_message(
+        &self,
+        operation: OperationId,
+        end: MessageEnd,
     ) -> Result<OperationRecord, LedgerError>;
 
     /// Records what a node said to an attempt; `SIGNED`, `BROADCAST` and `UNKNOWN` become what it says, `CANCELLING`
@@ -141,7 +158,7 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Up to `max` operations in these states that have not changed since `idle_since`; oldest change first. The
     /// states are among those that need the gateway's work: `APPROVED`, `ALLOWED`, `PREPARED`, `SIGNED`,
-    /// `BROADCAST`, `UNKNOWN`, `MINED`, `CANCELLING`.
+    /// `BROADCAST`, `UNKNOWN`, `MINED`, `CANCELLING`. A message that is signed needs no more of it.
     async fn open(
         &self,
         states: &[OperationState],
@@ -558,6 +575,15 @@ pub struct Settle {
     pub actual: Actual,
     /// What each charge came to, in the order of the record's charges.
     pub kept: Vec<u64>,
+}
+
+/// What became of a message that was signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageEnd {
+    /// It was used, or nobody can say, or it moves nothing: what it could move is spent.
+    Spent,
+    /// It was not used, and no contract takes it any more.
+    Void,
 }
 
 /// Proof that a committed operation can never take effect. A cancel of ours that is final is settled instead: its fee

@@ -4,7 +4,6 @@ use std::fmt;
 
 use alloy_primitives::{Address, Signature};
 use async_trait::async_trait;
-use countersign_core::transaction::UnsignedTransaction;
 
 use crate::stage::Authorized;
 
@@ -14,13 +13,10 @@ pub trait Signer: fmt::Debug + Send + Sync {
     /// The address of the key.
     fn address(&self) -> Address;
 
-    /// Signs the transaction's signing hash (EIP-155). The same input gives the same signature
+    /// Signs the digest of what is bound ([`crate::stage::Bound::digest`]). The same input gives the same signature
     /// (RFC 6979) or says so by [`Signer::is_deterministic`]. The caller checks the signature
     /// against [`Signer::address`]; the signer is not trusted with that.
-    async fn sign(
-        &self,
-        authorized: &Authorized<UnsignedTransaction>,
-    ) -> Result<Signature, SignerError>;
+    async fn sign(&self, authorized: &Authorized) -> Result<Signature, SignerError>;
 
     /// Whether signing again gives the same bytes.
     fn is_deterministic(&self) -> bool;

@@ -1,7 +1,6 @@
-use countersign_core::transaction::UnsignedTransaction;
 use countersign_engine::stage::{Authorized, Reservation, Reserved};
 
-fn skip(reserved: Reservation<Reserved>) -> Authorized<UnsignedTransaction> {
+fn skip(reserved: Reservation<Reserved>) -> Authorized {
     reserved.authorize()
 }
 

@@ -1,8 +1,8 @@
 use countersign_core::identity::OperationId;
-use countersign_engine::{port::ledger::SignedBytes, stage::Signed};
+use countersign_engine::stage::{Made, Signed};
 
-fn claim(operation: OperationId, bytes: SignedBytes) -> Signed {
-    Signed { operation, attempt: 0, bytes }
+fn claim(operation: OperationId, made: Made) -> Signed {
+    Signed { operation, made }
 }
 
 fn main() {}

@@ -1,7 +1,6 @@
-use countersign_core::transaction::UnsignedTransaction;
 use countersign_engine::stage::Authorized;
 
-fn copy(authorized: &Authorized<UnsignedTransaction>) -> Authorized<UnsignedTransaction> {
+fn copy(authorized: &Authorized) -> Authorized {
     authorized.clone()
 }
 

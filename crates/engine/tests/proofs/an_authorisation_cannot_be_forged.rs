@@ -1,8 +1,7 @@
-use countersign_core::transaction::UnsignedTransaction;
-use countersign_engine::stage::Authorized;
+use countersign_engine::stage::{Authorized, Bound};
 
-fn forge(payload: UnsignedTransaction, operation: countersign_core::identity::OperationId) -> Authorized<UnsignedTransaction> {
-    Authorized { operation, attempt: 0, payload }
+fn forge(bound: Bound, operation: countersign_core::identity::OperationId) -> Authorized {
+    Authorized { operation, bound }
 }
 
 fn main() {}

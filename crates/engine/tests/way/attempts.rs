@@ -134,9 +134,9 @@ async fn the_agent_raises_its_own_fee_with_the_same_nonce_and_payload() {
     let engine = house.gateway().await;
     let fixed = |max_fee: u128, tip: u128| {
         let mut submission = send(&house, PAYEE, 50);
-        submission.draft.nonce = Some(0);
-        submission.draft.max_fee_per_gas = Some(max_fee);
-        submission.draft.max_priority_fee_per_gas = Some(tip);
+        crate::house::draft(&mut submission).nonce = Some(0);
+        crate::house::draft(&mut submission).max_fee_per_gas = Some(max_fee);
+        crate::house::draft(&mut submission).max_priority_fee_per_gas = Some(tip);
         submission
     };
     let first = take(engine.submit(fixed(4 * GWEI, GWEI)).await);
@@ -323,11 +323,11 @@ async fn a_nonce_that_a_parked_client_fixed_is_kept_for_a_minute() {
     let house = House::new();
     let engine = house.gateway().await;
     let mut fixed = send(&house, PAYEE, 200);
-    fixed.draft.nonce = Some(0);
+    crate::house::draft(&mut fixed).nonce = Some(0);
     take(engine.submit(fixed).await);
     let parked = house.only();
     let mut thief = send(&house, PAYEE, 20);
-    thief.draft.nonce = Some(0);
+    crate::house::draft(&mut thief).nonce = Some(0);
     let refused = take(engine.submit(thief).await);
     assert!(matches!(refused, Answer::NodeRefused(_)), "{refused:?}");
     let other = {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::house::{House, PAYEE, eth, operator, send, take};
-use alloy_primitives::{Address, keccak256};
+use alloy_primitives::{Address, Bytes, keccak256};
 use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
@@ -26,9 +26,9 @@ use countersign_engine::{
         journal::Page,
         ledger::{
             Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
-            DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
-            Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-            ReserveAnswer, SentOutcome, Settle, SignedBytes,
+            DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
+            OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat,
+            Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
         },
     },
     submission::Answer,
@@ -103,6 +103,8 @@ mortal! {
     commit(commit: &Commit) -> CommitAnswer;
     bump(bump: &Bump) -> BumpAnswer;
     signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
+    signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
+    end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
     sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;
     mined(operation: OperationId, actual: Option<&Actual>) -> OperationRecord;
     settle(settle: &Settle) -> OperationRecord;

@@ -249,7 +249,7 @@ async fn client_fixed_nonces_may_come_out_of_order_but_not_twice() {
     let engine = house.gateway().await;
     let fixed = |nonce, usd| {
         let mut submission = send(&house, PAYEE, usd);
-        submission.draft.nonce = Some(nonce);
+        crate::house::draft(&mut submission).nonce = Some(nonce);
         engine.submit(submission)
     };
     let answers = futures_util::future::join3(fixed(2, 1), fixed(1, 2), fixed(0, 3)).await;

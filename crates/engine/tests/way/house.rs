@@ -22,7 +22,7 @@ use countersign_engine::{
     Engine, Ports,
     port::{Clock, Ledger, Signer},
     setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
-    submission::{Answer, Reply, Submission},
+    submission::{Answer, Draft, Reply, Submission},
 };
 use countersign_policy::Policy;
 use countersign_testkit::{
@@ -234,7 +234,7 @@ pub(crate) fn send(house: &House, to: Address, usd: u64) -> Submission {
         agent: AgentId::parse("trader").unwrap(),
         chain: CHAIN,
         method: Method::SendTransaction,
-        draft: TransactionDraft {
+        draft: Draft::Transaction(TransactionDraft {
             from: Some(house.signer.address()),
             to: Some(to),
             value: eth(usd),
@@ -247,7 +247,7 @@ pub(crate) fn send(house: &House, to: Address, usd: u64) -> Submission {
             kind: None,
             chain: None,
             access_list: vec![],
-        },
+        }),
         declared: Declared::default(),
         key: None,
         wait: None,
@@ -291,5 +291,13 @@ impl Clock for Seeded {
         let mut bytes = self.clock.random();
         bytes[0] = u8::try_from(self.gateway).unwrap();
         bytes
+    }
+}
+
+/// The transaction that is asked for.
+pub(crate) fn draft(submission: &mut Submission) -> &mut TransactionDraft {
+    match &mut submission.draft {
+        Draft::Transaction(draft) => draft,
+        Draft::Message { .. } => panic!("a message has no nonce"),
     }
 }

@@ -12,7 +12,7 @@ use countersign_core::{
     approval::{Gate, GateApproval, Vote},
     fact::{Fact, Facts, TokenFact},
     identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
-    intent::{Declared, Intent, Method},
+    intent::{Declared, Intent, Method, Payload},
     time::Timestamp,
     token::Asset,
     transaction::{FeeBid, TransactionPlan, TransactionType},
@@ -254,7 +254,7 @@ impl Stage<'_, '_> {
             wallet: self.reader.told(node.place, WalletId::parse(&wallet))?,
             address: WALLET,
             method: Method::SendTransaction,
-            plan: TransactionPlan {
+            payload: Payload::Transaction(TransactionPlan {
                 chain: self.chain,
                 kind: TransactionType::DynamicFee,
                 to,
@@ -263,7 +263,7 @@ impl Stage<'_, '_> {
                 gas: self.small(node, "gas").unwrap_or(21_000),
                 fee: FeeBid::Dynamic { max_fee: 0, tip: 0 },
                 access_list: Vec::new(),
-            },
+            }),
             data_fee_max: alloy_primitives::U256::ZERO,
             nonce: self.small(node, "nonce"),
             declared: Declared {
@@ -292,7 +292,7 @@ impl Stage<'_, '_> {
             owner,
             actions,
             tokens: std::mem::take(&mut self.tokens),
-            gas: intent.plan.gas,
+            gas: intent.gas(),
             fee_wei_max: U256::ZERO,
             nonce: intent.nonce,
             balance_wei: Fact::Known(balance),

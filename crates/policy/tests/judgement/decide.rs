@@ -247,7 +247,10 @@ fn what_stands_above_every_rule_denies_whatever_the_rules_say() {
     let all = || alone(grant("rules: [{ id: all, then: allow }]"));
     let unreadable = Effect::Undecodable { reason: "trailing bytes".into() };
     let mut deployment = intent();
-    deployment.plan.to = None;
+    let countersign_core::intent::Payload::Transaction(plan) = &mut deployment.payload else {
+        panic!()
+    };
+    plan.to = None;
     let init_code_hash = alloy_primitives::B256::ZERO;
     let ended = "expires: 2026-01-05T12:00:00Z\nrules: [{ id: all, then: allow }]";
     let elsewhere = "for: { wallets: [other] }\nrules: [{ id: all, then: allow }]";

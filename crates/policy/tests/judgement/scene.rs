@@ -8,7 +8,7 @@ use countersign_core::{
     approval::{Gate, GateApproval, Vote},
     fact::{Fact, Facts, TokenFact},
     identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
-    intent::{Declared, Intent, Method},
+    intent::{Declared, Intent, Method, Payload},
     token::Asset,
     transaction::{FeeBid, TransactionPlan, TransactionType},
 };
@@ -32,7 +32,7 @@ pub(crate) fn intent() -> Intent {
         wallet: WalletId::parse("ops-1").unwrap(),
         address: WALLET,
         method: Method::SendTransaction,
-        plan: TransactionPlan {
+        payload: Payload::Transaction(TransactionPlan {
             chain: ChainId(31337),
             kind: TransactionType::DynamicFee,
             to: Some(FRIEND),
@@ -41,7 +41,7 @@ pub(crate) fn intent() -> Intent {
             gas: 21_000,
             fee: FeeBid::Dynamic { max_fee: 0, tip: 0 },
             access_list: Vec::new(),
-        },
+        }),
         data_fee_max: alloy_primitives::U256::ZERO,
         nonce: None,
         declared: Declared::default(),

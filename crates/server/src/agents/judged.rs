@@ -4,12 +4,12 @@ use countersign_core::{
     draft::FieldError, identity::ChainId, intent::Method, json::Json, time::Millis,
     transaction::TransactionDraft,
 };
-use countersign_engine::submission::{Reply, Signed, Submission};
+use countersign_engine::submission::{Draft, Reply, Signed, Submission};
 use serde_json::Value;
 
-use crate::answer::{self, Fault};
+use crate::answer::{self, Fault, Given};
 
-use super::{AgentsDoor, Outcome, Seat, Visit, said::Said};
+use super::{AgentsDoor, Outcome, Seat, Visit, message, said::Said};
 
 impl AgentsDoor {
     pub(super) async fn judge(
@@ -24,14 +24,16 @@ impl AgentsDoor {
             Err(fault) => return Err(fault).into(),
         };
         let Reply { answer, receipt } = self.engine.submit(submission).await;
-        let result = answer::settle(answer).map(|signed| written(visit, method, &signed));
+        let result = answer::settle(answer).map(|given| match given {
+            Given::Transaction(signed) => written(visit, method, &signed),
+            Given::Message(signed) => Value::from(signed.signature.to_string()).to_string(),
+        });
         Outcome { result, receipt: Some(receipt) }
     }
 
     /// The verdict without the act.
     pub(super) async fn simulate(&self, visit: &Visit, params: &[Json]) -> Result<String, Fault> {
-        let seat = Seat { batch: None };
-        let submission = submission(visit, Method::SendTransaction, params, seat)?;
+        let submission = simulated(visit, params)?;
         match self.engine.simulate(submission).await {
             Ok(simulation) => Ok(simulation.body.to_string()),
             Err(answer) => match answer::settle(answer) {
@@ -49,21 +51,53 @@ fn submission(
     seat: Seat,
 ) -> Result<Submission, Fault> {
     let chain = visit.chain()?;
+    let (draft, beside) = match method {
+        Method::SendTransaction | Method::SignTransaction => transaction(chain, params)?,
+        Method::PersonalSign | Method::Sign | Method::SignTypedData => {
+            message::parse(method, params)?
+        }
+    };
+    submitted(visit, method, (draft, beside), seat)
+}
+
+/// What is simulated is a transaction or a message.
+fn simulated(visit: &Visit, params: &[Json]) -> Result<Submission, Fault> {
+    let seat = Seat { batch: None };
+    let (method, draft, beside) = match params {
+        [first] | [first, _] => match message::in_object(first)? {
+            Some((method, draft)) => (method, draft, params.get(1)),
+            None => return submission(visit, Method::SendTransaction, params, seat),
+        },
+        _ => return submission(visit, Method::SendTransaction, params, seat),
+    };
+    submitted(visit, method, (draft, beside), seat)
+}
+
+fn transaction(chain: ChainId, params: &[Json]) -> Result<(Draft, Option<&Json>), FieldError> {
     let (transaction, beside) = match params {
         [transaction] => (transaction, None),
         [transaction, beside] => (transaction, Some(beside)),
-        _ => return Err(FieldError::new("params", "must be one transaction").into()),
+        _ => return Err(FieldError::new("params", "must be one transaction")),
     };
-    let index = seat.batch.map(|(_, index)| index);
-    let said = visit.said.clone()?.and(Said::in_parameter(beside)?, index)?;
     let draft = TransactionDraft::parse(transaction)?;
     if draft.from.is_none() {
-        return Err(FieldError::new("from", "is missing").into());
+        return Err(FieldError::new("from", "is missing"));
     }
     same_chain(&draft, chain)?;
+    Ok((Draft::Transaction(draft), beside))
+}
+
+fn submitted(
+    visit: &Visit,
+    method: Method,
+    (draft, beside): (Draft, Option<&Json>),
+    seat: Seat,
+) -> Result<Submission, Fault> {
+    let index = seat.batch.map(|(_, index)| index);
+    let said = visit.said.clone()?.and(Said::in_parameter(beside)?, index)?;
     Ok(Submission {
         agent: visit.agent.clone(),
-        chain,
+        chain: visit.chain()?,
         method,
         draft,
         declared: said.declared,
@@ -91,7 +125,9 @@ fn written(visit: &Visit, method: Method, signed: &Signed) -> String {
         Method::SignTransaction if visit.wants_raw_and_tx => {
             geth::raw_and_tx(signed).unwrap_or_else(raw)
         }
-        Method::SignTransaction => raw(),
+        Method::SignTransaction | Method::PersonalSign | Method::Sign | Method::SignTypedData => {
+            raw()
+        }
     }
 }
 

@@ -72,13 +72,14 @@ pub(crate) fn route(name: &str) -> (&'static str, Route) {
 
 fn local(name: &str) -> Option<(&'static str, Route)> {
     let answer = |name, local| Some((name, Route::Answer(local)));
+    let judge = |name, method| Some((name, Route::Judge(method)));
     match name {
-        "eth_sendTransaction" => {
-            Some((Method::SendTransaction.name(), Route::Judge(Method::SendTransaction)))
-        }
-        "eth_signTransaction" => {
-            Some((Method::SignTransaction.name(), Route::Judge(Method::SignTransaction)))
-        }
+        "eth_sendTransaction" => judge("eth_sendTransaction", Method::SendTransaction),
+        "eth_signTransaction" => judge("eth_signTransaction", Method::SignTransaction),
+        "personal_sign" => judge("personal_sign", Method::PersonalSign),
+        "eth_sign" => judge("eth_sign", Method::Sign),
+        "eth_signTypedData_v4" => judge("eth_signTypedData_v4", Method::SignTypedData),
+        "eth_signTypedData" => judge("eth_signTypedData", Method::SignTypedData),
         "eth_accounts" => answer("eth_accounts", Local::Accounts),
         "eth_requestAccounts" => answer("eth_requestAccounts", Local::Accounts),
         "eth_chainId" => answer("eth_chainId", Local::ChainId),
@@ -182,11 +183,9 @@ mod tests {
             "eth_simulateV1",
             "eth_callMany",
             "eth_coinbase",
-            "eth_sign",
-            "personal_sign",
             "personal_unlockAccount",
-            "eth_signTypedData",
-            "eth_signTypedData_v4",
+            "eth_signTypedData_v1",
+            "eth_signTypedData_v3",
             "eth_subscribe",
             "eth_newPendingTransactionFilter",
             "eth_pendingTransactions",

@@ -151,7 +151,7 @@ fn view(record: &OperationRecord, trace: Option<&TraceRecord>, setup: &Setup) ->
         "operation": operations::view(record),
         "wallet": record.wallet(),
         "address": record.intent.address,
-        "to": record.plan().to,
+        "to": record.plan().and_then(|plan| plan.to),
         "digest": record.digest,
         "gates": record.gates,
         "votes": record.votes,
@@ -235,7 +235,7 @@ fn units(amount: U256, token: &TokenFact) -> String {
 
 fn summary(record: &OperationRecord, kind: &str, moved: Option<&Moved>) -> String {
     let agent = record.agent();
-    match (moved, record.plan().to) {
+    match (moved, record.plan().and_then(|plan| plan.to)) {
         (Some(Moved { amount, token, to, .. }), _) => {
             format!("{agent}: {kind} {amount} {token} to {to}")
         }

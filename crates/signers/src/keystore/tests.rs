@@ -1,7 +1,7 @@
 use alloy_primitives::{B256, Bytes, address, b256, bytes};
 use countersign_core::{
     identity::ChainId,
-    transaction::{FeeBid, TransactionPlan, TransactionType},
+    transaction::{FeeBid, TransactionPlan, TransactionType, UnsignedTransaction},
 };
 use tempfile::TempDir;
 
@@ -41,7 +41,8 @@ fn the_example_of_eip_155_is_signed_byte_for_byte() {
     let (signer, transaction) = (eip155_key(&folder), eip155_transaction());
     let digest = b256!("daf5a779ae972f972197303d7b574746c7ef83eadac0f2791ad23db92e4c8e53");
     assert_eq!(transaction.signing_hash(), digest);
-    let (raw, _) = transaction.encode_signed(signer.countersign(&transaction).unwrap());
+    let (raw, _) =
+        transaction.encode_signed(signer.countersign(transaction.signing_hash()).unwrap());
     let expected = bytes!(
         "f86c098504a817c800825208943535353535353535353535353535353535353535880de0b6b3a76400008025"
         "a028ef61340bd939bc2195fe537567866003e1a15d3c71ff63e1590620aa636276"
@@ -57,8 +58,8 @@ fn a_signature_is_low_repeatable_and_recovers_to_the_wallet() {
     assert_eq!((signer.address(), signer.is_deterministic()), (OWNER, true));
     for nonce in 0..64 {
         transaction.nonce = nonce;
-        let signature = signer.countersign(&transaction).unwrap();
-        assert_eq!(signer.countersign(&transaction).unwrap(), signature);
+        let signature = signer.countersign(transaction.signing_hash()).unwrap();
+        assert_eq!(signer.countersign(transaction.signing_hash()).unwrap(), signature);
         assert!(signature.normalize_s().is_none(), "a high s at nonce {nonce}");
         let digest: B256 = transaction.signing_hash();
         assert_eq!(signature.recover_address_from_prehash(&digest).unwrap(), OWNER);

@@ -1,5 +1,6 @@
 //! Attempts: further transactions at an operation's nonce, their signed bytes, and what nodes say.
 
+use alloy_primitives::Bytes;
 use countersign_core::{
     charge::Charge,
     identity::OperationId,
@@ -94,6 +95,27 @@ impl Step<'_> {
             record.state = S::Signed;
         }
         self.update(record, "signed")
+    }
+
+    pub(super) fn signed_message(
+        &self,
+        id: OperationId,
+        signature: &Bytes,
+    ) -> Result<OperationRecord, Fault> {
+        let mut record = self.known(id)?;
+        if record.message().is_none() || !record.is_bound() {
+            let state = record.state.name();
+            let wrong = format!("`signed_message` is not defined in {state}, where {id} is");
+            return Err(Fault::Refused(wrong));
+        }
+        match &record.signature {
+            Some(known) if known == signature => return Ok(record),
+            Some(_) => return Err(Fault::Refused(format!("{id} has another signature"))),
+            None => {}
+        }
+        record.signature = Some(signature.clone());
+        record.state = S::Signed;
+        self.update(record, "signed_message")
     }
 
     pub(super) fn sent(

@@ -21,7 +21,7 @@ impl Step<'_> {
         if record.fence != commit.fence {
             return Ok(CommitAnswer::Elsewhere(Box::new(record)));
         }
-        if !record.attempts.is_empty() {
+        if record.is_bound() {
             return Ok(CommitAnswer::Bound(Box::new(record)));
         }
         if record.state != S::Allowed {
@@ -37,6 +37,10 @@ impl Step<'_> {
             return Ok(CommitAnswer::Frozen(freeze));
         }
         let lane = lane(record.chain(), record.wallet());
+        if record.message().is_some() {
+            self.remember(&lane, commit)?;
+            return Ok(CommitAnswer::Bound(Box::new(self.prepare(record, None)?)));
+        }
         let in_flight = self.in_flight(&lane)?;
         let highest = self.next_nonce(&lane)?.unwrap_or(0);
         let next = if in_flight == 0 { highest.max(commit.floor) } else { highest };
@@ -57,7 +61,7 @@ impl Step<'_> {
         }
         self.bind(&lane, nonce, &record)?;
         self.remember(&lane, commit)?;
-        Ok(CommitAnswer::Bound(Box::new(self.prepare(record, nonce)?)))
+        Ok(CommitAnswer::Bound(Box::new(self.prepare(record, Some(nonce))?)))
     }
 
     /// Until when a nonce is kept for operations that wait for people.
@@ -120,11 +124,16 @@ impl Step<'_> {
         Ok(())
     }
 
-    fn prepare(&self, mut record: OperationRecord, nonce: u64) -> Result<OperationRecord, Fault> {
+    fn prepare(
+        &self,
+        mut record: OperationRecord,
+        nonce: Option<u64>,
+    ) -> Result<OperationRecord, Fault> {
         self.shift(&record.charges, Move::Commit)?;
         record.state = S::Prepared;
-        let transaction = record.intent.plan.clone().with_nonce(nonce);
-        record.attempts = vec![self.attempt(0, Purpose::Payload, transaction)];
+        let transaction = record.plan().cloned().zip(nonce).map(|(plan, n)| plan.with_nonce(n));
+        let attempt = transaction.map(|bound| self.attempt(0, Purpose::Payload, bound));
+        record.attempts = attempt.into_iter().collect();
         self.update(record, "commit")
     }
 }

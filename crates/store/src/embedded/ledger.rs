@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
@@ -16,9 +16,9 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
-        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
-        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
-        SentOutcome, Settle, SignedBytes,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
+        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -124,6 +124,23 @@ impl Ledger for EmbeddedLedger {
     ) -> Result<OperationRecord, LedgerError> {
         let bytes = bytes.clone();
         self.write(move |step| step.signed(operation, attempt, &bytes)).await
+    }
+
+    async fn signed_message(
+        &self,
+        operation: OperationId,
+        signature: &Bytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let signature = signature.clone();
+        self.write(move |step| step.signed_message(operation, &signature)).await
+    }
+
+    async fn end_message(
+        &self,
+        operation: OperationId,
+        end: MessageEnd,
+    ) -> Result<OperationRecord, LedgerError> {
+        self.write(move |step| step.end_message(operation, end)).await
     }
 
     async fn sent(

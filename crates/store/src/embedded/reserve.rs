@@ -115,6 +115,7 @@ impl Step<'_> {
             votes: Vec::new(),
             charges: Vec::new(),
             attempts: Vec::new(),
+            signature: None,
             actual: None,
             kept: Vec::new(),
             settled_at: None,

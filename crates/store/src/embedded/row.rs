@@ -66,11 +66,13 @@ fn lapses(record: &OperationRecord) -> Option<i64> {
 
 fn idle(record: &OperationRecord) -> Option<i64> {
     let next = matches!(record.state, OperationState::Approved | OperationState::Allowed);
-    (next || is_in_flight(record.state)).then(|| int(record.updated_at.millis()))
+    let at_work = is_in_flight(record.state) && !record.is_signed_message();
+    (next || at_work).then(|| int(record.updated_at.millis()))
 }
 
 fn open_lane(record: &OperationRecord) -> Option<String> {
-    is_in_flight(record.state).then(|| lane(record.chain(), record.wallet()))
+    let holds = is_in_flight(record.state) && record.message().is_none();
+    holds.then(|| lane(record.chain(), record.wallet()))
 }
 
 fn keeps(record: &OperationRecord) -> Option<String> {

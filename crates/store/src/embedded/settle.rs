@@ -2,10 +2,11 @@
 
 use countersign_core::{
     amount::AMOUNT_MAX,
+    charge::Charge,
     identity::{ChainId, OperationId},
     operation::{Actual, Delivery, Money, OperationRecord, OperationState as S, Purpose},
 };
-use countersign_engine::port::ledger::{ReleaseProof, SETTLED_KEPT, Settle};
+use countersign_engine::port::ledger::{MessageEnd, ReleaseProof, SETTLED_KEPT, Settle};
 use rusqlite::{OptionalExtension, params};
 
 use super::{
@@ -27,6 +28,9 @@ impl Step<'_> {
         actual: Option<&Actual>,
     ) -> Result<OperationRecord, Fault> {
         let mut record = self.known(id)?;
+        if record.message().is_some() {
+            return Err(undefined("mined", &record));
+        }
         match actual {
             Some(_) if record.state.money() == Money::Settled => return Ok(record),
             _ if !is_sending(record.state) => return Err(undefined("mined", &record)),
@@ -47,6 +51,9 @@ impl Step<'_> {
     pub(super) fn settle(&self, settle: &Settle) -> Result<OperationRecord, Fault> {
         let Settle { operation, actual, kept } = settle;
         let mut record = self.known(*operation)?;
+        if record.message().is_some() {
+            return Err(undefined("settle", &record));
+        }
         if record.state.money() == Money::Settled {
             return Ok(record);
         }
@@ -78,6 +85,9 @@ impl Step<'_> {
 
     pub(super) fn unsettle(&self, id: OperationId) -> Result<OperationRecord, Fault> {
         let mut record = self.known(id)?;
+        if record.message().is_some() {
+            return Err(undefined("unsettle", &record));
+        }
         match (record.state, record.settled_at) {
             (S::Broadcast | S::Cancelling, _) => return Ok(record),
             (S::Executed | S::Reverted | S::Cancelled, Some(settled_at)) => {
@@ -105,7 +115,7 @@ impl Step<'_> {
         if record.state == S::Conflict {
             return Ok(record);
         }
-        if !is_in_flight(record.state) {
+        if record.message().is_some() || !is_in_flight(record.state) {
             return Err(undefined("release_committed", &record));
         }
         if Some(final_nonce) <= record.nonce() {
@@ -115,6 +125,35 @@ impl Step<'_> {
         record.state = S::Conflict;
         record.actual = None;
         self.update(record, "release_committed")
+    }
+
+    pub(super) fn end_message(
+        &self,
+        id: OperationId,
+        end: MessageEnd,
+    ) -> Result<OperationRecord, Fault> {
+        let mut record = self.known(id)?;
+        let state = match end {
+            MessageEnd::Spent => S::Executed,
+            MessageEnd::Void => S::Cancelled,
+        };
+        if record.message().is_some() && record.state == state {
+            return Ok(record);
+        }
+        if record.message().is_none() || record.state != S::Signed {
+            return Err(undefined("end_message", &record));
+        }
+        let in_full = |charge: &Charge| match end {
+            MessageEnd::Spent => charge.amount().unwrap_or(AMOUNT_MAX),
+            MessageEnd::Void => 0,
+        };
+        record.kept = record.charges.iter().map(in_full).collect();
+        for (charge, kept) in record.charges.iter().zip(&record.kept) {
+            self.settle_charge(charge, *kept)?;
+        }
+        record.state = state;
+        record.settled_at = Some(self.now);
+        self.update(record, "end_message")
     }
 
     pub(super) fn deliver(

@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
     amount::AMOUNT_MAX,
@@ -25,9 +25,9 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer,
-        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
-        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
-        SentOutcome, Settle, SignedBytes,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
+        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -289,6 +289,28 @@ impl Ledger for RedisLedger {
             .arg("raw", raw)
             .arg("hash", hash);
         self.step(Script::Signed, call).await
+    }
+
+    async fn signed_message(
+        &self,
+        operation: OperationId,
+        signature: &Bytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let call = Call::new().arg("operation", operation).arg("signature", signature);
+        self.step(Script::SignedMessage, call).await
+    }
+
+    async fn end_message(
+        &self,
+        operation: OperationId,
+        end: MessageEnd,
+    ) -> Result<OperationRecord, LedgerError> {
+        let state = match end {
+            MessageEnd::Spent => OperationState::Executed,
+            MessageEnd::Void => OperationState::Cancelled,
+        };
+        let call = Call::new().arg("operation", operation).arg("state", state.name());
+        self.step(Script::EndMessage, call).await
     }
 
     async fn sent(

@@ -5,7 +5,8 @@ use alloy_primitives::{B256, Bytes};
 use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, Over, Window},
-    intent::Intent,
+    intent::{Intent, Payload},
+    message::Message,
     operation::{Attempt, Delivery, OperationRecord, OperationState, Purpose},
     time::{Millis, Timestamp},
     transaction::TransactionPlan,
@@ -41,8 +42,11 @@ pub(super) fn new_fields(call: Call, new: &NewOperation) -> Result<Call, LedgerE
 
 /// The fields that hold what was judged.
 pub(super) fn intent_fields(call: Call, intent: &Intent) -> Result<Call, LedgerError> {
-    let plan_digest = plan_digest(&intent.plan)?;
-    Ok(call.field("intent", json(intent)?).field("plan_digest", plan_digest))
+    let call = call.field("intent", json(intent)?);
+    Ok(match &intent.payload {
+        Payload::Transaction(plan) => call.field("plan_digest", plan_digest(plan)?),
+        Payload::Message(message) => call.field("message", message_digest(message)?),
+    })
 }
 
 /// The fields that hold what is charged, as documents and as scripts read them.
@@ -72,7 +76,12 @@ pub(super) fn disposition_fields(
     }
 }
 
-/// What identifies a payload without its nonce.
+/// What identifies a message with all that was judged of it.
+fn message_digest(message: &Message) -> Result<String, LedgerError> {
+    Ok(hex::encode(Sha256::digest(json(message)?)))
+}
+
+/// What identifies a transaction without its nonce.
 pub(super) fn plan_digest(plan: &TransactionPlan) -> Result<String, LedgerError> {
     Ok(hex::encode(Sha256::digest(json(plan)?)))
 }
@@ -118,7 +127,8 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
     Ok(OperationRecord {
         id: f.parsed("id")?,
         state: state(&f.text("state")?)?,
-        attempts: attempts(f, &intent.plan)?,
+        attempts: intent.plan().map_or(Ok(Vec::new()), |plan| attempts(f, plan))?,
+        signature: f.maybe("signature")?,
         intent,
         fingerprint: f.parsed("fingerprint")?,
         key: f.maybe("key")?,
@@ -178,7 +188,8 @@ fn agree(f: &mut Fields, intent: &Intent, charges: &[Charge]) -> Result<(), Ledg
         && f.text("wallet")? == intent.wallet.as_str()
         && f.parsed::<u64>("chain")? == intent.chain().0
         && f.maybe("fixed_nonce")? == intent.nonce
-        && f.text("plan_digest")? == plan_digest(&intent.plan)?
+        && f.maybe("plan_digest")? == intent.plan().map(plan_digest).transpose()?
+        && f.maybe("message")? == intent.message().map(message_digest).transpose()?
         && held == charge_lines(charges, true);
     if same {
         Ok(())

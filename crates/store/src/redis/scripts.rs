@@ -109,6 +109,8 @@ scripts! {
     WRITES (money) Commit = "commit";
     WRITES (money) Bump = "bump";
     WRITES (operations) Signed = "signed";
+    WRITES (operations) SignedMessage = "signed_message";
+    WRITES (money) EndMessage = "end_message";
     WRITES (operations) Sent = "sent";
     WRITES (operations) Mined = "mined";
     WRITES (money) Settle = "settle";

@@ -345,6 +345,7 @@ impl Books {
             votes: Vec::new(),
             charges: Vec::new(),
             attempts: Vec::new(),
+            signature: None,
             actual: None,
             kept: Vec::new(),
             settled_at: None,

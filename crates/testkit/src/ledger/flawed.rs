@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
@@ -22,9 +22,9 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
-        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation, OperationQuery,
-        Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer,
-        SentOutcome, Settle, SignedBytes,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
+        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -207,6 +207,8 @@ flawed! {
     commit(commit: &Commit) -> CommitAnswer;
     bump(bump: &Bump) -> BumpAnswer;
     signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
+    signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
+    end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
     sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;
     mined(operation: OperationId, actual: Option<&Actual>) -> OperationRecord;
     settle(settle: &Settle) -> OperationRecord;
@@ -239,6 +241,8 @@ as_they_are! {
     deny(denied: &NewOperation) -> DenyAnswer;
     reject(reject: &Reject) -> RejectAnswer;
     release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
+    signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
+    end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
     deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
     operation(id: OperationId) -> Option<OperationRecord>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use alloy_primitives::{Address, U256};
+use alloy_primitives::{Address, Bytes, U256};
 use countersign_core::{
     amount::AMOUNT_MAX,
     charge::Charge,
@@ -13,7 +13,7 @@ use countersign_core::{
     transaction::UnsignedTransaction,
 };
 use countersign_engine::port::ledger::{
-    Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, NONCE_HELD_FOR, ReleaseProof,
+    Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, MessageEnd, NONCE_HELD_FOR, ReleaseProof,
     SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
 };
 
@@ -32,7 +32,7 @@ impl Books {
         if record.fence != commit.fence {
             return Ok(CommitAnswer::Elsewhere(Box::new(record)));
         }
-        if !record.attempts.is_empty() {
+        if record.is_bound() {
             return Ok(CommitAnswer::Bound(Box::new(record)));
         }
         if record.state != S::Allowed {
@@ -48,6 +48,11 @@ impl Books {
             return Ok(CommitAnswer::Frozen(freeze));
         }
         let (chain, wallet) = (record.chain(), record.wallet().clone());
+        let Some(plan) = record.plan().cloned() else {
+            self.seen.extend(commit.counterparties.iter().map(|a| (chain, wallet.clone(), *a)));
+            record.state = S::Prepared;
+            return Ok(CommitAnswer::Bound(Box::new(self.replace(record))));
+        };
         let in_flight = self.lane(chain, &wallet).filter(|o| IN_FLIGHT.contains(&o.state)).count();
         let highest = self.next_nonce(chain, &wallet).unwrap_or(0);
         let next = if in_flight == 0 { highest.max(commit.floor) } else { highest };
@@ -73,7 +78,7 @@ impl Books {
             number: 0,
             purpose: Purpose::Payload,
             made_at: self.now,
-            transaction: record.intent.plan.clone().with_nonce(nonce),
+            transaction: plan.with_nonce(nonce),
             raw: None,
             hash: None,
             outcome: None,
@@ -145,7 +150,7 @@ impl Books {
         let is_here = |o: &&OperationRecord| {
             o.state.money() == Money::Settled
                 && o.chain() == chain
-                && o.actual.as_ref().unwrap().block_number == block
+                && o.actual.as_ref().is_some_and(|actual| actual.block_number == block)
         };
         let mut found: Vec<OperationRecord> =
             self.operations.iter().filter(is_here).cloned().collect();
@@ -206,6 +211,50 @@ impl Books {
         Ok(self.replace(record))
     }
 
+    pub(super) fn signed_message(
+        &mut self,
+        id: OperationId,
+        signature: &Bytes,
+    ) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(id)?;
+        if record.message().is_none() || !record.is_bound() {
+            return Err(undefined("signed_message", &record));
+        }
+        if let Some(known) = &record.signature {
+            let same = known == signature;
+            return if same { Ok(record) } else { Err(refused("it has another signature")) };
+        }
+        record.signature = Some(signature.clone());
+        record.state = S::Signed;
+        Ok(self.replace(record))
+    }
+
+    pub(super) fn end_message(
+        &mut self,
+        id: OperationId,
+        end: MessageEnd,
+    ) -> Result<OperationRecord, LedgerError> {
+        let mut record = self.known(id)?;
+        let state = match end {
+            MessageEnd::Spent => S::Executed,
+            MessageEnd::Void => S::Cancelled,
+        };
+        if record.message().is_some() && record.state == state {
+            return Ok(record);
+        }
+        if record.message().is_none() || record.state != S::Signed {
+            return Err(undefined("end_message", &record));
+        }
+        let in_full = |charge: &Charge| match end {
+            MessageEnd::Spent => charge.amount().unwrap(),
+            MessageEnd::Void => 0,
+        };
+        record.kept = record.charges.iter().map(in_full).collect();
+        record.settled_at = Some(self.now);
+        record.state = state;
+        Ok(self.replace(record))
+    }
+
     pub(super) fn sent(
         &mut self,
         id: OperationId,
@@ -236,6 +285,9 @@ impl Books {
         actual: Option<&Actual>,
     ) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
+        if record.message().is_some() {
+            return Err(undefined("mined", &record));
+        }
         match (record.state, actual) {
             (S::Executed | S::Reverted | S::Cancelled, Some(_)) => Ok(record),
             (S::Mined, None) => {
@@ -257,6 +309,9 @@ impl Books {
 
     pub(super) fn settle(&mut self, settle: &Settle) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(settle.operation)?;
+        if record.message().is_some() {
+            return Err(undefined("settle", &record));
+        }
         if [S::Executed, S::Reverted, S::Cancelled].contains(&record.state) {
             return Ok(record);
         }
@@ -285,6 +340,9 @@ impl Books {
 
     pub(super) fn unsettle(&mut self, id: OperationId) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
+        if record.message().is_some() {
+            return Err(undefined("unsettle", &record));
+        }
         match record.state {
             S::Broadcast | S::Cancelling => Ok(record),
             S::Executed | S::Reverted | S::Cancelled => {
@@ -308,7 +366,7 @@ impl Books {
         if record.state == S::Conflict {
             return Ok(record);
         }
-        if !IN_FLIGHT.contains(&record.state) {
+        if record.message().is_some() || !IN_FLIGHT.contains(&record.state) {
             return Err(undefined("release_committed", &record));
         }
         if Some(final_nonce) <= record.nonce() {
@@ -342,11 +400,14 @@ impl Books {
         idle_since: Timestamp,
         max: u32,
     ) -> Vec<OperationRecord> {
-        let works = |s: S| [S::Approved, S::Allowed].contains(&s) || IN_FLIGHT.contains(&s);
+        let works = |o: &OperationRecord| {
+            let at_work = IN_FLIGHT.contains(&o.state) && !o.is_signed_message();
+            [S::Approved, S::Allowed].contains(&o.state) || at_work
+        };
         let mut open: Vec<OperationRecord> = self
             .operations
             .iter()
-            .filter(|o| works(o.state) && states.contains(&o.state) && o.updated_at <= idle_since)
+            .filter(|o| works(o) && states.contains(&o.state) && o.updated_at <= idle_since)
             .cloned()
             .collect();
         open.sort_by_key(|o| (o.updated_at, o.id));

@@ -12,7 +12,7 @@ use countersign_core::{
     time::Millis,
     transaction::TransactionDraft,
 };
-use countersign_engine::submission::{Answer, Reply, Submission};
+use countersign_engine::submission::{Answer, Draft, Reply, Submission};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
@@ -86,7 +86,7 @@ impl Wish {
             agent: AgentId::parse(AGENTS[self.agent]).unwrap(),
             chain: CHAIN,
             method: self.method,
-            draft: TransactionDraft {
+            draft: Draft::Transaction(TransactionDraft {
                 from: Some(self.from),
                 to: Some(self.to),
                 value: self.value(),
@@ -99,7 +99,7 @@ impl Wish {
                 kind: None,
                 chain: None,
                 access_list: vec![],
-            },
+            }),
             declared: Declared::default(),
             key: self.key.clone(),
             wait: self.wait,
@@ -182,6 +182,7 @@ const fn name(heard: &Heard) -> &'static str {
     match heard {
         Heard::Nothing => "heard.nothing",
         Heard::Said(Answer::Signed(_)) => "heard.signed",
+        Heard::Said(Answer::SignedMessage(_)) => "heard.signed_message",
         Heard::Said(Answer::Denied(_)) => "heard.denied",
         Heard::Said(Answer::Pending(_)) => "heard.pending",
         Heard::Said(Answer::Malformed(_)) => "heard.malformed",
@@ -255,6 +256,7 @@ async fn pursue(world: &Arc<World>, chance: &Chance, wish: &Wish) {
         let pause = match heard {
             Heard::Said(
                 Answer::Signed(_)
+                | Answer::SignedMessage(_)
                 | Answer::Denied(_)
                 | Answer::Malformed(_)
                 | Answer::NotYours(_)

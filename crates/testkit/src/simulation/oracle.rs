@@ -217,7 +217,10 @@ impl Oracle {
         drop(self.model.take_changed());
         for record in self.model.all() {
             if record.digest.is_some() {
-                let asked = Asked { digest: record.digest, plan: record.intent.plan.clone() };
+                let asked = Asked {
+                    digest: record.digest,
+                    plan: crate::fixture::plan(&record.intent).clone(),
+                };
                 state.asked.entry(record.id).or_insert(asked);
             }
             state.checked_at.entry(record.id).or_insert(glance.now);

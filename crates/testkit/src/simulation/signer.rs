@@ -7,10 +7,9 @@ use std::sync::{
 
 use alloy_primitives::{Address, Signature};
 use async_trait::async_trait;
-use countersign_core::transaction::UnsignedTransaction;
 use countersign_engine::{
     port::{Signer, signer::SignerError},
-    stage::Authorized,
+    stage::{Authorized, Bound},
 };
 use k256::{
     FieldBytes,
@@ -68,10 +67,7 @@ impl Signer for Key {
         self.address
     }
 
-    async fn sign(
-        &self,
-        authorized: &Authorized<UnsignedTransaction>,
-    ) -> Result<Signature, SignerError> {
+    async fn sign(&self, authorized: &Authorized) -> Result<Signature, SignerError> {
         let world: Arc<World> = self.world.upgrade().unwrap();
         Executor::turn().await;
         let fails = !world.is_healed() && world.chance.permille(world.plan.signer_fails);
@@ -80,12 +76,14 @@ impl Signer for Key {
             let reason = "the device does not answer".into();
             return Err(SignerError::Unavailable { address: self.address, reason });
         }
-        let payload = authorized.payload();
-        let hash = payload.signing_hash();
-        world.log.event("signed", payload.nonce, || {
-            format!("{} attempt {}", authorized.operation(), authorized.attempt())
+        let Bound::Transaction { transaction, attempt } = authorized.bound() else {
+            panic!("no message is asked for in this world");
+        };
+        let hash = transaction.signing_hash();
+        world.log.event("signed", transaction.nonce, || {
+            format!("{} attempt {attempt}", authorized.operation())
         });
-        world.oracle.signs(authorized.operation(), authorized.attempt(), payload);
+        world.oracle.signs(authorized.operation(), *attempt, transaction);
         world.chain.knows_signer(hash, self.address);
         let signature = self.signature(hash.as_slice());
         Executor::turn().await;

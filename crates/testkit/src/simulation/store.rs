@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
@@ -20,9 +20,9 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
-        DenyAnswer, Disposition, Found, InitAnswer, LedgerError, LedgerStatus, NewOperation,
-        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        DenyAnswer, Disposition, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
+        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
+        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
     },
 };
 
@@ -199,6 +199,8 @@ store! {
         find(repeat: &Repeat) -> Found;
         expire(max: u32) -> Vec<OperationRecord>;
         signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
+        signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
+        end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
         sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;
         mined(operation: OperationId, actual: Option<&Actual>) -> OperationRecord;
         unsettle(operation: OperationId) -> OperationRecord;

@@ -64,7 +64,8 @@ fn start() -> Timestamp {
 pub fn decided(n: u64) -> NewTrace {
     let mut intent = intent(n);
     // More than 64 bits: what a hostile client may ask for must be readable again.
-    intent.plan.fee = countersign_core::transaction::FeeBid::Price(u128::MAX);
+    crate::fixture::plan_mut(&mut intent).fee =
+        countersign_core::transaction::FeeBid::Price(u128::MAX);
     NewTrace {
         trace_hash: trace_hash(n),
         decision: DecisionRecord {

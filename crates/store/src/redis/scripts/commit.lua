@@ -2,11 +2,20 @@ local t = tick()
 local op = load(A.operation)
 if not op then return unknown(A.operation) end
 if op.fence ~= A.fence then return { 'elsewhere', record(op.id) } end
-if op.nonce then return { 'bound', record(op.id) } end
+if op.nonce or (op.message and (IN_FLIGHT[op.state] or SETTLED[op.state])) then return { 'bound', record(op.id) } end
 if op.state ~= 'ALLOWED' then return { 'elsewhere', record(op.id) } end
 if is_over(op, t) then return { 'lapsed' } end
 local stop = stopped(op, A.shrinks_only)
 if stop then return stop end
+
+local function remember()
+  for address in string.gmatch(A.counterparties, '%S+') do redis.call('SADD', lane(KEY.seen, op), address) end
+end
+if op.message then
+  remember()
+  move(parse_charges(op.held), 'reserved', 'committed')
+  return { 'bound', put(t, 'commit', op, { 'state', 'PREPARED' }) }
+end
 
 local nonces, open = lane(KEY.lane, op), redis.call('SCARD', lane(KEY.in_flight, op))
 local next = tonumber(redis.call('HGET', nonces, 'next') or '0')
@@ -23,7 +32,7 @@ end
 if open >= tonumber(A.in_flight_max) then return { 'lane_full' } end
 
 redis.call('HSET', nonces, int(nonce), op.id, 'next', int(nonce + 1))
-for address in string.gmatch(A.counterparties, '%S+') do redis.call('SADD', lane(KEY.seen, op), address) end
+remember()
 move(parse_charges(op.held), 'reserved', 'committed')
 return { 'bound', put(t, 'commit', op, {
   'state', 'PREPARED', 'nonce', int(nonce), 'attempts', '1', 'purpose:0', 'payload', 'made_at:0', int(t),

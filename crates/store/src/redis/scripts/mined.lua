@@ -1,6 +1,7 @@
 local t = tick()
 local op = load(A.operation)
 if not op then return unknown(A.operation) end
+if op.message then return undefined('mined', op) end
 if not A.actual then
   if op.state == 'MINED' then
     return { 'done', put(t, 'unmined', op, { 'state', sent_state(op), 'actual', false }) }

@@ -21,6 +21,7 @@ local NEVER = 9007199254740991
 local SMALL = { 'state', 'delivery', 'code', 'reason', 'digest', 'expires_at', 'created_at', 'finished_at',
   'fingerprint', 'key', 'batch', 'gateway', 'agent', 'chain', 'wallet', 'held', 'votes', 'voters', 'vote_count',
   'attempts', 'cancels', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at', 'fence',
+  'message', 'signature',
   'purpose:0', 'plan_digest:0', 'raw:0', 'hash:0' }
 
 -- What is looked at of further attempts. More of them than this nobody makes. The first one's plan is the intent's.
@@ -97,7 +98,8 @@ end
 
 local function index_work(op, before, t)
   if before ~= op.state and WORK[before] then redis.call('ZREM', P .. KEY.work .. before, op.id) end
-  if WORK[op.state] then redis.call('ZADD', P .. KEY.work .. op.state, int(t), op.id) end
+  -- a signed message waits for the chain's clock, and nobody works on it
+  if WORK[op.state] and not (op.message and op.state == 'SIGNED') then redis.call('ZADD', P .. KEY.work .. op.state, int(t), op.id) end
 end
 
 -- A no that was collected answers nothing any more, and is in neither list.

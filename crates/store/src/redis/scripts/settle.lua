@@ -1,6 +1,7 @@
 local t = tick()
 local op = load(A.operation)
 if not op then return unknown(A.operation) end
+if op.message then return undefined('settle', op) end
 if SETTLED[op.state] then return { 'done', record(op.id) } end
 if not SENDING[op.state] then return undefined('settle', op) end
 local attempt = attempt_of(op, A.hash)

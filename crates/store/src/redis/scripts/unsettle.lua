@@ -1,6 +1,7 @@
 local t = tick()
 local op = load(A.operation)
 if not op then return unknown(A.operation) end
+if op.message then return undefined('unsettle', op) end
 if op.state == 'BROADCAST' or op.state == 'CANCELLING' then return { 'done', record(op.id) } end
 if not SETTLED[op.state] then return undefined('unsettle', op) end
 

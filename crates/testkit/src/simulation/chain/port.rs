@@ -6,13 +6,16 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use countersign_core::{
     identity::ChainId,
+    message::Probe,
     operation::Actual,
     time::Millis,
     transaction::{TransactionDraft, TransactionPlan},
 };
 use countersign_engine::port::{
     Chain as ChainPort,
-    chain::{Account, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer, ReadCall},
+    chain::{
+        Account, AtFinality, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer, ReadCall,
+    },
 };
 
 use super::{Chain, GWEI, State, node::Node};
@@ -269,6 +272,11 @@ impl ChainPort for NodePort {
             block.map_or(0, |block| block.account(address).nonce)
         };
         self.ask("final_nonce", count).await
+    }
+
+    async fn at_finality(&self, _probes: &[Probe]) -> Result<AtFinality, ChainError> {
+        let reason = "no message is asked for in this world".into();
+        Err(ChainError::Unavailable { chain: CHAIN, reason })
     }
 
     async fn data_fee_max(&self, _plan: &TransactionPlan) -> Result<U256, ChainError> {

@@ -84,7 +84,7 @@ impl Oracle {
         let was = old.map(|old| old.state);
         let asked_anew = old.is_none_or(|old| old.digest != new.digest);
         if new.digest.is_some() && asked_anew {
-            let plan = new.intent.plan.clone();
+            let plan = crate::fixture::plan(&new.intent).clone();
             state.asked.insert(new.id, Asked { digest: new.digest, plan });
             if !new.votes.is_empty() {
                 let text = format!("votes for another question count for {}", new.id);

@@ -221,7 +221,7 @@ pub async fn nothing_is_bumped_that_is_not_on_its_way(bench: &mut dyn LedgerBenc
     let desk = Desk::at(bench).await;
     let like = desk.broadcast(1, vec![]).await;
     let of = |n: u64| {
-        let transaction = intent(n).plan.with_nonce(n - 1);
+        let transaction = crate::fixture::plan(&intent(n)).clone().with_nonce(n - 1);
         Bump { operation: operation_id(n), transaction, ..bump(&like, 1, vec![]) }
     };
     desk.parked(2, vec![]).await;

@@ -55,7 +55,7 @@ pub async fn a_commit_binds_nonce_and_payload_and_moves_the_money(bench: &mut dy
         number: 0,
         purpose: Purpose::Payload,
         made_at: desk.now().await,
-        transaction: reserved.intent.plan.clone().with_nonce(7),
+        transaction: crate::fixture::plan(&reserved.intent).clone().with_nonce(7),
         raw: None,
         hash: None,
         outcome: None,
@@ -128,7 +128,7 @@ pub async fn lanes_of_other_wallets_and_chains_are_their_own(bench: &mut dyn Led
     for (n, wallet_name, chain) in edits {
         let mut intent = intent(n);
         intent.wallet = wallet(wallet_name);
-        intent.plan.chain = ChainId(chain);
+        crate::fixture::plan_mut(&mut intent).chain = ChainId(chain);
         let reserve = Reserve { operation: operation_of(n, intent), ..fixture::reserve(n, vec![]) };
         desk.ledger.reserve(&reserve).await.unwrap();
         nonces.push(says(&desk, &Commit { in_flight_max: 2, ..commit(n) }).await);

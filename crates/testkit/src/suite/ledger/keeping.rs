@@ -106,7 +106,7 @@ pub async fn a_nonce_is_kept_in_its_own_lane_and_across_a_crash(bench: &mut dyn 
     desk.ledger.reserve(&reserve).await.unwrap();
     assert_eq!(says(&desk, &commit(2)).await, "nonce 0");
     let mut other = intent(3);
-    other.plan.chain = ChainId(1);
+    crate::fixture::plan_mut(&mut other).chain = ChainId(1);
     let reserve = Reserve { operation: operation_of(3, other), ..fixture::reserve(3, vec![]) };
     desk.ledger.reserve(&reserve).await.unwrap();
     assert_eq!(says(&desk, &commit(3)).await, "nonce 0");

@@ -24,7 +24,7 @@ pub async fn redemption_replaces_the_charges(bench: &mut dyn LedgerBench) {
     let approved = approved(&desk, 1, 60).await;
     desk.time.advance(MINUTE);
     let mut again = redeem(1, vec![rolling("day", 100, 100), rolling("new", 5, 10)]);
-    again.intent.plan.gas = 30_000;
+    crate::fixture::plan_mut(&mut again.intent).gas = 30_000;
     again.trace = trace_hash(77);
     let answer = desk.ledger.redeem(&again).await.unwrap();
     let RedeemAnswer::Redeemed(record) = answer else { panic!("{answer:?}") };

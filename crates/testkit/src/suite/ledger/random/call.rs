@@ -170,7 +170,7 @@ impl Call<'_> {
                 told(ledger.bump(&self.bump((*which, *cancels), fees, *wrong)).await)
             }
             Step::Signed { n, which, wrong } => {
-                let plain = intent(*n).plan.with_nonce(99);
+                let plain = crate::fixture::plan(&intent(*n)).clone().with_nonce(99);
                 let bound = self.attempt(*which);
                 let mut bytes = signed_bytes(bound.map_or(&plain, |a| &a.transaction));
                 if *wrong {
@@ -198,7 +198,7 @@ impl Call<'_> {
                 operation: operation_id(n),
                 attempt,
                 purpose: if cancels { Purpose::Cancel } else { Purpose::Payload },
-                transaction: intent(n).plan.with_nonce(0),
+                transaction: crate::fixture::plan(&intent(n)).clone().with_nonce(0),
                 fees,
             },
         };
