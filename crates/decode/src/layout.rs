@@ -138,6 +138,7 @@ impl Layout {
 }
 
 impl Shape {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a feature gives the enum another variant")]
     fn simple(resolved: &DynSolType) -> Option<Self> {
         match resolved {
             DynSolType::Address => Some(Self::Address),
@@ -148,7 +149,8 @@ impl Shape {
             DynSolType::Function => Some(Self::FixedBytes { len: 24 }),
             DynSolType::Bytes => Some(Self::Bytes),
             DynSolType::String => Some(Self::Text),
-            DynSolType::Array(_) | DynSolType::FixedArray(..) | DynSolType::Tuple(_) => None,
+            // `Array`, `FixedArray`, `Tuple`, and `CustomStruct` where somebody switched `eip712` on
+            _ => None,
         }
     }
 }

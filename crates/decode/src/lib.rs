@@ -52,6 +52,7 @@ mod actions;
 mod call;
 mod canonical;
 mod layout;
+mod message;
 mod readable;
 mod registry;
 mod standard;
@@ -60,6 +61,9 @@ pub use actions::actions;
 pub use call::Call;
 pub use canonical::decode_call;
 pub use layout::DecodeError;
+pub use message::{
+    TEXT_BYTES_MAX, TYPED_DATA_LIMITS, TypedData, text_actions, text_digest, typed_data_actions,
+};
 pub use registry::Registry;
 
 /// The most calldata that is read: what nodes accept as one transaction.
