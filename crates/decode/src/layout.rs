@@ -149,7 +149,6 @@ impl Shape {
             DynSolType::Function => Some(Self::FixedBytes { len: 24 }),
             DynSolType::Bytes => Some(Self::Bytes),
             DynSolType::String => Some(Self::Text),
-            // `Array`, `FixedArray`, `Tuple`, and `CustomStruct` where somebody switched `eip712` on
             _ => None,
         }
     }

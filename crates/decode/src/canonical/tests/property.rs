@@ -24,6 +24,7 @@ fn types() -> impl Strategy<Value = DynSolType> {
     })
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a feature gives the enum another variant")]
 fn values(ty: &DynSolType) -> BoxedStrategy<DynSolValue> {
     let word = any::<[u8; 32]>();
     match ty.clone() {
@@ -54,7 +55,6 @@ fn values(ty: &DynSolType) -> BoxedStrategy<DynSolValue> {
         DynSolType::Tuple(types) => {
             types.iter().map(values).collect::<Vec<_>>().prop_map(DynSolValue::Tuple).boxed()
         }
-        // `Function`, and with the feature `eip712` one more
         _ => panic!("not among the types above"),
     }
 }
@@ -159,6 +159,7 @@ fn oracle(ty: &DynSolType, body: &[u8]) -> Option<DynSolValue> {
     ty.abi_decode_params(body).ok().filter(canonical)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "a feature gives the enum another variant")]
 fn fits(value: &DynSolValue) -> bool {
     match value {
         DynSolValue::Uint(number, bits) => number.bit_len() <= *bits,

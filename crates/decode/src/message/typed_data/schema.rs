@@ -244,8 +244,8 @@ impl Kind {
             "string" => Ok(Self::Text),
             "bytes" => Ok(Self::Bytes),
             "uint" | "int" => Err("is an alias; write uint256 or int256"),
-            _ => match sized(text) {
-                Some(sized) => sized.ok_or("is not a width that a type has"),
+            _ => match stem_and_width(text) {
+                Some((stem, width)) => sized(stem, width).ok_or("is not a width that a type has"),
                 None if is_struct_name(text) => Ok(Self::Struct(text.to_owned())),
                 None => Err("is not a type"),
             },
@@ -285,22 +285,25 @@ impl fmt::Display for Kind {
     }
 }
 
-/// `uint8` to `uint256`, `int8` to `int256`, `bytes1` to `bytes32`; `None` inside where the number is none of
-/// these, `None` outside where it is no such word at all.
-fn sized(text: &str) -> Option<Option<Kind>> {
-    let digits = |stem: &str| {
+/// A word that ends in digits and could be a type of the language: `uint` and `8`.
+fn stem_and_width(text: &str) -> Option<(&'static str, &str)> {
+    ["uint", "int", "bytes"].into_iter().find_map(|stem| {
         text.strip_prefix(stem)
             .filter(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_digit()))
-            .map(count)
-    };
-    let bits = |n: Option<usize>| n.filter(|n| (8..=256).contains(n) && n.is_multiple_of(8));
-    if let Some(n) = digits("uint") {
-        return Some(bits(n).map(Kind::Uint));
+            .map(|width| (stem, width))
+    })
+}
+
+/// `uint8` to `uint256`, `int8` to `int256`, `bytes1` to `bytes32`.
+fn sized(stem: &str, width: &str) -> Option<Kind> {
+    let width = count(width)?;
+    let bits = (8..=256).contains(&width) && width.is_multiple_of(8);
+    match stem {
+        "uint" if bits => Some(Kind::Uint(width)),
+        "int" if bits => Some(Kind::Int(width)),
+        "bytes" if (1..=32).contains(&width) => Some(Kind::FixedBytes(width)),
+        _ => None,
     }
-    if let Some(n) = digits("int") {
-        return Some(bits(n).map(Kind::Int));
-    }
-    digits("bytes").map(|n| n.filter(|n| (1..=32).contains(n)).map(Kind::FixedBytes))
 }
 
 /// A number without leading zeros.
@@ -325,5 +328,5 @@ fn is_struct_name(name: &str) -> bool {
     name.len() <= NAME_BYTES_MAX
         && name.split(':').all(is_identifier)
         && !words.contains(&name)
-        && sized(name).is_none()
+        && stem_and_width(name).is_none()
 }

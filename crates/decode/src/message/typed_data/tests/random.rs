@@ -1,5 +1,7 @@
 //! Random types and values in random spellings: our digest is the other implementation's.
 
+#![expect(clippy::arithmetic_side_effects, reason = "a failed test panics")]
+
 use alloy_primitives::{Address, I256, U256, hex};
 use proptest::{prelude::*, sample::select};
 
@@ -20,7 +22,7 @@ fn uint() -> impl Strategy<Value = Member> {
             0 => number.to_string(),
             1 => format!("\"{number}\""),
             2 => format!("\"{number:#x}\""),
-            _ => format!("\"0x{:064x}\"", number),
+            _ => format!("\"0x{number:064x}\""),
         };
         (format!("uint{bits}"), value)
     })
