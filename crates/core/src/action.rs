@@ -31,6 +31,19 @@ pub struct Action {
     /// Hands over control of a contract: ownership, upgrades, modules, roles.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
+    /// What a call takes from its caller besides `value_wei`, at most, where a registered layout says so; `None`
+    /// is not known, an empty list is nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spends: Option<Vec<Outflow>>,
+}
+
+/// So much of an asset leaves an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outflow {
+    /// What leaves.
+    pub asset: Asset,
+    /// In base units; 2^256 − 1 where nothing bounds it.
+    pub amount: U256,
 }
 
 /// The kinds of effect (POLICY §1).

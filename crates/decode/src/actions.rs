@@ -45,6 +45,7 @@ fn deployment(call: &Call<'_>) -> Action {
         via: Via::Call,
         depth: 0,
         privileged: false,
+        spends: None,
     }
 }
 
@@ -61,6 +62,7 @@ fn native(call: &Call<'_>, to: Address, selector: Option<Selector>) -> Action {
         via: Via::Call,
         depth: 0,
         privileged: false,
+        spends: None,
     }
 }
 
@@ -124,6 +126,7 @@ impl Reading {
             via: leaf.via,
             depth: 0,
             privileged: false,
+            spends: None,
         };
         let whole = |effect| vec![action(Leaf { effect, via: Via::Call }, call.value)];
         match outcome {

@@ -233,6 +233,7 @@ fn name_addresses(action: &Action, named: &mut BTreeSet<Address>) {
         | Effect::Opaque { .. } => None,
     };
     named.extend(asset);
+    named.extend(action.spends.iter().flatten().filter_map(|outflow| outflow.asset.contract()));
     for function in &action.functions {
         name_in_value(&function.args, named);
     }

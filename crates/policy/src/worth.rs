@@ -19,8 +19,8 @@ pub(crate) type Worth = Result<MicroUsd, Why>;
 
 /// What an action moves at most, under the allow rules that match it.
 ///
-/// A call's movements beside its value are what those rules say; where several say, the largest counts, and
-/// where none says, they are unknown.
+/// A call's movements beside its value are what those rules say, or the layout of what is called; where several
+/// say, the largest counts, and where none says, they are unknown.
 pub(crate) fn of_action(action: &Action, facts: &Facts, allows: &[&Rule]) -> Worth {
     let native = amount(facts, &Asset::Native, action.value_wei);
     match &action.effect {
@@ -69,7 +69,11 @@ fn movements(action: &Action, facts: &Facts, allows: &[&Rule]) -> Worth {
             Some(each.fold(Ok(MicroUsd::ZERO), sum))
         }
     });
-    said.reduce(larger).unwrap_or(Err(Why::Unknowable))
+    let laid_out = action.spends.iter().map(|spends| {
+        let each = spends.iter().map(|outflow| amount(facts, &outflow.asset, outflow.amount));
+        each.fold(Ok(MicroUsd::ZERO), sum)
+    });
+    said.chain(laid_out).reduce(larger).unwrap_or(Err(Why::Unknowable))
 }
 
 fn of_move(movement: &Move, rule: &Rule, action: &Action, facts: &Facts) -> Worth {

@@ -58,6 +58,7 @@ impl Stage<'_, '_> {
             via,
             depth,
             privileged,
+            spends: None,
         };
         if self.truth(node, "recipient.seen").unwrap_or(true) {
             self.seen.extend(view::counterparty(&action));
