@@ -67,7 +67,7 @@ fn charges(dice: &mut Dice, now: Timestamp) -> Vec<Charge> {
     let some = 2 + dice.below(4);
     let one = |dice: &mut Dice| {
         let at = counter(dice.below(COUNTERS), now);
-        Charge { value: dice.below(120), fee: dice.below(20), ..at }
+        Charge { value: dice.below(80), fee: dice.below(20), ..at }
     };
     (0..some).map(|_| one(dice)).collect()
 }
@@ -76,6 +76,10 @@ fn charges(dice: &mut Dice, now: Timestamp) -> Vec<Charge> {
 const fn is_kept_in_full(n: u64) -> bool {
     n.is_multiple_of(2)
 }
+
+/// How many attempts an operation that is kept in full has, no fewer and no more, when it is settled. Who settles it
+/// thereby knows its last charges: a bump that came between would raise them, and less than all were kept.
+const ATTEMPTS: usize = 2;
 
 /// What came of the steps, by name.
 type Seen = BTreeMap<&'static str, u64>;
@@ -107,7 +111,7 @@ impl Racer {
         let record = self.ledger.operation(operation_id(n)).await.unwrap();
         match record.as_ref().map(|record| (record, record.state)) {
             None => self.reserve(n).await,
-            Some((_, S::Parked | S::Approved)) => self.ask(n).await,
+            Some((record, S::Parked | S::Approved)) => self.ask(n, record).await,
             Some((record, S::Allowed)) => self.carry_out(n, record).await,
             Some((record, S::Prepared)) => self.sign(record).await,
             Some((record, S::Signed | S::Broadcast | S::Unknown | S::Mined | S::Cancelling)) => {
@@ -131,20 +135,20 @@ impl Racer {
         }
     }
 
-    async fn ask(&mut self, n: u64) {
+    async fn ask(&mut self, n: u64, record: &OperationRecord) {
         match self.dice.below(4) {
             0 => self.reject(n).await,
             1 => {
                 self.ledger.approve(&approve(n, "ann", self.now)).await.unwrap();
             }
-            _ => self.redeem(n).await,
+            _ => self.redeem(n, record).await,
         }
     }
 
     async fn carry_out(&mut self, n: u64, record: &OperationRecord) {
         match self.dice.below(8) {
             0 => self.reject(n).await,
-            1 => self.redeem(n).await,
+            1 => self.redeem(n, record).await,
             _ => {
                 let wide =
                     Commit { in_flight_max: 10_000, fence: record.fence, ..fixture::commit(n) };
@@ -157,8 +161,12 @@ impl Racer {
         }
     }
 
-    async fn redeem(&mut self, n: u64) {
-        let again = redeem(n, charges(&mut self.dice, self.now));
+    /// For what it holds, which mostly fits, or for something else.
+    async fn redeem(&mut self, n: u64, record: &OperationRecord) {
+        let other = self.dice.below(2) == 0;
+        let charges =
+            if other { charges(&mut self.dice, self.now) } else { record.charges.clone() };
+        let again = redeem(n, charges);
         match self.ledger.redeem(&again).await.unwrap() {
             RedeemAnswer::Redeemed(_) => self.note("redeemed"),
             RedeemAnswer::Over(_) => self.note("refused"),
@@ -185,12 +193,13 @@ impl Racer {
                 let sent = self.ledger.sent(record.id, newest.number, &SentOutcome::Accepted).await;
                 unless_refused(sent);
             }
-            1 | 2 => self.bump(record).await,
+            1 | 2 if !is_kept_in_full(n) => self.bump(record).await,
             3 => {
                 let actual = receipt(newest.hash.unwrap(), true);
                 let seen = self.dice.below(2) == 0;
                 unless_refused(self.ledger.mined(record.id, seen.then_some(&actual)).await);
             }
+            _ if is_kept_in_full(n) && record.attempts.len() < ATTEMPTS => self.bump(record).await,
             _ => self.settle(n, record).await,
         }
     }
@@ -239,7 +248,7 @@ impl Racer {
     async fn run(mut self, task: u64) -> Seen {
         for _ in 0..STEPS {
             let neighbour = (task + self.dice.below(NEIGHBOURS)) % TASKS;
-            let n = neighbour * 4 + self.dice.below(4);
+            let n = neighbour * 2 + self.dice.below(2);
             self.step(n).await;
         }
         self.seen
