@@ -215,7 +215,8 @@ impl Engine {
         } else {
             Vec::new()
         };
-        let adopt = Adopt { operation: record.id, money, charges, kept };
+        let (attempts, fence) = (record.attempts.len(), record.fence);
+        let adopt = Adopt { operation: record.id, money, attempts, fence, charges, kept };
         match self.ports().ledger.adopt(&adopt).await {
             Err(LedgerError::Ambiguous(_)) => self.ports().ledger.adopt(&adopt).await,
             answer => answer,

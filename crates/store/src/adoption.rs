@@ -14,14 +14,16 @@ pub(crate) struct Lacking {
     pub(crate) kept: Vec<u64>,
 }
 
-/// What an adoption adds to this operation; `None` where its money is elsewhere. An error says what cannot be added.
+/// What an adoption adds to this operation; `None` where its money is elsewhere or its fee another than its caller saw.
+/// An error says what cannot be added.
 pub(crate) fn lacking(record: &OperationRecord, adopt: &Adopt) -> Result<Option<Lacking>, String> {
-    let Adopt { operation: _, money, charges, kept } = adopt;
+    let Adopt { operation: _, money, attempts, fence, charges, kept } = adopt;
     let one_each = if *money == Money::Settled { charges.len() } else { 0 };
     if kept.len() != one_each {
         return Err("there is not one kept amount for each charge".into());
     }
-    if record.state.money() != *money || *money == Money::None {
+    let is_as_seen = record.attempts.len() == *attempts && record.fence == *fence;
+    if record.state.money() != *money || *money == Money::None || !is_as_seen {
         return Ok(None);
     }
     let mut lacking = Lacking { charges: Vec::new(), kept: Vec::new() };

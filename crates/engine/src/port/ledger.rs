@@ -608,6 +608,10 @@ pub struct Adopt {
     pub operation: OperationId,
     /// Where its money was when the caller looked; elsewhere now answers [`AdoptAnswer::Elsewhere`].
     pub money: Money,
+    /// How many attempts it had then, and its `fence`: others now answer that too, because its fee may be another.
+    pub attempts: usize,
+    /// See `attempts`.
+    pub fence: u32,
     /// What the limits count of it.
     pub charges: Vec<Charge>,
     /// What each charge came to, where it is settled; else empty.
@@ -619,7 +623,7 @@ pub struct Adopt {
 pub enum AdoptAnswer {
     /// It has the charges. The same call again answers this too.
     Adopted(Box<OperationRecord>),
-    /// Its money is elsewhere now, as the record shows; nothing was written.
+    /// Its money is elsewhere now, or its fee another, as the record shows; nothing was written.
     Elsewhere(Box<OperationRecord>),
 }
 

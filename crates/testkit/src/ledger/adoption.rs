@@ -24,7 +24,8 @@ impl Books {
         if adopt.kept.len() != one_each {
             return Err(refused("there is not one kept amount for each charge"));
         }
-        if record.state.money() != adopt.money || adopt.money == Money::None {
+        let is_as_seen = record.attempts.len() == adopt.attempts && record.fence == adopt.fence;
+        if record.state.money() != adopt.money || adopt.money == Money::None || !is_as_seen {
             return Ok(AdoptAnswer::Elsewhere(Box::new(record)));
         }
         let before = record.charges.len();

@@ -76,6 +76,8 @@ pub(super) fn adoption(record: &OperationRecord, lacking: &Lacking) -> Result<Ca
     let call = Call::new()
         .arg("operation", record.id)
         .arg("state", record.state.name())
+        .arg("attempts", record.attempts.len())
+        .arg("fence", record.fence)
         .arg("held", charge_lines(&record.charges, true))
         .arg("new", charge_lines(&lacking.charges, true))
         .maybe("kept", Some(kept.join(",")).filter(|kept| !kept.is_empty()));

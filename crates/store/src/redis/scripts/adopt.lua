@@ -1,9 +1,10 @@
 -- Adds charges of limits that are younger than the operation. What it lacks was found by who asks, on the charges and
--- the state that are named here; where these have changed, nothing is done.
+-- the state, attempts and fence that are named here; where these have changed, nothing is done.
 local t = tick()
 local op = load(A.operation)
 if not op then return unknown(A.operation) end
-if op.state ~= A.state or op.held ~= A.held then return { 'changed', record(op.id) } end
+local as_found = op.state == A.state and op.held == A.held and op.fence == A.fence
+if not as_found or (op.attempts or '0') ~= A.attempts then return { 'changed', record(op.id) } end
 local kept = {}
 for amount in string.gmatch(A.kept or '', '[^,]+') do kept[#kept + 1] = tonumber(amount) end
 

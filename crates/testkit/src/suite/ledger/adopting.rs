@@ -9,13 +9,18 @@ use countersign_core::{
 };
 use countersign_engine::port::ledger::{Adopt, AdoptAnswer, LedgerError};
 
+use super::bumping::bound;
 use crate::{
-    fixture::{DAY, HOUR, charge, daily, operation_id, reject, rolling, settle},
+    fixture::{
+        DAY, HOUR, bump, charge, daily, operation_id, reject, rolling, settle, signed_first,
+    },
     suite::{Desk, LedgerBench},
 };
 
+/// As seen before any further attempt.
 fn adopt(n: u64, money: Money, charges: Vec<Charge>, kept: Vec<u64>) -> Adopt {
-    Adopt { operation: operation_id(n), money, charges, kept }
+    let attempts = usize::from(money != Money::Reserved);
+    Adopt { operation: operation_id(n), money, attempts, fence: 0, charges, kept }
 }
 
 async fn adopted(desk: &Desk, adopt: &Adopt) -> countersign_core::operation::OperationRecord {
@@ -122,6 +127,23 @@ pub async fn what_has_moved_or_holds_nothing_is_not_charged(bench: &mut dyn Ledg
         assert!(matches!(refused, Err(LedgerError::Refused(_))), "{refused:?}");
     }
     assert_eq!(desk.counts(&new[0]).await, [0, 0, 0]);
+}
+
+pub async fn what_has_another_fee_by_now_is_not_charged(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let new = vec![rolling("new", 60, 100)];
+    let record = desk.committed(1, vec![]).await;
+    let record = desk.ledger.signed(record.id, 0, &signed_first(&record)).await.unwrap();
+    let seen = adopt(1, Money::Committed, new.clone(), vec![]);
+    let dearer = bound(&desk, &bump(&record, 1, vec![])).await;
+    let judged_anew = Adopt { attempts: 2, fence: 1, ..seen.clone() };
+    for other in [&seen, &judged_anew] {
+        let answer = desk.ledger.adopt(other).await;
+        assert_eq!(answer, Ok(AdoptAnswer::Elsewhere(Box::new(dearer.clone()))));
+        assert_eq!(desk.counts(&new[0]).await, [0, 0, 0]);
+    }
+    adopted(&desk, &Adopt { attempts: 2, ..seen }).await;
+    assert_eq!(desk.counts(&new[0]).await, [0, 60, 0]);
 }
 
 pub async fn the_limits_that_count_everything_are_those_noted_last(bench: &mut dyn LedgerBench) {
