@@ -156,7 +156,12 @@ impl Worker {
         let rest = Rest { setup, done, claim };
         match task {
             Task::Sign(committed) => {
-                let outcome = self.engine.sign_and_send(&rest.setup, committed).await;
+                // it was bound a while ago: what stops a signature may have come in between
+                let outcome = if self.engine.is_stopped(committed.record()).await {
+                    Outcome::Open
+                } else {
+                    self.engine.sign_and_send(&rest.setup, committed).await
+                };
                 tell(rest, outcome);
             }
             Task::Commit { reservation, errand } => {

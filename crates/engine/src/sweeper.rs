@@ -4,7 +4,7 @@ use std::{pin::pin, sync::Arc};
 
 use countersign_core::{
     fact::Freeze,
-    operation::{OperationRecord, OperationState},
+    operation::{OperationRecord, OperationState, Purpose},
     time::Millis,
     trace::{Incident, IncidentStatus, Severity, TraceStatus, TraceUpdate},
 };
@@ -174,26 +174,27 @@ impl Engine {
         self.ports().clock.spawn(Box::pin(work));
     }
 
-    /// A bound attempt without a signature: the stored payload is signed, never another, and not while signing is stopped.
+    /// A bound attempt without a signature: the stored payload is signed, never another.
     async fn sign_again(self: &Arc<Self>, record: OperationRecord) {
         let Some(claim) = self.claims().take(record.id) else { return };
-        if self.is_stopped(&record).await {
-            return;
-        }
         self.follow_newer(&record);
         let Ok(committed) = Reservation::committed(Box::new(record)) else { return };
         self.carry_on_alone(self.setup(), Task::Sign(committed), claim).await;
     }
 
-    /// Whether a seal or a freeze stands against a signature now, or nobody can say.
-    async fn is_stopped(&self, record: &OperationRecord) -> bool {
+    /// Whether a seal or a freeze stands against a signature now, or nobody can say. A cancel is the way out: as when it
+    /// is bound, only a freeze of all stops it.
+    pub(crate) async fn is_stopped(&self, record: &OperationRecord) -> bool {
         let ledger = &self.ports().ledger;
         let (Ok(status), Ok(freezes)) = (ledger.describe().await, ledger.freezes().await) else {
             return true;
         };
-        let covers =
-            |freeze: &Freeze| freeze.covers(record.agent(), record.wallet(), record.chain());
-        status.sealed.is_some() || freezes.iter().any(covers)
+        let newest = record.attempts.last().map(|attempt| attempt.purpose);
+        let stops = |freeze: &Freeze| {
+            freeze.covers(record.agent(), record.wallet(), record.chain())
+                && (newest != Some(Purpose::Cancel) || *freeze == Freeze::All)
+        };
+        status.sealed.is_some() || freezes.iter().any(stops)
     }
 
     /// Tells people. An incident that cannot be stored is at least in the log.
