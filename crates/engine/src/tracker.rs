@@ -110,6 +110,16 @@ impl Engine {
         }
     }
 
+    /// Follows a record as the ledger has it now; what was seen of the chain meanwhile stays.
+    fn follow_as_it_is(&self, record: &OperationRecord) {
+        let key = (lane_of(record), record.id);
+        let suspect_since = self.tracked().get(&key).and_then(|tracked| tracked.suspect_since);
+        self.follow(record);
+        if let Some(tracked) = self.tracked().get_mut(&key) {
+            tracked.suspect_since = suspect_since;
+        }
+    }
+
     /// Follows a record that is newer than the one that is followed, or the first.
     pub(crate) fn follow_newer(&self, record: &OperationRecord) {
         let known = self.tracked().get(&(lane_of(record), record.id)).map(|t| t.record.updated_at);
@@ -198,7 +208,7 @@ impl Engine {
             Ok(None) if record.state == OperationState::Mined => {
                 self.note_mined(record, None).await;
             }
-            Ok(None) => self.look_for_conflict(chain, record.id).await,
+            Ok(None) => self.look_for_conflict(chain, record).await,
             Err(_) => return Look::Unanswered,
         }
         Look::Over
@@ -262,12 +272,21 @@ impl Engine {
     /// No hash of ours had a receipt although the nonce is used. A node may know a count before it knows a receipt,
     /// and this look may be older than a signature: proof is only what is asked in this order: a final count,
     /// then the operation as it stands, then every hash that it has, and this for a while.
-    async fn look_for_conflict(self: &Arc<Self>, chain: &ChainSetup, id: OperationId) {
+    async fn look_for_conflict(self: &Arc<Self>, chain: &ChainSetup, known: &OperationRecord) {
+        let id = known.id;
+        let Ok(final_nonce) = chain.port.final_nonce(known.intent.address).await else { return };
         let Ok(Some(record)) = self.ports().ledger.operation(id).await else { return };
-        self.follow_newer(&record);
-        let Some(nonce) = record.nonce().filter(|_| record.state.is_signed()) else { return };
-        let Ok(final_nonce) = chain.port.final_nonce(record.intent.address).await else { return };
-        let is_missing = final_nonce > nonce && receipt(chain, &record).await == Ok(None);
+        if record != *known {
+            self.follow_as_it_is(&record);
+        }
+        let on_its_way = record.state.is_signed() && record.state.money() == Money::Committed;
+        let Some(nonce) = record.nonce().filter(|_| on_its_way) else { return };
+        let found = receipt(chain, &record).await;
+        if let Ok(Some(actual)) = found {
+            // of an attempt that was not known here: another gateway bound it
+            return self.mined(chain, &record, actual).await;
+        }
+        let is_missing = final_nonce > nonce && found == Ok(None);
         if !self.suspects_for_long(&record, is_missing) {
             return;
         }

@@ -17,7 +17,7 @@ use countersign_engine::{
 };
 use countersign_testkit::chain::Mood;
 
-use crate::house::{House, PAYEE, POLICY, eth, operator, send, take};
+use crate::house::{House, PAYEE, POLICY, eth, operator, send, take, wallet};
 
 const GWEI: u128 = 1_000_000_000;
 
@@ -230,6 +230,43 @@ async fn neither_ceiling_nor_policy_nor_freeze_stops_a_cancel() {
     assert!(cancel.fee.ceiling() > 500 * GWEI, "{cancel:?}");
     house.settle_down(&engine).await;
     assert_eq!(house.only().state, S::Cancelled);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_without_a_signature_waits_for_a_seal_and_not_for_a_freeze_of_its_wallet() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.signer.set_broken(true);
+    take(engine.submit(send(&house, PAYEE, 50)).await);
+    let id = house.only().id;
+    let cancel = || async { engine.cancel_operation(&operator("bob"), id).await };
+    assert_eq!(cancel().await, Err(BumpError::Busy));
+    house.signer.set_broken(false);
+    house.ledger.seal("a test").await.unwrap();
+    assert_eq!(cancel().await, Err(BumpError::Busy));
+    assert_eq!((house.only().state, house.signer.signatures()), (S::Cancelling, 0));
+    house.ledger.unseal().await.unwrap();
+    house.ledger.freeze(&Freeze::All).await.unwrap();
+    house.settle_down(&engine).await;
+    assert_eq!(house.signer.signatures(), 0);
+    house.ledger.unfreeze(&Freeze::All).await.unwrap();
+    house.ledger.freeze(&Freeze::Wallet(wallet())).await.unwrap();
+    house.settle_down(&engine).await;
+    house.settle_down(&engine).await;
+    assert_eq!((house.only().state, house.paid()), (S::Cancelled, eth(0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_of_an_attempt_that_another_gateway_bound_at_the_same_instant_is_found() {
+    let house = House::new();
+    let (first, other) = (house.gateway().await, house.gateway().await);
+    house.chain.set_mood(Mood::Drops);
+    take(first.submit(send(&house, PAYEE, 50)).await);
+    house.chain.set_mood(Mood::Takes);
+    let record = other.bump(&operator("bob"), house.only().id, None).await.unwrap();
+    house.settle_down(&first).await;
+    assert_eq!((house.only().state, house.paid()), (S::Executed, eth(50)));
+    assert_eq!(house.only().actual.unwrap().hash, record.attempts[1].hash.unwrap());
 }
 
 #[tokio::test(start_paused = true)]
