@@ -3,7 +3,7 @@
 //! Receipts that are not final yet are the tracker's matter. This looks at what was settled by the chain's own rule
 //! of finality and is gone all the same.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use alloy_primitives::B256;
 use countersign_core::{
@@ -25,23 +25,20 @@ use crate::{
 /// happened meanwhile is not known, nor how many blocks came after it.
 const START_ABOVE: u64 = 64;
 
-/// For how many looks after a reorg the same blocks are looked at again: a settlement may have been on its way.
+/// For how many looks after a reorg the same blocks are looked at again: a settlement may have been on its way. For as
+/// many a block is compared that was noted, or was the newest until then: nodes may disagree, and a reorg may come
+/// between two questions of one look.
 const LOOKS_AGAIN: u8 = 3;
 
 /// The blocks of one chain as they were seen last.
 #[derive(Debug, Default)]
 pub(crate) struct SeenBlocks {
     hashes: BTreeMap<u64, B256>,
-    again: Option<Suspect>,
+    /// The blocks that are compared besides the newest, for so many looks more.
+    fresh: BTreeMap<u64, u8>,
+    /// The blocks in which settlements may be gone, for so many looks more.
+    suspects: BTreeMap<u64, u8>,
     begun: bool,
-}
-
-/// A stretch of blocks in which settlements may be gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Suspect {
-    from: u64,
-    to: u64,
-    looks: u8,
 }
 
 impl SeenBlocks {
@@ -51,18 +48,38 @@ impl SeenBlocks {
 
     /// The first hash that was seen at a height stays until it is found to be gone.
     fn note(&mut self, number: u64, hash: B256) {
+        let newest = self.newest().map(|(newest, _)| newest);
+        self.fresh.extend(newest.filter(|newest| *newest != number).map(|n| (n, LOOKS_AGAIN)));
+        self.fresh.insert(number, LOOKS_AGAIN);
         self.hashes.entry(number).or_insert(hash);
-        let highest = self.newest().map_or(number, |(highest, _)| highest);
-        let kept = self.hashes.split_off(&highest.saturating_sub(SETTLED_KEPT));
-        self.hashes = kept;
+        let lowest =
+            newest.map_or(number, |newest| newest.max(number)).saturating_sub(SETTLED_KEPT);
+        self.hashes = self.hashes.split_off(&lowest);
+        self.fresh = self.fresh.split_off(&lowest);
+    }
+
+    /// What a look compares with the chain, the newest first.
+    fn compared(&self) -> Vec<(u64, B256)> {
+        let newest = self.newest();
+        let is_compared = |number: u64| {
+            newest.is_some_and(|(n, _)| n == number) || self.fresh.contains_key(&number)
+        };
+        let seen = self.hashes.iter().rev().map(|(number, hash)| (*number, *hash));
+        seen.filter(|(number, _)| is_compared(*number)).collect()
+    }
+
+    /// All that was compared stands.
+    fn stands(&mut self, compared: &[(u64, B256)]) {
+        for (number, _) in compared {
+            count_down(&mut self.fresh, *number);
+        }
     }
 
     /// Forgets what is above `fork`.
     fn cut(&mut self, fork: Option<u64>) {
-        match fork {
-            Some(fork) => drop(self.hashes.split_off(&fork.saturating_add(1))),
-            None => self.hashes.clear(),
-        }
+        let above = fork.map_or(0, |fork| fork.saturating_add(1));
+        drop(self.hashes.split_off(&above));
+        drop(self.fresh.split_off(&above));
     }
 
     /// Whether the stretch below and above the first head was looked at.
@@ -70,20 +87,30 @@ impl SeenBlocks {
         std::mem::replace(&mut self.begun, true)
     }
 
-    /// What is to be looked at now, once more or for the first time.
-    fn due(&mut self) -> Option<Suspect> {
-        let due = self.again?;
-        let left = due.looks.saturating_sub(1);
-        self.again = (left > 0).then_some(Suspect { looks: left, ..due });
-        Some(due)
+    /// The blocks to be looked at now: first those that were looked at least often, so that whatever breaks a look off,
+    /// the next goes on behind it.
+    fn due(&self) -> Vec<u64> {
+        let mut due: Vec<(u8, u64)> = self.suspects.iter().map(|(n, looks)| (*looks, *n)).collect();
+        due.sort_by_key(|(looks, number)| (std::cmp::Reverse(*looks), *number));
+        due.into_iter().map(|(_, number)| number).collect()
     }
 
-    fn suspect(&mut self, from: u64, to: u64) {
-        let (from, to) = match self.again {
-            Some(other) => (from.min(other.from), to.max(other.to)),
-            None => (from, to),
-        };
-        self.again = Some(Suspect { from, to, looks: LOOKS_AGAIN });
+    /// A block was looked at.
+    fn looked_at(&mut self, number: u64) {
+        count_down(&mut self.suspects, number);
+    }
+
+    fn suspect(&mut self, blocks: RangeInclusive<u64>) {
+        self.suspects.extend(blocks.map(|number| (number, LOOKS_AGAIN)));
+    }
+}
+
+/// One look less; none left is forgotten.
+fn count_down(looks: &mut BTreeMap<u64, u8>, number: u64) {
+    let Some(left) = looks.get_mut(&number) else { return };
+    *left = left.saturating_sub(1);
+    if *left == 0 {
+        looks.remove(&number);
     }
 }
 
@@ -109,39 +136,39 @@ impl Engine {
         if let Some(hash) = chain.port.block_hash(head.number).await? {
             self.blocks_of(chain.id, |seen| seen.note(head.number, hash));
         }
-        if let Some(suspect) = self.blocks_of(chain.id, SeenBlocks::due) {
-            self.look_through(chain, suspect).await;
-        }
+        let due = self.blocks_of(chain.id, |seen| seen.due());
+        self.look_through(chain, &due).await;
         Ok(())
     }
 
-    /// Compares the newest block that was seen with the chain as it is.
+    /// Compares the blocks that were seen last with the chain as it is.
     async fn compare(&self, chain: &ChainSetup, head: u64) -> Result<(), ChainError> {
         if !self.blocks_of(chain.id, SeenBlocks::has_begun) {
             let (from, to) = (head.saturating_sub(SETTLED_KEPT), head.saturating_add(START_ABOVE));
-            self.blocks_of(chain.id, |seen| seen.suspect(from, to));
+            self.blocks_of(chain.id, |seen| seen.suspect(from..=to));
         }
-        let Some((top, hash)) = self.blocks_of(chain.id, |seen| seen.newest()) else {
+        let compared = self.blocks_of(chain.id, |seen| seen.compared());
+        let Some((top, _)) = compared.first().copied() else { return Ok(()) };
+        let Some(lowest) = lowest_gone(chain, &compared).await? else {
+            self.blocks_of(chain.id, |seen| seen.stands(&compared));
             return Ok(());
         };
-        if chain.port.block_hash(top).await? == Some(hash) {
-            return Ok(());
-        }
-        let fork = self.fork(chain).await?;
+        let fork = self.fork(chain, lowest).await?;
         let from = fork.map_or(top.saturating_sub(SETTLED_KEPT), |fork| fork.saturating_add(1));
         tracing::warn!(chain = %chain.id, from, to = top, "the chain has taken blocks back");
         self.blocks_of(chain.id, |seen| {
             seen.cut(fork);
-            seen.suspect(from, top);
+            seen.suspect(from..=top);
         });
         Ok(())
     }
 
-    /// The highest block that was seen and still stands.
-    async fn fork(&self, chain: &ChainSetup) -> Result<Option<u64>, ChainError> {
-        let seen: Vec<(u64, B256)> = self
-            .blocks_of(chain.id, |seen| seen.hashes.iter().rev().map(|(n, h)| (*n, *h)).collect());
-        for (number, hash) in seen {
+    /// The highest block below `gone` that was seen and still stands.
+    async fn fork(&self, chain: &ChainSetup, gone: u64) -> Result<Option<u64>, ChainError> {
+        let below = |seen: &mut SeenBlocks| -> Vec<(u64, B256)> {
+            seen.hashes.range(..gone).rev().map(|(number, hash)| (*number, *hash)).collect()
+        };
+        for (number, hash) in self.blocks_of(chain.id, below) {
             if chain.port.block_hash(number).await? == Some(hash) {
                 return Ok(Some(number));
             }
@@ -149,27 +176,28 @@ impl Engine {
         Ok(None)
     }
 
-    async fn look_through(self: &Arc<Self>, chain: &ChainSetup, suspect: Suspect) {
-        let mut gone: u64 = 0;
-        for block in suspect.from..=suspect.to {
+    async fn look_through(self: &Arc<Self>, chain: &ChainSetup, due: &[u64]) {
+        let mut gone: Vec<u64> = Vec::new();
+        for block in due.iter().copied() {
             let settled = match self.ports().ledger.settled_in(chain.id, block).await {
                 Ok(settled) => settled,
                 Err(error) => {
                     tracing::warn!(chain = %chain.id, block, %error, "settlements cannot be looked at; again later");
-                    self.blocks_of(chain.id, |seen| seen.suspect(block, suspect.to));
                     break;
                 }
             };
+            self.blocks_of(chain.id, |seen| seen.looked_at(block));
             for record in settled {
                 if self.take_back(chain, &record).await {
-                    gone = gone.saturating_add(1);
+                    gone.push(block);
                 }
             }
         }
-        if gone > 0 {
+        if let (Some(from), Some(to)) = (gone.iter().min(), gone.iter().max()) {
             let title = format!(
-                "a reorg of chain {} took back blocks {} to {}, with {gone} settled transactions",
-                chain.id, suspect.from, suspect.to
+                "a reorg of chain {} took back {} settled transactions in blocks {from} to {to}",
+                chain.id,
+                gone.len()
             );
             self.raise(Severity::High, "reorg", &title, None).await;
         }
@@ -184,13 +212,13 @@ impl Engine {
             // the chain is shorter than it was: the next block at this height tells
             Ok(Finality::Pending) => {
                 let block = actual.block_number;
-                self.blocks_of(chain.id, |seen| seen.suspect(block, block));
+                self.blocks_of(chain.id, |seen| seen.suspect(block..=block));
                 return false;
             }
             Err(error) => {
                 tracing::warn!(operation = %record.id, %error, "a settlement cannot be looked at; again later");
                 let block = actual.block_number;
-                self.blocks_of(chain.id, |seen| seen.suspect(block, block));
+                self.blocks_of(chain.id, |seen| seen.suspect(block..=block));
                 return false;
             }
         }
@@ -203,7 +231,7 @@ impl Engine {
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "a settlement is gone and not taken back yet");
                 let block = actual.block_number;
-                self.blocks_of(chain.id, |seen| seen.suspect(block, block));
+                self.blocks_of(chain.id, |seen| seen.suspect(block..=block));
                 false
             }
         }
@@ -214,6 +242,20 @@ impl Engine {
     }
 }
 
+/// The lowest of these blocks that is not in the chain as it is.
+async fn lowest_gone(
+    chain: &ChainSetup,
+    compared: &[(u64, B256)],
+) -> Result<Option<u64>, ChainError> {
+    let mut lowest = None;
+    for (number, hash) in compared {
+        if chain.port.block_hash(*number).await? != Some(*hash) {
+            lowest = Some(*number);
+        }
+    }
+    Ok(lowest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,11 +263,43 @@ mod tests {
     #[test]
     fn what_is_suspect_is_looked_at_three_times_and_then_forgotten() {
         let mut seen = SeenBlocks::default();
-        seen.suspect(5, 7);
-        assert_eq!(seen.due().map(|s| (s.from, s.to)), Some((5, 7)));
-        seen.suspect(6, 9);
-        let looks = std::iter::from_fn(|| seen.due()).map(|s| (s.from, s.to)).collect::<Vec<_>>();
-        assert_eq!(looks, [(5, 9); 3]);
+        let look = |seen: &mut SeenBlocks| {
+            let due = seen.due();
+            due.iter().for_each(|number| seen.looked_at(*number));
+            due
+        };
+        seen.suspect(5..=7);
+        assert_eq!(look(&mut seen), [5, 6, 7]);
+        seen.suspect(7..=9);
+        let looks: Vec<Vec<u64>> = (0..4).map(|_| look(&mut seen)).collect();
+        assert_eq!(looks, [vec![7, 8, 9, 5, 6], vec![7, 8, 9, 5, 6], vec![7, 8, 9], vec![]]);
+    }
+
+    #[test]
+    fn a_look_that_breaks_off_goes_on_where_it_was() {
+        let mut seen = SeenBlocks::default();
+        seen.suspect(1..=5);
+        let first_two = |seen: &mut SeenBlocks| {
+            let due: Vec<u64> = seen.due().into_iter().take(2).collect();
+            due.iter().for_each(|number| seen.looked_at(*number));
+            due
+        };
+        let looks: Vec<Vec<u64>> = (0..3).map(|_| first_two(&mut seen)).collect();
+        assert_eq!(looks, [[1, 2], [3, 4], [5, 1]]);
+    }
+
+    #[test]
+    fn the_block_that_was_newest_is_compared_for_three_looks_more() {
+        let mut seen = SeenBlocks::default();
+        let look = |seen: &mut SeenBlocks, head: u64| {
+            let compared = seen.compared();
+            seen.stands(&compared);
+            seen.note(head, B256::repeat_byte(1));
+            compared.into_iter().map(|(number, _)| number).collect::<Vec<_>>()
+        };
+        let looks = [5, 5, 9, 9, 9, 9, 9].map(|head| look(&mut seen, head));
+        let both = || vec![9, 5];
+        assert_eq!(looks, [vec![], vec![5], vec![5], both(), both(), both(), vec![9]]);
     }
 
     #[test]

@@ -36,23 +36,29 @@ use countersign_engine::{
 use countersign_testkit::ModelLedger;
 
 /// Where the process ends: at the n-th call, before or after it takes effect. No call works after that. Or only
-/// the n-th call fails, before or after it takes effect, and the process lives on.
+/// the n-th call fails, before or after it takes effect, or every n-th, and the process lives on.
 #[derive(Debug, Clone, Copy)]
-enum Cut {
+pub(crate) enum Cut {
     Before(u64),
     After(u64),
     OnlyBefore(u64),
     OnlyAfter(u64),
+    Every(u64),
 }
 
 #[derive(Debug)]
-struct Mortal {
+pub(crate) struct Mortal {
     inner: Arc<ModelLedger>,
     calls: AtomicU64,
     cut: Cut,
 }
 
 impl Mortal {
+    /// Over a house's ledger.
+    pub(crate) fn over(house: &House, cut: Cut) -> Arc<Self> {
+        Arc::new(Self { inner: house.ledger.clone(), calls: AtomicU64::new(0), cut })
+    }
+
     /// Counts the call; says whether it takes effect, and whether its answer arrives.
     fn step(&self) -> (bool, bool) {
         let n = self.calls.fetch_add(1, Ordering::SeqCst);
@@ -61,15 +67,18 @@ impl Mortal {
             Cut::After(cut) => (n <= cut, n < cut),
             Cut::OnlyBefore(cut) => (n != cut, n != cut),
             Cut::OnlyAfter(cut) => (true, n != cut),
+            Cut::Every(cut) => (n % cut != 0, n % cut != 0),
         }
     }
 
     fn was_cut(&self) -> bool {
         let calls = self.calls.load(Ordering::SeqCst);
         match self.cut {
-            Cut::Before(cut) | Cut::After(cut) | Cut::OnlyBefore(cut) | Cut::OnlyAfter(cut) => {
-                calls > cut
-            }
+            Cut::Before(cut)
+            | Cut::After(cut)
+            | Cut::OnlyBefore(cut)
+            | Cut::OnlyAfter(cut)
+            | Cut::Every(cut) => calls > cut,
         }
     }
 }
@@ -163,8 +172,7 @@ async fn successor(house: &House) -> Arc<Engine> {
 /// Sends 50 USD once, with the process ending at `cut`; returns whether it came to the cut at all.
 async fn allowed(cut: Cut) -> bool {
     let house = House::new();
-    let inner = house.ledger.clone();
-    let mortal = Arc::new(Mortal { inner, calls: AtomicU64::new(0), cut });
+    let mortal = Mortal::over(&house, cut);
     let engine = house.gateway_over(mortal.clone());
     drop(engine.announce().await);
     let first = take(engine.submit(send(&house, PAYEE, 50)).await);
@@ -186,8 +194,7 @@ async fn allowed(cut: Cut) -> bool {
 /// Sends 50 USD with one call that fails; the same process goes on. Returns whether it came to that call at all.
 async fn troubled(cut: Cut) -> bool {
     let house = House::new();
-    let inner = house.ledger.clone();
-    let mortal = Arc::new(Mortal { inner, calls: AtomicU64::new(0), cut });
+    let mortal = Mortal::over(&house, cut);
     let engine = house.gateway_over(mortal.clone());
     drop(engine.announce().await);
     let first = take(engine.submit(send(&house, PAYEE, 50)).await);
@@ -222,8 +229,7 @@ async fn a_single_failed_call_strands_nothing() {
 /// Parks 200 USD, approves it, with the process ending at `cut`.
 async fn approved(cut: Cut) -> bool {
     let house = House::new();
-    let inner = house.ledger.clone();
-    let mortal = Arc::new(Mortal { inner, calls: AtomicU64::new(0), cut });
+    let mortal = Mortal::over(&house, cut);
     let engine = house.gateway_over(mortal.clone());
     drop(engine.announce().await);
     drop(take(engine.submit(send(&house, PAYEE, 200)).await));

@@ -13,3 +13,4 @@ mod crash;
 mod flow;
 mod house;
 mod limits;
+mod reorgs;
