@@ -40,6 +40,8 @@ impl ModelLedger {
 
     /// What a person does who has found the lost books again: they count, and beside them what was said since the
     /// stale copy took their place. What was reserved on the stale copy is given back, as nobody knew the counters.
+    /// Where both went on, the lost books count, but for two things: what somebody was told to be over stays over as
+    /// long as nothing is bound for it, and bytes that are out are kept.
     pub fn reconcile(&self, stale: &BooksCopy, lost: &BooksCopy) {
         let mut books = lock(&self.books);
         let mut whole = (*lost.0).clone();
@@ -51,13 +53,16 @@ impl ModelLedger {
             let known = lost.operation(since.id);
             let is_charged =
                 then.is_none_or(|then| then.charges != since.charges || then.state != since.state);
+            let was_told_over = since.state.money() == Money::None;
             let since = if is_charged { given_back(since) } else { since };
             if known.is_none() {
                 whole.operations.push(since);
-            } else if known == then {
-                whole.operations.iter_mut().filter(|o| o.id == since.id).for_each(|o| {
-                    o.clone_from(&since);
-                });
+            } else if let Some(place) = whole.operations.iter_mut().find(|o| o.id == since.id) {
+                if known == then || (was_told_over && place.state.money() == Money::Reserved) {
+                    *place = since;
+                } else {
+                    keep_bytes(place, &since);
+                }
             }
         }
         whole.changed = whole.operations.iter().map(|o| o.id).collect();
@@ -72,6 +77,19 @@ impl ModelLedger {
         whole.sequence = lost.0.sequence.max(books.sequence) + 1;
         (whole.now, whole.flaw) = (books.now, books.flaw);
         *books = whole;
+    }
+}
+
+/// A signature that was stored on the stale copy for an attempt that has none in the lost books.
+fn keep_bytes(record: &mut OperationRecord, since: &OperationRecord) {
+    for (attempt, signed) in record.attempts.iter_mut().zip(&since.attempts) {
+        if attempt.hash.is_none() && attempt.transaction == signed.transaction {
+            (attempt.raw, attempt.hash) = (signed.raw.clone(), signed.hash);
+        }
+    }
+    if record.state == OperationState::Prepared && record.attempts.iter().any(|a| a.hash.is_some())
+    {
+        record.state = OperationState::Signed;
     }
 }
 

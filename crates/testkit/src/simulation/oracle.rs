@@ -16,7 +16,7 @@ use countersign_core::{
     charge::Charge,
     fact::Freeze,
     identity::{ApprovalDigest, KeyHash, OperationId, WalletId},
-    operation::{OperationRecord, OperationState as S},
+    operation::{Money, OperationRecord, OperationState as S},
     time::Timestamp,
     transaction::{TransactionPlan, UnsignedTransaction},
 };
@@ -48,6 +48,8 @@ struct State {
     checked_at: BTreeMap<OperationId, Timestamp>,
     acknowledged: BTreeSet<OperationId>,
     hashes: BTreeMap<B256, OperationId>,
+    /// Whose value was free by the chain's rule of finality, reverted or cancelled, until a reorg below it.
+    revived: BTreeSet<OperationId>,
     now: Timestamp,
     sequence: u64,
     /// Since when the ledger is sealed.
@@ -62,6 +64,16 @@ struct State {
 struct Asked {
     digest: Option<ApprovalDigest>,
     plan: TransactionPlan,
+}
+
+impl State {
+    /// Notes an operation that comes back from what had freed its value. Others may have spent that meanwhile.
+    fn note_revived(&mut self, was: Option<S>, new: &OperationRecord) {
+        let was_free = was.is_some_and(|was| [S::Reverted, S::Cancelled].contains(&was));
+        if was_free && new.state.money() == Money::Committed {
+            self.revived.insert(new.id);
+        }
+    }
 }
 
 /// One change of one operation.
@@ -148,9 +160,12 @@ impl Oracle {
         }
     }
 
-    /// Bytes leave for a node.
+    /// Bytes leave for a node. While history is lost, they are stored in the copy that took the place of the books.
     pub(crate) fn leaves(&self, hash: B256) {
-        if !self.state().hashes.contains_key(&hash) {
+        let state = self.state();
+        let has = |record: &OperationRecord| record.attempts.iter().any(|a| a.hash == Some(hash));
+        let in_copy = state.is_lost && self.model.look(|all| all.iter().any(has));
+        if !in_copy && !state.hashes.contains_key(&hash) {
             self.log.violate("I6", format!("{hash} is sent and stored nowhere"));
         }
     }
@@ -216,13 +231,15 @@ impl Oracle {
         (state.sequence, state.now) = (glance.sequence, glance.now);
         drop(self.model.take_changed());
         for record in self.model.all() {
-            if record.digest.is_some() {
-                let asked = Asked {
-                    digest: record.digest,
-                    plan: crate::fixture::plan(&record.intent).clone(),
-                };
-                state.asked.entry(record.id).or_insert(asked);
+            let known = state.asked.get(&record.id).and_then(|asked| asked.digest);
+            if record.digest.is_some() && record.digest != known {
+                let asked = Asked { digest: record.digest, plan: crate::fixture::plan(&record.intent).clone() };
+                state.asked.insert(record.id, asked);
             }
+            let hashes = record.attempts.iter().filter_map(|attempt| attempt.hash);
+            state.hashes.extend(hashes.map(|hash| (hash, record.id)));
+            let was = state.records.get(&record.id).map(|record| record.state);
+            state.note_revived(was, &record);
             state.checked_at.entry(record.id).or_insert(glance.now);
             state.records.insert(record.id, record);
         }

@@ -103,7 +103,9 @@ impl Oracle {
             let id = state.hashes.get(&spend.transaction.hash)?;
             let record = state.records.get(id)?;
             let is_cancel = record.purpose_of(spend.transaction.hash) == Some(Purpose::Cancel);
-            let value = if spend.succeeded { worth(spend.transaction.value) } else { 0 };
+            // what a reorg below finality brings back was free for others meanwhile: nobody could have refused it
+            let counts = spend.succeeded && !state.revived.contains(id);
+            let value = if counts { worth(spend.transaction.value) } else { 0 };
             Some(Payment {
                 agent: record.agent().as_str().into(),
                 at: spend.first_at,

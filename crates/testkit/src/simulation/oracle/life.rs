@@ -55,6 +55,7 @@ impl Oracle {
         self.votes(state, change);
         self.attempts(state, change);
         let was = old.map(|old| old.state);
+        state.note_revived(was, new);
         if new.state != S::Prepared || was == Some(S::Prepared) {
             self.further_attempt(state, change);
         } else {
