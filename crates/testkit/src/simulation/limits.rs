@@ -113,6 +113,9 @@ pub(crate) const LEVELS: [Level; 5] = [
 /// for a gateway that is alone.
 pub(crate) const RENAMES: usize = 4;
 
+/// What the limit of an hour is called in these tables.
+pub(crate) const HOURS: [&str; 2] = ["hour", "hourly"];
+
 /// The calendar's zone.
 pub(crate) fn zone() -> Zone {
     Zone::parse("Europe/Paris").unwrap()

@@ -94,6 +94,12 @@ impl Oracle {
         let changed = self.model.take_changed();
         let mut state = self.state();
         self.time_goes_on(&mut state, &glance);
+        let count = self.model.look(<[OperationRecord]>::len);
+        if count < state.records.len() && !state.is_lost {
+            let text =
+                format!("{} operations are in no list any more", state.records.len() - count);
+            self.log.violate("I13", text);
+        }
         let mut pairs = Vec::new();
         for new in changed {
             let old = state.records.get(&new.id).cloned();

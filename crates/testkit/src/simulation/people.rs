@@ -7,6 +7,7 @@ use countersign_core::{
     operation::{Money, OperationRecord, OperationState as S},
     time::Millis,
 };
+use futures_util::future::join;
 use tokio::sync::oneshot;
 
 use super::{
@@ -43,7 +44,16 @@ async fn act(world: &Arc<World>, chance: &Chance, seen: &mut Vec<(OperationId, A
     match chance.below(20) {
         0..=9 if !parked.is_empty() => {
             let record = chance.pick(&parked);
-            approve(world, &open, name, (record.id, record.digest.unwrap())).await;
+            let seen = (record.id, record.digest.unwrap());
+            // some have the same page open, and press the same button
+            let other = chance.pick(&OPERATORS);
+            let (one, two) =
+                (approve(world, &open, name, seen), approve(world, &open, other, seen));
+            if chance.percent(40) {
+                join(one, two).await;
+            } else {
+                one.await;
+            }
         }
         10..=11 if !seen.is_empty() => {
             // what was on the screen for a long time

@@ -28,6 +28,8 @@ pub(crate) struct Plan {
     pub(crate) store_reply_lost: u64,
     pub(crate) store_late: u64,
     pub(crate) slow_store: u64,
+    /// How many votes arrive after their voter has given up.
+    pub(crate) late_votes: u64,
     // chain
     pub(crate) nodes: u64,
     pub(crate) confirmations: u64,
@@ -174,6 +176,7 @@ impl Plan {
             signer_varies: chance.percent(20),
             weather,
             weather_every,
+            late_votes: rate(&[0, 0, 0, 400]),
         }
     }
 

@@ -135,8 +135,10 @@ impl Store {
     }
 
     /// Whether this call goes on by itself after its caller has given up.
-    fn is_late(&self, world: &World) -> bool {
-        !world.is_healed() && self.chance.permille(world.plan.store_late)
+    fn is_late(&self, world: &World, name: &'static str) -> bool {
+        let plan = &world.plan;
+        let rate = if name == "approve" { plan.late_votes } else { plan.store_late };
+        !world.is_healed() && self.chance.permille(rate)
     }
 
     /// Has a call arrive after its caller was told that nobody knows.
@@ -176,7 +178,7 @@ macro_rules! store {
             $(async fn $late(&self, $it: &$owned) -> Result<$said, LedgerError> {
                 let fate = self.begin(stringify!($late)).await?;
                 let world = self.world();
-                if self.is_late(&world) {
+                if self.is_late(&world, stringify!($late)) {
                     let owned = $it.clone();
                     let call = async move {
                         let answer = world.books.$late(&owned).await;

@@ -3,6 +3,7 @@
 use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, Over},
+    identity::OperationId,
     operation::{Delivery, OperationRecord, OperationState as S},
     time::{Millis, Timestamp},
 };
@@ -39,8 +40,10 @@ impl FlawedLedger {
     }
 
     pub(super) async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
-        self.with(|books| self.forget(books, repeat))?;
-        self.model.find(repeat).await
+        self.with(|books| {
+            self.forget(books, repeat);
+            self.blind(books, |books| books.find(repeat))
+        })
     }
 
     /// Forgets what the flaw makes a repetition not find.
@@ -55,13 +58,32 @@ impl FlawedLedger {
         let holds = |o: &&OperationRecord| o.key.is_some() && o.key == repeat.key && forgets(o);
         let forgotten: Vec<_> = books.operations.iter().filter(holds).map(|o| o.id).collect();
         books.voided.extend(forgotten);
-        if self.is(Flaw::OwedForgotten) {
-            let owed = |o: &&mut OperationRecord| o.delivery == Delivery::Owed;
-            for operation in books.operations.iter_mut().filter(owed) {
-                operation.delivery = Delivery::Collected;
-                operation.finished_at = operation.finished_at.or(Some(operation.created_at));
+    }
+
+    /// Looks for what a request repeats, blind to what the flaw forgets. The books themselves stay as they are.
+    fn blind<T>(&self, books: &mut Books, step: impl FnOnce(&mut Books) -> T) -> T {
+        if !self.is(Flaw::OwedForgotten) {
+            return step(books);
+        }
+        let owed: Vec<OperationId> = books
+            .operations
+            .iter()
+            .filter(|o| o.key.is_none() && books.delivery(o) == Delivery::Owed)
+            .map(|o| o.id)
+            .collect();
+        let before: Vec<OperationRecord> =
+            owed.iter().filter_map(|id| books.operation(*id).cloned()).collect();
+        for operation in books.operations.iter_mut().filter(|o| owed.contains(&o.id)) {
+            operation.delivery = Delivery::Collected;
+            operation.finished_at = Some(Timestamp::default());
+        }
+        let answer = step(books);
+        for was in before {
+            if let Some(place) = books.operations.iter_mut().find(|o| o.id == was.id) {
+                *place = was;
             }
         }
+        answer
     }
 
     pub(super) async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
@@ -73,7 +95,7 @@ impl FlawedLedger {
             Flaw::CheckedThenCounted => return self.reserve_by_stale(reserve),
             _ => {}
         }
-        self.model.reserve(&asked).await
+        self.model.with(|books| self.blind(books, |books| books.reserve(&asked)))
     }
 
     /// Looks at counters of a moment ago, and charges those of now.
@@ -144,11 +166,18 @@ impl FlawedLedger {
         if self.is(Flaw::DigestIgnored) {
             asked.digest = record.digest.unwrap();
         }
+        let expires_at = record.expires_at;
         if self.is(Flaw::ExpiredApprovable) {
             record.expires_at = Some(FAR);
             self.with(|books| books.put(&record))?;
         }
-        self.model.approve(&asked).await
+        let answer = self.model.approve(&asked).await;
+        if self.is(Flaw::ExpiredApprovable)
+            && let Some(now) = self.model.operation(approve.operation).await?
+        {
+            self.with(|books| books.put(&OperationRecord { expires_at, ..now }))?;
+        }
+        answer
     }
 
     pub(super) async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError> {
@@ -165,9 +194,6 @@ impl FlawedLedger {
                     books.replace(OperationRecord { state: S::Expired, ..record });
                 }
             })?;
-        }
-        if self.is(Flaw::ExpiredApprovable) {
-            return Ok(Vec::new());
         }
         self.model.expire(max).await
     }
@@ -226,8 +252,10 @@ impl FlawedLedger {
         {
             self.with(|books| restore_limits(books, &before))?;
         }
-        let BumpAnswer::Bound(mut record) = answer? else {
-            return self.model.bump(&asked).await;
+        let answer = answer?;
+        let BumpAnswer::Bound(_) = &answer else { return Ok(answer) };
+        let Some(mut record) = self.model.operation(bump.operation).await? else {
+            return Ok(answer);
         };
         let newest = record.attempts.len() - 1;
         if self.is(Flaw::BumpChangesValue) && record.attempts[newest].raw.is_none() {

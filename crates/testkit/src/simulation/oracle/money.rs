@@ -10,7 +10,7 @@ use countersign_core::{
 use super::{Change, Oracle, State};
 use crate::simulation::{
     chain::Spend,
-    limits::{shown, worth},
+    limits::{HOURS, shown, worth},
 };
 
 impl Oracle {
@@ -48,6 +48,7 @@ impl Oracle {
         }
         if !is_raised {
             state.checked_at.insert(new.id, glance.now);
+            self.hour_holds(state, new, glance.now);
         }
         let parks = new.state == S::Parked;
         for (index, charge) in new.charges.iter().enumerate() {
@@ -64,6 +65,20 @@ impl Oracle {
                 let text = format!("{} brings `{name}` to {used} of {limit}", new.id);
                 self.log.violate("I1", text);
             }
+        }
+    }
+
+    /// Whatever the limit of an hour is called, it counts all that its agent spent.
+    fn hour_holds(&self, state: &State, new: &OperationRecord, now: Timestamp) {
+        let Some(charge) = hour_of(new).next() else { return };
+        let same_agent = state.records.values().filter(|record| record.agent() == new.agent());
+        let spent: u64 = same_agent
+            .map(|record| hour_of(record).map(|of| held(record, of, now)).max().unwrap_or(0))
+            .sum();
+        if spent > charge.limit {
+            let (spent, limit) = (shown(spent), shown(charge.limit));
+            let text = format!("{} brings its agent's hour to {spent} of {limit}", new.id);
+            self.log.violate("I1", text);
         }
     }
 
@@ -187,6 +202,11 @@ impl Oracle {
 /// A limit that came later adds its charge without a check: it was spent already.
 fn is_adopted(old: Option<&OperationRecord>, new: &OperationRecord) -> bool {
     old.is_some_and(|old| old.state == new.state && new.charges.starts_with(&old.charges))
+}
+
+/// The charges on the limit of an hour, by any of its names.
+fn hour_of(record: &OperationRecord) -> impl Iterator<Item = &Charge> {
+    record.charges.iter().filter(|charge| HOURS.contains(&charge.source.limit.as_str()))
 }
 
 /// What the operations hold of a counter, but for what one of them has reserved.
