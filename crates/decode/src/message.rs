@@ -51,5 +51,6 @@ fn signed(effect: Effect) -> Action {
         via: Via::Signature,
         depth: 0,
         privileged: false,
+        spends: None,
     }
 }

@@ -104,13 +104,23 @@ pub(crate) enum Field {
     BalanceShare,
     Now,
     Risk,
-    /// Fields of messages: `primary_type`, `domain.*`, `message.*`, `text`.
-    Message(String),
+    /// Hands over control of a contract.
+    Privileged,
+    /// A text to sign.
+    TextSigned,
+    /// The root of typed data.
+    PrimaryType,
+    /// A field of typed data's domain.
+    Domain(Path),
+    /// A field of typed data.
+    Message(Path),
+    /// A field of a login (EIP-4361).
+    Siwe(Path),
     /// What no source gives yet: `sim.*`, `oracle.*`. Always unknown.
     Absent(String),
 }
 
-const WORDS: [(&str, Field); 29] = [
+const WORDS: [(&str, Field); 31] = [
     ("chain", Field::Chain),
     ("agent", Field::Agent),
     ("wallet", Field::Wallet),
@@ -139,11 +149,17 @@ const WORDS: [(&str, Field); 29] = [
     ("balance_share", Field::BalanceShare),
     ("now", Field::Now),
     ("risk", Field::Risk),
-    ("text", Field::Message(String::new())),
+    ("privileged", Field::Privileged),
+    ("text", Field::TextSigned),
+    ("primary_type", Field::PrimaryType),
 ];
 
 /// The prefixes of fields that go on in a path.
-const FAMILIES: [&str; 5] = ["args.", "domain.", "message.", "sim.", "oracle."];
+const FAMILIES: [&str; 6] = ["args.", "domain.", "message.", "siwe.", "sim.", "oracle."];
+
+/// The families whose values are in what is signed.
+const SIGNED: [(&str, fn(Path) -> Field); 3] =
+    [("domain.", Field::Domain), ("message.", Field::Message), ("siwe.", Field::Siwe)];
 
 impl Field {
     /// The field of a word; arguments come with the functions that the rule names.
@@ -156,8 +172,10 @@ impl Field {
         if rest("sim.") || rest("oracle.") {
             return Some(Self::Absent(word.to_owned()));
         }
-        if matches!(word, "text" | "primary_type") || rest("domain.") || rest("message.") {
-            return Some(Self::Message(word.to_owned()));
+        for (family, field) in SIGNED {
+            if rest(family) {
+                return Some(field(Path(word.strip_prefix(family)?.to_owned())));
+            }
         }
         WORDS.iter().find(|(known, _)| *known == word).map(|(_, field)| field.clone())
     }
@@ -179,8 +197,12 @@ impl Field {
         if let Self::Argument { path, .. } = self {
             return format!("`args.{}`", path.0);
         }
-        if let Self::Message(word) | Self::Absent(word) = self {
-            return format!("`{word}`");
+        match self {
+            Self::Absent(word) => return format!("`{word}`"),
+            Self::Domain(path) => return format!("`domain.{}`", path.0),
+            Self::Message(path) => return format!("`message.{}`", path.0),
+            Self::Siwe(path) => return format!("`siwe.{}`", path.0),
+            _ => {}
         }
         let word = WORDS.iter().find(|(_, known)| known == self).map_or("", |(word, _)| word);
         format!("`{word}`")
@@ -194,17 +216,14 @@ impl Field {
             Self::From | Self::To => Kinds::TRANSFER,
             Self::Spender => Kinds(2 | 4),
             Self::Unlimited | Self::Deadline => Kinds::APPROVE,
-            Self::Target | Self::Selector | Self::Function | Self::Argument { .. } => Kinds::CALLS,
+            Self::Target => Kinds(1 | 2 | 4 | 8 | 32),
+            Self::Selector | Self::Function | Self::Argument { .. } => Kinds::CALLS,
             Self::ValueWei | Self::Gas | Self::FeeUsd | Self::Nonce => Kinds::TRANSACTIONS,
             Self::RecipientSeen => Kinds(1 | 2 | 8),
             Self::BalanceShare => Kinds(1 | 8 | 16),
-            Self::Message(word) => {
-                if matches!(word.as_bytes(), b"text") {
-                    Kinds::TEXT
-                } else {
-                    Kinds::TYPED_DATA
-                }
-            }
+            Self::Privileged => Kinds::CALL,
+            Self::TextSigned | Self::Siwe(_) => Kinds::TEXT,
+            Self::PrimaryType | Self::Domain(_) | Self::Message(_) => Kinds::TYPED_DATA,
             Self::Chain
             | Self::Agent
             | Self::Wallet
@@ -241,11 +260,12 @@ impl Field {
             Self::Kind => Shape::Kind,
             Self::Selector => Shape::Selector,
             Self::Function => Shape::Function,
-            Self::Unlimited | Self::RecipientSeen => Shape::Bool,
+            Self::Unlimited | Self::RecipientSeen | Self::Privileged => Shape::Bool,
             Self::Agent | Self::Wallet | Self::Session | Self::Role | Self::Action | Self::Via => {
                 Shape::Text
             }
-            Self::Message(_) | Self::Absent(_) => Shape::Unread,
+            Self::TextSigned | Self::PrimaryType => Shape::Text,
+            Self::Domain(_) | Self::Message(_) | Self::Siwe(_) | Self::Absent(_) => Shape::Unread,
         })
     }
 }
@@ -269,7 +289,7 @@ pub(crate) enum Shape {
     Bytes,
     List(Box<Shape>),
     Tuple(Vec<(String, Shape)>),
-    /// No source gives values yet; any scalar is accepted.
+    /// Only the value itself says: a field of typed data, whose types come with the request.
     Unread,
 }
 

@@ -9,7 +9,10 @@ use countersign_core::{
 };
 use regex::Regex;
 
-use crate::truth::{Truth, Why};
+use crate::{
+    read::whole,
+    truth::{Truth, Why},
+};
 
 /// The word for the chain's own currency, whatever its symbol.
 pub(crate) const NATIVE: &str = "native";
@@ -31,6 +34,8 @@ pub(crate) enum Operand {
         signature: String,
         selector: Selector,
     },
+    /// What only the value's own type can read: a request brings the types of its typed data.
+    Written(String),
 }
 
 impl Operand {
@@ -184,6 +189,7 @@ impl Known {
             (Self::Text(a), Operand::Text(b)) => a == b,
             (Self::Bool(a), Operand::Bool(b)) => a == b,
             (Self::Bytes(a), Operand::Bytes(b)) => a == b,
+            (known, Operand::Written(text)) => known.is_written(text),
             (
                 Self::Call(signatures, selector),
                 Operand::Function { signature, selector: asked },
@@ -198,10 +204,27 @@ impl Known {
         })
     }
 
+    /// Whether a policy writes this value, read as the value's own type.
+    fn is_written(&self, text: &str) -> bool {
+        match self {
+            Self::Number(a) => whole(text) == Some(*a),
+            Self::Int(a) => text.parse() == Ok(*a),
+            Self::Address(a) => text.parse() == Ok(*a),
+            Self::Text(a) => a == text,
+            Self::Bool(a) => text.parse() == Ok(*a),
+            Self::Bytes(a) => text.parse() == Ok(a.clone()),
+            Self::Token(..) | Self::Call(..) | Self::Nothing | Self::List(_) | Self::Tuple(_) => {
+                false
+            }
+        }
+    }
+
     fn compare(&self, operand: &Operand) -> Option<Ordering> {
         match (self, operand) {
             (Self::Number(a), Operand::Number(b)) => Some(a.cmp(b)),
             (Self::Int(a), Operand::Int(b)) => Some(a.cmp(b)),
+            (Self::Number(a), Operand::Written(text)) => Some(a.cmp(&whole(text)?)),
+            (Self::Int(a), Operand::Written(text)) => Some(a.cmp(&text.parse().ok()?)),
             _ => None,
         }
     }

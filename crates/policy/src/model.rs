@@ -105,14 +105,23 @@ pub(crate) enum Spend {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Move {
     pub(crate) token: MoveToken,
-    pub(crate) amount: Path,
+    pub(crate) amount: Part,
+}
+
+/// Where a rule finds a value in what is signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// In the call's arguments.
+    Argument(Path),
+    /// In the fields of typed data.
+    Message(Path),
 }
 
 /// Which token a movement is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MoveToken {
-    /// The address in this argument.
-    Argument(Path),
+    /// The address there.
+    Part(Part),
     /// This one.
     Named(Operand),
 }

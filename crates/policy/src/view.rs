@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, U256};
 use countersign_core::{
+    abi::AbiValue,
     action::{Action, Effect, Via},
     fact::Facts,
     intent::Intent,
@@ -81,8 +82,14 @@ impl Values for View<'_> {
             Field::Nonce => facts.nonce.map(number).ok_or(Why::Unknowable),
             Field::Now => Ok(number(facts.at.millis())),
             Field::Risk => Ok(Known::Number(U256::from(risk))),
-            Field::Message(_) | Field::Absent(_) => Err(Why::Unknowable),
-            Field::Kind
+            Field::Absent(_) => Err(Why::Unknowable),
+            Field::TextSigned
+            | Field::PrimaryType
+            | Field::Domain(_)
+            | Field::Message(_)
+            | Field::Siwe(_) => self.of_message(field),
+            Field::Privileged
+            | Field::Kind
             | Field::Token
             | Field::Amount
             | Field::From
@@ -110,6 +117,10 @@ impl View<'_> {
         match field {
             Field::Kind => Ok(Known::Text(action.effect.kind().to_owned())),
             Field::Action => Ok(Known::Text(self.label().to_owned())),
+            Field::Target if matches!(action.effect, Effect::Delegate { chain: None, .. }) => {
+                // code that may act on every chain is on nobody's list
+                Err(Why::Unknowable)
+            }
             Field::Target => Ok(action.target.map_or(Known::Nothing, Known::Address)),
             Field::Selector => Ok(action.selector.map_or(Known::Nothing, |s| {
                 Known::Bytes(alloy_primitives::Bytes::copy_from_slice(s.as_slice()))
@@ -125,6 +136,7 @@ impl View<'_> {
                 value.map(Known::from).ok_or(Why::Unknowable)
             }
             Field::ValueWei => Ok(Known::Number(action.value_wei)),
+            Field::Privileged => Ok(Known::Bool(action.privileged)),
             Field::Via => Ok(Known::Text(via(action.via).to_owned())),
             Field::Depth => Ok(Known::Number(U256::from(action.depth))),
             Field::RecipientSeen => self.seen().map(Known::Bool),
@@ -147,7 +159,11 @@ impl View<'_> {
             | Field::Deadline
             | Field::Now
             | Field::Risk
+            | Field::TextSigned
+            | Field::PrimaryType
+            | Field::Domain(_)
             | Field::Message(_)
+            | Field::Siwe(_)
             | Field::Absent(_) => self.of_effect(field),
         }
     }
@@ -167,6 +183,28 @@ impl View<'_> {
             // an authority without an end ends after everything
             (Effect::Approve { deadline, .. }, Field::Deadline) => {
                 Ok(Known::Number(deadline.unwrap_or(U256::MAX)))
+            }
+            _ => Err(Why::Unknowable),
+        }
+    }
+
+    /// What is signed besides transactions. What a login does not say is known not to be there.
+    fn of_message(&self, field: &Field) -> Result<Known, Why> {
+        let at = |value: &AbiValue, path: &str| value.at(path).map(Known::from);
+        match (&self.action.effect, field) {
+            (Effect::Text { text, .. }, Field::TextSigned) => Ok(Known::Text(text.clone())),
+            (Effect::Text { siwe: Some(siwe), .. }, Field::Siwe(path)) => {
+                Ok(at(siwe, &path.0).unwrap_or(Known::Nothing))
+            }
+            (Effect::Text { siwe: None, .. }, Field::Siwe(_)) => Ok(Known::Nothing),
+            (Effect::TypedData { primary_type, .. }, Field::PrimaryType) => {
+                Ok(Known::Text(primary_type.clone()))
+            }
+            (Effect::TypedData { domain, .. }, Field::Domain(path)) => {
+                Ok(at(domain, &path.0).unwrap_or(Known::Nothing))
+            }
+            (Effect::TypedData { message, .. }, Field::Message(path)) => {
+                at(message, &path.0).ok_or(Why::Unknowable)
             }
             _ => Err(Why::Unknowable),
         }

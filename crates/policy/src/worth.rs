@@ -2,6 +2,7 @@
 
 use alloy_primitives::U256;
 use countersign_core::{
+    abi::AbiValue,
     action::{Action, Effect},
     amount::MicroUsd,
     fact::{Fact, Facts, TokenFact},
@@ -10,7 +11,7 @@ use countersign_core::{
 
 use crate::{
     matcher::{NATIVE, Operand},
-    model::{Move, MoveToken, Rule, Spend},
+    model::{Move, MoveToken, Part, Rule, Spend},
     truth::Why,
 };
 
@@ -77,16 +78,13 @@ fn movements(action: &Action, facts: &Facts, allows: &[&Rule]) -> Worth {
 }
 
 fn of_move(movement: &Move, rule: &Rule, action: &Action, facts: &Facts) -> Worth {
-    let reads = |signature: &str| rule.functions.iter().any(|(_, f)| f.signature() == signature);
-    let call = action.functions.iter().find(|call| reads(&call.signature));
-    let args = &call.ok_or(Why::Unknowable)?.args;
-    let units = match args.at(&movement.amount.0) {
-        Some(countersign_core::abi::AbiValue::Uint(units)) => *units,
+    let units = match found(&movement.amount, rule, action) {
+        Some(AbiValue::Uint(units)) => *units,
         _ => return Err(Why::Unknowable),
     };
     let fact = match &movement.token {
-        MoveToken::Argument(path) => match args.at(&path.0) {
-            Some(countersign_core::abi::AbiValue::Address(token)) => {
+        MoveToken::Part(part) => match found(part, rule, action) {
+            Some(AbiValue::Address(token)) => {
                 return amount(facts, &Asset::Token(*token), units);
             }
             _ => None,
@@ -103,6 +101,22 @@ fn of_move(movement: &Move, rule: &Rule, action: &Action, facts: &Facts) -> Wort
         MoveToken::Named(_) => None,
     };
     priced(fact, units)
+}
+
+/// The value of a part of an action, as a rule reads it.
+fn found<'a>(part: &Part, rule: &Rule, action: &'a Action) -> Option<&'a AbiValue> {
+    match part {
+        Part::Argument(path) => {
+            let reads =
+                |signature: &str| rule.functions.iter().any(|(_, f)| f.signature() == signature);
+            let call = action.functions.iter().find(|call| reads(&call.signature))?;
+            call.args.at(&path.0)
+        }
+        Part::Message(path) => match &action.effect {
+            Effect::TypedData { message, .. } => message.at(&path.0),
+            _ => None,
+        },
+    }
 }
 
 /// What so many base units of an asset are worth. Nothing of anything is worth nothing.

@@ -71,7 +71,7 @@ impl Mortal {
         }
     }
 
-    fn was_cut(&self) -> bool {
+    pub(crate) fn was_cut(&self) -> bool {
         let calls = self.calls.load(Ordering::SeqCst);
         match self.cut {
             Cut::Before(cut)

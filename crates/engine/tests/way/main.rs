@@ -13,4 +13,5 @@ mod crash;
 mod flow;
 mod house;
 mod limits;
+mod messages;
 mod reorgs;

@@ -9,6 +9,7 @@ use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use countersign_core::{
     identity::ChainId,
+    message::Probe,
     operation::{Actual, OperationState as S},
     time::Millis,
     transaction::{TransactionDraft, TransactionPlan},
@@ -17,7 +18,10 @@ use countersign_engine::{
     Engine,
     port::{
         Chain,
-        chain::{Account, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer, ReadCall},
+        chain::{
+            Account, AtFinality, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer,
+            ReadCall,
+        },
     },
 };
 use countersign_testkit::FakeChain;
@@ -81,6 +85,7 @@ as_it_is! {
     receipt(hash: B256) -> Result<Option<Actual>, ChainError>;
     finality(actual: &Actual) -> Result<Finality, ChainError>;
     final_nonce(address: Address) -> Result<u64, ChainError>;
+    at_finality(probes: &[Probe]) -> Result<AtFinality, ChainError>;
     data_fee_max(plan: &TransactionPlan) -> Result<U256, ChainError>;
 }
 

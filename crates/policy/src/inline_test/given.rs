@@ -52,7 +52,13 @@ const REQUEST_KEYS: [&str; 16] = [
     "owner",
     "actions",
 ];
-const ACTION_KEYS: [&str; 18] = [
+const ACTION_KEYS: [&str; 24] = [
+    "text",
+    "siwe",
+    "primary_type",
+    "domain",
+    "message",
+    "privileged",
     "kind",
     "token",
     "amount",

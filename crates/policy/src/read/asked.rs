@@ -2,7 +2,7 @@
 
 use regex::{Regex, RegexBuilder};
 
-use super::{Reader, each};
+use super::{Reader, each, whole};
 use crate::{
     field::Shape,
     matcher::{Matcher, Member, Operand, Test},
@@ -33,6 +33,10 @@ impl Reader<'_> {
     fn test(&mut self, entry: &Entry, shape: &Shape) -> Option<Test> {
         let node = &entry.node;
         match (entry.key.as_str(), shape) {
+            ("any", Shape::Unread) => self.matcher(node, shape).map(Test::Any),
+            ("every", Shape::Unread) => self.matcher(node, shape).map(Test::Every),
+            ("none", Shape::Unread) => self.matcher(node, shape).map(Test::None),
+            ("count", Shape::Unread) => self.matcher(node, &Shape::Number).map(Test::Count),
             ("any", Shape::List(item)) => self.matcher(node, item).map(Test::Any),
             ("every", Shape::List(item)) => self.matcher(node, item).map(Test::Every),
             ("none", Shape::List(item)) => self.matcher(node, item).map(Test::None),
@@ -55,6 +59,12 @@ impl Reader<'_> {
 
     fn comparison(&mut self, word: &str, entry: &Entry, shape: &Shape) -> Option<Test> {
         let node = &entry.node;
+        let numbers = if word == "between" { each(Some(node)) } else { vec![node.clone()] };
+        let is_number = |node: &Node| node.text().is_some_and(|text| whole(text).is_some());
+        if *shape == Shape::Unread && !numbers.iter().all(is_number) {
+            self.findings.error(node.place, "only whole numbers are compared", "as in gt: 100");
+            return None;
+        }
         match word {
             "lt" => self.operand(node, shape).map(Test::Below),
             "lte" => self.operand(node, shape).map(Test::AtMost),
@@ -97,8 +107,11 @@ impl Reader<'_> {
             | Shape::Selector
             | Shape::Function
             | Shape::Bool
-            | Shape::Bytes
-            | Shape::Unread => "eq, ne, in, not_in".to_owned(),
+            | Shape::Bytes => "eq, ne, in, not_in".to_owned(),
+            Shape::Unread => {
+                "eq, ne, in, not_in, matches, lt, lte, gt, gte, between, any, every, none, count"
+                    .to_owned()
+            }
         };
         self.findings.error(
             entry.place,
@@ -180,7 +193,10 @@ fn is_above(low: &Operand, high: &Operand) -> bool {
 impl Shape {
     /// Whether its values can be compared.
     pub(crate) const fn is_ordered(&self) -> bool {
-        matches!(self, Self::Number | Self::Int | Self::Usd | Self::Percent | Self::Instant)
+        matches!(
+            self,
+            Self::Number | Self::Int | Self::Usd | Self::Percent | Self::Instant | Self::Unread
+        )
     }
 }
 

@@ -79,7 +79,8 @@ fn named(test: &Test) -> Kinds {
             | Operand::Token(_)
             | Operand::Bool(_)
             | Operand::Bytes(_)
-            | Operand::Function { .. } => None,
+            | Operand::Function { .. }
+            | Operand::Written(_) => None,
         });
         kinds.fold(Kinds::NONE, Kinds::or)
     };

@@ -10,7 +10,7 @@ use crate::{
     condition::Condition,
     field::{Field, Kinds, Path, Shape},
     matcher::Test,
-    model::{Move, MoveToken, Rule, Spend, Then},
+    model::{Move, MoveToken, Part, Rule, Spend, Then},
     source::Node,
 };
 
@@ -70,8 +70,8 @@ impl Reader<'_> {
             self.findings.error(node.place, "only an allow says what a call spends", "");
         }
         match node.text() {
-            Some("none") => self.spend_for(node, when, "call", Spend::Nothing),
-            Some("on_use") => self.spend_for(node, when, "approve", Spend::OnUse),
+            Some("none") => self.spend_for(node, when, &MOVING, Spend::Nothing),
+            Some("on_use") => self.spend_for(node, when, &["approve"], Spend::OnUse),
             Some(_) => {
                 self.findings.error(
                     node.place,
@@ -83,18 +83,20 @@ impl Reader<'_> {
             None => {
                 let items = each(Some(node));
                 let moves = items.iter().filter_map(|item| self.movement(item, when)).collect();
-                self.spend_for(node, when, "call", Spend::Moves(moves))
+                self.spend_for(node, when, &MOVING, Spend::Moves(moves))
             }
         }
     }
 
-    fn spend_for(&mut self, node: &Node, when: &When, kind: &str, spend: Spend) -> Spend {
-        let fits = Kinds::of(kind).is_some_and(|kind| when.kinds.without(kind).is_empty());
-        if !fits {
+    fn spend_for(&mut self, node: &Node, when: &When, kinds: &[&str], spend: Spend) -> Spend {
+        let of = |kind: &&str| Kinds::of(kind).unwrap_or(Kinds::NONE);
+        let fits = kinds.iter().map(of).fold(Kinds::NONE, Kinds::or);
+        if !when.kinds.without(fits).is_empty() {
+            let kinds = kinds.join("` or `");
             self.findings.error(
                 node.place,
-                format!("this `spend` is for rules about `{kind}` only"),
-                format!("add kind: {kind}"),
+                format!("this `spend` is for rules about `{kinds}` only"),
+                "say so with kind",
             );
         }
         spend
@@ -103,11 +105,21 @@ impl Reader<'_> {
     fn movement(&mut self, node: &Node, when: &When) -> Option<Move> {
         self.keys(node, "`spend`", &["token", "amount"])?;
         let (token, amount) = (self.required(node, "token")?, self.required(node, "amount")?);
-        let token = match token.text().and_then(|text| text.strip_prefix("args.")) {
-            Some(_) => MoveToken::Argument(self.argument(&token, when, &Shape::Address)?),
-            None => MoveToken::Named(self.operand(&token, &Shape::Token)?),
+        let is_part = |text: &str| text.starts_with("args.") || text.starts_with("message.");
+        let token = if token.text().is_some_and(is_part) {
+            MoveToken::Part(self.part(&token, when, &Shape::Address)?)
+        } else {
+            MoveToken::Named(self.operand(&token, &Shape::Token)?)
         };
-        Some(Move { token, amount: self.argument(&amount, when, &Shape::Number)? })
+        Some(Move { token, amount: self.part(&amount, when, &Shape::Number)? })
+    }
+
+    /// A part of what is signed: an argument of the call, or a field of the typed data.
+    fn part(&mut self, node: &Node, when: &When, shape: &Shape) -> Option<Part> {
+        match node.text().and_then(|text| text.strip_prefix("message.")) {
+            Some(path) if when.functions.is_empty() => Some(Part::Message(Path(path.to_owned()))),
+            Some(_) | None => self.argument(node, when, shape).map(Part::Argument),
+        }
     }
 
     fn argument(&mut self, node: &Node, when: &When, shape: &Shape) -> Option<Path> {
@@ -128,6 +140,9 @@ impl Reader<'_> {
         found
     }
 }
+
+/// The kinds that may move more than they say by themselves.
+const MOVING: [&str; 2] = ["call", "typed_data"];
 
 fn clauses(when: Option<&Node>) -> BTreeSet<String> {
     let entries = when.and_then(Node::map).unwrap_or_default();

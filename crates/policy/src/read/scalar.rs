@@ -190,7 +190,12 @@ fn value(text: &str, quoted: bool, shape: &Shape) -> Result<Operand, Option<Stri
         Shape::Token if text.starts_with("0x") => address(text, quoted).map(Operand::Address),
         Shape::Token => token(text).map(Operand::Token).ok_or(None),
         Shape::Kind if Kinds::of(text).is_none() => Err(None),
-        Shape::Kind | Shape::Text | Shape::Unread => Ok(Operand::Text(text.to_owned())),
+        Shape::Kind | Shape::Text => Ok(Operand::Text(text.to_owned())),
+        Shape::Unread if text == "self" => Ok(Operand::Wallet),
+        Shape::Unread if text.len() == 42 && text.starts_with("0x") => {
+            address(text, quoted).map(|_| Operand::Written(text.to_owned()))
+        }
+        Shape::Unread => Ok(Operand::Written(text.to_owned())),
         Shape::Selector => bytes(text).filter(|b| b.len() == 4).map(Operand::Bytes).ok_or(None),
         Shape::Bytes => bytes(text).map(Operand::Bytes).ok_or(None),
         Shape::Bool => match text {

@@ -239,7 +239,10 @@ impl Oracle {
         for record in self.model.all() {
             let known = state.asked.get(&record.id).and_then(|asked| asked.digest);
             if record.digest.is_some() && record.digest != known {
-                let asked = Asked { digest: record.digest, plan: crate::fixture::plan(&record.intent).clone() };
+                let asked = Asked {
+                    digest: record.digest,
+                    plan: crate::fixture::plan(&record.intent).clone(),
+                };
                 state.asked.insert(record.id, asked);
             }
             let hashes = record.attempts.iter().filter_map(|attempt| attempt.hash);

@@ -23,6 +23,7 @@ pub mod bumping;
 pub mod cancelling;
 pub mod committing;
 pub mod keeping;
+pub mod messaging;
 pub mod people;
 pub mod questions;
 pub mod racing;
@@ -181,6 +182,13 @@ macro_rules! ledger_suite {
             what_was_settled_in_a_block_is_found_until_a_reorg
             what_was_settled_long_ago_is_forgotten
             no_more_is_settled_than_a_counter_holds
+        );
+        $crate::ledger_suite!(@ $mode $make, messaging:
+            a_message_takes_no_nonce_and_no_place_in_a_lane
+            a_message_is_signed_once_and_answers_its_agent
+            a_spent_message_is_settled_in_full_and_a_void_one_released
+            what_the_chain_says_of_transactions_is_never_said_of_a_message
+            a_signed_message_is_no_open_work
         );
         $crate::ledger_suite!(@ $mode $make, racing:
             sixty_four_tasks_at_two_gateways_keep_every_limit_and_exact_sums

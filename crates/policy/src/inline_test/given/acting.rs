@@ -11,7 +11,8 @@ use super::{Stage, WALLET, address_of};
 use crate::{
     field::{Shape, members},
     matcher::{NATIVE, Operand},
-    source::Node,
+    read::whole,
+    source::{Entry, Node},
     view,
 };
 
@@ -90,12 +91,26 @@ impl Stage<'_, '_> {
             }
             "call" => Effect::Call,
             "deploy" => Effect::Deploy { init_code_hash: keccak256(b"test") },
+            "delegate" => Effect::Delegate {
+                account: WALLET,
+                delegate: self.address(node, "target").unwrap_or(other),
+                chain: Some(self.chain),
+            },
+            "typed_data" => Effect::TypedData {
+                primary_type: self.text(node, "primary_type").unwrap_or_default(),
+                domain: fields(node.get("domain")),
+                message: fields(node.get("message")),
+            },
+            "text" => Effect::Text {
+                text: self.text(node, "text").unwrap_or_default(),
+                siwe: node.get("siwe").map(|siwe| fields(Some(siwe))),
+            },
             _ => {
                 let place = node.get("kind").map_or(node.place, |kind| kind.place);
                 self.reader.findings.error(
                     place,
                     format!("a test cannot imagine a `{kind}`"),
-                    "kinds are transfer, approve, revoke, call and deploy",
+                    "kinds are transfer, approve, revoke, call, deploy, delegate, typed_data and text",
                 );
                 return None;
             }
@@ -112,8 +127,8 @@ impl Stage<'_, '_> {
                 named.or_else(|| Some(of_asset(asset, spender)))
             }
             Effect::Call | Effect::Undecodable { .. } => named.or(Some(Address::repeat_byte(0x77))),
+            Effect::Delegate { delegate, .. } => Some(*delegate),
             Effect::Deploy { .. }
-            | Effect::Delegate { .. }
             | Effect::TypedData { .. }
             | Effect::Text { .. }
             | Effect::Opaque { .. } => named,
@@ -206,5 +221,25 @@ const fn native_amount(effect: &Effect) -> U256 {
         *amount
     } else {
         U256::ZERO
+    }
+}
+
+/// Fields as their spelling says: lists and mappings as they are, digits as numbers, addresses as addresses.
+fn fields(node: Option<&Node>) -> AbiValue {
+    let Some(node) = node else { return AbiValue::Tuple(Vec::new()) };
+    if let Some(entries) = node.map() {
+        let read = |entry: &Entry| (entry.key.clone(), fields(Some(&entry.node)));
+        return AbiValue::Tuple(entries.iter().map(read).collect());
+    }
+    if let Some(items) = node.list() {
+        return AbiValue::List(items.iter().map(|item| fields(Some(item))).collect());
+    }
+    let text = node.text().unwrap_or_default();
+    let is_address = text.len() == 42 && text.starts_with("0x");
+    match (whole(text), text.parse::<Address>()) {
+        (_, Ok(address)) if is_address => AbiValue::Address(address),
+        (Some(number), _) => AbiValue::Uint(number),
+        (None, _) if text == "self" => AbiValue::Address(WALLET),
+        (None, _) => text.parse().map_or_else(|_| AbiValue::Text(text.to_owned()), AbiValue::Bool),
     }
 }
