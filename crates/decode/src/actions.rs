@@ -1,6 +1,6 @@
 //! From a call to its leaf effects.
 
-use alloy_primitives::{Address, U256, keccak256};
+use alloy_primitives::{Address, Bytes, U256, keccak256};
 use countersign_core::{
     abi::{DecodedCall, Selector},
     action::{Action, Effect, Via},
@@ -8,9 +8,12 @@ use countersign_core::{
 };
 
 use crate::{
-    CALLDATA_BYTES_MAX, EXPANSION_BYTES_MAX, LEAVES_MAX,
+    CALLDATA_BYTES_MAX, DEPTH_MAX, EXPANSION_BYTES_MAX, LEAVES_MAX,
     call::Call,
+    container::{self, Inside, Layout, Part, Purse},
     layout::DecodeError,
+    privileged::is_privileged,
+    protocol::{Desk, Known},
     readable::Readable,
     registry::{Claims, Registry},
     standard::{Leaf, Scene, Standard},
@@ -18,14 +21,17 @@ use crate::{
 
 /// What a call would really do: at least one action and at most [`LEAVES_MAX`].
 ///
-/// Total and deterministic. The sum of `value_wei` over the actions is the call's value. The actions
-/// are what the arguments say; a contract may do otherwise, which only a simulation can tell.
+/// Total and deterministic, and bounded in time and memory by [`EXPANSION_BYTES_MAX`]. The actions are what
+/// the arguments say; a contract may do otherwise, which only a simulation can tell.
 #[must_use]
 pub fn actions(call: &Call<'_>, registry: &Registry) -> Vec<Action> {
-    match call.to {
-        None => vec![deployment(call)],
-        Some(to) if call.data.is_empty() => vec![native(call, to, None)],
-        Some(to) => Reading::of(call, to, registry).into_actions(call, to, registry),
+    let Some(to) = call.to else { return vec![deployment(call)] };
+    let data = call.data.clone();
+    let frame = Frame { caller: call.wallet, to, value: call.value, data, depth: 0 };
+    let mut reader = Reader { registry, actions: Vec::new(), bytes: 0 };
+    match reader.call(&frame) {
+        Ok(()) => reader.actions,
+        Err(Exceeded(bound)) => vec![reader.undecodable(&frame, bound.to_owned())],
     }
 }
 
@@ -49,145 +55,336 @@ fn deployment(call: &Call<'_>) -> Action {
     }
 }
 
-/// The call's value as a transfer, by itself or beside what its data does.
-fn native(call: &Call<'_>, to: Address, selector: Option<Selector>) -> Action {
-    let amount = call.value;
-    Action {
-        effect: Effect::Transfer { asset: Asset::Native, from: call.wallet, to, amount },
-        target: Some(to),
-        selector,
-        functions: Vec::new(),
-        value_wei: amount,
-        label: "transfer".to_owned(),
-        via: Via::Call,
-        depth: 0,
-        privileged: false,
-        spends: None,
+/// A call somewhere inside the request.
+struct Frame {
+    /// Who calls: the wallet, or a container.
+    caller: Address,
+    to: Address,
+    value: U256,
+    data: Bytes,
+    /// How many containers it lies inside.
+    depth: usize,
+}
+
+impl Frame {
+    fn selector(&self) -> Option<Selector> {
+        self.data.first_chunk::<4>().map(|bytes| Selector::from(*bytes))
     }
 }
 
-/// What calldata turned out to be.
-struct Reading {
-    selector: Option<Selector>,
-    functions: Vec<DecodedCall>,
-    outcome: Outcome,
+/// A bound that the request lies beyond; then nothing of it is understood.
+struct Exceeded(&'static str);
+
+type Read = Result<(), Exceeded>;
+
+/// Reads calls, and calls inside calls, within bounds for all of them together.
+struct Reader<'r> {
+    registry: &'r Registry,
+    actions: Vec<Action>,
+    /// Calldata that was read, and that actions hold decoded.
+    bytes: usize,
 }
 
-enum Outcome {
-    /// The effects of a standard's call; never empty.
-    Standard(Vec<Leaf>),
-    Call,
-    Undecodable(String),
-}
-
-impl Reading {
-    fn of(call: &Call<'_>, to: Address, registry: &Registry) -> Self {
-        let selector = call.data.first_chunk::<4>().map(|bytes| Selector::from(*bytes));
-        match selector {
-            Some(selector) if call.data.len() <= CALLDATA_BYTES_MAX => {
-                Self::claimed(call, to, registry, selector)
+impl Reader<'_> {
+    fn call(&mut self, frame: &Frame) -> Read {
+        if frame.depth > DEPTH_MAX {
+            return Err(Exceeded("calls nested deeper than they are read"));
+        }
+        if frame.data.is_empty() {
+            let native = self.native(frame, frame.value);
+            return self.push(Action { selector: None, ..native });
+        }
+        self.weigh(&frame.data)?;
+        match frame.selector() {
+            Some(selector) if frame.data.len() <= CALLDATA_BYTES_MAX => {
+                let claims = self.registry.claims(frame.to, selector);
+                self.claimed(frame, &claims)
             }
-            Some(_) => Self::undecodable(selector, DecodeError::TooLong.to_string()),
-            None => Self::undecodable(None, "calldata too short for a selector".to_owned()),
+            Some(_) => self.refuse(frame, DecodeError::TooLong.to_string()),
+            None => self.refuse(frame, "calldata too short for a selector".to_owned()),
         }
     }
 
-    const fn undecodable(selector: Option<Selector>, reason: String) -> Self {
-        Self { selector, functions: Vec::new(), outcome: Outcome::Undecodable(reason) }
+    /// A standard decides before what the contract is registered as, and that before the containers.
+    fn claimed(&mut self, frame: &Frame, claims: &Claims<'_>) -> Read {
+        match (claims.standard, claims.known, claims.layout) {
+            (Some(standard), ..) => self.standard(frame, claims, standard),
+            (None, Some(known), _) => self.known(frame, claims, known),
+            (None, None, Some((layout, certain))) => self.layout(frame, claims, (layout, certain)),
+            (None, None, None) => match refusal(claims, &frame.data) {
+                None => self.plain(frame, claims),
+                Some(refused) => self.refuse(frame, refused),
+            },
+        }
     }
 
-    fn claimed(call: &Call<'_>, to: Address, registry: &Registry, selector: Selector) -> Self {
-        let claims = registry.claims(to, selector);
-        let outcome = match claims.standard {
-            Some(standard) => {
-                let token = registry.is_token(to);
-                let scene = Scene { wallet: call.wallet, target: to, token };
-                let others = if registry.governs(to) { &[][..] } else { &claims.own };
-                standard_outcome(standard, scene, others, call.data)
+    /// A call with a standard's selector. Where the standard does not decide alone, the contract's own ABI
+    /// may read what the standard cannot.
+    fn standard(&mut self, frame: &Frame, claims: &Claims<'_>, standard: &Standard) -> Read {
+        let governed = self.registry.governs(frame.to);
+        let leaves = match standard.readable.read(&frame.data) {
+            Ok(read) => {
+                let token = self.registry.is_token(frame.to);
+                let scene = Scene { caller: frame.caller, target: frame.to, token };
+                standard.leaves(scene, &read.args)
             }
-            None => call_outcome(&claims, call.data),
+            Err(_) if !governed && reads(&claims.own, &frame.data) => Ok(Vec::new()),
+            Err(error) => {
+                return self.refuse(frame, reason(&standard.readable, &error.to_string()));
+            }
         };
-        let functions = match outcome {
-            Outcome::Undecodable(_) => Vec::new(),
-            Outcome::Standard(_) | Outcome::Call => readings(&claims, call.data),
-        };
-        Self { selector: Some(selector), functions, outcome }
+        match leaves {
+            Ok(leaves) if leaves.is_empty() => self.plain(frame, claims),
+            Ok(leaves) => self.effects(frame, claims, leaves),
+            Err(refused) => self.refuse(frame, reason(&standard.readable, refused)),
+        }
     }
 
-    fn into_actions(self, call: &Call<'_>, to: Address, registry: &Registry) -> Vec<Action> {
-        let Self { selector, functions, outcome } = self;
-        let action = |leaf: Leaf, value_wei: U256| Action {
-            label: label(registry, to, &leaf.effect),
-            effect: leaf.effect,
-            target: Some(to),
+    /// A standard's effects, and the value beside them.
+    fn effects(&mut self, frame: &Frame, claims: &Claims<'_>, leaves: Vec<Leaf>) -> Read {
+        let functions = readings(claims, &frame.data);
+        for Leaf { effect, via } in leaves {
+            self.weigh(&frame.data)?;
+            let action = self.action(frame, effect);
+            self.push(Action { functions: functions.clone(), via, ..action })?;
+        }
+        self.beside(frame, frame.value)
+    }
+
+    /// A call of a contract that is registered as what it is.
+    fn known(&mut self, frame: &Frame, claims: &Claims<'_>, known: &Known) -> Read {
+        let desk = Desk { caller: frame.caller, contract: frame.to, value: frame.value };
+        let read = known.readable.read(&frame.data).map_err(|error| error.to_string());
+        let flow = read.and_then(|read| known.flow(desk, &read).map_err(str::to_owned));
+        let flow = match flow {
+            Ok(flow) => flow,
+            Err(refused) => return self.refuse(frame, reason(&known.readable, &refused)),
+        };
+        let functions = readings(claims, &frame.data);
+        self.weigh(&frame.data)?;
+        let value_wei = if flow.value_to.is_some() { U256::ZERO } else { frame.value };
+        let action = self.action(frame, Effect::Call);
+        self.push(Action { functions, value_wei, spends: flow.spends, ..action })?;
+        for (effect, via) in flow.effects {
+            let action = self.action(frame, effect);
+            self.push(Action { via, ..action })?;
+        }
+        let Some(to) = flow.value_to.filter(|_| !frame.value.is_zero()) else { return Ok(()) };
+        let amount = frame.value;
+        let effect = Effect::Transfer { asset: Asset::Native, from: frame.caller, to, amount };
+        let action = self.action(frame, effect);
+        self.push(Action { value_wei: amount, ..action })
+    }
+
+    /// A call that reads as a container's. Where it is no certain one, the contract's own ABI may read what
+    /// the layout cannot.
+    fn layout(
+        &mut self,
+        frame: &Frame,
+        claims: &Claims<'_>,
+        (layout, certain): (&Layout, bool),
+    ) -> Read {
+        let read = match layout.readable.read(&frame.data) {
+            Ok(read) => read,
+            Err(_) if !certain && reads(&claims.own, &frame.data) => {
+                return self.plain(frame, claims);
+            }
+            Err(error) => return self.refuse(frame, reason(&layout.readable, &error.to_string())),
+        };
+        let registry = self.registry;
+        let inside = Inside { caller: frame.caller, container: frame.to, registry };
+        let opened = layout.open(inside, &read);
+        let opened = opened.and_then(|parts| {
+            let sent = container::total(&parts).ok_or("more value than there is")?;
+            let shares = certain && layout.purse == Purse::Shared;
+            if shares && sent > frame.value {
+                return Err("the calls send more value than comes with them");
+            }
+            Ok((parts, sent))
+        });
+        let (parts, sent) = match opened {
+            Ok(opened) => opened,
+            Err(refused) => return self.refuse(frame, reason(&layout.readable, refused)),
+        };
+        if !certain {
+            self.plain(frame, claims)?;
+        } else if parts.is_empty() {
+            self.plain_with(frame, claims, Vec::new())?;
+        } else {
+            match layout.purse {
+                Purse::Shared => self.beside(frame, frame.value.saturating_sub(sent))?,
+                Purse::Own => self.beside(frame, frame.value)?,
+                Purse::Kept if frame.value.is_zero() => {}
+                Purse::Kept => self.plain_with(frame, claims, Vec::new())?,
+            }
+        }
+        self.parts(frame, parts, (certain, frame.depth.saturating_add(1)))
+    }
+
+    /// What a container does, one container deeper.
+    fn parts(&mut self, frame: &Frame, parts: Vec<Part>, at: (bool, usize)) -> Read {
+        let (certain, depth) = at;
+        if depth > DEPTH_MAX {
+            return Err(Exceeded("calls nested deeper than they are read"));
+        }
+        for part in parts {
+            match part {
+                Part::Call { caller, to, value, data } => {
+                    self.call(&Frame { caller, to, value, data, depth })?;
+                }
+                Part::Effect { effect, via } => {
+                    let action = self.action(frame, effect);
+                    self.push(Action { via, depth: level(depth), ..action })?;
+                }
+                Part::Step { selector, read, spends } => {
+                    let action = self.action(frame, Effect::Call);
+                    self.push(Action {
+                        selector: Some(selector),
+                        functions: vec![read],
+                        depth: level(depth),
+                        privileged: false,
+                        spends: certain.then_some(spends),
+                        ..action
+                    })?;
+                }
+                Part::Plan(parts) => {
+                    self.parts(frame, parts, (certain, depth.saturating_add(1)))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A call that stays a call.
+    fn plain(&mut self, frame: &Frame, claims: &Claims<'_>) -> Read {
+        self.weigh(&frame.data)?;
+        let action = self.action(frame, Effect::Call);
+        let functions = readings(claims, &frame.data);
+        self.push(Action { functions, value_wei: frame.value, ..action })
+    }
+
+    /// A container's own call, of which all is known.
+    fn plain_with(
+        &mut self,
+        frame: &Frame,
+        claims: &Claims<'_>,
+        spends: Vec<countersign_core::action::Outflow>,
+    ) -> Read {
+        self.weigh(&frame.data)?;
+        let action = self.action(frame, Effect::Call);
+        let functions = readings(claims, &frame.data);
+        self.push(Action { functions, value_wei: frame.value, spends: Some(spends), ..action })
+    }
+
+    fn refuse(&mut self, frame: &Frame, reason: String) -> Read {
+        let action = self.undecodable(frame, reason);
+        self.push(action)
+    }
+
+    fn undecodable(&self, frame: &Frame, reason: String) -> Action {
+        let action = self.action(frame, Effect::Undecodable { reason });
+        Action { value_wei: frame.value, ..action }
+    }
+
+    /// Value that is transferred beside what the call's data does.
+    fn beside(&mut self, frame: &Frame, amount: U256) -> Read {
+        if amount.is_zero() {
+            return Ok(());
+        }
+        let action = self.native(frame, amount);
+        self.push(action)
+    }
+
+    fn native(&self, frame: &Frame, amount: U256) -> Action {
+        let (from, to) = (frame.caller, frame.to);
+        let effect = Effect::Transfer { asset: Asset::Native, from, to, amount };
+        let action = self.action(frame, effect);
+        Action { value_wei: amount, label: "transfer".to_owned(), ..action }
+    }
+
+    /// An action of this call, without value and without readings.
+    fn action(&self, frame: &Frame, effect: Effect) -> Action {
+        let selector = frame.selector();
+        Action {
+            label: label(self.registry, frame.to, &effect),
+            privileged: hands_over(&effect, selector),
+            effect,
+            target: Some(frame.to),
             selector,
-            functions: functions.clone(),
-            value_wei,
-            via: leaf.via,
-            depth: 0,
-            privileged: false,
+            functions: Vec::new(),
+            value_wei: U256::ZERO,
+            via: Via::Call,
+            depth: level(frame.depth),
             spends: None,
-        };
-        let whole = |effect| vec![action(Leaf { effect, via: Via::Call }, call.value)];
-        match outcome {
-            Outcome::Call => whole(Effect::Call),
-            Outcome::Undecodable(reason) => whole(Effect::Undecodable { reason }),
-            Outcome::Standard(leaves) => {
-                let beside = (!call.value.is_zero()).then(|| native(call, to, selector));
-                leaves.into_iter().map(|leaf| action(leaf, U256::ZERO)).chain(beside).collect()
-            }
         }
+    }
+
+    fn push(&mut self, action: Action) -> Read {
+        if self.actions.len() >= LEAVES_MAX {
+            return Err(Exceeded("more effects than one request may have"));
+        }
+        self.actions.push(action);
+        Ok(())
+    }
+
+    fn weigh(&mut self, data: &Bytes) -> Read {
+        self.bytes = self.bytes.saturating_add(data.len());
+        if self.bytes > EXPANSION_BYTES_MAX {
+            return Err(Exceeded("more calldata than is read once it is unfolded"));
+        }
+        Ok(())
     }
 }
 
-/// What a call with a standard's selector is. `others` may read what the standard cannot.
-fn standard_outcome(
-    standard: &Standard,
-    scene: Scene,
-    others: &[&Readable],
-    data: &[u8],
-) -> Outcome {
-    let refused = match standard.readable.read(data) {
-        Ok(read) => match standard.leaves(scene, &read.args) {
-            Ok(leaves) if leaves.is_empty() => return Outcome::Call,
-            Ok(leaves) if bounded(leaves.len(), data.len()) => return Outcome::Standard(leaves),
-            Ok(_) => "more items than one call may have",
-            Err(reason) => reason,
-        }
-        .to_owned(),
-        Err(_) if others.iter().any(|other| other.read(data).is_ok()) => return Outcome::Call,
-        Err(error) => error.to_string(),
-    };
-    Outcome::Undecodable(reason(&standard.readable, &refused))
+/// Depths are bounded far below what the field holds.
+fn level(depth: usize) -> u8 {
+    u8::try_from(depth).unwrap_or(u8::MAX)
 }
 
-/// One place is kept for the value beside them.
-fn bounded(leaves: usize, data_bytes: usize) -> bool {
-    leaves < LEAVES_MAX && leaves.saturating_mul(data_bytes) <= EXPANSION_BYTES_MAX
+/// Only what stays a call can hand over control; an effect says what it hands over.
+fn hands_over(effect: &Effect, selector: Option<Selector>) -> bool {
+    match effect {
+        Effect::Call | Effect::Undecodable { .. } => selector.is_some_and(is_privileged),
+        Effect::Transfer { .. }
+        | Effect::Approve { .. }
+        | Effect::Revoke { .. }
+        | Effect::Deploy { .. }
+        | Effect::Delegate { .. }
+        | Effect::TypedData { .. }
+        | Effect::Text { .. }
+        | Effect::Opaque { .. } => false,
+    }
 }
 
-/// What a call is that no standard claims.
-fn call_outcome(claims: &Claims<'_>, data: &[u8]) -> Outcome {
+fn reads(claims: &[&Readable], data: &[u8]) -> bool {
+    claims.iter().any(|claim| claim.read(data).is_ok())
+}
+
+/// Why no ABI that claims a call reads it; `None` if one does, or none claims it.
+fn refusal(claims: &Claims<'_>, data: &[u8]) -> Option<String> {
     let mut refused = None;
     for claim in claims.own.iter().chain(&claims.any) {
         match claim.read(data) {
-            Ok(_) => return Outcome::Call,
+            Ok(_) => return None,
             Err(error) => refused = refused.or_else(|| Some(reason(claim, &error.to_string()))),
         }
     }
-    refused.map_or(Outcome::Call, Outcome::Undecodable)
+    refused
 }
 
 fn reason(readable: &Readable, refused: &str) -> String {
     format!("not a canonical call of `{}`: {refused}", readable.function().signature())
 }
 
-/// Every distinct reading. The names that policies and the configuration gave come before the
-/// standards' own.
+/// Every distinct reading. The names that policies and the configuration gave come before our own.
 fn readings(claims: &Claims<'_>, data: &[u8]) -> Vec<DecodedCall> {
-    let standard = claims.standard.map(|standard| &standard.readable);
+    let ours = [
+        claims.standard.map(|standard| &standard.readable),
+        claims.known.map(|known| &known.readable),
+        claims.layout.map(|(layout, _)| &layout.readable),
+    ];
     let mut readings = Vec::new();
-    for claim in claims.own.iter().chain(&claims.any).copied().chain(standard) {
+    for claim in claims.own.iter().chain(&claims.any).copied().chain(ours.into_iter().flatten()) {
         if let Ok(read) = claim.read(data)
             && !readings.contains(&read)
         {

@@ -51,8 +51,11 @@
 mod actions;
 mod call;
 mod canonical;
+mod container;
 mod layout;
 mod message;
+mod privileged;
+mod protocol;
 mod readable;
 mod registry;
 mod standard;
@@ -60,6 +63,7 @@ mod standard;
 pub use actions::actions;
 pub use call::Call;
 pub use canonical::decode_call;
+pub use container::Container;
 pub use layout::DecodeError;
 pub use message::{
     TEXT_BYTES_MAX, TYPED_DATA_LIMITS, TypedData, text_actions, text_digest, typed_data_actions,
@@ -72,9 +76,12 @@ pub const CALLDATA_BYTES_MAX: usize = 128 * 1024;
 /// How deep a type may nest: `uint256` is 1, `uint256[]` is 2.
 pub const TYPE_DEPTH_MAX: usize = 16;
 
-/// The most actions that one call may have; a call with more is `Undecodable`.
-pub const LEAVES_MAX: usize = 128;
+/// How many containers an action may lie inside; a request with a deeper one is `Undecodable`.
+pub const DEPTH_MAX: usize = 8;
 
-/// The most calldata that all actions of one call may carry together: each has the whole call in
-/// `functions`. A call with more is `Undecodable`.
-pub const EXPANSION_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// The most actions that one request may have; a request with more is `Undecodable`.
+pub const LEAVES_MAX: usize = 256;
+
+/// The most calldata that is read for one request: each call counts where it lies inside another, and again
+/// for each action that holds it decoded. A request with more is `Undecodable`.
+pub const EXPANSION_BYTES_MAX: usize = 1024 * 1024;

@@ -1,6 +1,6 @@
 //! A function whose layout is known before the first call comes.
 
-use countersign_core::abi::{AbiFunction, DecodedCall};
+use countersign_core::abi::{AbiFunction, AbiValue, DecodedCall};
 
 use crate::{
     canonical,
@@ -27,9 +27,13 @@ impl Readable {
 
     /// As [`canonical::decode_call`].
     pub(crate) fn read(&self, data: &[u8]) -> Result<DecodedCall, DecodeError> {
-        let body = canonical::arguments(&self.function, data)?;
-        let members = self.arguments.as_ref().map_err(|error| *error)?;
-        let args = canonical::decode(members, body)?;
+        let args = self.read_arguments(canonical::arguments(&self.function, data)?)?;
         Ok(DecodedCall { signature: self.function.signature().to_owned(), args })
+    }
+
+    /// Reads arguments that come without a selector.
+    pub(crate) fn read_arguments(&self, body: &[u8]) -> Result<AbiValue, DecodeError> {
+        let members = self.arguments.as_ref().map_err(|error| *error)?;
+        canonical::decode(members, body)
     }
 }

@@ -6,9 +6,15 @@ use std::{
 };
 
 use alloy_primitives::Address;
-use countersign_core::abi::{AbiFunction, Selector};
+use countersign_core::{
+    abi::{AbiFunction, Selector},
+    action::Effect,
+    identity::ChainId,
+};
 
 use crate::{
+    container::{self, Container, Layout, MULTICALL3},
+    protocol::{self, Known},
     readable::Readable,
     standard::{PERMIT2, Standard, Standards},
 };
@@ -19,6 +25,7 @@ use crate::{
 /// Adding the same thing twice changes nothing. Nothing can be taken out: build a new one.
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
+    chain: Option<ChainId>,
     standards: Arc<Standards>,
     tokens: BTreeSet<Address>,
     collections: BTreeSet<Address>,
@@ -29,6 +36,7 @@ pub struct Registry {
 #[derive(Debug, Clone, Default)]
 struct Contract {
     label: Option<String>,
+    container: Option<Container>,
     functions: BTreeMap<Selector, Vec<Readable>>,
 }
 
@@ -48,13 +56,23 @@ pub(crate) struct Claims<'r> {
     pub(crate) any: Vec<&'r Readable>,
     /// The standard that applies.
     pub(crate) standard: Option<&'r Standard>,
+    /// What the contract is registered to do.
+    pub(crate) known: Option<&'static Known>,
+    /// The container's layout that has the selector, and whether it is what happens here.
+    pub(crate) layout: Option<(&'static Layout, bool)>,
 }
 
 impl Registry {
-    /// Knows the standards and no address but Permit2's.
+    /// Knows the standards and no address but Permit2's and Multicall3's.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, for a chain that delegations are told to happen on.
+    #[must_use]
+    pub fn on(chain: ChainId) -> Self {
+        Self { chain: Some(chain), ..Self::default() }
     }
 
     /// An ERC-20 token that the configuration names.
@@ -85,6 +103,11 @@ impl Registry {
         }
     }
 
+    /// A contract whose layout is known. Its calls are no actions of their own where their parts are.
+    pub fn add_container(&mut self, address: Address, container: Container) {
+        self.contracts.entry(address).or_default().container = Some(container);
+    }
+
     /// A function that a policy rule names, for one target or for any. It adds a reading, and where it
     /// does not fit makes the call undecodable; it never takes a call away from a standard.
     pub fn add_function(&mut self, target: Option<Address>, function: AbiFunction) {
@@ -100,7 +123,9 @@ impl Registry {
         let at = |wanted| {
             given.iter().filter(move |given| given.target == wanted).map(|given| &given.readable)
         };
-        let displaced = abi.is_some() && !self.governs(target);
+        let governed = self.governs(target);
+        let displaced = abi.is_some() && !governed;
+        let here = self.container(target);
         Claims {
             own: abi.into_iter().flatten().chain(at(Some(target))).collect(),
             any: at(None).collect(),
@@ -108,7 +133,20 @@ impl Registry {
                 .standards
                 .find(target, selector, self.is_collection(target))
                 .filter(|_| !displaced),
+            known: here.and_then(|container| protocol::known(container, selector)),
+            layout: container::layout(selector).map(|layout| (layout, layout.is_certain(here))),
         }
+    }
+
+    /// What the contract is registered as. Multicall3 is what it is wherever nobody says otherwise.
+    pub(crate) fn container(&self, address: Address) -> Option<Container> {
+        let registered = self.contracts.get(&address).and_then(|contract| contract.container);
+        registered.or_else(|| (address == MULTICALL3).then_some(Container::Multicall3))
+    }
+
+    /// Foreign code acts as an account of this chain.
+    pub(crate) const fn delegation(&self, account: Address, delegate: Address) -> Effect {
+        Effect::Delegate { account, delegate, chain: self.chain }
     }
 
     pub(crate) fn is_token(&self, address: Address) -> bool {

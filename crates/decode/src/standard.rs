@@ -2,7 +2,7 @@
 
 mod allowance;
 mod arguments;
-mod permit2;
+pub(crate) mod permit2;
 mod transfer;
 
 use std::collections::BTreeMap;
@@ -13,15 +13,14 @@ use countersign_core::{
     action::{Effect, Via},
 };
 
-use self::arguments::Arguments;
-pub(crate) use self::permit2::PERMIT2;
+pub(crate) use self::{arguments::Arguments, permit2::PERMIT2};
 use crate::readable::Readable;
 
 /// Where a standard's call happens.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scene {
     /// Who calls.
-    pub(crate) wallet: Address,
+    pub(crate) caller: Address,
     /// What is called.
     pub(crate) target: Address,
     /// The target is a registered token.
@@ -114,6 +113,18 @@ fn known(table: &Table) -> impl Iterator<Item = (Selector, Standard)> + '_ {
         let standard = Standard { readable: Readable::new(function.clone()), meaning: *meaning };
         Some((function.selector(), standard))
     })
+}
+
+#[cfg(test)]
+pub(crate) fn signatures() -> Vec<&'static str> {
+    let tables = [
+        transfer::ANYWHERE,
+        allowance::ANYWHERE,
+        transfer::COLLECTIONS,
+        allowance::COLLECTIONS,
+        permit2::TABLE,
+    ];
+    tables.iter().flat_map(|table| table.iter().map(|(signature, _)| *signature)).collect()
 }
 
 #[cfg(test)]

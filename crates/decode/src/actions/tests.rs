@@ -1,9 +1,11 @@
 #![expect(clippy::arithmetic_side_effects, reason = "test arithmetic on small known numbers")]
 
 mod attacks;
+mod containers;
+mod protocols;
 mod registered;
 
-use alloy_primitives::{B256, Bytes, address, hex};
+use alloy_primitives::{B256, Bytes, I256, address, hex};
 use countersign_core::abi::{AbiFunction, AbiValue};
 
 use super::*;

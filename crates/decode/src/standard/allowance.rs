@@ -11,6 +11,17 @@ pub(super) const ANYWHERE: &Table = &[
     ("approve(address spender,uint256 amount)", approve),
     ("increaseAllowance(address spender,uint256 addedValue)", increase),
     ("decreaseAllowance(address spender,uint256 subtractedValue)", decrease),
+    ("increaseApproval(address spender,uint256 addedValue)", increase),
+    ("decreaseApproval(address spender,uint256 subtractedValue)", decrease),
+    ("approveAndCall(address spender,uint256 amount)", approve_and_call),
+    ("approveAndCall(address spender,uint256 amount,bytes data)", approve_and_call),
+    ("authorizeOperator(address operator)", authorize_operator),
+    ("revokeOperator(address operator)", revoke_operator),
+    (
+        "cancelAuthorization(address authorizer,bytes32 nonce,uint8 v,bytes32 r,bytes32 s)",
+        cancel_authorization,
+    ),
+    ("cancelAuthorization(address authorizer,bytes32 nonce,bytes signature)", cancel_authorization),
     ("setApprovalForAll(address operator,bool approved)", operator),
     (
         "permit(address owner,address spender,uint256 value,uint256 deadline,uint8 v,bytes32 r,bytes32 s)",
@@ -48,16 +59,29 @@ fn approve(scene: Scene, args: Arguments<'_>) -> Leaves {
     let effect = if amount.is_zero() && !scene.token && !spender.is_zero() {
         Effect::Approve {
             asset: Asset::Token(scene.target),
-            owner: scene.wallet,
+            owner: scene.caller,
             spender,
             amount,
             unlimited: false,
             deadline: None,
         }
     } else {
-        allowance(scene, scene.wallet, spender, amount)
+        allowance(scene, scene.caller, spender, amount)
     };
     Ok(vec![Leaf::call(effect)])
+}
+
+/// The spender is called besides, so that even an allowance of nothing is no revocation.
+fn approve_and_call(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let amount = args.number("amount")?;
+    Ok(vec![Leaf::call(Effect::Approve {
+        asset: Asset::Token(scene.target),
+        owner: scene.caller,
+        spender: args.address("spender")?,
+        amount,
+        unlimited: amount == U256::MAX,
+        deadline: None,
+    })])
 }
 
 /// What it adds. An addition of nothing gives nothing, yet it is no revocation.
@@ -65,7 +89,7 @@ fn increase(scene: Scene, args: Arguments<'_>) -> Leaves {
     let amount = args.number("addedValue")?;
     Ok(vec![Leaf::call(Effect::Approve {
         asset: Asset::Token(scene.target),
-        owner: scene.wallet,
+        owner: scene.caller,
         spender: args.address("spender")?,
         amount,
         unlimited: amount == U256::MAX,
@@ -84,7 +108,7 @@ fn operator(scene: Scene, args: Arguments<'_>) -> Leaves {
     let effect = if args.flag("approved")? {
         Effect::Approve {
             asset,
-            owner: scene.wallet,
+            owner: scene.caller,
             spender,
             amount: U256::MAX,
             unlimited: true,
@@ -94,6 +118,24 @@ fn operator(scene: Scene, args: Arguments<'_>) -> Leaves {
         Effect::Revoke { asset, spender }
     };
     Ok(vec![Leaf::call(effect)])
+}
+
+/// ERC-777: somebody may move all of a fungible token.
+fn authorize_operator(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let spender = args.address("operator")?;
+    Ok(vec![Leaf::call(allowance(scene, scene.caller, spender, U256::MAX))])
+}
+
+fn revoke_operator(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let asset = Asset::Token(scene.target);
+    Ok(vec![Leaf::call(Effect::Revoke { asset, spender: args.address("operator")? })])
+}
+
+/// An ERC-3009 signature that anybody may hold is worth nothing any more.
+#[expect(clippy::unnecessary_wraps, reason = "the form that the tables take")]
+fn cancel_authorization(scene: Scene, _: Arguments<'_>) -> Leaves {
+    let asset = Asset::Token(scene.target);
+    Ok(vec![Leaf::signature(Effect::Revoke { asset, spender: Address::ZERO })])
 }
 
 fn permit(scene: Scene, args: Arguments<'_>) -> Leaves {
@@ -115,7 +157,7 @@ fn approve_item(scene: Scene, args: Arguments<'_>) -> Leaves {
     } else {
         Effect::Approve {
             asset,
-            owner: scene.wallet,
+            owner: scene.caller,
             spender,
             amount: U256::ONE,
             unlimited: false,

@@ -30,10 +30,24 @@ pub(super) const TABLE: &Table = &[
         "permitTransferFrom(((address token,uint256 amount) permitted,uint256 nonce,uint256 deadline) permit,(address to,uint256 requestedAmount) transferDetails,address owner,bytes signature)",
         signed_transfer,
     ),
+    (
+        "permitWitnessTransferFrom(((address token,uint256 amount) permitted,uint256 nonce,uint256 deadline) permit,(address to,uint256 requestedAmount) transferDetails,address owner,bytes32 witness,string witnessTypeString,bytes signature)",
+        signed_transfer,
+    ),
+    (
+        "permitTransferFrom(((address token,uint256 amount)[] permitted,uint256 nonce,uint256 deadline) permit,(address to,uint256 requestedAmount)[] transferDetails,address owner,bytes signature)",
+        signed_transfers,
+    ),
+    (
+        "permitWitnessTransferFrom(((address token,uint256 amount)[] permitted,uint256 nonce,uint256 deadline) permit,(address to,uint256 requestedAmount)[] transferDetails,address owner,bytes32 witness,string witnessTypeString,bytes signature)",
+        signed_transfers,
+    ),
+    ("invalidateNonces(address token,address spender,uint48 newNonce)", invalidate),
+    ("invalidateUnorderedNonces(uint256 wordPos,uint256 mask)", invalidate_unordered),
 ];
 
 /// What `token`, `amount` and `expiration` in `details` allow.
-fn allowance(
+pub(crate) fn allowance(
     owner: Address,
     spender: Address,
     details: Arguments<'_>,
@@ -58,7 +72,7 @@ fn moved(details: Arguments<'_>) -> Result<Leaf, &'static str> {
 }
 
 fn approve(scene: Scene, args: Arguments<'_>) -> Leaves {
-    Ok(vec![Leaf::call(allowance(scene.wallet, args.address("spender")?, args)?)])
+    Ok(vec![Leaf::call(allowance(scene.caller, args.address("spender")?, args)?)])
 }
 
 fn transfer(_: Scene, args: Arguments<'_>) -> Leaves {
@@ -97,6 +111,37 @@ fn signed_transfer(_: Scene, args: Arguments<'_>) -> Leaves {
         to: args.address("transferDetails.to")?,
         amount: args.number("transferDetails.requestedAmount")?,
     })])
+}
+
+/// Each requested amount, out of the permitted token at the same place.
+fn signed_transfers(_: Scene, args: Arguments<'_>) -> Leaves {
+    let permitted: Vec<_> = args.list("permit.permitted")?.collect();
+    let details: Vec<_> = args.list("transferDetails")?.collect();
+    if permitted.len() != details.len() {
+        return Err("as many transfers as permitted tokens are needed");
+    }
+    let from = args.address("owner")?;
+    let moved = |(permitted, details): (&Arguments<'_>, &Arguments<'_>)| {
+        Ok(Leaf::signature(Effect::Transfer {
+            asset: Asset::Token(permitted.address("token")?),
+            from,
+            to: details.address("to")?,
+            amount: details.number("requestedAmount")?,
+        }))
+    };
+    permitted.iter().zip(&details).map(moved).collect()
+}
+
+fn invalidate(_: Scene, args: Arguments<'_>) -> Leaves {
+    let asset = Asset::Token(args.address("token")?);
+    Ok(vec![Leaf::call(Effect::Revoke { asset, spender: args.address("spender")? })])
+}
+
+/// Signatures that anybody may hold, over any token, are worth nothing any more.
+#[expect(clippy::unnecessary_wraps, reason = "the form that the tables take")]
+fn invalidate_unordered(scene: Scene, _: Arguments<'_>) -> Leaves {
+    let asset = Asset::Token(scene.target);
+    Ok(vec![Leaf::call(Effect::Revoke { asset, spender: Address::ZERO })])
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! ERC-20, ERC-721, ERC-1155 and ERC-3009: value moves.
+//! ERC-20, ERC-721, ERC-1155, ERC-777, ERC-1363 and ERC-3009: value moves.
 
 use alloy_primitives::U256;
 use countersign_core::{action::Effect, token::Asset};
@@ -10,6 +10,15 @@ type Leaves = Result<Vec<Leaf>, &'static str>;
 pub(super) const ANYWHERE: &Table = &[
     ("transfer(address to,uint256 amount)", token),
     ("transferFrom(address from,address to,uint256 amount)", token_from),
+    ("transferAndCall(address to,uint256 amount)", token),
+    ("transferAndCall(address to,uint256 amount,bytes data)", token),
+    ("transferFromAndCall(address from,address to,uint256 amount)", token_from),
+    ("transferFromAndCall(address from,address to,uint256 amount,bytes data)", token_from),
+    ("send(address to,uint256 amount,bytes data)", token),
+    (
+        "operatorSend(address from,address to,uint256 amount,bytes data,bytes operatorData)",
+        token_from,
+    ),
     ("safeTransferFrom(address from,address to,uint256 tokenId)", item_from),
     ("safeTransferFrom(address from,address to,uint256 tokenId,bytes data)", item_from),
     (
@@ -48,7 +57,7 @@ pub(super) const COLLECTIONS: &Table = &[
 fn token(scene: Scene, args: Arguments<'_>) -> Leaves {
     Ok(vec![Leaf::call(Effect::Transfer {
         asset: Asset::Token(scene.target),
-        from: scene.wallet,
+        from: scene.caller,
         to: args.address("to")?,
         amount: args.number("amount")?,
     })])
@@ -75,7 +84,7 @@ fn moved(scene: Scene, args: Arguments<'_>) -> Result<Effect, &'static str> {
 fn item(scene: Scene, args: Arguments<'_>) -> Leaves {
     Ok(vec![Leaf::call(Effect::Transfer {
         asset: Asset::Item { collection: scene.target, id: args.number("tokenId")? },
-        from: scene.wallet,
+        from: scene.caller,
         to: args.address("to")?,
         amount: U256::ONE,
     })])
