@@ -113,14 +113,16 @@ fn v2_swaps_and_v3_paths_name_their_ends() {
     assert_eq!(spent(&all), Some(vec![out(TOKEN_ASSET, 7)]));
     assert_eq!(besides(&all), [given(OTHER_ASSET, U256::MAX)]);
     let swap = "swapTokensForExactETH(uint256,uint256,address[],address,uint256)";
-    let all = at(v2, 0, encoded(swap, &[uint(5), uint(7), tokens.clone(), to.clone(), end.clone()]));
+    let all =
+        at(v2, 0, encoded(swap, &[uint(5), uint(7), tokens.clone(), to.clone(), end.clone()]));
     assert_eq!(spent(&all), Some(vec![out(TOKEN_ASSET, 7)]));
     assert_eq!(besides(&all), [given(Asset::Native, number(5))]);
     let swap = "swapETHForExactTokens(uint256,address[],address,uint256)";
     let all = at(v2, 3, encoded(swap, &[uint(5), tokens, to.clone(), end.clone()]));
     assert_eq!((spent(&all), all[0].value_wei), (Some(vec![]), number(3)));
     let args = [uint(7), uint(5), addresses(&[TOKEN]), to, end];
-    let short = encoded("swapExactTokensForTokens(uint256,uint256,address[],address,uint256)", &args);
+    let short =
+        encoded("swapExactTokensForTokens(uint256,uint256,address[],address,uint256)", &args);
     assert!(matches!(at(v2, 0, short)[0].effect, Effect::Undecodable { .. }));
     let params = V::Tuple(vec![V::Bytes(path()), V::Address(SELF), uint(5), uint(7)]);
     let swap = "exactOutput((bytes,address,uint256,uint256))";
@@ -151,8 +153,12 @@ fn aggregators_tell_what_they_take() {
     );
     assert_eq!(spent(&at(Container::ZeroEx, 0, sell)), Some(vec![out(TOKEN_ASSET, 7)]));
     let exec = [V::Address(BOB), V::Address(TOKEN), uint(7), V::Address(BOB), V::Bytes(vec![1])];
-    let exec = at(Container::ZeroEx, 0, encoded("exec(address,address,uint256,address,bytes)", &exec));
-    assert_eq!((spent(&exec), besides(&exec)), (None, vec![allowed(TOKEN_ASSET, SELF, number(7), false)]));
+    let exec =
+        at(Container::ZeroEx, 0, encoded("exec(address,address,uint256,address,bytes)", &exec));
+    assert_eq!(
+        (spent(&exec), besides(&exec)),
+        (None, vec![allowed(TOKEN_ASSET, SELF, number(7), false)])
+    );
 }
 
 #[test]
@@ -203,7 +209,8 @@ fn vaults_and_the_wrapped_currency_keep_track_of_whose_money_it_is() {
 
 #[test]
 fn bridges_tell_for_whom() {
-    let bridge = |value, signature: &str, args: &[V]| at(Container::Bridge, value, encoded(signature, args));
+    let bridge =
+        |value, signature: &str, args: &[V]| at(Container::Bridge, value, encoded(signature, args));
     let burn = |to| {
         let args = [uint(7), small(6, 32), to, V::Address(TOKEN)];
         bridge(0, "depositForBurn(uint256,uint32,bytes32,address)", &args)
@@ -258,7 +265,10 @@ fn a_universal_router_is_read_command_by_command() {
         let Effect::Transfer { to, .. } = besides(&theirs)[0] else { panic!("CD-7") };
         assert_eq!(to, BOB, "CD-7");
     }
-    assert_eq!(besides(&at(universal, 0, router(&[0], &[v3_in(BOB)]))), [given(OTHER_ASSET, U256::MAX)]);
+    assert_eq!(
+        besides(&at(universal, 0, router(&[0], &[v3_in(BOB)]))),
+        [given(OTHER_ASSET, U256::MAX)]
+    );
     let plan = input(&[V::Bytes(vec![5]), blobs(&[payment(BOB)])]);
     let deep = at(universal, 0, router(&[0x21], &[plan]));
     assert_eq!((deep[0].depth, besides(&deep)), (2, vec![given(OTHER_ASSET, number(5))]));
