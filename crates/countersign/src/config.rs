@@ -1,5 +1,6 @@
 //! The configuration file: strict, and every problem at once, each with its place.
 
+mod abi;
 mod chain;
 mod cross;
 mod environment;
@@ -17,6 +18,7 @@ mod yaml;
 use std::path::Path;
 
 pub(crate) use self::{
+    abi::{AbiFile, Subject},
     environment::variable,
     model::{
         AgentEntry, ChainEntry, Config, Door, FinalityRule, OperatorEntry, Placed, SecretUrl,
@@ -38,7 +40,9 @@ pub(crate) fn read(file: &Path, report: &Report) -> Option<Config> {
     };
     match yaml::parse(&text) {
         Ok(root) => {
-            let config = read::config(report, &root, file)?;
+            let mut config = read::config(report, &root, file)?;
+            let contracts = config.chains.iter_mut().flat_map(|chain| &mut chain.contracts);
+            abi::settle(report, &config.abis.files, contracts);
             cross::check(report, &config);
             Some(config)
         }

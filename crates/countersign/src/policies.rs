@@ -28,11 +28,14 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Every file whose change matters: the configuration first, then the policies.
+    /// Every file whose change matters: the configuration first, then the policies and the ABIs.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let policies = self.config.agents.iter().map(|agent| &agent.policy.value);
         let guards = self.config.guards.iter().map(|guard| &guard.value);
-        std::iter::once(&self.config.file).chain(policies).chain(guards).cloned().collect()
+        let abis = &self.config.abis;
+        let abis = abis.folder.iter().chain(abis.files.iter().map(|abi| &abi.file));
+        let files = std::iter::once(&self.config.file).chain(policies).chain(guards).chain(abis);
+        files.cloned().collect()
     }
 }
 

@@ -208,11 +208,20 @@ fn read(file: &Path, overrides: &Overrides, parts: &Parts) -> Result<(Loaded, Pa
 fn fingerprint(files: &[PathBuf]) -> Fingerprint {
     let mut hasher = Sha256::new();
     for file in files {
-        let content = std::fs::read(file).map_or([0; 32], |bytes| Sha256::digest(bytes).into());
+        let content = if file.is_dir() { Ok(names_in(file)) } else { std::fs::read(file) };
+        let content = content.map_or([0; 32], |bytes| Sha256::digest(bytes).into());
         hasher.update(Sha256::digest(file.to_string_lossy().as_bytes()));
         hasher.update(content);
     }
     hasher.finalize().into()
+}
+
+/// What a folder has, by name.
+fn names_in(folder: &Path) -> Vec<u8> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<_> = entries.map(|e| e.file_name().into_encoded_bytes()).collect();
+    names.sort();
+    names.join(&b'/')
 }
 
 /// The version of each policy in force, by who it is for.

@@ -113,7 +113,7 @@ impl Place {
             address: address.unwrap_or(SOMEBODY),
             native,
             tokens,
-            registry: wiring::registry(chain, [policy]),
+            registry: wiring::registry(chain, &config.abis.files, [policy]),
             prices: config.prices.fixed.clone(),
         })
     }
@@ -124,7 +124,7 @@ impl Place {
         let price =
             args.price.parse().map_err(|error| Failure::refused(format!("--price: {error}")))?;
         let (agent, wallet) = names(policy)?;
-        let mut registry = Registry::new();
+        let mut registry = Registry::on(chain);
         policy.functions().into_iter().for_each(|(target, f)| registry.add_function(target, f));
         Ok(Self {
             chain,

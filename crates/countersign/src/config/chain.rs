@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, U256, utils::parse_units};
 use countersign_core::{abi::AbiFunction, identity::ChainId, time::Millis};
+use countersign_decode::Container;
 
 use super::{
     model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, TokenEntry},
@@ -167,19 +168,14 @@ fn contract(report: &Report, node: &Node) -> Option<ContractEntry> {
         let address = s.required("address").and_then(|n| address(report, n));
         let abi = s.or("abi", Vec::new(), |r, n| r.list(n, |n| r.read_as(n, AbiFunction::parse)));
         let action = s.or("action", None, |r, n| action(r, n).map(Some));
-        let container = s.or("container", None, |r, n| r.text(n).map(|_| Some(n.place)));
-        if let Some(Some(place)) = container {
-            report.warn(
-                place,
-                "containers come with a later version: a call here is judged as one call",
-            );
-        }
+        let container = s.or("container", None, |r, n| r.word(n, &Container::NAMES).map(Some));
         Some(ContractEntry {
             place: s.place(),
             id: id?,
             address: address?,
             abi: abi?,
             action: action?,
+            container: container?,
         })
     })?
 }
@@ -198,22 +194,25 @@ fn action(report: &Report, node: &Node) -> Option<String> {
 
 /// An address: all lower case, all upper case, or with a right checksum; never zero.
 pub(crate) fn address(report: &Report, node: &Node) -> Option<Address> {
-    report.read_as(node, |text| {
-        let digits = text.strip_prefix("0x").unwrap_or_default();
-        let parsed: Option<Address> = (digits.len() == 40).then(|| text.parse().ok()).flatten();
-        let address = parsed
-            .ok_or_else(|| format!("`{text}` is not an address: expected 0x and 40 hex digits"))?;
-        let mixed = digits.bytes().any(|b| b.is_ascii_lowercase())
-            && digits.bytes().any(|b| b.is_ascii_uppercase());
-        if mixed && address.to_checksum(None) != text {
-            return Err(format!(
-                "`{text}` has a wrong checksum: if the digits are right it is {address}"
-            ));
-        }
-        if address.is_zero() {
-            Err("the zero address belongs to nobody".to_owned())
-        } else {
-            Ok(address)
-        }
-    })
+    report.read_as(node, checksummed)
+}
+
+/// The same, of any text.
+pub(crate) fn checksummed(text: &str) -> Result<Address, String> {
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    let parsed: Option<Address> = (digits.len() == 40).then(|| text.parse().ok()).flatten();
+    let address = parsed
+        .ok_or_else(|| format!("`{text}` is not an address: expected 0x and 40 hex digits"))?;
+    let mixed = digits.bytes().any(|b| b.is_ascii_lowercase())
+        && digits.bytes().any(|b| b.is_ascii_uppercase());
+    if mixed && address.to_checksum(None) != text {
+        return Err(format!(
+            "`{text}` has a wrong checksum: if the digits are right it is {address}"
+        ));
+    }
+    if address.is_zero() {
+        Err("the zero address belongs to nobody".to_owned())
+    } else {
+        Ok(address)
+    }
 }

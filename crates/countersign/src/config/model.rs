@@ -9,9 +9,10 @@ use countersign_core::{
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     time::Millis,
 };
+use countersign_decode::Container;
 use countersign_engine::setup::Role;
 
-use super::{problem::Place, store::RedisEntry};
+use super::{abi::Abis, problem::Place, store::RedisEntry};
 
 /// A value and where the file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     /// Files of policies that may only narrow.
     pub(crate) guards: Vec<Placed<PathBuf>>,
     pub(crate) prices: PriceBook,
+    /// What the folder of ABIs has.
+    pub(crate) abis: Abis,
 }
 
 /// Where one of the two doors listens.
@@ -182,6 +185,8 @@ pub(crate) struct ContractEntry {
     pub(crate) address: Address,
     pub(crate) abi: Vec<AbiFunction>,
     pub(crate) action: Option<String>,
+    /// What its calls hold, where that is known.
+    pub(crate) container: Option<Container>,
 }
 
 /// One wallet.

@@ -9,7 +9,7 @@ use std::{
 use countersign_core::{amount::Price, identity::AppId, time::Millis};
 
 use super::{
-    chain,
+    abi, chain,
     model::{ChainEntry, Config, Door, Placed, PriceBook, SecretUrl, StoreChoice, TlsFiles},
     people,
     problem::Report,
@@ -37,6 +37,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
         let operators = s.or("operators", Vec::new(), |r, n| r.list(n, |n| people::operator(r, n)));
         let guards = s.or("guards", Vec::new(), |r, n| r.list(n, |n| policy_file(r, n, folder)));
         let prices = s.or("prices", no_prices(), prices);
+        let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
         later(report, s);
         let (rpc, admin) = doors?;
         Some(Config {
@@ -53,6 +54,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             operators: operators?,
             guards: guards?,
             prices: prices?,
+            abis: abis?,
         })
     });
     found?

@@ -150,6 +150,117 @@ fn a_stores_secret_files_are_nobody_elses_business() {
     assert_eq!(problems, [message]);
 }
 
+/// A folder with a file of ABIs in it, and the configuration that names it.
+fn with_abi(name: &str, abi: &str) -> (TempDir, String) {
+    let folder = folder();
+    fs::create_dir(folder.path().join("abis")).unwrap();
+    fs::write(folder.path().join("abis").join(name), abi).unwrap();
+    (folder, format!("{GOOD}abis: abis\n"))
+}
+
+const SWAP: &str = r#"[
+\t{ "type": "event", "name": "Swapped", "inputs": [] },
+  { "type": "function", "name": "swap", "stateMutability": "payable", "outputs": [], "inputs": [
+    { "name": "p", "type": "tuple[]", "internalType": "struct P[]", "components": [
+      { "name": "tokenIn", "type": "address" }, { "name": "", "type": "uint256[2]" } ] } ] }
+]"#;
+
+#[test]
+fn a_folder_of_abis_names_what_contracts_do() {
+    let own = "0x2222222222222222222222222222222222222222.json";
+    let artifact = format!("{{ \"bytecode\": \"0x\", \"abi\": {SWAP} }}");
+    for (name, abi) in [("router.json", SWAP), (own, SWAP), ("router.json", &artifact)] {
+        let (folder, text) = with_abi(name, abi);
+        let (config, problems, warnings) = load(folder.path(), &text);
+        assert_eq!((problems, warnings), (Vec::new(), Vec::new()), "{name}");
+        let abi = &config.unwrap().chains[0].contracts[0].abi;
+        let signatures: Vec<_> = abi.iter().map(|function| function.signature()).collect();
+        assert_eq!(signatures, ["swap(uint256)", "swap((address,uint256[2])[])"]);
+        assert_eq!(abi[1].inputs()[0].components[0].name, "tokenIn");
+    }
+}
+
+#[test]
+fn an_abi_that_is_not_one_is_refused_where_it_goes_wrong() {
+    let swap = |inputs: &str| {
+        format!("[\n{{\"type\":\"function\",\"name\":\"swap\",\"inputs\":{inputs}}}]")
+    };
+    for (name, abi, message) in [
+        ("README.md", "", "abis/README.md: is not an ABI: expected NAME.json or 0x….json"),
+        (
+            "pool.json",
+            "[]",
+            "abis/pool.json: no chain has a contract `pool`: name one so, or the file after its address",
+        ),
+        (
+            "0x12.json",
+            "[]",
+            "abis/0x12.json: `0x12` is not an address: expected 0x and 40 hex digits",
+        ),
+        (
+            "router.json",
+            "{}",
+            "abis/router.json:1:1: expected an ABI: a list, or an artifact with a list under `abi`",
+        ),
+        ("router.json", "[\n{}]", "abis/router.json:2:1: an ABI entry lacks the text `type`"),
+        (
+            "router.json",
+            "[{\"type\":\"functoin\"}]",
+            "abis/router.json:1:2: `functoin` is no kind of ABI entry",
+        ),
+        (
+            "router.json",
+            "[{\"type\":\"function\",\"name\":\"f\"}]",
+            "abis/router.json:1:2: an ABI entry lacks the list `inputs`",
+        ),
+        (
+            "router.json",
+            &swap("[{\"name\":\"a\",\"type\":\"uint7\"}]"),
+            "abis/router.json:2:1: `swap(uint7 a)` is not a function signature: expected name(type name, ...)",
+        ),
+        (
+            "router.json",
+            &swap("[{\"name\":\"to\",\"type\":\"uint256\"}]"),
+            "abis/router.json:2:1: `swap(uint256)` stands here twice with other names of its parameters",
+        ),
+    ] {
+        let (folder, text) = with_abi(name, abi);
+        assert_eq!(load(folder.path(), &text).1, [message], "{name} {abi}");
+    }
+    let (folder, text) = with_abi("router.json", "[]");
+    let missing = text.replace("abis: abis", "abis: none");
+    assert_eq!(load(folder.path(), &missing).1, ["24:7: there is no folder `none`"]);
+}
+
+/// `many_msg_babbage(bytes1)` has the selector of `transfer(address,uint256)`.
+#[test]
+fn functions_of_a_contract_with_one_selector_are_refused() {
+    let both = "abi: [\"function transfer(address a, uint256 b)\", \"function many_msg_babbage(bytes1 a)\"]";
+    let problems = problems_of("abi: [\"function swap(uint256 amount)\"]", both);
+    assert_eq!(
+        problems,
+        [
+            "16:18: `transfer(address,uint256)` and `many_msg_babbage(bytes1)` have the same selector: a call could be either"
+        ]
+    );
+}
+
+#[test]
+fn a_container_is_one_that_we_know() {
+    let folder = folder();
+    let text = GOOD.replace("action: swap }", "action: swap, container: universal_router }");
+    let (config, problems, warnings) = load(folder.path(), &text);
+    assert_eq!((problems, warnings), (Vec::new(), Vec::new()));
+    let container = config.unwrap().chains[0].contracts[0].container;
+    assert_eq!(container, Some(countersign_decode::Container::UniversalRouter));
+    let problems = problems_of("action: swap }", "action: swap, container: universal_ruoter }");
+    assert!(
+        problems[0].contains("`universal_ruoter` is not one of multicall3, multicall, safe"),
+        "{problems:?}"
+    );
+    assert!(problems[0].ends_with("did you mean `universal_router`?"), "{problems:?}");
+}
+
 /// A piece of [`GOOD`], what is written instead, and everything that is said about it.
 const MISTAKES: &[(&str, &str, &[&str])] = &[
     (

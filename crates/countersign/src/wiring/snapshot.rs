@@ -12,7 +12,7 @@ use countersign_upstream::{NodeChain, StaticPrices};
 
 use super::Parts;
 use crate::{
-    config::{AgentEntry, ChainEntry, OperatorEntry, TokenEntry},
+    config::{AbiFile, AgentEntry, ChainEntry, OperatorEntry, Subject, TokenEntry},
     policies::Loaded,
 };
 
@@ -27,7 +27,7 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
     let policies: Vec<&Policy> = loaded.grants.values().chain(&loaded.guards).collect();
     let chain = |entry: &ChainEntry| {
         let (_, port) = parts.chains.get(&entry.id)?;
-        Some((entry.id, chain(entry, Arc::clone(port), &policies)))
+        Some((entry.id, chain(entry, Arc::clone(port), (&config.abis.files, &policies))))
     };
     let wallet = |entry: &crate::config::WalletEntry| {
         let (_, key) = parts.keys.get(&entry.id)?;
@@ -51,7 +51,11 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
     }
 }
 
-fn chain(entry: &ChainEntry, port: Arc<NodeChain>, policies: &[&Policy]) -> ChainSetup {
+fn chain(
+    entry: &ChainEntry,
+    port: Arc<NodeChain>,
+    (abis, policies): (&[AbiFile], &[&Policy]),
+) -> ChainSetup {
     let (native, tokens) = tokens(entry);
     ChainSetup {
         id: entry.id,
@@ -60,7 +64,7 @@ fn chain(entry: &ChainEntry, port: Arc<NodeChain>, policies: &[&Policy]) -> Chai
         fee_ceiling: entry.fee_ceiling,
         native,
         tokens,
-        registry: registry(entry, policies.iter().copied()),
+        registry: registry(entry, abis, policies.iter().copied()),
         gap_wait: GAP_WAIT,
         bump_after: entry.bump_after,
     }
@@ -105,15 +109,25 @@ pub(crate) fn tokens(chain: &ChainEntry) -> (TokenSetup, Vec<TokenSetup>) {
     (native, chain.tokens.iter().map(token).collect())
 }
 
-/// What the decoder may know of a chain: tokens, contracts, and every function that a policy reads.
+/// What the decoder may know of a chain: tokens, contracts, ABIs, and every function that a policy reads.
 pub(crate) fn registry<'p>(
     chain: &ChainEntry,
+    abis: &[AbiFile],
     policies: impl IntoIterator<Item = &'p Policy>,
 ) -> Registry {
-    let mut registry = Registry::new();
+    let mut registry = Registry::on(chain.id);
     chain.tokens.iter().for_each(|token| registry.add_token(token.address));
     for contract in &chain.contracts {
         registry.add_contract(contract.address, contract.action.clone(), contract.abi.clone());
+        if let Some(container) = contract.container {
+            registry.add_container(contract.address, container);
+        }
+    }
+    for AbiFile { of, lines, .. } in abis {
+        if let Subject::Address(address) = of {
+            let functions = lines.iter().map(|line| line.function.clone()).collect();
+            registry.add_contract(*address, None, functions);
+        }
     }
     let functions = policies.into_iter().flat_map(Policy::functions);
     functions.for_each(|(target, function)| registry.add_function(target, function));
