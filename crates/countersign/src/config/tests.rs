@@ -159,7 +159,7 @@ fn with_abi(name: &str, abi: &str) -> (TempDir, String) {
 }
 
 const SWAP: &str = r#"[
-\t{ "type": "event", "name": "Swapped", "inputs": [] },
+	{ "type": "event", "name": "Swapped", "inputs": [] },
   { "type": "function", "name": "swap", "stateMutability": "payable", "outputs": [], "inputs": [
     { "name": "p", "type": "tuple[]", "internalType": "struct P[]", "components": [
       { "name": "tokenIn", "type": "address" }, { "name": "", "type": "uint256[2]" } ] } ] }
@@ -229,7 +229,7 @@ fn an_abi_that_is_not_one_is_refused_where_it_goes_wrong() {
     }
     let (folder, text) = with_abi("router.json", "[]");
     let missing = text.replace("abis: abis", "abis: none");
-    assert_eq!(load(folder.path(), &missing).1, ["24:7: there is no folder `none`"]);
+    assert_eq!(load(folder.path(), &missing).1, ["26:7: there is no folder `none`"]);
 }
 
 /// `many_msg_babbage(bytes1)` has the selector of `transfer(address,uint256)`.

@@ -4,6 +4,7 @@ mod attacks;
 mod containers;
 mod protocols;
 mod registered;
+mod trees;
 
 use alloy_primitives::{B256, Bytes, I256, address, hex};
 use countersign_core::abi::{AbiFunction, AbiValue};
