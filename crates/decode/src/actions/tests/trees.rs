@@ -190,7 +190,7 @@ fn damage(mut data: Vec<u8>, at: prop::sample::Index, with: u8) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..Default::default() })]
 
     /// Whatever it is wrapped in, a payment is found, with the one who really pays, in order, once.
     #[test]
