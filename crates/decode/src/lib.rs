@@ -66,7 +66,8 @@ pub use canonical::decode_call;
 pub use container::Container;
 pub use layout::DecodeError;
 pub use message::{
-    TEXT_BYTES_MAX, TYPED_DATA_LIMITS, TypedData, text_actions, text_digest, typed_data_actions,
+    Gone, Lasting, OnChainNonce, SignedAction, TEXT_BYTES_MAX, TYPED_DATA_LIMITS, TypedData,
+    text_actions, text_digest, typed_data_actions,
 };
 pub use registry::Registry;
 

@@ -1,5 +1,7 @@
 //! Messages: what a signature over them would allow.
 
+mod lasting;
+mod meaning;
 mod text;
 mod typed_data;
 
@@ -9,26 +11,63 @@ use countersign_core::{
     identity::ChainId,
 };
 
+use self::meaning::{Scene, Unfit, meaning};
 pub use self::{
+    lasting::{Gone, Lasting, OnChainNonce},
     text::{TEXT_BYTES_MAX, text_actions, text_digest},
     typed_data::{TYPED_DATA_LIMITS, TypedData},
 };
 use crate::registry::Registry;
 
-/// What a signature over typed data would really do. At least one action.
+/// What a signature allows, and how long it can.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedAction {
+    /// What may happen, once or at most, without asking again.
+    pub action: Action,
+    /// How long.
+    pub lasting: Lasting,
+}
+
+impl SignedAction {
+    fn new(effect: Effect, lasting: Lasting) -> Self {
+        Self { action: signed(effect), lasting }
+    }
+}
+
+/// What a signature over typed data would really do: at least one action, at most
+/// [`LEAVES_MAX`](crate::LEAVES_MAX).
+///
+/// Total and deterministic. A type is known only if all of it is: the fields, their order, the domain. What
+/// moves value is an action like a call's, at its maximum, via signature. Anything else is `TypedData`; in a
+/// domain that names no chain, another chain, or no contract, and in the name of somebody else, it is
+/// `Opaque`. Whether the owner has what it gives away, and whether the nonce is still good, is not asked.
 #[must_use]
 pub fn typed_data_actions(
-    _wallet: Address,
+    wallet: Address,
     chain: ChainId,
     data: &TypedData,
-    _registry: &Registry,
-) -> Vec<Action> {
-    let effect = if data.chain() == Some(chain) && data.verifying_contract().is_some() {
-        unknown(data)
-    } else {
-        Effect::Opaque { reason: "the domain does not name this chain and a contract".to_owned() }
+    registry: &Registry,
+) -> Vec<SignedAction> {
+    let contract = match (data.chain(), data.verifying_contract()) {
+        (Some(named), Some(contract)) if named == chain && !contract.is_zero() => contract,
+        (Some(named), _) if named != chain => return opaque("typed data for another chain"),
+        (None, _) => return opaque("typed data for any chain: its domain names none"),
+        (Some(_), _) => return opaque("typed data for any contract: its domain names none"),
     };
-    vec![signed(effect)]
+    match meaning(Scene { wallet, chain, contract, data, registry }) {
+        Ok(actions) => actions,
+        Err(Unfit::Never(reason)) => opaque(reason),
+        Err(Unfit::Unknown) => {
+            let mut action = signed(unknown(data));
+            action.target = Some(contract);
+            vec![SignedAction { action, lasting: Lasting::default() }]
+        }
+    }
+}
+
+fn opaque(reason: &str) -> Vec<SignedAction> {
+    let effect = Effect::Opaque { reason: reason.to_owned() };
+    vec![SignedAction::new(effect, Lasting::default())]
 }
 
 fn unknown(data: &TypedData) -> Effect {
@@ -54,3 +93,6 @@ fn signed(effect: Effect) -> Action {
         spends: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

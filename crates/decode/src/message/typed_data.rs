@@ -78,7 +78,12 @@ impl TypedData {
     /// What is signed: `keccak256(0x1901 ‖ domainSeparator ‖ hashStruct(message))`.
     #[must_use]
     pub fn digest(&self) -> B256 {
-        hash::digest(self.domain.separator(), hash::message(&self.schema, &self.message))
+        hash::digest(self.domain.separator(), self.message_hash())
+    }
+
+    /// `hashStruct` of the message alone: what some contracts call the order's hash.
+    pub(crate) fn message_hash(&self) -> B256 {
+        hash::message(&self.schema, &self.message)
     }
 
     /// The chain that the domain names.

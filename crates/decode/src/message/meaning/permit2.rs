@@ -1,0 +1,157 @@
+//! Permit2 at its canonical address: allowances that a spender may pull, and transfers that it may make once.
+
+use alloy_primitives::{Address, U256, address};
+use countersign_core::{action::Effect, token::Asset};
+
+use super::{
+    Fields, Lasting, OnChainNonce, Scene, SignedAction, Table, Unfit, fields::Misnamed, until,
+};
+use crate::standard::PERMIT2;
+
+type Signed = Result<Vec<SignedAction>, Unfit>;
+
+/// What Permit2 never reduces.
+const UNLIMITED: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0xffff_ffff, 0]);
+
+/// x402's contracts, the same on every chain: they pay whom the witness names, and nobody else.
+const X402_EXACT: Address = address!("402085c248EeA27D92E8b30b2C58ed07f9E20001");
+const X402_UP_TO: Address = address!("4020e7393B728A3939659E5732F87fdd8e680002");
+
+pub(super) const TABLE: &Table = &[
+    (
+        "PermitSingle(PermitDetails details,address spender,uint256 sigDeadline)PermitDetails(address token,uint160 amount,uint48 expiration,uint48 nonce)",
+        single,
+    ),
+    (
+        "PermitBatch(PermitDetails[] details,address spender,uint256 sigDeadline)PermitDetails(address token,uint160 amount,uint48 expiration,uint48 nonce)",
+        batch,
+    ),
+    (
+        "PermitTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline)TokenPermissions(address token,uint256 amount)",
+        transfer,
+    ),
+    (
+        "PermitBatchTransferFrom(TokenPermissions[] permitted,address spender,uint256 nonce,uint256 deadline)TokenPermissions(address token,uint256 amount)",
+        transfers,
+    ),
+    (
+        "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,uint256 validAfter)",
+        |scene| payment(scene, X402_EXACT),
+    ),
+    (
+        "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,Witness witness)TokenPermissions(address token,uint256 amount)Witness(address to,address facilitator,uint256 validAfter)",
+        |scene| payment(scene, X402_UP_TO),
+    ),
+];
+
+/// How the types begin to which a spender appends what it wants to have signed besides.
+const WITH_WITNESS: &Table = &[
+    (
+        "PermitWitnessTransferFrom(TokenPermissions permitted,address spender,uint256 nonce,uint256 deadline,",
+        transfer,
+    ),
+    (
+        "PermitBatchWitnessTransferFrom(TokenPermissions[] permitted,address spender,uint256 nonce,uint256 deadline,",
+        transfers,
+    ),
+];
+
+/// A transfer with terms that only its spender understands: the money may go, and the terms are shown as what
+/// they are, unknown.
+pub(super) fn with_witness(scene: Scene<'_>, kind: &str) -> Signed {
+    let (_, permitted) = WITH_WITNESS
+        .iter()
+        .find(|(start, _)| kind.starts_with(start))
+        .filter(|_| kind.contains(")TokenPermissions(address token,uint256 amount)"))
+        .ok_or(Unfit::Unknown)?;
+    let mut actions = permitted(scene)?;
+    actions.push(scene.terms(scene.once()?));
+    Ok(actions)
+}
+
+impl Scene<'_> {
+    fn at_permit2(&self) -> Result<(), Unfit> {
+        if self.contract == PERMIT2 { self.named("Permit2", None) } else { Err(Unfit::Unknown) }
+    }
+
+    /// An allowance. Its end counts from when the signature is used; an end of zero is that same second. A
+    /// signature that is used after its allowance's end allows nothing.
+    fn pulled(&self, details: Fields<'_>) -> Result<SignedAction, Misnamed> {
+        let spender = self.fields().address("spender")?;
+        let last = self.fields().number("sigDeadline")?;
+        let token = details.address("token")?;
+        let amount = details.number("amount")?;
+        let end = Some(details.number("expiration")?).filter(|end| !end.is_zero()).unwrap_or(last);
+        let asset = Asset::Token(token);
+        let effect = if amount.is_zero() {
+            Effect::Revoke { asset, spender }
+        } else {
+            let unlimited = amount == UNLIMITED;
+            let deadline = Some(end);
+            Effect::Approve { asset, owner: self.wallet, spender, amount, unlimited, deadline }
+        };
+        let pair = [self.wallet, token, spender];
+        let nonce = OnChainNonce::of_allowance(PERMIT2, pair, details.number("nonce")?);
+        Ok(SignedAction::new(effect, Lasting { until: until(last.min(end)), nonce: Some(nonce) }))
+    }
+
+    fn once(&self) -> Result<Lasting, Misnamed> {
+        let nonce = OnChainNonce::of_bitmap(PERMIT2, self.wallet, self.fields().number("nonce")?);
+        Ok(Lasting { until: until(self.fields().number("deadline")?), nonce: Some(nonce) })
+    }
+
+    /// The spender says whom it pays, when it pays.
+    fn permitted(&self, permitted: Fields<'_>) -> Result<SignedAction, Misnamed> {
+        let amount = permitted.number("amount")?;
+        let effect = Effect::Approve {
+            asset: Asset::Token(permitted.address("token")?),
+            owner: self.wallet,
+            spender: self.fields().address("spender")?,
+            amount,
+            unlimited: amount == U256::MAX,
+            deadline: Some(self.fields().number("deadline")?),
+        };
+        Ok(SignedAction::new(effect, self.once()?))
+    }
+}
+
+fn single(scene: Scene<'_>) -> Signed {
+    scene.at_permit2()?;
+    Ok(vec![scene.pulled(scene.fields().inner("details")?)?])
+}
+
+fn batch(scene: Scene<'_>) -> Signed {
+    scene.at_permit2()?;
+    let details = scene.fields().list("details")?;
+    Ok(details.map(|details| scene.pulled(details)).collect::<Result<_, _>>()?)
+}
+
+fn transfer(scene: Scene<'_>) -> Signed {
+    scene.at_permit2()?;
+    Ok(vec![scene.permitted(scene.fields().inner("permitted")?)?])
+}
+
+fn transfers(scene: Scene<'_>) -> Signed {
+    scene.at_permit2()?;
+    let permitted = scene.fields().list("permitted")?;
+    Ok(permitted.map(|permitted| scene.permitted(permitted)).collect::<Result<_, _>>()?)
+}
+
+/// A payment through a contract that pays whom the witness names. Through another one, the same words are
+/// terms like any others.
+fn payment(scene: Scene<'_>, proxy: Address) -> Signed {
+    scene.at_permit2()?;
+    let fields = scene.fields();
+    if fields.address("spender")? != proxy {
+        let mut actions = transfer(scene)?;
+        actions.push(scene.terms(scene.once()?));
+        return Ok(actions);
+    }
+    let effect = Effect::Transfer {
+        asset: Asset::Token(fields.address("permitted.token")?),
+        from: scene.wallet,
+        to: fields.address("witness.to")?,
+        amount: fields.number("permitted.amount")?,
+    };
+    Ok(vec![SignedAction::new(effect, scene.once()?)])
+}
