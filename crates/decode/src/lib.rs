@@ -43,6 +43,32 @@
 //! **Deadline.** Only authority that ends by itself has one (Permit2). The deadline of a permit in
 //! calldata bounds its signature, which is used by this very call; it is in the arguments.
 //!
+//! # How a message is read
+//!
+//! [`TypedData`] and [`text_actions`] do the same for what a key signs besides transactions (EIP-712,
+//! EIP-191): [`typed_data_authority`] says what a signature allows, and how the chain tells that it was used.
+//!
+//! | typed data | actions |
+//! |---|---|
+//! | permits (ERC-2612, DAI, ERC-4494), Permit2's allowances and transfers | `Approve`; `Revoke` for nothing at a known token, or of Permit2 |
+//! | Permit2 with a witness of x402, at its contract | `Transfer` to whom the witness names |
+//! | Permit2 with another witness | `Approve`, and `TypedData` for what it means to the spender |
+//! | ERC-3009 | `Transfer`; a cancellation is a `Revoke` |
+//! | orders (Seaport, `CoW` Protocol) | `Transfer` of all that is offered to the contract that settles, and `TypedData` for the terms |
+//! | a Safe's transaction | what the Safe would do, at depth 1; `Delegate` for a delegatecall; `Transfer` of the refund |
+//! | a user operation (ERC-4337) | what the account would call, at depth 1; `Transfer` of the fee; and `TypedData` |
+//! | a delegation (ERC-7710's framework) | `Delegate` |
+//! | anything else | `TypedData` |
+//! | for another chain or none, for no contract, in another account's name | `Opaque`: never signed |
+//!
+//! A type is known only whole: every field in its order, in the domain of the contract that it belongs to.
+//! The deadline of an `Approve` is the last second at which it can be used for the first time where the
+//! allowance itself has no end. Digests are made from what was read, not from what was sent.
+//!
+//! A text is `Text` where people see what machines see; 32 bytes, controls, invisible and turning
+//! characters make it `Opaque`, and so does a login (EIP-4361) that is not one to the last byte, or not
+//! this wallet's on this chain.
+//!
 //! # What it does not do
 //!
 //! Containers (multicall, Safe, routers) are not opened: they are calls. It does not know what a
@@ -66,8 +92,8 @@ pub use canonical::decode_call;
 pub use container::Container;
 pub use layout::DecodeError;
 pub use message::{
-    Gone, Lasting, OnChainNonce, SignedAction, TEXT_BYTES_MAX, TYPED_DATA_LIMITS, TypedData,
-    text_actions, text_digest, typed_data_actions,
+    Authority, TEXT_BYTES_MAX, TYPED_DATA_LIMITS, TypedData, text_actions, text_digest,
+    typed_data_authority,
 };
 pub use registry::Registry;
 

@@ -1,7 +1,7 @@
 //! Messages: what a signature over them would allow.
 
-mod lasting;
 mod meaning;
+mod probe;
 mod text;
 mod typed_data;
 
@@ -9,11 +9,11 @@ use alloy_primitives::{Address, U256};
 use countersign_core::{
     action::{Action, Effect, Via},
     identity::ChainId,
+    message::Lasting,
 };
 
 use self::meaning::{Scene, Unfit, meaning};
 pub use self::{
-    lasting::{Gone, Lasting, OnChainNonce},
     text::{TEXT_BYTES_MAX, text_actions, text_digest},
     typed_data::{TYPED_DATA_LIMITS, TypedData},
 };
@@ -21,33 +21,27 @@ use crate::registry::Registry;
 
 /// What a signature allows, and how long it can.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedAction {
-    /// What may happen, once or at most, without asking again.
-    pub action: Action,
-    /// How long.
-    pub lasting: Lasting,
+pub struct Authority {
+    /// What may happen, once or at most, without asking again: at least one action, at most
+    /// [`LEAVES_MAX`](crate::LEAVES_MAX).
+    pub actions: Vec<Action>,
+    /// How long; `None` where it moves nothing, or nobody knows what it does.
+    pub lasting: Option<Lasting>,
 }
 
-impl SignedAction {
-    fn new(effect: Effect, lasting: Lasting) -> Self {
-        Self { action: signed(effect), lasting }
-    }
-}
-
-/// What a signature over typed data would really do: at least one action, at most
-/// [`LEAVES_MAX`](crate::LEAVES_MAX).
+/// What a signature over typed data would really do.
 ///
 /// Total and deterministic. A type is known only if all of it is: the fields, their order, the domain. What
 /// moves value is an action like a call's, at its maximum, via signature. Anything else is `TypedData`; in a
 /// domain that names no chain, another chain, or no contract, and in the name of somebody else, it is
 /// `Opaque`. Whether the owner has what it gives away, and whether the nonce is still good, is not asked.
 #[must_use]
-pub fn typed_data_actions(
+pub fn typed_data_authority(
     wallet: Address,
     chain: ChainId,
     data: &TypedData,
     registry: &Registry,
-) -> Vec<SignedAction> {
+) -> Authority {
     let contract = match (data.chain(), data.verifying_contract()) {
         (Some(named), Some(contract)) if named == chain && !contract.is_zero() => contract,
         (Some(named), _) if named != chain => return opaque("typed data for another chain"),
@@ -55,19 +49,37 @@ pub fn typed_data_actions(
         (Some(_), _) => return opaque("typed data for any contract: its domain names none"),
     };
     match meaning(Scene { wallet, chain, contract, data, registry }) {
-        Ok(actions) => actions,
+        Ok(authority) => authority.sparing(),
         Err(Unfit::Never(reason)) => opaque(reason),
         Err(Unfit::Unknown) => {
-            let mut action = signed(unknown(data));
-            action.target = Some(contract);
-            vec![SignedAction { action, lasting: Lasting::default() }]
+            let target = Some(contract);
+            Authority { actions: vec![Action { target, ..signed(unknown(data)) }], lasting: None }
         }
     }
 }
 
-fn opaque(reason: &str) -> Vec<SignedAction> {
+impl Authority {
+    /// What moves nothing need not be watched.
+    fn sparing(self) -> Self {
+        let moves = self.actions.iter().any(|action| match &action.effect {
+            Effect::Transfer { .. }
+            | Effect::Approve { .. }
+            | Effect::Call
+            | Effect::Deploy { .. }
+            | Effect::Undecodable { .. } => true,
+            Effect::Revoke { .. }
+            | Effect::Delegate { .. }
+            | Effect::TypedData { .. }
+            | Effect::Text { .. }
+            | Effect::Opaque { .. } => false,
+        });
+        Self { lasting: self.lasting.filter(|_| moves), ..self }
+    }
+}
+
+fn opaque(reason: &str) -> Authority {
     let effect = Effect::Opaque { reason: reason.to_owned() };
-    vec![SignedAction::new(effect, Lasting::default())]
+    Authority { actions: vec![signed(effect)], lasting: None }
 }
 
 fn unknown(data: &TypedData) -> Effect {

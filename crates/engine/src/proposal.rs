@@ -11,7 +11,7 @@ use countersign_core::{
     transaction::TransactionDraft,
 };
 use countersign_decode::{
-    Call, TYPED_DATA_LIMITS, TypedData, actions, text_actions, text_digest, typed_data_actions,
+    Call, TYPED_DATA_LIMITS, TypedData, actions, text_actions, text_digest, typed_data_authority,
 };
 
 use crate::{
@@ -105,12 +105,12 @@ fn typed(text: &str, wallet: Address, chain: &ChainSetup) -> Result<ReadMessage,
     let json = Json::parse(text.as_bytes(), TYPED_DATA_LIMITS)
         .map_err(|error| FieldError::new("typedData", error))?;
     let data = TypedData::parse(&json)?.for_chain(chain.id)?;
-    let actions = typed_data_actions(wallet, chain.id, &data, &chain.registry);
+    let authority = typed_data_authority(wallet, chain.id, &data, &chain.registry);
     let message = Message {
         chain: chain.id,
         content: Content::TypedData(data.canonical_json()),
         digest: data.digest(),
-        lasting: None,
+        lasting: authority.lasting,
     };
-    Ok(ReadMessage { message, actions })
+    Ok(ReadMessage { message, actions: authority.actions })
 }

@@ -9,17 +9,14 @@ mod permit2;
 use alloy_primitives::{Address, U256};
 use countersign_core::{
     abi::DecodedCall,
-    action::{Effect, Via},
+    action::{Action, Effect, Via},
     identity::ChainId,
+    message::{Lasting, Probe},
     token::Asset,
 };
 
 use self::fields::Fields;
-use super::{
-    SignedAction,
-    lasting::{Lasting, OnChainNonce},
-    typed_data::TypedData,
-};
+use super::{Authority, signed, typed_data::TypedData};
 use crate::{EXPANSION_BYTES_MAX, LEAVES_MAX, registry::Registry};
 
 /// Why typed data means none of what we know.
@@ -39,7 +36,7 @@ impl From<fields::Misnamed> for Unfit {
 }
 
 /// What a type means, where its domain fits.
-type Meaning = fn(Scene<'_>) -> Result<Vec<SignedAction>, Unfit>;
+type Meaning = fn(Scene<'_>) -> Result<Authority, Unfit>;
 
 /// Types as contracts hash them, with what they mean.
 type Table = [(&'static str, Meaning)];
@@ -56,18 +53,18 @@ pub(super) struct Scene<'a> {
     pub(super) registry: &'a Registry,
 }
 
-/// What a signature would allow, where it is one of those that we know: at least one action.
-pub(super) fn meaning(scene: Scene<'_>) -> Result<Vec<SignedAction>, Unfit> {
+/// What a signature would allow, where it is one of those that we know.
+pub(super) fn meaning(scene: Scene<'_>) -> Result<Authority, Unfit> {
     let kind = scene.data.encode_type();
     let tables = [allowance::TABLE, permit2::TABLE, order::TABLE, account::TABLE];
     let known = tables.into_iter().flatten().find(|(known, _)| *known == kind);
-    let actions = match known {
+    let authority = match known {
         Some((_, meaning)) => meaning(scene)?,
         None => permit2::with_witness(scene, &kind)?,
     };
-    match actions.len() {
+    match authority.actions.len() {
         0 => Err(Unfit::Unknown),
-        count if count <= LEAVES_MAX => scene.explained(actions, kind),
+        count if count <= LEAVES_MAX => scene.explained(authority, kind),
         _ => Err(Unfit::Never("more items than one message may have")),
     }
 }
@@ -95,29 +92,25 @@ impl Scene<'_> {
     }
 
     /// Every leaf of the message itself carries the message.
-    fn explained(
-        &self,
-        mut actions: Vec<SignedAction>,
-        kind: String,
-    ) -> Result<Vec<SignedAction>, Unfit> {
-        let own = actions.iter_mut().filter(|signed| signed.action.depth == 0);
-        let mut own: Vec<&mut SignedAction> = own.collect();
+    fn explained(&self, mut authority: Authority, kind: String) -> Result<Authority, Unfit> {
+        let own = authority.actions.iter_mut().filter(|action| action.depth == 0);
+        let mut own: Vec<_> = own.collect();
         if own.len().saturating_mul(self.data.canonical_json().len()) > EXPANSION_BYTES_MAX {
             return Err(Unfit::Never("more items than one message may have"));
         }
         let read = DecodedCall { signature: kind, args: self.data.message().clone() };
-        for SignedAction { action, .. } in &mut own {
+        for action in &mut own {
             action.target = Some(self.contract);
             if !matches!(action.effect, Effect::TypedData { .. }) {
                 action.functions.push(read.clone());
             }
         }
-        Ok(actions)
+        Ok(authority)
     }
 
     /// The message as it is, beside what it moves: a rule has to allow its terms.
-    fn terms(&self, lasting: Lasting) -> SignedAction {
-        SignedAction::new(super::unknown(self.data), lasting)
+    fn terms(&self) -> Action {
+        signed(super::unknown(self.data))
     }
 
     /// What an allowance over an ERC-20 would be. Nothing allowed takes away, but only at a token that we know:
@@ -129,6 +122,19 @@ impl Scene<'_> {
         }
         let unlimited = amount == U256::MAX;
         Effect::Approve { asset, owner: self.wallet, spender, amount, unlimited, deadline }
+    }
+}
+
+impl Authority {
+    /// What may be used until a second that never comes is for ever. Without a probe nobody can tell whether it was.
+    fn new(effects: Vec<Effect>, until: Option<u64>, probe: Option<Probe>) -> Self {
+        let lasting = Lasting { until, used_up: probe.into_iter().collect() };
+        Self { actions: effects.into_iter().map(signed).collect(), lasting: Some(lasting) }
+    }
+
+    fn and(mut self, action: Action) -> Self {
+        self.actions.push(action);
+        self
     }
 }
 

@@ -2,6 +2,7 @@ use alloy_primitives::{B256, Bytes, address, b256};
 use countersign_core::{
     abi::AbiValue,
     json::{Json, Limits},
+    message::{Probe, Says},
     token::Asset,
 };
 use proptest::prelude::*;
@@ -39,16 +40,16 @@ fn registry() -> Registry {
     registry
 }
 
-fn signing(data: &TypedData) -> Vec<SignedAction> {
-    typed_data_actions(WALLET, CHAIN, data, &registry())
+fn signing(data: &TypedData) -> Authority {
+    typed_data_authority(WALLET, CHAIN, data, &registry())
 }
 
 fn effects(title: &str, changes: &[(&str, &str)]) -> Vec<Effect> {
-    signing(&message(title, changes)).into_iter().map(|signed| signed.action.effect).collect()
+    signing(&message(title, changes)).actions.into_iter().map(|action| action.effect).collect()
 }
 
 fn lasting(title: &str, changes: &[(&str, &str)]) -> Lasting {
-    signing(&message(title, changes)).swap_remove(0).lasting
+    signing(&message(title, changes)).lasting.unwrap()
 }
 
 fn approve(asset: &Asset, spender: Address, amount: U256, deadline: Option<U256>) -> Effect {
@@ -87,15 +88,15 @@ fn a_permit_is_an_approval() {
 
 #[test]
 fn a_signature_carries_its_message_and_lasts_until_its_deadline_or_nonce() {
-    let [signed] = signing(&message(PERMIT, &[])).try_into().unwrap();
-    let action = &signed.action;
+    let signed = signing(&message(PERMIT, &[]));
+    let [action] = signed.actions.try_into().unwrap();
     assert_eq!((action.via, action.depth, action.target), (Via::Signature, 0, Some(TOKEN)));
     assert_eq!((action.label.as_str(), action.selector), ("approve", None));
     assert_eq!(action.functions[0].args.at("nonce"), Some(&AbiValue::Uint(number(3))));
     let call = [&[0x7e, 0xce, 0xbe, 0x00][..], WALLET.into_word().as_slice()].concat();
-    let gone = Gone::Above { word: 0, nonce: number(3) };
-    let nonce = OnChainNonce { contract: TOKEN, call: call.into(), gone };
-    assert_eq!(signed.lasting, Lasting { until: Some(SOON), nonce: Some(nonce) });
+    let says = Says::Above(number(3));
+    let nonce = Probe { contract: TOKEN, call: call.into(), word: 0, says };
+    assert_eq!(signed.lasting, Some(Lasting { until: Some(SOON), used_up: vec![nonce] }));
     assert_eq!(lasting("ERC-2612 permit, unlimited", &[]).until, None);
 }
 
@@ -147,9 +148,11 @@ fn a_domain_that_does_not_fit_makes_the_message_unknown() {
     is_unknown("a delegation", &[("0xdb9B1e94B5b69Df7e401DDbedE43491141047dB3", token)]);
     let mut collections = Registry::new();
     collections.add_collection(TOKEN);
-    let [signed] =
-        typed_data_actions(WALLET, CHAIN, &message(PERMIT, &[]), &collections).try_into().unwrap();
-    assert_eq!(signed.action.effect.kind(), "typed_data");
+    let [action] = typed_data_authority(WALLET, CHAIN, &message(PERMIT, &[]), &collections)
+        .actions
+        .try_into()
+        .unwrap();
+    assert_eq!(action.effect.kind(), "typed_data");
 }
 
 #[test]
@@ -162,6 +165,21 @@ fn a_domain_without_a_chain_or_a_contract_is_opaque() {
     is_opaque(PERMIT, &[(contract, ""), (at, "")]);
     let zero = "0x0000000000000000000000000000000000000000";
     is_opaque(PERMIT, &[("0x5FbDB2315678afecb367f032d93F642f64180aa3", zero)]);
+}
+
+/// What moves nothing has no end that anybody waits for.
+#[test]
+fn what_moves_nothing_is_not_watched() {
+    for (title, changes) in [
+        (PERMIT, &[("\"1000000\"", "\"0\"")][..]),
+        ("Permit2 PermitSingle", &[("\"1000000\"", "\"0\"")]),
+        ("DAI permit", &[("true", "false")]),
+        ("a delegation", &[]),
+        (PERMIT, &[("Permit", "Permit0")]),
+        (PERMIT, &[("\"chainId\":31337", "\"chainId\":1")]),
+    ] {
+        assert_eq!(signing(&message(title, changes)).lasting, None, "{title}");
+    }
 }
 
 #[test]
@@ -186,11 +204,11 @@ fn an_item_of_a_collection_can_be_permitted() {
         "primaryType": "Permit", "domain": {"chainId": 31337, "verifyingContract": "0x2222222222222222222222222222222222222222"},
         "message": {"spender": "0x1111111111111111111111111111111111111111", "tokenId": 7, "nonce": 0, "deadline": 1900000000}}"#;
     let data = TypedData::parse(&json(text)).unwrap();
-    let [signed] = signing(&data).try_into().unwrap();
+    let signed = signing(&data);
     let collection = address!("2222222222222222222222222222222222222222");
     let asset = Asset::Item { collection, id: number(7) };
-    assert_eq!(signed.action.effect, approve(&asset, OTHER, U256::ONE, Some(number(SOON))));
-    assert_eq!(signed.lasting, Lasting { until: Some(SOON), nonce: None });
+    assert_eq!(signed.actions[0].effect, approve(&asset, OTHER, U256::ONE, Some(number(SOON))));
+    assert_eq!(signed.lasting, Some(Lasting { until: Some(SOON), used_up: Vec::new() }));
 }
 
 #[test]
@@ -206,13 +224,13 @@ fn an_authorisation_is_a_transfer() {
     assert_eq!(effects(transfer, &[("TransferWith", "ReceiveWith")]), [to]);
     let lasting = lasting(transfer, &[]);
     assert_eq!(lasting.until, Some(SOON - 1), "valid before, not until");
-    let nonce = lasting.nonce.unwrap();
+    let nonce = &lasting.used_up[0];
     assert_eq!(nonce.contract, TOKEN);
     let call =
         [&[0xe9, 0x4a, 0x01, 0x02][..], &WALLET.into_word()[..], &B256::repeat_byte(0xab)[..]]
             .concat();
     assert_eq!(nonce.call, Bytes::from(call));
-    assert_eq!(nonce.is_gone(&B256::with_last_byte(1)[..]), Some(true));
+    assert_eq!(nonce.read(&B256::with_last_byte(1)[..]), Some(true));
 }
 
 #[test]
@@ -225,10 +243,13 @@ fn permit2_allowances_end_when_they_say() {
     let other = approve(&Asset::Token(OTHER), OTHER, most, Some(forever));
     let batch = "Permit2 PermitBatch";
     assert_eq!(effects(batch, &[]), [one, other]);
-    let signed = signing(&message(batch, &[]));
-    assert_eq!(signed[1].lasting.until, Some(SOON), "the signature's own deadline");
-    let nonce = signed[1].lasting.nonce.clone().unwrap();
-    assert_eq!((nonce.contract, nonce.gone), (PERMIT2, Gone::Above { word: 2, nonce: number(7) }));
+    let lasting_of_both = lasting(batch, &[]);
+    assert_eq!(lasting_of_both.until, Some(SOON), "the signature's own deadline");
+    // used together, so the first one's nonce tells
+    let [nonce] = lasting_of_both.used_up.try_into().unwrap();
+    assert_eq!((nonce.contract, nonce.word), (PERMIT2, 2));
+    assert_eq!(nonce.says, Says::Above(U256::ZERO));
+    assert_eq!(nonce.call[36..68], TOKEN.into_word()[..]);
     // an allowance that ends before the signature's deadline
     let short = [("\"expiration\":\"1900000000\"", "\"expiration\":\"1800000000\"")];
     assert_eq!(lasting("Permit2 PermitSingle", &short).until, Some(1_800_000_000));
@@ -247,9 +268,9 @@ fn a_permit2_transfer_is_the_spenders() {
     let title = "Permit2 PermitTransferFrom";
     let expected = approve(&Asset::Token(TOKEN), OTHER, number(5), Some(number(SOON)));
     assert_eq!(effects(title, &[]), std::slice::from_ref(&expected));
-    let nonce = lasting(title, &[]).nonce.unwrap();
+    let nonce = lasting(title, &[]).used_up.swap_remove(0);
     // nonce 258 is bit 2 of word 1
-    assert_eq!(nonce.gone, Gone::Bit(2));
+    assert_eq!(nonce.says, Says::AnyOf(number(4)));
     assert_eq!(nonce.call[36..], B256::with_last_byte(1)[..]);
     let batch = [
         ("PermitTransferFrom", "PermitBatchTransferFrom"),
@@ -307,14 +328,18 @@ fn an_unknown_witness_is_an_approval_and_unknown_terms() {
     assert_eq!(message.at("witness.to"), Some(&AbiValue::Address(OTHER)));
 }
 
+fn sold(asset: Asset, to: Address, amount: U256) -> Effect {
+    Effect::Transfer { asset, from: WALLET, to, amount }
+}
+
 #[test]
 fn a_seaport_order_offers_at_its_maximum() {
     let title = "a Seaport order";
     let seaport = address!("0000000000000068F116a894984e2DB1123eB395");
-    let [offer, terms] = effects(title, &[]).try_into().unwrap();
+    let [offer, terms] = signing(&message(title, &[])).actions.try_into().unwrap();
     let asset = Asset::Item { collection: TOKEN, id: number(42) };
-    assert_eq!(offer, approve(&asset, seaport, U256::ONE, Some(number(SOON))));
-    assert_eq!(terms.kind(), "typed_data");
+    assert_eq!(offer.effect, sold(asset.clone(), seaport, U256::ONE));
+    assert_eq!((terms.effect.kind(), terms.spends), ("typed_data", Some(Vec::new())));
     let of = |kind: &str, end: &str| {
         let item = format!(r#""itemType":{kind},"token":"0x5Fb"#);
         let amount = format!(r#""startAmount":"1","endAmount":"{end}""#);
@@ -324,55 +349,48 @@ fn a_seaport_order_offers_at_its_maximum() {
         ];
         effects(title, &changes).swap_remove(0)
     };
-    let soon = Some(number(SOON));
-    assert_eq!(of("1", "9"), approve(&Asset::Token(TOKEN), seaport, number(9), soon));
-    assert_eq!(of("3", "0"), approve(&asset, seaport, number(1), soon));
-    let Effect::Approve { asset, unlimited, .. } = of("4", "1") else { panic!() };
-    assert_eq!((asset, unlimited), (Asset::Collection(TOKEN), true));
+    assert_eq!(of("1", "9"), sold(Asset::Token(TOKEN), seaport, number(9)));
+    assert_eq!(of("3", "0"), sold(asset, seaport, number(1)));
+    assert_eq!(of("4", "1"), sold(Asset::Collection(TOKEN), seaport, number(1)));
     assert_eq!(of("0", "1").kind(), "typed_data");
     let lasting = lasting(title, &[]);
     assert_eq!(lasting.until, Some(SOON - 1));
-    let gone = lasting.nonce.unwrap().gone;
-    assert_eq!(gone, Gone::NonZero { first: 1, last: 2 });
+    assert_eq!((lasting.used_up[0].word, lasting.used_up[0].contract), (2, seaport));
 }
 
 #[test]
 fn a_cow_order_sells_at_most_what_it_says() {
     let title = "a CoW order";
-    let relayer = address!("C92E8bdf79f0507f65a392b0ab4667716BFE0110");
-    let [sale, terms] = effects(title, &[]).try_into().unwrap();
-    assert_eq!(sale, approve(&Asset::Token(TOKEN), relayer, number(1001), Some(number(SOON))));
-    assert_eq!(terms.kind(), "typed_data");
+    let settlement = address!("9008D19f58AAbD9eD0D60971565AA8510560ab41");
+    let [sale, terms] = signing(&message(title, &[])).actions.try_into().unwrap();
+    assert_eq!(sale.effect, sold(Asset::Token(TOKEN), settlement, number(1001)));
+    assert_eq!((terms.effect.kind(), terms.spends), ("typed_data", Some(Vec::new())));
     let lasting = lasting(title, &[]);
     assert_eq!(lasting.until, Some(SOON));
-    let nonce = lasting.nonce.unwrap();
     // selector, offset, length 56, digest ‖ owner ‖ valid to, eight zeros
-    let digest = message(title, &[]).digest();
-    assert_eq!(nonce.call.len(), 4 + 32 + 32 + 64);
-    assert_eq!(nonce.call[68..100], digest[..]);
-    assert_eq!(nonce.call[100..120], WALLET[..]);
-    assert_eq!(nonce.call[120..124], 1_900_000_000_u32.to_be_bytes());
-    let max = U256::MAX.to_string();
-    let much = [("\"sellAmount\":\"1000\"", &*format!("\"sellAmount\":\"{max}\""))];
-    let Effect::Approve { amount, unlimited, .. } = effects(title, &much).swap_remove(0) else {
-        panic!()
-    };
-    assert_eq!((amount, unlimited), (U256::MAX, true));
+    let call = &lasting.used_up[0].call;
+    assert_eq!(call.len(), 4 + 32 + 32 + 64);
+    assert_eq!(call[68..100], message(title, &[]).digest()[..]);
+    assert_eq!(call[100..120], WALLET[..]);
+    assert_eq!(call[120..124], 1_900_000_000_u32.to_be_bytes());
+    let much = [("\"sellAmount\":\"1000\"", &*format!("\"sellAmount\":\"{}\"", U256::MAX))];
+    let most = sold(Asset::Token(TOKEN), settlement, U256::MAX);
+    assert_eq!(effects(title, &much).swap_remove(0), most);
 }
 
 #[test]
 fn a_safes_transaction_is_what_the_safe_would_do() {
     let title = "a SafeTx";
-    let [signed] = signing(&message(title, &[])).try_into().unwrap();
-    let action = &signed.action;
+    let signed = signing(&message(title, &[]));
+    let [action] = signed.actions.try_into().unwrap();
     let to = Address::ZERO;
     let asset = Asset::Token(TOKEN);
     assert_eq!(action.effect, Effect::Transfer { asset, from: OTHER, to, amount: U256::ZERO });
     assert_eq!((action.via, action.depth, action.target), (Via::Signature, 1, Some(TOKEN)));
-    let gone = Gone::Above { word: 0, nonce: number(9) };
+    let says = Says::Above(number(9));
     let call = Bytes::from(vec![0xaf, 0xfe, 0xd0, 0xe0]);
-    let nonce = OnChainNonce { contract: OTHER, call, gone };
-    assert_eq!(signed.lasting, Lasting { until: None, nonce: Some(nonce) });
+    let nonce = Probe { contract: OTHER, call, word: 0, says };
+    assert_eq!(signed.lasting, Some(Lasting { until: None, used_up: vec![nonce] }));
     let delegate = Effect::Delegate { account: OTHER, delegate: TOKEN, chain: Some(CHAIN) };
     let delegated = [("\"operation\":0", "\"operation\":1")];
     assert_eq!(effects(title, &delegated), [delegate]);
@@ -394,15 +412,15 @@ fn a_safes_transaction_is_what_the_safe_would_do() {
 #[test]
 fn an_operation_of_an_account_calls_pays_and_stays_unknown_besides() {
     let title = "a packed user operation";
-    let [call, fee, terms] = signing(&message(title, &[])).try_into().unwrap();
-    assert_eq!(call.action.effect, Effect::Call);
-    assert_eq!((call.action.target, call.action.depth), (Some(WALLET), 1));
+    let [call, fee, terms] = signing(&message(title, &[])).actions.try_into().unwrap();
+    assert_eq!(call.effect, Effect::Call);
+    assert_eq!((call.target, call.depth), (Some(WALLET), 1));
     let entry_point = address!("4337084D9E255Ff0702461CF8895CE9E3b5Ff108");
     // (0 verification + 0x0102 execution + 21 000) × 5
     let amount = number((0x0102 + 21_000) * 5);
     let expected = Effect::Transfer { asset: Asset::Native, from: WALLET, to: entry_point, amount };
-    assert_eq!(fee.action.effect, expected);
-    assert_eq!(terms.action.effect.kind(), "typed_data");
+    assert_eq!(fee.effect, expected);
+    assert_eq!((terms.effect.kind(), terms.spends), ("typed_data", None));
     let paid = [("\"paymasterAndData\":\"0x\"", "\"paymasterAndData\":\"0x11\"")];
     let kinds: Vec<_> = effects(title, &paid).iter().map(Effect::kind).collect();
     assert_eq!(kinds, ["call", "typed_data"]);
@@ -419,9 +437,9 @@ fn a_message_has_at_most_so_many_leaves() {
     let details = r#"{"token":"0x5FbDB2315678afecb367f032d93F642f64180aa3","amount":"1000000","expiration":"1900000000","nonce":"0"}"#;
     let many = |count: usize| vec![details; count].join(",");
     let batch = |count: usize| message("Permit2 PermitBatch", &[(details, &many(count))]);
-    assert_eq!(signing(&batch(90)).len(), 91);
-    let [refused] = signing(&batch(crate::LEAVES_MAX)).try_into().unwrap();
-    assert!(matches!(refused.action.effect, Effect::Opaque { .. }));
+    assert_eq!(signing(&batch(90)).actions.len(), 91);
+    let [refused] = signing(&batch(crate::LEAVES_MAX)).actions.try_into().unwrap();
+    assert!(matches!(refused.effect, Effect::Opaque { .. }));
 }
 
 /// Numbers from the contracts themselves.
@@ -462,10 +480,10 @@ proptest! {
             text = text.replace(old, &format!("\"{number}\""));
         }
         if let Ok(data) = TypedData::parse(&json(&text)) {
-            let actions = signing(&data);
+            let actions = signing(&data).actions;
             prop_assert!(!actions.is_empty());
-            for signed in actions {
-                prop_assert_eq!(signed.action.via, Via::Signature);
+            for action in actions {
+                prop_assert_eq!(action.via, Via::Signature);
             }
         }
     }

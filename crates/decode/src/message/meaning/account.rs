@@ -1,12 +1,15 @@
 //! Smart accounts: what a Safe or an account of ERC-4337 would do, and who may act for one.
 
 use alloy_primitives::{Address, U256, address};
-use countersign_core::{action::Effect, token::Asset};
+use countersign_core::{
+    action::{Action, Effect},
+    token::Asset,
+};
 
-use super::{Lasting, OnChainNonce, Scene, SignedAction, Table, Unfit, Via};
-use crate::{actions, call::Call};
+use super::{Authority, Scene, Table, Unfit, Via, signed};
+use crate::{actions, call::Call, message::probe};
 
-type Signed = Result<Vec<SignedAction>, Unfit>;
+type Signed = Result<Authority, Unfit>;
 
 /// `DelegationManager` of the delegation framework, the same on every chain.
 const DELEGATION_MANAGER: Address = address!("db9B1e94B5b69Df7e401DDbedE43491141047dB3");
@@ -36,12 +39,12 @@ pub(super) const TABLE: &Table = &[
 ];
 
 impl Scene<'_> {
-    /// What an account would do, each with how long the signature lasts.
-    fn carried(&self, call: &Call<'_>, lasting: &Lasting) -> Vec<SignedAction> {
+    /// What an account would do.
+    fn carried(&self, call: &Call<'_>) -> Vec<Action> {
         let inner = actions(call, self.registry).into_iter().map(|mut action| {
             action.depth = action.depth.saturating_add(1);
             action.via = Via::Signature;
-            SignedAction { action, lasting: lasting.clone() }
+            action
         });
         inner.collect()
     }
@@ -56,40 +59,41 @@ fn safe(scene: Scene<'_>) -> Signed {
     }
     let fields = scene.fields();
     let (safe, to) = (scene.contract, fields.address("to")?);
-    let nonce = OnChainNonce::of_safe(safe, fields.number("nonce")?);
-    let lasting = Lasting { until: None, nonce: Some(nonce) };
+    let nonce = probe::safe(safe, fields.number("nonce")?);
     let (value, data) = (fields.number("value")?, fields.bytes("data")?);
-    let mut actions = match u8::try_from(fields.number("operation")?) {
-        Ok(0) => scene.carried(&Call { wallet: safe, to: Some(to), value, data }, &lasting),
+    let mut authority = Authority::new(refund(scene)?, None, Some(nonce));
+    match u8::try_from(fields.number("operation")?) {
+        Ok(0) => {
+            let call = Call { wallet: safe, to: Some(to), value, data };
+            authority.actions.splice(..0, scene.carried(&call));
+        }
         Ok(1) => {
             let chain = Some(scene.chain);
             let effect = Effect::Delegate { account: safe, delegate: to, chain };
-            vec![SignedAction::new(effect, lasting.clone())]
+            authority.actions.insert(0, signed(effect));
         }
         Ok(_) | Err(_) => return Err(Unfit::Never("a Safe has no such operation")),
-    };
-    actions.extend(refund(scene, &lasting)?);
-    Ok(actions)
+    }
+    Ok(authority)
 }
 
 /// What the Safe pays to whoever sends the transaction, at most: where it pays, it hands on no more gas than
 /// `safeTxGas`.
-fn refund(scene: Scene<'_>, lasting: &Lasting) -> Result<Option<SignedAction>, Unfit> {
+fn refund(scene: Scene<'_>) -> Result<Vec<Effect>, Unfit> {
     let fields = scene.fields();
     let price = fields.number("gasPrice")?;
     if price.is_zero() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let used = fields.number("safeTxGas")?.saturating_add(U256::from(REFUND_GAS_BESIDES));
     let amount = used.saturating_add(fields.number("baseGas")?).saturating_mul(price);
     let token = fields.address("gasToken")?;
-    let effect = Effect::Transfer {
+    Ok(vec![Effect::Transfer {
         asset: if token.is_zero() { Asset::Native } else { Asset::Token(token) },
         from: scene.contract,
         to: fields.address("refundReceiver")?,
         amount,
-    };
-    Ok(Some(SignedAction::new(effect, lasting.clone())))
+    }])
 }
 
 /// What the account would call, the fee that it pays, and the operation itself: how an account reads its own
@@ -101,21 +105,18 @@ fn operation(scene: Scene<'_>) -> Signed {
     scene.named("ERC4337", Some("1"))?;
     let fields = scene.fields();
     let (sender, data) = (fields.address("sender")?, fields.bytes("callData")?);
-    let nonce = OnChainNonce::of_operation(scene.contract, sender, fields.number("nonce")?);
-    let lasting = Lasting { until: None, nonce: Some(nonce) };
-    let mut actions = Vec::new();
+    let nonce = probe::operation(scene.contract, sender, fields.number("nonce")?);
+    let fee = Some(operation_fee(scene)?).filter(|fee| !fee.is_zero()).map(|amount| {
+        let (asset, to) = (Asset::Native, scene.contract);
+        Effect::Transfer { asset, from: sender, to, amount }
+    });
+    let fee = fee.into_iter().collect();
+    let mut authority = Authority::new(fee, None, Some(nonce)).and(scene.terms());
     if !data.is_empty() {
         let call = Call { wallet: sender, to: Some(sender), value: U256::ZERO, data };
-        actions.extend(scene.carried(&call, &lasting));
+        authority.actions.splice(..0, scene.carried(&call));
     }
-    let fee = operation_fee(scene)?;
-    if !fee.is_zero() {
-        let (asset, to) = (Asset::Native, scene.contract);
-        let effect = Effect::Transfer { asset, from: sender, to, amount: fee };
-        actions.push(SignedAction::new(effect, lasting.clone()));
-    }
-    actions.push(scene.terms(lasting));
-    Ok(actions)
+    Ok(authority)
 }
 
 /// Gas × price, unless a paymaster pays.
@@ -147,5 +148,5 @@ fn delegation(scene: Scene<'_>) -> Signed {
         delegate: fields.address("delegate")?,
         chain: Some(scene.chain),
     };
-    Ok(vec![SignedAction::new(effect, Lasting::default())])
+    Ok(Authority::new(vec![effect], None, None))
 }

@@ -3,10 +3,10 @@
 use alloy_primitives::{Address, U256};
 use countersign_core::{action::Effect, token::Asset};
 
-use super::{Lasting, OnChainNonce, Scene, SignedAction, Table, Unfit, before, until};
-use crate::standard::PERMIT2;
+use super::{Authority, Scene, Table, Unfit, before, until};
+use crate::{message::probe, standard::PERMIT2};
 
-type Signed = Result<Vec<SignedAction>, Unfit>;
+type Signed = Result<Authority, Unfit>;
 
 pub(super) const TABLE: &Table = &[
     ("Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)", permit),
@@ -41,8 +41,8 @@ fn permit(scene: Scene<'_>) -> Signed {
     let deadline = fields.number("deadline")?;
     let effect =
         scene.allowance(fields.address("spender")?, fields.number("value")?, Some(deadline));
-    let nonce = OnChainNonce::of_permit(scene.contract, owner, fields.number("nonce")?);
-    Ok(vec![SignedAction::new(effect, Lasting { until: until(deadline), nonce: Some(nonce) })])
+    let nonce = probe::permit(scene.contract, owner, fields.number("nonce")?);
+    Ok(Authority::new(vec![effect], until(deadline), Some(nonce)))
 }
 
 /// All or nothing; an expiry of zero is none.
@@ -53,9 +53,8 @@ fn dai_permit(scene: Scene<'_>) -> Signed {
     let expiry = Some(fields.number("expiry")?).filter(|expiry| !expiry.is_zero());
     let amount = if fields.flag("allowed")? { U256::MAX } else { U256::ZERO };
     let effect = scene.allowance(fields.address("spender")?, amount, expiry);
-    let nonce = OnChainNonce::of_permit(scene.contract, owner, fields.number("nonce")?);
-    let lasting = Lasting { until: expiry.and_then(until), nonce: Some(nonce) };
-    Ok(vec![SignedAction::new(effect, lasting)])
+    let nonce = probe::permit(scene.contract, owner, fields.number("nonce")?);
+    Ok(Authority::new(vec![effect], expiry.and_then(until), Some(nonce)))
 }
 
 /// One item of a collection. Where its nonce is kept is not agreed on.
@@ -73,7 +72,7 @@ fn item_permit(scene: Scene<'_>) -> Signed {
         unlimited: false,
         deadline: Some(deadline),
     };
-    Ok(vec![SignedAction::new(effect, Lasting { until: until(deadline), nonce: None })])
+    Ok(Authority::new(vec![effect], until(deadline), None))
 }
 
 /// The signature is the transfer.
@@ -87,9 +86,8 @@ fn authorization(scene: Scene<'_>) -> Signed {
         to: fields.address("to")?,
         amount: fields.number("value")?,
     };
-    let nonce = OnChainNonce::of_authorization(scene.contract, from, fields.word("nonce")?);
-    let lasting = Lasting { until: before(fields.number("validBefore")?), nonce: Some(nonce) };
-    Ok(vec![SignedAction::new(effect, lasting)])
+    let nonce = probe::authorization(scene.contract, from, fields.word("nonce")?);
+    Ok(Authority::new(vec![effect], before(fields.number("validBefore")?), Some(nonce)))
 }
 
 /// Takes an authorisation back, whoever it was for.
@@ -99,5 +97,5 @@ fn cancellation(scene: Scene<'_>) -> Signed {
         return Err(Unfit::Unknown);
     }
     let effect = Effect::Revoke { asset: Asset::Token(scene.contract), spender: Address::ZERO };
-    Ok(vec![SignedAction::new(effect, Lasting::default())])
+    Ok(Authority::new(vec![effect], None, None))
 }

@@ -1,14 +1,17 @@
-//! Orders that others may fill: Seaport, `CoW` Protocol. What they offer counts in full, as if nothing came
-//! back; their terms are an action besides, so that a rule has to allow the price.
+//! Orders that others may fill: Seaport, `CoW` Protocol. What they offer is a transfer to the contract that
+//! settles them, in full, as if nothing came back: an approval of that contract on the chain must not stand for
+//! it. Their terms are an action besides, so that a rule has to allow the price.
 
 use alloy_primitives::{Address, U256, address};
-use countersign_core::{action::Effect, token::Asset};
-
-use super::{
-    Fields, Lasting, OnChainNonce, Scene, SignedAction, Table, Unfit, before, fields::Misnamed,
+use countersign_core::{
+    action::{Action, Effect},
+    token::Asset,
 };
 
-type Signed = Result<Vec<SignedAction>, Unfit>;
+use super::{Authority, Fields, Scene, Table, Unfit, before, fields::Misnamed};
+use crate::message::probe;
+
+type Signed = Result<Authority, Unfit>;
 
 /// Seaport's versions at the addresses where they are deployed.
 const SEAPORT: [(&str, Address); 4] = [
@@ -18,9 +21,8 @@ const SEAPORT: [(&str, Address); 4] = [
     ("1.6", address!("0000000000000068F116a894984e2DB1123eB395")),
 ];
 
-/// `CoW` Protocol's settlement, which verifies orders, and the contract that pulls what they sell.
+/// `CoW` Protocol's settlement, which verifies orders and gets what they sell.
 const COW: Address = address!("9008D19f58AAbD9eD0D60971565AA8510560ab41");
-const COW_RELAYER: Address = address!("C92E8bdf79f0507f65a392b0ab4667716BFE0110");
 
 pub(super) const TABLE: &Table = &[
     (
@@ -33,24 +35,31 @@ pub(super) const TABLE: &Table = &[
     ),
 ];
 
+impl Scene<'_> {
+    fn sold(&self, asset: Asset, amount: U256) -> Effect {
+        Effect::Transfer { asset, from: self.wallet, to: self.contract, amount }
+    }
+
+    /// The terms of an order, which takes nothing but what it offers.
+    fn order_terms(&self) -> Action {
+        Action { spends: Some(Vec::new()), ..self.terms() }
+    }
+}
+
 fn seaport(scene: Scene<'_>) -> Signed {
     let (version, _) =
         SEAPORT.iter().find(|(_, at)| *at == scene.contract).ok_or(Unfit::Unknown)?;
     scene.named("Seaport", Some(version))?;
     scene.owner("offerer")?;
     let end = scene.fields().number("endTime")?;
-    let nonce = OnChainNonce::of_seaport(scene.contract, scene.data.message_hash());
-    let lasting = Lasting { until: before(end), nonce: Some(nonce) };
-    let mut actions = Vec::new();
-    for item in scene.fields().list("offer")? {
-        actions.push(SignedAction::new(offered(scene, item, end)?, lasting.clone()));
-    }
-    actions.push(scene.terms(lasting));
-    Ok(actions)
+    let nonce = probe::seaport_order(scene.contract, scene.data.message_hash());
+    let offer = scene.fields().list("offer")?.map(|item| offered(scene, item));
+    let effects = offer.collect::<Result<_, _>>()?;
+    Ok(Authority::new(effects, before(end), Some(nonce)).and(scene.order_terms()))
 }
 
 /// What may leave: the larger of both ends of an auction.
-fn offered(scene: Scene<'_>, item: Fields<'_>, end: U256) -> Result<Effect, Unfit> {
+fn offered(scene: Scene<'_>, item: Fields<'_>) -> Result<Effect, Unfit> {
     let token = item.address("token")?;
     let id = item.number("identifierOrCriteria")?;
     let asset = match u8::try_from(item.number("itemType")?) {
@@ -61,15 +70,7 @@ fn offered(scene: Scene<'_>, item: Fields<'_>, end: U256) -> Result<Effect, Unfi
         // the chain's currency cannot be pulled
         Ok(_) | Err(_) => return Err(Unfit::Unknown),
     };
-    let amount = item.number("startAmount")?.max(item.number("endAmount")?);
-    Ok(Effect::Approve {
-        unlimited: amount == U256::MAX || matches!(asset, Asset::Collection(_)),
-        asset,
-        owner: scene.wallet,
-        spender: scene.contract,
-        amount,
-        deadline: Some(end),
-    })
+    Ok(scene.sold(asset, item.number("startAmount")?.max(item.number("endAmount")?)))
 }
 
 fn cow(scene: Scene<'_>) -> Signed {
@@ -80,16 +81,8 @@ fn cow(scene: Scene<'_>) -> Signed {
     let fields = scene.fields();
     let valid_to = fields.number("validTo")?;
     let amount = fields.number("sellAmount")?.saturating_add(fields.number("feeAmount")?);
-    let effect = Effect::Approve {
-        asset: Asset::Token(fields.address("sellToken")?),
-        owner: scene.wallet,
-        spender: COW_RELAYER,
-        amount,
-        unlimited: amount == U256::MAX,
-        deadline: Some(valid_to),
-    };
+    let sale = scene.sold(Asset::Token(fields.address("sellToken")?), amount);
     let last = u32::try_from(valid_to).map_err(|_| Misnamed)?;
-    let nonce = OnChainNonce::of_cow(COW, scene.data.digest(), scene.wallet, last);
-    let lasting = Lasting { until: Some(last.into()), nonce: Some(nonce) };
-    Ok(vec![SignedAction::new(effect, lasting.clone()), scene.terms(lasting)])
+    let nonce = probe::cow_order(COW, scene.data.digest(), scene.wallet, last);
+    Ok(Authority::new(vec![sale], Some(last.into()), Some(nonce)).and(scene.order_terms()))
 }

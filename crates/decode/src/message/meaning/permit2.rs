@@ -3,12 +3,10 @@
 use alloy_primitives::{Address, U256, address};
 use countersign_core::{action::Effect, token::Asset};
 
-use super::{
-    Fields, Lasting, OnChainNonce, Scene, SignedAction, Table, Unfit, fields::Misnamed, until,
-};
-use crate::standard::PERMIT2;
+use super::{Authority, Fields, Scene, Table, Unfit, fields::Misnamed, until};
+use crate::{message::probe, standard::PERMIT2};
 
-type Signed = Result<Vec<SignedAction>, Unfit>;
+type Signed = Result<Authority, Unfit>;
 
 /// What Permit2 never reduces.
 const UNLIMITED: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0xffff_ffff, 0]);
@@ -64,9 +62,7 @@ pub(super) fn with_witness(scene: Scene<'_>, kind: &str) -> Signed {
         .find(|(start, _)| kind.starts_with(start))
         .filter(|_| kind.contains(")TokenPermissions(address token,uint256 amount)"))
         .ok_or(Unfit::Unknown)?;
-    let mut actions = permitted(scene)?;
-    actions.push(scene.terms(scene.once()?));
-    Ok(actions)
+    Ok(permitted(scene)?.and(scene.terms()))
 }
 
 impl Scene<'_> {
@@ -74,67 +70,78 @@ impl Scene<'_> {
         if self.contract == PERMIT2 { self.named("Permit2", None) } else { Err(Unfit::Unknown) }
     }
 
-    /// An allowance. Its end counts from when the signature is used; an end of zero is that same second. A
-    /// signature that is used after its allowance's end allows nothing.
-    fn pulled(&self, details: Fields<'_>) -> Result<SignedAction, Misnamed> {
+    /// An allowance. Its end counts from when the signature is used; an end of zero is that same second.
+    fn pulled(&self, details: Fields<'_>) -> Result<Effect, Misnamed> {
         let spender = self.fields().address("spender")?;
-        let last = self.fields().number("sigDeadline")?;
-        let token = details.address("token")?;
+        let asset = Asset::Token(details.address("token")?);
         let amount = details.number("amount")?;
-        let end = Some(details.number("expiration")?).filter(|end| !end.is_zero()).unwrap_or(last);
-        let asset = Asset::Token(token);
-        let effect = if amount.is_zero() {
-            Effect::Revoke { asset, spender }
-        } else {
-            let unlimited = amount == UNLIMITED;
-            let deadline = Some(end);
-            Effect::Approve { asset, owner: self.wallet, spender, amount, unlimited, deadline }
-        };
-        let pair = [self.wallet, token, spender];
-        let nonce = OnChainNonce::of_allowance(PERMIT2, pair, details.number("nonce")?);
-        Ok(SignedAction::new(effect, Lasting { until: until(last.min(end)), nonce: Some(nonce) }))
+        if amount.is_zero() {
+            return Ok(Effect::Revoke { asset, spender });
+        }
+        let (owner, unlimited) = (self.wallet, amount == UNLIMITED);
+        let deadline = Some(self.end(details)?);
+        Ok(Effect::Approve { asset, owner, spender, amount, unlimited, deadline })
     }
 
-    fn once(&self) -> Result<Lasting, Misnamed> {
-        let nonce = OnChainNonce::of_bitmap(PERMIT2, self.wallet, self.fields().number("nonce")?);
-        Ok(Lasting { until: until(self.fields().number("deadline")?), nonce: Some(nonce) })
+    fn end(&self, details: Fields<'_>) -> Result<U256, Misnamed> {
+        let end = Some(details.number("expiration")?).filter(|end| !end.is_zero());
+        end.map_or_else(|| self.fields().number("sigDeadline"), Ok)
+    }
+
+    /// Allowances that one signature gives together, or not at all: whether it did, the first one's nonce tells.
+    /// Used after the end of an allowance it allows nothing.
+    fn together<'f>(&self, details: impl Iterator<Item = Fields<'f>>) -> Signed {
+        let details: Vec<Fields<'_>> = details.collect();
+        let effects = details.iter().map(|details| self.pulled(*details));
+        let effects = effects.collect::<Result<_, _>>()?;
+        let Some(first) = details.first() else { return Err(Unfit::Unknown) };
+        let ends = details.iter().map(|details| self.end(*details));
+        let end = ends.collect::<Result<Vec<U256>, _>>()?.into_iter().max().unwrap_or_default();
+        let pair = [self.wallet, first.address("token")?, self.fields().address("spender")?];
+        let nonce = probe::allowance(PERMIT2, pair, first.number("nonce")?);
+        let last = self.fields().number("sigDeadline")?;
+        Ok(Authority::new(effects, until(last.min(end)), Some(nonce)))
+    }
+
+    fn once(&self, effects: Vec<Effect>) -> Signed {
+        let nonce = probe::bitmap(PERMIT2, self.wallet, self.fields().number("nonce")?);
+        let deadline = self.fields().number("deadline")?;
+        Ok(Authority::new(effects, until(deadline), Some(nonce)))
     }
 
     /// The spender says whom it pays, when it pays.
-    fn permitted(&self, permitted: Fields<'_>) -> Result<SignedAction, Misnamed> {
+    fn permitted(&self, permitted: Fields<'_>) -> Result<Effect, Misnamed> {
         let amount = permitted.number("amount")?;
-        let effect = Effect::Approve {
+        Ok(Effect::Approve {
             asset: Asset::Token(permitted.address("token")?),
             owner: self.wallet,
             spender: self.fields().address("spender")?,
             amount,
             unlimited: amount == U256::MAX,
             deadline: Some(self.fields().number("deadline")?),
-        };
-        Ok(SignedAction::new(effect, self.once()?))
+        })
     }
 }
 
 fn single(scene: Scene<'_>) -> Signed {
     scene.at_permit2()?;
-    Ok(vec![scene.pulled(scene.fields().inner("details")?)?])
+    scene.together(std::iter::once(scene.fields().inner("details")?))
 }
 
 fn batch(scene: Scene<'_>) -> Signed {
     scene.at_permit2()?;
-    let details = scene.fields().list("details")?;
-    Ok(details.map(|details| scene.pulled(details)).collect::<Result<_, _>>()?)
+    scene.together(scene.fields().list("details")?)
 }
 
 fn transfer(scene: Scene<'_>) -> Signed {
     scene.at_permit2()?;
-    Ok(vec![scene.permitted(scene.fields().inner("permitted")?)?])
+    scene.once(vec![scene.permitted(scene.fields().inner("permitted")?)?])
 }
 
 fn transfers(scene: Scene<'_>) -> Signed {
     scene.at_permit2()?;
     let permitted = scene.fields().list("permitted")?;
-    Ok(permitted.map(|permitted| scene.permitted(permitted)).collect::<Result<_, _>>()?)
+    scene.once(permitted.map(|permitted| scene.permitted(permitted)).collect::<Result<_, _>>()?)
 }
 
 /// A payment through a contract that pays whom the witness names. Through another one, the same words are
@@ -143,15 +150,12 @@ fn payment(scene: Scene<'_>, proxy: Address) -> Signed {
     scene.at_permit2()?;
     let fields = scene.fields();
     if fields.address("spender")? != proxy {
-        let mut actions = transfer(scene)?;
-        actions.push(scene.terms(scene.once()?));
-        return Ok(actions);
+        return Ok(transfer(scene)?.and(scene.terms()));
     }
-    let effect = Effect::Transfer {
+    scene.once(vec![Effect::Transfer {
         asset: Asset::Token(fields.address("permitted.token")?),
         from: scene.wallet,
         to: fields.address("witness.to")?,
         amount: fields.number("permitted.amount")?,
-    };
-    Ok(vec![SignedAction::new(effect, scene.once()?)])
+    }])
 }
