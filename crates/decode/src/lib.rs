@@ -59,7 +59,7 @@
 //! | a user operation (ERC-4337) | what the account would call, at depth 1; `Transfer` of the fee; and `TypedData` |
 //! | a delegation (ERC-7710's framework) | `Delegate` |
 //! | anything else | `TypedData` |
-//! | for another chain or none, for no contract, in another account's name | `Opaque`: never signed |
+//! | for another chain or none, or in another account's name | `Opaque`: never signed |
 //!
 //! A type is known only whole: every field in its order, in the domain of the contract that it belongs to.
 //! The deadline of an `Approve` is the last second at which it can be used for the first time where the

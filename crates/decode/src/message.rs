@@ -32,9 +32,10 @@ pub struct Authority {
 /// What a signature over typed data would really do.
 ///
 /// Total and deterministic. A type is known only if all of it is: the fields, their order, the domain. What
-/// moves value is an action like a call's, at its maximum, via signature. Anything else is `TypedData`; in a
-/// domain that names no chain, another chain, or no contract, and in the name of somebody else, it is
-/// `Opaque`. Whether the owner has what it gives away, and whether the nonce is still good, is not asked.
+/// moves value is an action like a call's, at its maximum, via signature. Anything else is `TypedData`, and so
+/// is everything whose domain names no contract; what names no chain, another chain, or another account as the
+/// giver is `Opaque`. Whether the owner has what it gives away, and whether the nonce is still good, is not
+/// asked.
 #[must_use]
 pub fn typed_data_authority(
     wallet: Address,
@@ -42,18 +43,21 @@ pub fn typed_data_authority(
     data: &TypedData,
     registry: &Registry,
 ) -> Authority {
-    let contract = match (data.chain(), data.verifying_contract()) {
-        (Some(named), Some(contract)) if named == chain && !contract.is_zero() => contract,
-        (Some(named), _) if named != chain => return opaque("typed data for another chain"),
-        (None, _) => return opaque("typed data for any chain: its domain names none"),
-        (Some(_), _) => return opaque("typed data for any contract: its domain names none"),
-    };
-    match meaning(Scene { wallet, chain, contract, data, registry }) {
+    match data.chain() {
+        Some(named) if named == chain => {}
+        Some(_) => return opaque("typed data for another chain"),
+        None => return opaque("typed data for any chain: its domain names none"),
+    }
+    let contract = data.verifying_contract().filter(|contract| !contract.is_zero());
+    let known = contract
+        .ok_or(Unfit::Unknown)
+        .and_then(|contract| meaning(Scene { wallet, chain, contract, data, registry }));
+    match known {
         Ok(authority) => authority.sparing(),
         Err(Unfit::Never(reason)) => opaque(reason),
         Err(Unfit::Unknown) => {
-            let target = Some(contract);
-            Authority { actions: vec![Action { target, ..signed(unknown(data)) }], lasting: None }
+            let action = Action { target: contract, ..signed(unknown(data)) };
+            Authority { actions: vec![action], lasting: None }
         }
     }
 }

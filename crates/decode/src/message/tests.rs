@@ -156,15 +156,15 @@ fn a_domain_that_does_not_fit_makes_the_message_unknown() {
 }
 
 #[test]
-fn a_domain_without_a_chain_or_a_contract_is_opaque() {
+fn a_domain_without_a_chain_is_opaque_and_one_without_a_contract_unknown() {
     is_opaque(PERMIT, &[("\"chainId\":31337", "\"chainId\":1")]);
     let chain = r#"{"name":"chainId","type":"uint256"},"#;
     is_opaque(PERMIT, &[(chain, ""), ("\"chainId\":31337,", "")]);
     let contract = r#",{"name":"verifyingContract","type":"address"}"#;
     let at = r#","verifyingContract":"0x5FbDB2315678afecb367f032d93F642f64180aa3""#;
-    is_opaque(PERMIT, &[(contract, ""), (at, "")]);
+    is_unknown(PERMIT, &[(contract, ""), (at, "")]);
     let zero = "0x0000000000000000000000000000000000000000";
-    is_opaque(PERMIT, &[("0x5FbDB2315678afecb367f032d93F642f64180aa3", zero)]);
+    is_unknown(PERMIT, &[("0x5FbDB2315678afecb367f032d93F642f64180aa3", zero)]);
 }
 
 /// What moves nothing has no end that anybody waits for.

@@ -13,6 +13,8 @@ use super::{
 const TYPES_MAX: usize = 64;
 /// The most fields that all types may have together.
 const FIELDS_MAX: usize = 512;
+/// The most fields that one type may have: a value of it is read by looking each of them up.
+const STRUCT_FIELDS_MAX: usize = 64;
 /// The longest name of a type or a field.
 const NAME_BYTES_MAX: usize = 64;
 /// How deep structs may lie in each other.
@@ -199,8 +201,8 @@ fn read_struct(name: &str, json: &Json) -> Result<Vec<Field>, Fault> {
         if fields.iter().any(|other| other.name == field.name) {
             return Err(Fault::at(&field.name, "is a field twice"));
         }
-        if fields.len() == FIELDS_MAX {
-            return Err(Fault::at("", format!("has more than {FIELDS_MAX} fields")));
+        if fields.len() == STRUCT_FIELDS_MAX {
+            return Err(Fault::at("", format!("has more than {STRUCT_FIELDS_MAX} fields")));
         }
         fields.push(field);
     }

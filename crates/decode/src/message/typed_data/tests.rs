@@ -323,14 +323,16 @@ fn another_chain_than_the_requests_is_refused() {
 
 #[test]
 fn types_have_bounds() {
-    let fields = |count: usize| {
-        let fields = (0..count)
-            .map(|n| format!(r#"{{"name": "f{n}", "type": "uint8"}}"#))
-            .collect::<Vec<_>>();
-        format!(r#""M": [], "N": [{}]"#, fields.join(","))
+    let fields = |types: usize, count: usize| {
+        let fields = (0..count).map(|n| format!(r#"{{"name": "f{n}", "type": "uint8"}}"#));
+        let fields = fields.collect::<Vec<_>>().join(",");
+        let types = (0..types).map(|n| format!(r#""N{n}": [{fields}]"#));
+        format!(r#""M": [], {}"#, types.collect::<Vec<_>>().join(","))
     };
-    assert!(parse(&with(&fields(510), "{}")).is_ok());
-    assert!(parse(&with(&fields(10_000), "{}")).is_err());
+    assert!(parse(&with(&fields(7, 64), "{}")).is_ok());
+    assert!(parse(&with(&fields(8, 64), "{}")).is_err());
+    assert!(parse(&with(&fields(1, 65), "{}")).is_err());
+    assert!(parse(&with(&fields(1, 10_000), "{}")).is_err());
     let many = (0..64).map(|n| format!(r#""T{n}": []"#)).collect::<Vec<_>>().join(",");
     assert!(parse(&with(&format!(r#""M": [], {many}"#), "{}")).is_err());
     // each type has the next one many times: read once, not once per path
