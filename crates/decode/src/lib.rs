@@ -92,8 +92,7 @@ pub use canonical::decode_call;
 pub use container::Container;
 pub use layout::DecodeError;
 pub use message::{
-    Authority, TEXT_BYTES_MAX, TYPED_DATA_LIMITS, TypedData, text_actions, text_digest,
-    typed_data_authority,
+    Authority, TEXT_BYTES_MAX, TypedData, text_actions, text_digest, typed_data_authority,
 };
 pub use registry::Registry;
 

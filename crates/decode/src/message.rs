@@ -15,7 +15,7 @@ use countersign_core::{
 use self::meaning::{Scene, Unfit, meaning};
 pub use self::{
     text::{TEXT_BYTES_MAX, text_actions, text_digest},
-    typed_data::{TYPED_DATA_LIMITS, TypedData},
+    typed_data::TypedData,
 };
 use crate::registry::Registry;
 

@@ -6,12 +6,11 @@ use countersign_core::{
     draft::FieldError,
     identity::Fingerprint,
     intent::{Subject, fingerprint, message_fingerprint},
-    json::Json,
     message::{Content, Message},
     transaction::TransactionDraft,
 };
 use countersign_decode::{
-    Call, TYPED_DATA_LIMITS, TypedData, actions, text_actions, text_digest, typed_data_authority,
+    Call, TypedData, actions, text_actions, text_digest, typed_data_authority,
 };
 
 use crate::{
@@ -102,9 +101,7 @@ impl Proposal {
 }
 
 fn typed(text: &str, wallet: Address, chain: &ChainSetup) -> Result<ReadMessage, FieldError> {
-    let json = Json::parse(text.as_bytes(), TYPED_DATA_LIMITS)
-        .map_err(|error| FieldError::new("typedData", error))?;
-    let data = TypedData::parse(&json)?.for_chain(chain.id)?;
+    let data = TypedData::parse(text)?.for_chain(chain.id)?;
     let authority = typed_data_authority(wallet, chain.id, &data, &chain.registry);
     let message = Message {
         chain: chain.id,

@@ -21,8 +21,8 @@ use self::{
     schema::Schema,
 };
 
-/// What a text of typed data may be at most.
-pub const TYPED_DATA_LIMITS: Limits = Limits { depth: 32, bytes: 256 * 1024, members: 1 << 14 };
+/// What typed data may be at most.
+const TYPED_DATA_LIMITS: Limits = Limits { depth: 32, bytes: 256 * 1024, members: 1 << 14 };
 
 /// Typed data of which every field was read, and nothing is left over: what is shown is what is signed.
 ///
@@ -35,19 +35,16 @@ pub struct TypedData {
 }
 
 impl TypedData {
-    /// Reads what `eth_signTypedData_v4` takes: an object, or a string that holds one.
+    /// Reads the JSON object that `eth_signTypedData_v4` takes.
     ///
     /// Accepted are integers as decimal strings, as `0x` hex strings and as whole JSON numbers of any
     /// size. Refused is what two readers could read differently, and what would be shown but not signed.
     /// It is not asked whether the chain is served and what the message means.
-    pub fn parse(json: &Json) -> Result<Self, FieldError> {
-        let parsed = match json.as_text() {
-            None => Self::from_object(json),
-            Some(text) => Json::parse(text.as_bytes(), TYPED_DATA_LIMITS)
-                .map_err(|error| Fault::at("", error))
-                .and_then(|object| Self::from_object(&object)),
-        };
-        parsed.map_err(Fault::into_error)
+    pub fn parse(text: &str) -> Result<Self, FieldError> {
+        Json::parse(text.as_bytes(), TYPED_DATA_LIMITS)
+            .map_err(|error| Fault::at("", error))
+            .and_then(|json| Self::from_object(&json))
+            .map_err(Fault::into_error)
     }
 
     /// Itself, if its domain names this chain or none at all.

@@ -18,11 +18,7 @@ impl Fault {
     }
 
     pub(super) fn into_error(self) -> FieldError {
-        let path = if self.path.is_empty() { "typed data" } else { &self.path };
-        // a space is no part of a name, and this name is ours
-        if path == "typed data" {
-            return FieldError { field: path.to_owned(), reason: self.reason };
-        }
+        let path = if self.path.is_empty() { "typedData" } else { &self.path };
         FieldError::new(path, self.reason)
     }
 }

@@ -11,7 +11,7 @@ fn json(text: &str) -> Json {
 }
 
 fn parse(text: &str) -> Result<TypedData, FieldError> {
-    TypedData::parse(&json(text))
+    TypedData::parse(text)
 }
 
 /// A message of one type `M` with these fields, in a domain that names a chain and a contract.
@@ -34,11 +34,9 @@ fn digests_are_those_of_viem_and_ethers() {
     for case in cases {
         let title = case.get("title").unwrap().as_text().unwrap();
         let data = case.get("data").unwrap();
-        let read = TypedData::parse(data).unwrap_or_else(|error| panic!("{title}: {error}"));
+        let read = parse(&data.to_string()).unwrap_or_else(|error| panic!("{title}: {error}"));
         let digest = read.digest().to_string();
         assert_eq!(digest, case.get("digest").unwrap().as_text().unwrap(), "{title}");
-        let as_string = TypedData::parse(&Json::Text(data.to_string())).unwrap();
-        assert_eq!(as_string, read, "{title}");
         assert_eq!(parse(&read.canonical_json()).unwrap(), read, "{title}");
         let theirs: alloy_dyn_abi::TypedData =
             serde_json::from_str(&read.canonical_json()).unwrap();
@@ -302,11 +300,12 @@ fn the_outer_object_is_read_to_the_end() {
         (good.replace("\"primaryType\": \"M\",", ""), "primaryType"),
         (good.replace("\"message\": {}", "\"message\": {}, \"other\": 1"), "other"),
         (good.replace(", \"message\": {}", ""), "message"),
-        ("[]".to_owned(), "typed data"),
-        ("\"{\"".to_owned(), "typed data"),
-        ("\"{\\\"a\\\":1,\\\"a\\\":1}\"".to_owned(), "typed data"),
-        ("\"\\\"{}\\\"\"".to_owned(), "typed data"),
-        ("null".to_owned(), "typed data"),
+        ("[]".to_owned(), "typedData"),
+        ("{".to_owned(), "typedData"),
+        (good.replace("\"message\": {}", "\"message\": {}, \"message\": {}"), "typedData"),
+        (Json::Text(good.clone()).to_string(), "typedData"),
+        (format!("{good} {{}}"), "typedData"),
+        ("null".to_owned(), "typedData"),
     ];
     for (text, field) in table {
         assert_eq!(parse(&text).expect_err(&text).field, field, "{text}");

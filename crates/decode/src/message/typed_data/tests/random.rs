@@ -115,11 +115,8 @@ proptest! {
     }
 
     #[test]
-    fn any_json_is_read_or_refused(text in r#"[\{\}\[\]",:a-zA-Z0-9. -]{0,200}"#) {
-        if let Ok(json) = Json::parse(text.as_bytes(), Limits::REQUEST) {
-            prop_assert!(TypedData::parse(&json).is_err());
-        }
-        prop_assert!(TypedData::parse(&Json::Text(text)).is_err());
+    fn any_text_is_refused(text in r#"[\{\}\[\]",:a-zA-Z0-9. -]{0,200}"#) {
+        prop_assert!(parse(&text).is_err());
     }
 
     /// One member of a good message is replaced by any value, or taken away: whatever is accepted has a
@@ -136,9 +133,7 @@ proptest! {
         let at = cut.index(tokens.len());
         let changed: String =
             tokens.iter().enumerate().map(|(n, token)| if n == at { piece } else { token }).collect();
-        if let Ok(json) = Json::parse(changed.as_bytes(), Limits::REQUEST)
-            && let Ok(read) = TypedData::parse(&json)
-        {
+        if let Ok(read) = parse(&changed) {
             prop_assert_eq!(&parse(&read.canonical_json()).unwrap(), &read);
         }
     }
