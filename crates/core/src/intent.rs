@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256, U256, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    context::Context,
     identity::{AgentId, ChainId, Fingerprint, WalletId},
     message::Message,
     transaction::TransactionPlan,
@@ -62,6 +63,9 @@ pub struct Declared {
     pub action: Option<String>,
     /// The agent's unit of work.
     pub session: Option<String>,
+    /// Fields of its own, as in `{"refund_amount": 750}`.
+    #[serde(default, skip_serializing_if = "Context::is_empty")]
+    pub context: Context,
 }
 
 /// Authenticated agent, its wallet, the chain and the exact payload.

@@ -9,6 +9,8 @@ pub mod action;
 pub mod amount;
 pub mod approval;
 pub mod charge;
+pub mod context;
+pub mod decimal;
 pub mod draft;
 pub mod fact;
 pub mod identity;

@@ -10,7 +10,10 @@ use countersign_core::{
     time::Timestamp,
     trace::{DecisionRecord, TraceStatus},
 };
-use countersign_policy::decision::{Decision, Denial, Outcome, Says, Verdict, Violation};
+use countersign_policy::{
+    ApprovalMode,
+    decision::{Decision, Denial, Outcome, Says, Verdict, Violation},
+};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -23,6 +26,7 @@ pub(crate) struct Judgement {
     pub(crate) usd: Vec<Option<countersign_core::amount::MicroUsd>>,
     pub(crate) fee_usd: Option<countersign_core::amount::MicroUsd>,
     pub(crate) risk_score: u8,
+    pub(crate) approval_mode: ApprovalMode,
     pub(crate) policy: PolicyId,
     pub(crate) guards: Vec<PolicyId>,
 }
@@ -30,8 +34,9 @@ pub(crate) struct Judgement {
 impl Judgement {
     /// Parts a decision into what is recorded and what is acted on.
     pub(crate) fn part(decision: Decision) -> (Self, Outcome) {
-        let Decision { verdicts, usd, fee_usd, risk_score, policy, guards, outcome } = decision;
-        (Self { verdicts, usd, fee_usd, risk_score, policy, guards }, outcome)
+        let Decision { verdicts, usd, fee_usd, risk_score, approval_mode, policy, guards, outcome } =
+            decision;
+        (Self { verdicts, usd, fee_usd, risk_score, approval_mode, policy, guards }, outcome)
     }
 }
 
@@ -108,6 +113,7 @@ pub(crate) fn trace(
         "outcome": ending.word(),
         "code": ending.code(),
         "riskScore": judgement.risk_score,
+        "approvalMode": judgement.approval_mode,
         "violations": ending.violations(),
     });
     let decision = DecisionRecord {
@@ -164,6 +170,7 @@ fn proposed(intent: &Intent, facts: &Facts, judgement: &Judgement) -> Value {
         "feeWeiMax": facts.fee_wei_max.to_string(),
         "feeUsd": judgement.fee_usd,
         "declaredAction": intent.declared.action,
+        "declaredContext": intent.declared.context,
         "actions": actions_json(facts, judgement),
     })
 }

@@ -19,7 +19,8 @@ use crate::{
     },
     field::Kinds,
     limits,
-    model::{Model, Rule, Then},
+    mode::ApprovalMode,
+    model::{Model, Rule, Standing, Then},
     policy::{Policies, Policy},
     risk,
     scope::Kind,
@@ -65,6 +66,7 @@ pub(crate) fn judge(
         usd: court.usd.iter().map(|usd| usd.ok()).collect(),
         fee_usd: court.request.fee.ok(),
         risk_score: court.request.risk,
+        approval_mode: court.mode,
         policy: grant.id,
         guards: guards.iter().map(|guard| guard.id).collect(),
         outcome: court.outcome(grant),
@@ -89,7 +91,9 @@ fn hear<'a>(
     let fee = assumed.fee.unwrap_or_else(|| worth::of_fee(facts));
     let request = Request { intent, facts, fee, risk: risk::score(intent, facts) };
     let grant = grant.model();
-    let in_force = grant.kind == Kind::Grant && covers(grant, intent) && !is_over(grant, facts);
+    let in_force = grant.kind == Kind::Grant
+        && covers(grant, intent)
+        && grant.standing(facts.at) == Standing::InForce;
     let allows = allowances(request, grant, in_force, assumed);
     let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
     court.standing(grant, in_force);
@@ -98,10 +102,6 @@ fn hear<'a>(
     }
     court.policy(grant, Some(&allows));
     court
-}
-
-fn is_over(grant: &Model, facts: &Facts) -> bool {
-    grant.expires.is_some_and(|expires| expires <= facts.at)
 }
 
 /// What the grant says about one action.
@@ -166,10 +166,12 @@ pub(crate) struct Court<'a> {
     pub(crate) denials: Vec<Reason>,
     pub(crate) asks: Vec<(Gate, Reason)>,
     pub(crate) charges: Vec<Charge>,
+    /// That of the actions, raised by what matched.
+    pub(crate) mode: ApprovalMode,
 }
 
 impl<'a> Court<'a> {
-    const fn new(request: Request<'a>, usd: Vec<Worth>) -> Self {
+    fn new(request: Request<'a>, usd: Vec<Worth>) -> Self {
         Self {
             request,
             usd,
@@ -177,6 +179,7 @@ impl<'a> Court<'a> {
             denials: Vec::new(),
             asks: Vec::new(),
             charges: Vec::new(),
+            mode: ApprovalMode::of_actions(&request.facts.actions),
         }
     }
 
@@ -192,9 +195,8 @@ impl<'a> Court<'a> {
         if let Some(freeze) = stopping(self.request) {
             self.refuse(grant, "freeze", "frozen", sentence::frozen(freeze));
         }
-        if is_over(grant, facts) {
-            let over = format!("the grant `{}` has expired", grant.name);
-            self.refuse(grant, "expires", "grant_expired", over);
+        if let Some((rule, code, why)) = ended(grant, facts) {
+            self.refuse(grant, rule, code, format!("the grant `{}` {why}", grant.name));
         } else if !in_force {
             let other = format!(
                 "the policy `{}` grants nothing to this agent, wallet or chain",
@@ -240,6 +242,9 @@ impl<'a> Court<'a> {
                 Then::Allow => allowed(rule, allows.unwrap_or_default()),
                 Then::Deny | Then::Approve(_) => self.rule(rule),
             };
+            if said.says != Says::Pass {
+                self.mode = self.mode.max(rule.mode);
+            }
             self.verdicts.push(said.verdict(model, rule));
         }
         self.unallowed(model, allows);
@@ -293,7 +298,7 @@ impl<'a> Court<'a> {
         };
         let actions = &self.request.facts.actions;
         let bare: Vec<_> = actions.iter().zip(allows).filter(|(_, a)| a.rules.is_empty()).collect();
-        if bare.is_empty() && !actions.is_empty() || is_over(model, self.request.facts) {
+        if bare.is_empty() && !actions.is_empty() || ended(model, self.request.facts).is_some() {
             return;
         }
         let sentence = sentence::unallowed(&model.name, bare.first().map(|(action, _)| *action));
@@ -350,6 +355,19 @@ fn denial(reasons: Vec<Reason>) -> Denial {
     }
 }
 
+/// Why a grant is not in force: the entry that says so, the code, and words.
+fn ended(grant: &Model, facts: &Facts) -> Option<(&'static str, &'static str, &'static str)> {
+    match grant.standing(facts.at) {
+        Standing::InForce => None,
+        Standing::NotBegun => Some(("starts", "no_rule_allows", "has not begun")),
+        Standing::Unknown => {
+            Some(("lasts", "fact_unknown", "lasts, and nobody said since when: it is not active"))
+        }
+        Standing::Expired => Some(("expires", "grant_expired", "has expired")),
+        Standing::Completed => Some(("lasts", "grant_completed", "is completed: its time is over")),
+    }
+}
+
 /// The freeze that stops this request. What only shrinks authority passes all but [`Freeze::All`].
 fn stopping(request: Request<'_>) -> Option<&Freeze> {
     let Request { intent, facts, .. } = request;
@@ -386,7 +404,10 @@ impl Said {
     }
 
     fn verdict(self, model: &Model, rule: &Rule) -> Verdict {
-        let Self { says, code, detail } = self;
+        let Self { says, code, mut detail } = self;
+        if let Some(binding) = rule.binding.as_ref().filter(|_| says != Says::Pass) {
+            detail = format!("{detail}, for the decision `{binding}`");
+        }
         Verdict { policy: model.name.clone(), rule: rule.id.clone(), says, code, detail }
     }
 }

@@ -10,6 +10,8 @@ use countersign_core::{
 };
 use serde::{Deserialize, Serialize};
 
+use crate::mode::ApprovalMode;
+
 /// A verdict for every rule and limit, and one outcome.
 #[derive(Debug)]
 #[must_use]
@@ -22,6 +24,8 @@ pub struct Decision {
     pub fee_usd: Option<MicroUsd>,
     /// 0 to 100: how unusual the request looks. Shown to people.
     pub risk_score: u8,
+    /// How far it reaches: at least as far as its actions do.
+    pub approval_mode: ApprovalMode,
     /// The grant's version.
     pub policy: PolicyId,
     /// The guards' versions.

@@ -116,6 +116,8 @@ pub(crate) enum Field {
     Message(Path),
     /// A field of a login (EIP-4361).
     Siwe(Path),
+    /// What the agent says in fields of its own: `context.*`.
+    Context(String),
     /// What no source gives yet: `sim.*`, `oracle.*`. Always unknown.
     Absent(String),
 }
@@ -155,7 +157,7 @@ const WORDS: [(&str, Field); 31] = [
 ];
 
 /// The prefixes of fields that go on in a path.
-const FAMILIES: [&str; 6] = ["args.", "domain.", "message.", "siwe.", "sim.", "oracle."];
+const FAMILIES: [&str; 7] = ["args.", "context.", "domain.", "message.", "siwe.", "sim.", "oracle."];
 
 /// The families whose values are in what is signed.
 const SIGNED: [(&str, fn(Path) -> Field); 3] =
@@ -169,6 +171,9 @@ impl Field {
             return Some(Self::Argument { signatures, path: Path(path.to_owned()) });
         }
         let rest = |prefix: &str| word.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+        if let Some(path) = word.strip_prefix("context.").filter(|path| !path.is_empty()) {
+            return Some(Self::Context(path.to_owned()));
+        }
         if rest("sim.") || rest("oracle.") {
             return Some(Self::Absent(word.to_owned()));
         }
@@ -202,6 +207,7 @@ impl Field {
             Self::Domain(path) => return format!("`domain.{}`", path.0),
             Self::Message(path) => return format!("`message.{}`", path.0),
             Self::Siwe(path) => return format!("`siwe.{}`", path.0),
+            Self::Context(path) => return format!("`context.{path}`"),
             _ => {}
         }
         let word = WORDS.iter().find(|(_, known)| known == self).map_or("", |(word, _)| word);
@@ -236,6 +242,7 @@ impl Field {
             | Self::Depth
             | Self::Now
             | Self::Risk
+            | Self::Context(_)
             | Self::Absent(_) => Kinds::ALL,
         }
     }
@@ -264,6 +271,7 @@ impl Field {
             Self::Agent | Self::Wallet | Self::Session | Self::Role | Self::Action | Self::Via => {
                 Shape::Text
             }
+            Self::Context(_) => Shape::Declared,
             Self::TextSigned | Self::PrimaryType => Shape::Text,
             Self::Domain(_) | Self::Message(_) | Self::Siwe(_) | Self::Absent(_) => Shape::Unread,
         })
@@ -289,6 +297,8 @@ pub(crate) enum Shape {
     Bytes,
     List(Box<Shape>),
     Tuple(Vec<(String, Shape)>),
+    /// What an agent says of itself: a decimal number, a truth value or a text, as it is written.
+    Declared,
     /// Only the value itself says: a field of typed data, whose types come with the request.
     Unread,
 }
@@ -312,6 +322,7 @@ impl Shape {
                 "a function with names, as in \"transfer(address to,uint256 amount)\""
             }
             Self::Bool => "true or false",
+            Self::Declared => "a number (decimals in quotes), true, false or a text",
             Self::Text | Self::Unread => "a text",
             Self::Bytes => "bytes in quotes, as in \"0x00\"",
             Self::List(_) => "a list matcher: any, every, none or count",
@@ -343,6 +354,7 @@ impl Shape {
             | Self::Bool
             | Self::Text
             | Self::Bytes
+            | Self::Declared
             | Self::Unread => None,
         }?;
         rest.map_or_else(|| Some(inner.clone()), |rest| inner.at(rest))

@@ -2,6 +2,8 @@
 
 mod given;
 
+pub(crate) use self::given::NOW;
+
 use std::collections::BTreeMap;
 
 use countersign_core::{

@@ -61,6 +61,13 @@ fn guard(model: &Model, findings: &mut Findings) {
             "",
         );
     }
+    for (key, said) in [("starts", model.starts.is_some()), ("lasts", model.lasts.is_some())] {
+        if said {
+            let message =
+                format!("the guard `{}` has `{key}`, and a guard always holds", model.name);
+            findings.error(Place::default(), message, "remove it");
+        }
+    }
     if model.expires.is_some() {
         findings.error(
             Place::default(),

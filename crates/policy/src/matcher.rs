@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use alloy_primitives::{Address, Bytes, I256, U256};
 use countersign_core::{
     abi::{AbiValue, Selector},
+    context::ContextValue,
+    decimal::Decimal,
     time::Timestamp,
 };
 use regex::Regex;
@@ -22,6 +24,7 @@ pub(crate) const NATIVE: &str = "native";
 pub(crate) enum Operand {
     Number(U256),
     Int(I256),
+    Decimal(Decimal),
     Address(Address),
     /// `self`: the wallet's address.
     Wallet,
@@ -87,6 +90,7 @@ pub(crate) enum Test {
 pub(crate) enum Known {
     Number(U256),
     Int(I256),
+    Decimal(Decimal),
     Address(Address),
     /// The name if the configuration has one, and the contract if there is one.
     Token(Option<String>, Option<Address>),
@@ -181,6 +185,7 @@ impl Known {
         Truth::of(match (self, operand) {
             (Self::Number(a), Operand::Number(b)) => a == b,
             (Self::Int(a), Operand::Int(b)) => a == b,
+            (Self::Decimal(a), Operand::Decimal(b)) => a == b,
             (Self::Address(a), Operand::Address(b)) => a == b,
             (Self::Address(a), Operand::Wallet) => *a == wallet,
             (Self::Token(_, contract), Operand::Token(b)) if b == NATIVE => contract.is_none(),
@@ -199,6 +204,12 @@ impl Known {
                     return Truth::Unknown(Why::Unknowable);
                 }
                 read
+            }
+            // what an agent says in another type than the policy asks is no answer
+            (Self::Decimal(_), _)
+            | (Self::Text(_), Operand::Decimal(_) | Operand::Bool(_))
+            | (Self::Bool(_), Operand::Decimal(_) | Operand::Text(_)) => {
+                return Truth::Unknown(Why::Unknowable);
             }
             _ => false,
         })
@@ -225,6 +236,7 @@ impl Known {
             (Self::Int(a), Operand::Int(b)) => Some(a.cmp(b)),
             (Self::Number(a), Operand::Written(text)) => Some(a.cmp(&whole(text)?)),
             (Self::Int(a), Operand::Written(text)) => Some(a.cmp(&text.parse().ok()?)),
+            (Self::Decimal(a), Operand::Decimal(b)) => Some(a.cmp(b)),
             _ => None,
         }
     }
@@ -241,6 +253,7 @@ impl Known {
             Self::List(items) => head.parse::<usize>().ok().and_then(|i| items.get(i)),
             Self::Number(_)
             | Self::Int(_)
+            | Self::Decimal(_)
             | Self::Address(_)
             | Self::Token(..)
             | Self::Text(_)
@@ -250,6 +263,16 @@ impl Known {
             | Self::Nothing => None,
         }?;
         rest.map_or(Some(inner), |rest| inner.at(rest))
+    }
+}
+
+impl From<&ContextValue> for Known {
+    fn from(value: &ContextValue) -> Self {
+        match value {
+            ContextValue::Number(number) => Self::Decimal(number.clone()),
+            ContextValue::Text(text) => Self::Text(text.clone()),
+            ContextValue::Bool(truth) => Self::Bool(*truth),
+        }
     }
 }
 

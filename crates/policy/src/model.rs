@@ -15,6 +15,7 @@ use crate::{
     field::{Kinds, Path},
     inline_test::Case,
     matcher::Operand,
+    mode::ApprovalMode,
     scope::{Kind, Scope},
 };
 
@@ -25,6 +26,10 @@ pub(crate) struct Model {
     pub(crate) kind: Kind,
     pub(crate) scope: Scope,
     pub(crate) expires: Option<Timestamp>,
+    /// When a grant begins; needed where it lasts.
+    pub(crate) starts: Option<Timestamp>,
+    /// How long after its beginning a grant is completed.
+    pub(crate) lasts: Option<Millis>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) limits: Vec<Limit>,
@@ -40,6 +45,20 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Whether a grant is in force at an instant. What ended it first stands.
+    pub(crate) fn standing(&self, at: Timestamp) -> Standing {
+        let end = self.starts.zip(self.lasts).map(|(starts, lasts)| starts.after(lasts));
+        let passed = |end: Option<Timestamp>| end.filter(|end| *end <= at);
+        match (passed(self.expires), passed(end)) {
+            (Some(expired), Some(completed)) if completed <= expired => Standing::Completed,
+            (Some(_), _) => Standing::Expired,
+            (None, Some(_)) => Standing::Completed,
+            (None, None) if self.starts.is_some_and(|starts| starts > at) => Standing::NotBegun,
+            (None, None) if self.lasts.is_some() && self.starts.is_none() => Standing::Unknown,
+            (None, None) => Standing::InForce,
+        }
+    }
+
     /// A grant that allows nothing.
     pub(crate) fn nothing(name: &str) -> Self {
         Self {
@@ -47,6 +66,8 @@ impl Model {
             kind: Kind::Grant,
             scope: Scope::default(),
             expires: None,
+            starts: None,
+            lasts: None,
             gates: Vec::new(),
             rules: Vec::new(),
             limits: Vec::new(),
@@ -62,6 +83,18 @@ impl Model {
     }
 }
 
+/// Whether a grant is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    InForce,
+    /// It begins later.
+    NotBegun,
+    /// It lasts, and nobody said since when.
+    Unknown,
+    Expired,
+    Completed,
+}
+
 /// `when` → `then`.
 #[derive(Debug)]
 pub(crate) struct Rule {
@@ -75,6 +108,10 @@ pub(crate) struct Rule {
     pub(crate) then: Then,
     /// What a denial or a park by it is called.
     pub(crate) code: String,
+    /// What it raises the approval mode to, where it matches.
+    pub(crate) mode: ApprovalMode,
+    /// The decision elsewhere that it is bound to, for the record.
+    pub(crate) binding: Option<String>,
     pub(crate) spend: Spend,
     /// The functions that it reads, with the target where it names just one.
     pub(crate) functions: Vec<(Option<alloy_primitives::Address>, AbiFunction)>,

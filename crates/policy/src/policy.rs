@@ -12,7 +12,7 @@ use countersign_core::{
 
 use crate::{
     diagnostic::{Diagnostic, Findings, PolicyErrors},
-    front_end::fields,
+    front_end::Format,
     inline_test,
     model::{Model, Per, Then},
     read,
@@ -31,7 +31,7 @@ impl fmt::Debug for Policy {
 }
 
 impl Policy {
-    /// Reads a policy, in the core language or as agent policy fields, and runs the tests in it.
+    /// Reads a policy, in the core language or through any front end, and runs the tests in it.
     ///
     /// Strict: whatever is not understood is an error, and all errors are told at once. A file whose own tests
     /// fail is refused.
@@ -41,23 +41,39 @@ impl Policy {
 
     /// As [`Policy::parse`], but tests are only read, not run; see [`Policy::run_tests`].
     pub fn parse_untested(source: &str, file_name: &str) -> Result<Self, PolicyErrors> {
+        Self::read(None, &stem(file_name), source, file_name)
+    }
+
+    /// Reads a policy of this format and no other; its name is `name` where it states none. Runs its tests.
+    pub fn from_format(
+        format: Format,
+        name: &str,
+        source: &str,
+        file_name: &str,
+    ) -> Result<Self, PolicyErrors> {
+        Self::read(Some(format), name, source, file_name)?.tested(file_name)
+    }
+
+    fn read(
+        format: Option<Format>,
+        name: &str,
+        source: &str,
+        file_name: &str,
+    ) -> Result<Self, PolicyErrors> {
         let mut findings = Findings::new(file_name);
-        let root = source::read(source, &mut findings);
-        let fields = root.as_ref().is_some_and(fields::is_fields);
-        match root {
-            Some(root) if fields => Self::compiled(&stem(file_name), &root, source, findings),
-            Some(root) => Self::built(&root, source, findings),
+        let Some(root) = source::read(source, &mut findings) else {
+            return Err(findings.into_errors());
+        };
+        let format = format.unwrap_or_else(|| Format::of(&root));
+        match format.compile(&root, name, &mut findings) {
+            Some(core) => Self::built(&core, source, findings),
             None => Err(findings.into_errors()),
         }
     }
 
     /// Reads agent policy fields as the policy of a name. Runs the tests beside them, if there are any.
     pub fn from_fields(name: &str, fields: &str, file_name: &str) -> Result<Self, PolicyErrors> {
-        let mut findings = Findings::new(file_name);
-        match source::read(fields, &mut findings) {
-            Some(root) => Self::compiled(name, &root, fields, findings)?.tested(file_name),
-            None => Err(findings.into_errors()),
-        }
+        Self::from_format(Format::Fields, name, fields, file_name)
     }
 
     /// The policy of a new agent: 100 USD per transaction, 1000 USD per day, risk scan, any address.
@@ -71,25 +87,6 @@ impl Policy {
 
     fn nothing(name: &str) -> Self {
         Self(Arc::new(Model::nothing(name)))
-    }
-
-    fn compiled(
-        name: &str,
-        root: &Node,
-        source: &str,
-        mut findings: Findings,
-    ) -> Result<Self, PolicyErrors> {
-        let Some(compiled) = fields::compile(root, name, &mut findings) else {
-            return Err(findings.into_errors());
-        };
-        let warnings = findings.take_warnings();
-        let model = read::policy(&compiled.core, source, &mut findings);
-        match model {
-            Some(model) => {
-                Ok(Self(Arc::new(Model { warnings, guidance: compiled.guidance, ..model })))
-            }
-            None => Err(findings.into_errors()),
-        }
     }
 
     fn built(root: &Node, source: &str, mut findings: Findings) -> Result<Self, PolicyErrors> {
@@ -151,6 +148,37 @@ impl Policy {
     #[must_use]
     pub fn expires(&self) -> Option<Timestamp> {
         self.0.expires
+    }
+
+    /// When a grant begins, where that is said.
+    #[must_use]
+    pub fn starts(&self) -> Option<Timestamp> {
+        self.0.starts
+    }
+
+    /// How long after its beginning a grant is completed.
+    #[must_use]
+    pub fn lasts(&self) -> Option<Millis> {
+        self.0.lasts
+    }
+
+    /// The grant as it is once people have said yes to it: it begins at this instant, and is another version. One that
+    /// says itself when it begins is left as it is.
+    #[must_use]
+    pub fn activated(&self, at: Timestamp) -> Self {
+        if self.kind() == Kind::Guard || self.0.starts.is_some() {
+            return self.clone();
+        }
+        let mut findings = Findings::new(&self.0.name);
+        let root = source::read(&self.0.canonical, &mut findings);
+        let begun = root.map(|root| root.with("starts", &at.to_string()));
+        // INVARIANT: canonical JSON is a valid policy, and so it is with its beginning. Were it not, it would allow nothing.
+        let model = begun.and_then(|root| read::policy(&root, &self.0.source, &mut findings));
+        let warnings = self.0.warnings.clone();
+        model.map_or_else(
+            || Self::nothing(&self.0.name),
+            |model| Self(Arc::new(Model { warnings, ..model })),
+        )
     }
 
     /// Its gates, in the order of the file.
@@ -244,7 +272,7 @@ impl Policy {
         &self.0.source
     }
 
-    /// Free text for approvers (`guard_rules`). No judgement depends on it.
+    /// Free text for approvers and for the judge that may read it (`mandate`, `guard_rules`). No rule depends on it.
     #[must_use]
     pub fn guidance(&self) -> Option<&str> {
         self.0.guidance.as_deref()
@@ -255,6 +283,10 @@ impl Policy {
     #[must_use]
     pub fn run_tests(&self) -> Vec<TestOutcome> {
         let policies = match self.kind() {
+            // a grant that lasts begins when its tests do
+            Kind::Grant if self.0.lasts.is_some() => {
+                Policies { grant: self.activated(inline_test::NOW), guards: Vec::new() }
+            }
             Kind::Grant => Policies { grant: self.clone(), guards: Vec::new() },
             Kind::Guard => Policies { grant: everything(), guards: vec![self.clone()] },
         };
@@ -272,7 +304,7 @@ fn everything() -> Policy {
 fn stem(file_name: &str) -> String {
     let file = file_name.rsplit(['/', '\\']).next().unwrap_or(file_name);
     let stem = file.split('.').next().unwrap_or(file);
-    if read::is_id(stem) { stem.to_owned() } else { "fields".to_owned() }
+    if read::is_id(stem) { stem.to_owned() } else { "policy".to_owned() }
 }
 
 /// A rule, for people.

@@ -71,8 +71,10 @@ pub(crate) struct Set {
     pub(crate) items: Vec<Node>,
 }
 
-const KEYS: [&str; 10] =
-    ["policy", "kind", "for", "expires", "sets", "gates", "order", "rules", "limits", "tests"];
+pub(crate) const KEYS: [&str; 13] = [
+    "policy", "kind", "for", "starts", "lasts", "expires", "mandate", "sets", "gates", "order",
+    "rules", "limits", "tests",
+];
 
 impl<'f> Reader<'f> {
     fn new(findings: &'f mut Findings) -> Self {
@@ -95,6 +97,9 @@ impl<'f> Reader<'f> {
         let kind = self.kind(root);
         let scope = root.get("for").map(|node| self.scope(node)).unwrap_or_default();
         let expires = root.get("expires").and_then(|node| self.instant(node));
+        let starts = root.get("starts").and_then(|node| self.instant(node));
+        let lasts = root.get("lasts").and_then(|node| self.duration(node));
+        let guidance = root.get("mandate").and_then(|node| self.word(node));
         self.read_sets(root);
         self.read_gates(root);
         let rules = self.items(root, "rules", Self::rule);
@@ -113,6 +118,8 @@ impl<'f> Reader<'f> {
             kind,
             scope,
             expires,
+            starts,
+            lasts,
             gates: self.gates.clone(),
             rules,
             limits,
@@ -123,7 +130,7 @@ impl<'f> Reader<'f> {
             canonical,
             id,
             source: source.to_owned(),
-            guidance: None,
+            guidance,
         })
     }
 

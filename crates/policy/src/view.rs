@@ -82,6 +82,9 @@ impl Values for View<'_> {
             Field::Nonce => facts.nonce.map(number).ok_or(Why::Unknowable),
             Field::Now => Ok(number(facts.at.millis())),
             Field::Risk => Ok(Known::Number(U256::from(risk))),
+            Field::Context(name) => {
+                intent.declared.context.get(name).map(Known::from).ok_or(Why::Unknowable)
+            }
             Field::Absent(_) => Err(Why::Unknowable),
             Field::TextSigned
             | Field::PrimaryType
@@ -162,6 +165,7 @@ impl View<'_> {
             | Field::TextSigned
             | Field::PrimaryType
             | Field::Domain(_)
+            | Field::Context(_)
             | Field::Message(_)
             | Field::Siwe(_)
             | Field::Absent(_) => self.of_effect(field),

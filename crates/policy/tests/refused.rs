@@ -331,9 +331,10 @@ fn fields_keep_every_digit_and_the_defaults_of_a_new_agent() {
 }
 
 #[test]
-fn free_text_is_kept_and_changes_no_version() {
+fn free_text_is_kept_and_is_part_of_the_version_because_a_judge_may_read_it() {
     let with = Policy::from_fields("bot", "{\"guard_rules\": \"be kind\"}", "x").unwrap();
     assert_eq!(with.guidance(), Some("be kind"));
-    assert!(with.warnings()[0].message.contains("no judge reads it"));
-    assert_eq!(with.id(), Policy::default_fields("bot").id());
+    assert_ne!(with.id(), Policy::default_fields("bot").id());
+    let again = Policy::parse(&with.canonical_json(), "again.json").unwrap();
+    assert_eq!((again.guidance(), again.id()), (with.guidance(), with.id()));
 }

@@ -18,12 +18,6 @@ use crate::{
     source::{Entry, Node, Value},
 };
 
-/// A field file in the core language.
-pub(crate) struct Compiled {
-    pub(crate) core: Node,
-    pub(crate) guidance: Option<String>,
-}
-
 /// From this risk on a request is refused.
 const RISK_BLOCKED: u8 = 80;
 /// From this risk on people are asked.
@@ -56,7 +50,7 @@ pub(crate) fn is_fields(root: &Node) -> bool {
 }
 
 /// Compiles a field file; `None` if it has errors.
-pub(crate) fn compile(root: &Node, name: &str, findings: &mut Findings) -> Option<Compiled> {
+pub(crate) fn compile(root: &Node, name: &str, findings: &mut Findings) -> Option<Node> {
     let node = root.get("fields");
     if node.is_some() {
         known_keys(root, &["policy", "fields", "for", "expires", "gates", "tests"], findings);
@@ -76,7 +70,7 @@ pub(crate) fn compile(root: &Node, name: &str, findings: &mut Findings) -> Optio
             splice(&mut core, root, key);
         }
     }
-    Some(Compiled { core, guidance: fields.guard_rules })
+    Some(core)
 }
 
 fn known_keys(node: &Node, known: &[&str], findings: &mut Findings) {
@@ -114,7 +108,7 @@ fn core(name: &str, fields: &Fields) -> Json {
     let mut rules = denials(fields);
     rules.extend(questions(fields));
     rules.extend(allows());
-    json!({
+    let mut core = json!({
         "policy": name,
         "kind": "grant",
         "gates": { "owner": { "need": [{ "any": "1", "of": ["*"] }] } },
@@ -122,7 +116,11 @@ fn core(name: &str, fields: &Fields) -> Json {
         "order": ["limits", "rules"],
         "limits": limits(fields),
         "rules": rules,
-    })
+    });
+    if let (Some(object), Some(text)) = (core.as_object_mut(), &fields.guard_rules) {
+        object.insert("mandate".to_owned(), text.as_str().into());
+    }
+    core
 }
 
 fn limits(fields: &Fields) -> Vec<Json> {

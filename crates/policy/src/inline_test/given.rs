@@ -10,6 +10,7 @@ use countersign_core::{
     action::Action,
     amount::MicroUsd,
     approval::{Gate, GateApproval, Vote},
+    context::{Context, ContextValue},
     fact::{Fact, Facts, TokenFact},
     identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
     intent::{Declared, Intent, Method, Payload},
@@ -32,9 +33,10 @@ use crate::{
 /// The wallet of every test: `self`.
 const WALLET: Address = Address::repeat_byte(0x5e);
 /// Monday, 2026-01-05T12:00:00Z.
-const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
+pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
 
-const REQUEST_KEYS: [&str; 16] = [
+const REQUEST_KEYS: [&str; 17] = [
+    "context",
     "chain",
     "agent",
     "wallet",
@@ -247,6 +249,35 @@ impl Stage<'_, '_> {
         used
     }
 
+    /// What the agent says: a mapping of scalars and mappings.
+    fn context(&mut self, node: &Node) -> Context {
+        let mut context = Context::default();
+        if let Some(said) = node.get("context") {
+            self.say(said, "", &mut context);
+        }
+        context
+    }
+
+    fn say(&mut self, node: &Node, path: &str, context: &mut Context) {
+        for entry in node.map().unwrap_or_default() {
+            let name =
+                if path.is_empty() { entry.key.clone() } else { format!("{path}.{}", entry.key) };
+            let value = match (entry.node.plain(), entry.node.text()) {
+                (Some("true"), _) => ContextValue::Bool(true),
+                (Some("false"), _) => ContextValue::Bool(false),
+                (_, Some(text)) => ContextValue::of_text(text),
+                (_, None) => {
+                    self.say(&entry.node, &name, context);
+                    continue;
+                }
+            };
+            if !entry.node.is_null() {
+                let said = context.say(&name, value);
+                let _ = self.reader.told(entry.place, said);
+            }
+        }
+    }
+
     fn intent(&mut self, node: &Node, scope: Option<&Node>, actions: &[Action]) -> Option<Intent> {
         let agent = node.get("agent").or_else(|| scope.and_then(|scope| scope.get("agent")));
         let agent = agent.and_then(Node::text).unwrap_or("agent").to_owned();
@@ -276,6 +307,7 @@ impl Stage<'_, '_> {
                 reason: None,
                 action: self.text(node, "declared"),
                 session: self.text(node, "session"),
+                context: self.context(node),
             },
         })
     }

@@ -51,7 +51,9 @@ impl Reader<'_> {
             ("ne", _) => self.operand(node, shape).map(|operand| Test::NotIn(vec![alone(operand)])),
             ("in", _) => self.members(node, shape).map(Test::In),
             ("not_in", _) => self.members(node, shape).map(Test::NotIn),
-            ("matches", Shape::Text | Shape::Unread) => self.pattern(node).map(Test::Matches),
+            ("matches", Shape::Text | Shape::Declared | Shape::Unread) => {
+                self.pattern(node).map(Test::Matches)
+            }
             (word, _) if shape.is_ordered() => self.comparison(word, entry, shape),
             _ => self.no_operator(entry, shape),
         }
@@ -66,13 +68,27 @@ impl Reader<'_> {
             return None;
         }
         match word {
-            "lt" => self.operand(node, shape).map(Test::Below),
-            "lte" => self.operand(node, shape).map(Test::AtMost),
-            "gt" => self.operand(node, shape).map(Test::Above),
-            "gte" => self.operand(node, shape).map(Test::AtLeast),
+            "lt" => self.bound(node, shape).map(Test::Below),
+            "lte" => self.bound(node, shape).map(Test::AtMost),
+            "gt" => self.bound(node, shape).map(Test::Above),
+            "gte" => self.bound(node, shape).map(Test::AtLeast),
             "between" => self.between(node, shape),
             _ => self.no_operator(entry, shape),
         }
+    }
+
+    /// A value that others can be compared with: of what an agent says, only a number.
+    fn bound(&mut self, node: &Node, shape: &Shape) -> Option<Operand> {
+        let operand = self.operand(node, shape)?;
+        if *shape == Shape::Declared && !matches!(operand, Operand::Decimal(_)) {
+            self.findings.error(
+                node.place,
+                format!("`{}` is not a number to compare with", node.text().unwrap_or_default()),
+                "expected a plain decimal number, as in 3000 or \"0.5\"",
+            );
+            return None;
+        }
+        Some(operand)
     }
 
     fn between(&mut self, node: &Node, shape: &Shape) -> Option<Test> {
@@ -80,7 +96,7 @@ impl Reader<'_> {
             self.findings.error(node.place, "`between` takes two bounds", "as in between: [1, 10]");
             return None;
         };
-        let (low, high) = (self.operand(low, shape)?, self.operand(high, shape)?);
+        let (low, high) = (self.bound(low, shape)?, self.bound(high, shape)?);
         if is_above(&low, &high) {
             self.findings.error(
                 node.place,
@@ -98,6 +114,7 @@ impl Reader<'_> {
                 members.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(", ")
             }
             Shape::Text => "eq, ne, in, not_in, matches".to_owned(),
+            Shape::Declared => "eq, ne, in, not_in, lt, lte, gt, gte, between, matches".to_owned(),
             Shape::Number | Shape::Int | Shape::Usd | Shape::Percent | Shape::Instant => {
                 "eq, ne, in, not_in, lt, lte, gt, gte, between".to_owned()
             }
@@ -186,6 +203,7 @@ fn is_above(low: &Operand, high: &Operand) -> bool {
     match (low, high) {
         (Operand::Number(a), Operand::Number(b)) => a > b,
         (Operand::Int(a), Operand::Int(b)) => a > b,
+        (Operand::Decimal(a), Operand::Decimal(b)) => a > b,
         _ => false,
     }
 }
@@ -195,7 +213,13 @@ impl Shape {
     pub(crate) const fn is_ordered(&self) -> bool {
         matches!(
             self,
-            Self::Number | Self::Int | Self::Usd | Self::Percent | Self::Instant | Self::Unread
+            Self::Number
+                | Self::Int
+                | Self::Usd
+                | Self::Percent
+                | Self::Instant
+                | Self::Declared
+                | Self::Unread
         )
     }
 }

@@ -74,6 +74,7 @@ fn named(test: &Test) -> Kinds {
             Operand::Text(word) => Kinds::of(word),
             Operand::Number(_)
             | Operand::Int(_)
+            | Operand::Decimal(_)
             | Operand::Address(_)
             | Operand::Wallet
             | Operand::Token(_)

@@ -9,7 +9,8 @@ use crate::{
     source::Node,
 };
 
-const KEYS: [&str; 10] = ["id", "when", "sum", "count", "per", "tz", "by", "max", "over", "code"];
+pub(crate) const KEYS: [&str; 10] =
+    ["id", "when", "sum", "count", "per", "tz", "by", "max", "over", "code"];
 const ROLLING_MIN: Millis = Millis(1000);
 const ROLLING_MAX: Millis = Millis(366 * 24 * 3_600_000);
 

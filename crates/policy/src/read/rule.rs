@@ -14,14 +14,18 @@ use crate::{
     source::Node,
 };
 
+pub(crate) const KEYS: [&str; 7] = ["id", "when", "then", "code", "mode", "binding", "spend"];
+
 impl Reader<'_> {
     pub(crate) fn rule(&mut self, node: &Node) -> Option<Rule> {
-        self.keys(node, "a rule", &["id", "when", "then", "code", "spend"])?;
+        self.keys(node, "a rule", &KEYS)?;
         let id = self.required(node, "id").and_then(|id| self.id(&id));
         let when = self.when(node.get("when"));
         let then_node = self.required(node, "then");
         let then = then_node.as_ref().and_then(|then| self.then(then));
         let code = node.get("code").and_then(|code| self.code(code));
+        let mode = node.get("mode").and_then(|mode| self.parsed_with(mode, str::parse));
+        let binding = node.get("binding").and_then(|binding| self.word(binding));
         let (id, when, then) = (id?, when?, then?);
         if let Some(code) = node.get("code").filter(|_| then == Then::Allow) {
             self.findings.error(code.place, "an allow has no code", "remove it");
@@ -33,7 +37,9 @@ impl Reader<'_> {
         let functions = when.functions.into_iter().map(|function| (target, function)).collect();
         let (kinds, when) = (when.kinds, when.condition);
         let clauses = clauses(node.get("when"));
-        Some(Rule { id, place: node.place, kinds, when, clauses, then, code, spend, functions })
+        let mode = mode.unwrap_or_default();
+        let place = node.place;
+        Some(Rule { id, place, kinds, when, clauses, then, code, mode, binding, spend, functions })
     }
 
     fn then(&mut self, node: &Node) -> Option<Then> {

@@ -197,6 +197,7 @@ fn value(text: &str, quoted: bool, shape: &Shape) -> Result<Operand, Option<Stri
         }
         Shape::Unread => Ok(Operand::Written(text.to_owned())),
         Shape::Selector => bytes(text).filter(|b| b.len() == 4).map(Operand::Bytes).ok_or(None),
+        Shape::Declared => Ok(declared(text)),
         Shape::Bytes => bytes(text).map(Operand::Bytes).ok_or(None),
         Shape::Bool => match text {
             "true" => Ok(Operand::Bool(true)),
@@ -211,6 +212,16 @@ fn value(text: &str, quoted: bool, shape: &Shape) -> Result<Operand, Option<Stri
             Err(error) => Err(Some(error.to_string())),
         },
         Shape::List(_) | Shape::Tuple(_) => Err(None),
+    }
+}
+
+/// What an agent may say of itself has the type that its text has.
+fn declared(text: &str) -> Operand {
+    match (text, text.parse()) {
+        (_, Ok(number)) => Operand::Decimal(number),
+        ("true", _) => Operand::Bool(true),
+        ("false", _) => Operand::Bool(false),
+        (text, Err(_)) => Operand::Text(text.to_owned()),
     }
 }
 

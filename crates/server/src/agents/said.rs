@@ -1,7 +1,13 @@
 //! What an agent says beside the transaction: in headers, or in a second parameter. None of it can make
 //! a verdict milder.
 
-use countersign_core::{draft::FieldError, intent::Declared, json::Json, time::Millis};
+use countersign_core::{
+    context::Context,
+    draft::FieldError,
+    intent::Declared,
+    json::{Json, Limits},
+    time::Millis,
+};
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 
@@ -11,6 +17,8 @@ const REASON_MAX: usize = 16 * 1024;
 const KEY_MAX: usize = 16 * 1024;
 /// The longest name of an action or a session, in bytes.
 const NAME_MAX: usize = 256;
+/// What a header and a parameter must not do.
+const DIFFERS: &str = "differs between the header and the parameter";
 /// The longest wait that `Prefer` can ask for.
 const WAIT_MAX: Millis = Millis(60_000);
 
@@ -30,6 +38,7 @@ impl Said {
                 reason: reason(headers)?,
                 action: text("countersign-action", NAME_MAX)?,
                 session: text("countersign-session", NAME_MAX)?,
+                context: context(headers)?,
             },
             key: text("idempotency-key", KEY_MAX)?,
         })
@@ -47,6 +56,10 @@ impl Said {
         };
         let mut said = Self::default();
         for (name, value) in members {
+            if name == "context" {
+                said.declared.context = Context::parse(value)?;
+                continue;
+            }
             let (slot, max) = match name.as_str() {
                 "idempotencyKey" => (&mut said.key, KEY_MAX),
                 "reason" => (&mut said.declared.reason, REASON_MAX),
@@ -73,10 +86,27 @@ impl Said {
                 reason: either("reason", mine.reason, header.reason)?,
                 action: either("action", mine.action, header.action)?,
                 session: either("session", mine.session, header.session)?,
+                context: match (mine.context.is_empty(), header.context.is_empty()) {
+                    (false, false) if mine.context != header.context => {
+                        return Err(FieldError::new("context", DIFFERS));
+                    }
+                    (true, _) => header.context,
+                    (false, _) => mine.context,
+                },
             },
             key,
         })
     }
+}
+
+/// `Countersign-Context`: a JSON object, in ASCII or percent-encoded.
+fn context(headers: &HeaderMap) -> Result<Context, FieldError> {
+    const NAME: &str = "countersign-context";
+    let Some(encoded) = only(headers, NAME)? else { return Ok(Context::default()) };
+    let decoded: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
+    let limits = Limits { bytes: REASON_MAX, ..Limits::REQUEST };
+    let json = Json::parse(&decoded, limits).map_err(|error| FieldError::new(NAME, error))?;
+    Context::parse(&json)
 }
 
 fn either(
@@ -85,9 +115,7 @@ fn either(
     other: Option<String>,
 ) -> Result<Option<String>, FieldError> {
     match (one, other) {
-        (Some(one), Some(other)) if one != other => {
-            Err(FieldError::new(field, "differs between the header and the parameter"))
-        }
+        (Some(one), Some(other)) if one != other => Err(FieldError::new(field, DIFFERS)),
         (one, other) => Ok(one.or(other)),
     }
 }
@@ -169,8 +197,6 @@ pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use countersign_core::json::Limits;
-
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -194,8 +220,12 @@ mod tests {
             ("countersign-reason", "pay%20Zo%C3%AB%0A%E2%80%AE"),
             ("countersign-action", "swap"),
             ("countersign-session", "run-7"),
+            (
+                "countersign-context",
+                "{%22order%22:{%22id%22:%22Zo%C3%AB%22},\"n\":\"9007199254740993\"}",
+            ),
         ]));
-        let text = "{\"idempotencyKey\":\"k 1\",\"reason\":\"pay Zoë\\n\u{202e}\",\"action\":\"swap\",\"session\":\"run-7\"}";
+        let text = "{\"idempotencyKey\":\"k 1\",\"reason\":\"pay Zoë\\n\u{202e}\",\"action\":\"swap\",\"session\":\"run-7\",\"context\":{\"n\":9007199254740993,\"order\":{\"id\":\"Zoë\"}}}";
         assert_eq!(header, parameter(text));
         let said = header.unwrap();
         assert_eq!(said.clone().and(said.clone(), None), Ok(said));
@@ -211,6 +241,8 @@ mod tests {
             (parameter(r#"{"reason":1}"#), "reason"),
             (parameter(r#"{"session":""}"#), "session"),
             (parameter(&format!(r#"{{"reason":"{long}"}}"#)), "reason"),
+            (parameter(r#"{"context":[1]}"#), "context"),
+            (Said::in_headers(&headers(&[("countersign-context", "{")])), "countersign-context"),
             (Said::in_headers(&headers(&[("countersign-reason", &long)])), "countersign-reason"),
             (Said::in_headers(&headers(&[("countersign-reason", "%ff")])), "countersign-reason"),
             (Said::in_headers(&headers(&[("idempotency-key", "")])), "idempotency-key"),

@@ -70,14 +70,6 @@ impl Fields {
             }
         }
         let mut source = Source { node, findings };
-        let guard_rules = source.text("guard_rules");
-        if guard_rules.is_some() {
-            source.findings.warning(
-                node.get("guard_rules").map_or(node.place, |rules| rules.place),
-                "`guard_rules` is shown to approvers, and no judge reads it",
-                "say in other fields what must hold",
-            );
-        }
         Self {
             per_tx: source.usd("spend_limit_per_tx_usd", Some("100")),
             per_day: source.usd("spend_limit_per_day_usd", Some("1000")),
@@ -93,7 +85,7 @@ impl Fields {
             require_approval_actions: source.words("require_approval_actions").unwrap_or_default(),
             require_approval_selectors: source.selectors("require_approval_selectors"),
             risk_scan_enabled: source.truth("risk_scan_enabled"),
-            guard_rules,
+            guard_rules: source.text("guard_rules"),
         }
     }
 }

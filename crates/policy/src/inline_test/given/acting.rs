@@ -183,6 +183,7 @@ impl Stage<'_, '_> {
             | Shape::Bool
             | Shape::Text
             | Shape::Bytes
+            | Shape::Declared
             | Shape::Unread => self.plain_argument(node, shape),
         }
     }
@@ -210,7 +211,7 @@ impl Stage<'_, '_> {
             (_, Shape::Bool) => AbiValue::Bool(false),
             (_, Shape::Int) => AbiValue::Int(alloy_primitives::I256::ZERO),
             (_, Shape::Bytes) => AbiValue::Bytes(Bytes::new()),
-            (_, Shape::Text | Shape::Unread) => AbiValue::Text(String::new()),
+            (_, Shape::Text | Shape::Declared | Shape::Unread) => AbiValue::Text(String::new()),
             _ => AbiValue::Uint(U256::ZERO),
         }
     }
