@@ -157,7 +157,8 @@ const WORDS: [(&str, Field); 31] = [
 ];
 
 /// The prefixes of fields that go on in a path.
-const FAMILIES: [&str; 7] = ["args.", "context.", "domain.", "message.", "siwe.", "sim.", "oracle."];
+const FAMILIES: [&str; 7] =
+    ["args.", "context.", "domain.", "message.", "siwe.", "sim.", "oracle."];
 
 /// The families whose values are in what is signed.
 const SIGNED: [(&str, fn(Path) -> Field); 3] =
