@@ -224,9 +224,12 @@ impl Known {
             Self::Text(a) => a == text,
             Self::Bool(a) => text.parse() == Ok(*a),
             Self::Bytes(a) => text.parse() == Ok(a.clone()),
-            Self::Token(..) | Self::Call(..) | Self::Nothing | Self::List(_) | Self::Tuple(_) => {
-                false
-            }
+            Self::Token(..)
+            | Self::Call(..)
+            | Self::Decimal(_)
+            | Self::Nothing
+            | Self::List(_)
+            | Self::Tuple(_) => false,
         }
     }
 

@@ -7,6 +7,7 @@
 mod adoption;
 mod attempt;
 mod audit;
+mod buckets;
 mod commit;
 mod counters;
 mod fault;

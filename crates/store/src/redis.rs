@@ -39,7 +39,7 @@ use self::{
 use crate::lineage::{Anchor, Witness};
 
 /// The layout of what lies in Redis; another one is refused.
-const FORMAT: &str = "4";
+const FORMAT: &str = "5";
 
 /// Which Redis, and how it is used.
 #[derive(Debug, Clone)]

@@ -302,6 +302,7 @@ async fn an_audit_finds_what_no_step_would_have_left() {
         ("UPDATE counters SET reserved = reserved + 1, parity = parity + 1", "reserved"),
         ("UPDATE counters SET committed = 0, parity = parity - 2 * committed", "committed"),
         ("UPDATE buckets SET amount = amount - 1", "buckets"),
+        ("UPDATE spans SET amount = amount + 1", "spans"),
         ("UPDATE operations SET state = 'EXECUTED' WHERE state = 'PARKED'", "reserved"),
         ("UPDATE operations SET agent = 'nobody'", "is listed as"),
     ] {

@@ -1,6 +1,7 @@
 //! The tests of a port that every adapter of it must pass.
 
 pub mod desk;
+mod dice;
 pub mod journal;
 pub mod ledger;
 

@@ -141,15 +141,18 @@ impl Step<'_> {
             }
         }
         let Window::Rolling(_) = charge.window else { return Ok(()) };
-        let buckets: i64 = self
-            .connection()
-            .prepare_cached("SELECT COALESCE(SUM(amount), 0) FROM buckets WHERE counter = ?1")?
-            .query_row([key], |row| row.get(0))?;
-        let (buckets, settled) = (uint(buckets)?, shows.settled);
-        if buckets == settled {
-            return Ok(());
+        let settled = shows.settled;
+        for table in ["buckets", "spans"] {
+            let sql = format!("SELECT COALESCE(SUM(amount), 0) FROM {table} WHERE counter = ?1");
+            let sum: i64 =
+                self.connection().prepare_cached(&sql)?.query_row([key], |row| row.get(0))?;
+            if uint(sum)? != settled {
+                let text =
+                    format!("the counter {} has {settled} settled, its {table} {sum}", name());
+                return Err(finding(text));
+            }
         }
-        Err(finding(format!("the counter {} has {settled} settled, its buckets {buckets}", name())))
+        Ok(())
     }
 
     /// Some operations' columns say what their records say.

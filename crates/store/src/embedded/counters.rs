@@ -3,12 +3,13 @@
 use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, Over, Reading, Window},
-    time::{Millis, Timestamp},
+    time::Timestamp,
 };
 use countersign_engine::port::ledger::Overrun;
 use rusqlite::{OptionalExtension, params};
 
 use super::{
+    buckets::Buckets,
     fault::Fault,
     row::{int, uint},
     worker::Step,
@@ -45,30 +46,23 @@ pub(super) struct Sums {
     pub(super) settled: u64,
 }
 
-/// The first bucket of a rolling window that still counts: its end is later than now − W.
-fn first_bucket(window: Window, now: Timestamp) -> Option<i64> {
-    let Window::Rolling(length) = window else { return None };
-    let Millis(width) = window.bucket();
-    now.before(length).millis().checked_div(width).map(int)
-}
-
-/// When a bucket of a rolling window stops counting.
-fn leaves_at(window: Window, bucket: u64) -> Option<Timestamp> {
-    let Window::Rolling(length) = window else { return None };
-    let end = bucket.saturating_add(1).saturating_mul(window.bucket().0);
-    Some(Timestamp::from_millis(end).after(length))
-}
-
 impl Step<'_> {
     /// The counter of a charge, with `own` taken out of reserved.
     pub(super) fn reading(&self, charge: &Charge, asks: u64, own: u64) -> Result<Reading, Fault> {
-        let key = key(charge);
-        let Some(sums) = self.sums(&key)? else { return Ok(Reading::default()) };
-        let settled = sums.settled.saturating_sub(self.gone(charge.window, &key)?);
-        let reserved = sums.reserved.saturating_sub(own);
-        let mut reading = Reading { reserved, committed: sums.committed, settled, frees_at: None };
+        let mut reading = self.shown(charge, own)?;
         reading.frees_at = self.frees_at(charge, asks, &reading)?;
         Ok(reading)
+    }
+
+    /// The same, without looking for room.
+    fn shown(&self, charge: &Charge, own: u64) -> Result<Reading, Fault> {
+        let key = key(charge);
+        let Some(sums) = self.sums(&key)? else { return Ok(Reading::default()) };
+        let gone =
+            Buckets::of(charge.window).map(|buckets| self.gone(buckets, &key)).transpose()?;
+        let settled = sums.settled.saturating_sub(gone.unwrap_or(0));
+        let reserved = sums.reserved.saturating_sub(own);
+        Ok(Reading { reserved, committed: sums.committed, settled, frees_at: None })
     }
 
     /// What a counter holds; a fault where another hand was in it.
@@ -90,18 +84,6 @@ impl Step<'_> {
         Ok(Some(Sums { reserved, committed, settled }))
     }
 
-    /// What buckets hold that have left the window and are still stored.
-    fn gone(&self, window: Window, key: &[u8]) -> Result<u64, Fault> {
-        let Some(first) = first_bucket(window, self.now) else { return Ok(0) };
-        let gone: i64 = self
-            .connection()
-            .prepare_cached(
-                "SELECT COALESCE(SUM(amount), 0) FROM buckets WHERE counter = ?1 AND number < ?2",
-            )?
-            .query_row(params![key, first], |row| row.get(0))?;
-        uint(gone)
-    }
-
     fn frees_at(
         &self,
         charge: &Charge,
@@ -115,26 +97,11 @@ impl Step<'_> {
             Window::Grant => Ok(None),
             Window::Calendar(period) => Ok((asks <= limit).then_some(period.end)),
             Window::Rolling(_) if missing > reading.settled => Ok(None),
-            Window::Rolling(_) => self.room_at(charge, missing),
+            Window::Rolling(_) => match Buckets::of(charge.window) {
+                Some(buckets) => self.room_at(charge, buckets, missing),
+                None => Ok(None),
+            },
         }
-    }
-
-    /// When so much will have left a rolling window.
-    fn room_at(&self, charge: &Charge, missing: u64) -> Result<Option<Timestamp>, Fault> {
-        let first = first_bucket(charge.window, self.now).unwrap_or(0);
-        let mut statement = self.connection().prepare_cached(
-            "SELECT number, amount FROM buckets WHERE counter = ?1 AND number >= ?2
-             ORDER BY number",
-        )?;
-        let mut rows = statement.query(params![key(charge), first])?;
-        let mut left = missing;
-        while let Some(row) = rows.next()? {
-            left = left.saturating_sub(uint(row.get(1)?)?);
-            if left == 0 {
-                return Ok(leaves_at(charge.window, uint(row.get(0)?)?));
-            }
-        }
-        Ok(None)
     }
 
     /// The charges that do not fit. `replaced` are charges of the same operation that these take the
@@ -150,10 +117,8 @@ impl Step<'_> {
         for (index, charge) in charges.iter().enumerate() {
             asking.push((key(charge), asked(charge)));
             let asks = sum(asking.iter().filter(|(of, _)| *of == key(charge)).map(|(_, a)| *a));
-            let reading = self.reading(charge, asks, held(replaced, charge))?;
-            if reading.used().saturating_add(asks) > bound(charge, parks) {
-                over.push(Overrun { index, reading });
-            }
+            let shown = self.shown(charge, held(replaced, charge))?;
+            over.extend(self.overrun(index, charge, (shown, asks, bound(charge, parks)))?);
         }
         Ok(over)
     }
@@ -173,14 +138,25 @@ impl Step<'_> {
             if asks == of(before) {
                 continue;
             }
-            let mut reading = self.reading(charge, asks, 0)?;
-            reading.committed = reading.committed.saturating_sub(held(before, charge));
-            reading.frees_at = self.frees_at(charge, asks, &reading)?;
-            if reading.used().saturating_add(asks) > bound(charge, false) {
-                over.push(Overrun { index, reading });
-            }
+            let mut shown = self.shown(charge, 0)?;
+            shown.committed = shown.committed.saturating_sub(held(before, charge));
+            over.extend(self.overrun(index, charge, (shown, asks, bound(charge, false)))?);
         }
         Ok(over)
+    }
+
+    /// What is told of a charge that does not fit: only then is there a reason to look for room.
+    fn overrun(
+        &self,
+        index: usize,
+        charge: &Charge,
+        (shown, asks, bound): (Reading, u64, u64),
+    ) -> Result<Option<Overrun>, Fault> {
+        if shown.used().saturating_add(asks) <= bound {
+            return Ok(None);
+        }
+        let frees_at = self.frees_at(charge, asks, &shown)?;
+        Ok(Some(Overrun { index, reading: Reading { frees_at, ..shown } }))
     }
 
     /// Adds what charges have risen by to committed.
@@ -227,32 +203,11 @@ impl Step<'_> {
         kept: u64,
         at: Timestamp,
     ) -> Result<(), Fault> {
-        let mut settled = int(kept);
-        if let Some(first) = first_bucket(charge.window, self.now) {
-            settled = settled.saturating_sub(self.sweep(charge, first)?);
-            if kept > 0 {
-                let bucket = at.millis().checked_div(charge.window.bucket().0).unwrap_or(0);
-                self.connection()
-                    .prepare_cached(
-                        "INSERT INTO buckets VALUES (?1, ?2, ?3)
-                         ON CONFLICT (counter, number) DO UPDATE SET amount = amount + excluded.amount",
-                    )?
-                    .execute(params![key(charge), int(bucket), int(kept)])?;
-            }
-        }
+        let settled = match Buckets::of(charge.window) {
+            Some(buckets) => self.put(charge, buckets, (kept, at))?,
+            None => int(kept),
+        };
         self.add(charge, [0, 0_i64.saturating_sub(int(asked(charge))), settled])
-    }
-
-    /// Removes the buckets that have left the window and returns what they held.
-    fn sweep(&self, charge: &Charge, first: i64) -> Result<i64, Fault> {
-        let key = key(charge);
-        let gone = self.gone(charge.window, &key)?;
-        if gone > 0 {
-            self.connection()
-                .prepare_cached("DELETE FROM buckets WHERE counter = ?1 AND number < ?2")?
-                .execute(params![key, first])?;
-        }
-        Ok(int(gone))
     }
 
     /// Takes a settled charge back to committed. What has left the window and was swept is not in
@@ -263,20 +218,10 @@ impl Step<'_> {
         kept: u64,
         settled_at: Timestamp,
     ) -> Result<(), Fault> {
-        let held = match charge.window.bucket() {
-            Millis::ZERO => true,
-            Millis(width) => {
-                let bucket = settled_at.millis().checked_div(width).unwrap_or(0);
-                let changed = self
-                    .connection()
-                    .prepare_cached(
-                        "UPDATE buckets SET amount = amount - ?3 WHERE counter = ?1 AND number = ?2",
-                    )?
-                    .execute(params![key(charge), int(bucket), int(kept)])?;
-                changed > 0
-            }
+        let settled = match Buckets::of(charge.window) {
+            Some(buckets) => self.take(charge, buckets, (kept, settled_at))?,
+            None => 0_i64.saturating_sub(int(kept)),
         };
-        let settled = if held { 0_i64.saturating_sub(int(kept)) } else { 0 };
         self.add(charge, [0, int(asked(charge)), settled])
     }
 

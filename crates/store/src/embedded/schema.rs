@@ -18,7 +18,7 @@ use crate::lineage::{Anchor, Standing};
 pub(super) const FILE: &str = "countersign.db";
 
 /// The schema that this program reads and writes.
-pub(super) const VERSION: i64 = 3;
+pub(super) const VERSION: i64 = 4;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
@@ -69,6 +69,13 @@ CREATE TABLE counters (
 ) WITHOUT ROWID;
 
 CREATE TABLE buckets (
+    counter BLOB NOT NULL,
+    number INTEGER NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (counter, number)
+) WITHOUT ROWID;
+
+CREATE TABLE spans (
     counter BLOB NOT NULL,
     number INTEGER NOT NULL,
     amount INTEGER NOT NULL CHECK (amount >= 0),

@@ -47,9 +47,9 @@ const FAMILIES: [(&str, &str); 38] = [
     ("uncollected", "repeat:uncollected:"),
     // sorted set by end: fingerprint; operations without a key that are collected
     ("collected", "repeat:collected:"),
-    // hash: counter and period; reserved, committed, settled and the rolling window's buckets
+    // hash: counter and period; reserved, committed, settled, and the buckets of a rolling window with their sums
     ("counter", "counter:"),
-    // sorted set by the instant at which a bucket leaves: counter and period
+    // sorted set by the instant at which it leaves: counter and period; numbers of buckets
     ("buckets", "buckets:"),
     // hash: chain, wallet; nonce -> operation, and the next nonce
     ("lane", "lane:"),

@@ -32,6 +32,7 @@ pub mod redeeming;
 pub mod reserving;
 pub mod sending;
 pub mod settling;
+pub mod windowing;
 
 /// Runs the whole suite against one store. Takes an async function that makes a fresh bench; the crate
 /// that calls this needs tokio with `macros` and `rt-multi-thread`. Behind `shared`, the bench is a
@@ -189,6 +190,10 @@ macro_rules! ledger_suite {
             a_spent_message_is_settled_in_full_and_a_void_one_released
             what_the_chain_says_of_transactions_is_never_said_of_a_message
             a_signed_message_is_no_open_work
+        );
+        $crate::ledger_suite!(@ $mode $make, windowing:
+            a_window_shows_what_the_model_shows
+            a_window_that_has_passed_is_empty
         );
         $crate::ledger_suite!(@ $mode $make, racing:
             sixty_four_tasks_at_two_gateways_keep_every_limit_and_exact_sums

@@ -11,7 +11,7 @@ for amount in string.gmatch(A.kept or '', '[^,]+') do kept[#kept + 1] = tonumber
 for i, c in ipairs(parse_charges(A.new)) do
   if SETTLED[op.state] then
     drop_dead(c, t)
-    spend(c, tonumber(op.settled_at), kept[i])
+    spend(c, t, kept[i], tonumber(op.settled_at))
   else
     book(c, RESERVED[op.state] and 'reserved' or 'committed', c.amount)
   end

@@ -40,6 +40,21 @@ local function held_by_open()
   return held, nil, partial
 end
 
+-- A field that sums buckets up and is not what they come to.
+local function unlike_their_buckets(counter, upper)
+  local fields = redis.call('HGETALL', P .. KEY.counter .. counter)
+  for i = 1, #fields, 2 do
+    local kind, name = string.sub(fields[i], 1, 2), fields[i]
+    if kind == KIND[2] or kind == KIND[3] then
+      if tonumber(fields[i + 1]) ~= (upper[name] or 0) then return name end
+      upper[name] = nil
+    end
+  end
+  for name, sum in pairs(upper) do
+    if sum ~= 0 then return name end
+  end
+end
+
 local function fault_in_counters()
   local held, fault, partial = held_by_open()
   if fault then return fault end
@@ -53,11 +68,19 @@ local function fault_in_counters()
     end
     if sums.charge.width > 0 then
       local all = redis.call('ZRANGE', P .. KEY.buckets .. counter, '0', '-1')
-      local settled = 0
-      each_bucket(sums.charge, all, function(_, amount) settled = settled + amount end)
+      local settled, upper = 0, {}
+      each_bucket(sums.charge, all, function(bucket, amount)
+        settled = settled + amount
+        for level = 2, 3 do
+          local name = KIND[level] .. math.floor(bucket / UNIT[level])
+          upper[name] = (upper[name] or 0) + amount
+        end
+      end)
       if settled ~= shows.settled then
         return 'the counter ' .. counter .. ' has ' .. int(shows.settled) .. ' settled, its buckets ' .. int(settled)
       end
+      local wrong = unlike_their_buckets(counter, upper)
+      if wrong then return 'the counter ' .. counter .. ' has at ' .. wrong .. ' not the sum of its buckets' end
     end
   end
 end

@@ -25,12 +25,6 @@ local function period_moved(charges, t)
   return false
 end
 
--- When what is settled at an instant leaves a rolling window: the END of its bucket is older than the window. The
--- error is at most one bucket, always on the refusing side.
-local function leaves_at(c, instant)
-  return int((math.floor(instant / c.width) + 1) * c.width + c.length)
-end
-
 -- `check` moves with the three sums, with a weight for each: what another hand changed does not fit it any more. By
 -- powers of two numbers stay exact.
 local WEIGHTS = { reserved = 1, committed = 2, settled = 4 }
@@ -63,50 +57,137 @@ local function sums_of(counter)
   return sums
 end
 
-local function dead_buckets(c, t)
-  return redis.call('ZRANGEBYSCORE', P .. KEY.buckets .. c.counter, '-inf', int(t))
+-- What is settled in a rolling window lies in buckets, numbered since the epoch. A bucket leaves the window when its END
+-- is older: the error is at most one bucket, always on the refusing side. `buckets` lists those that are stored. They are
+-- summed up by twelves, and these by twelves again, so that no question looks at all 1 441 of a full window, however
+-- often somebody asks who is over a limit: a few on each level are enough.
+local KIND, UNIT = { 'b:', 's:', 'r:' }, { 1, 12, 144 }
+local UNITS_MAX = math.floor(1441 / UNIT[3]) + 1
+
+local function bucket_at(c, instant) return math.max(math.floor(instant / c.width), 0) end
+
+local function leaves_at(c, bucket) return (bucket + 1) * c.width + c.length end
+
+-- The amounts of the units from first to last, false where nothing is.
+local function amounts(c, level, first, last)
+  local names, kind = {}, KIND[level]
+  for unit = first, last do names[unit - first + 1] = kind .. unit end
+  return redis.call('HMGET', P .. KEY.counter .. c.counter, unpack(names))
 end
 
--- Shows buckets to `visit` in turn, until it says that it has seen enough. They are read a hundred at a time: a full
--- window has 1 441 of them, and whoever is over a limit may ask often.
-local function each_bucket(c, leaves, visit)
-  for first = 1, #leaves, 100 do
-    local names = {}
-    for i = first, math.min(first + 99, #leaves) do names[#names + 1] = 'b:' .. leaves[i] end
-    local sums = redis.call('HMGET', P .. KEY.counter .. c.counter, unpack(names))
-    for i, sum in ipairs(sums) do
-      if visit(leaves[first + i - 1], tonumber(sum or '0')) then return end
+local function total(c, level, first, last)
+  local sum = 0
+  if first > last then return sum end
+  for _, amount in ipairs(amounts(c, level, first, last)) do sum = sum + (amount or 0) end
+  return sum
+end
+
+-- What lies in buckets that have left the window and are still stored; and how much of that is in the unit of each level
+-- that is leaving now. All that are stored lie within one window.
+local function gone(c, t)
+  local oldest = c.width > 0 and redis.call('ZRANGE', P .. KEY.buckets .. c.counter, '0', '0', 'WITHSCORES')
+  if not oldest or not oldest[1] or tonumber(oldest[2]) > t then return 0, { 0, 0, 0 } end
+  local first, from = bucket_at(c, t - c.length), math.floor(oldest[1] / UNIT[3])
+  local twelve, row = math.floor(first / UNIT[2]), math.floor(first / UNIT[3])
+  local in_twelve = total(c, 1, twelve * 12, first - 1)
+  local in_row = in_twelve + total(c, 2, row * 12, twelve - 1)
+  local rows = total(c, 3, from, math.min(row - 1, from + UNITS_MAX))
+  return rows + in_row, { 0, in_twelve, in_row }
+end
+
+-- When so much will have left: the unit with which it has is looked for on each level.
+local function room_at(c, t, missing, gone_of)
+  local low = bucket_at(c, t - c.length)
+  local found, first, last = nil, 0, math.floor(bucket_at(c, t) / UNIT[3])
+  for level = 3, 1, -1 do
+    local leaving = math.floor(low / UNIT[level])
+    found, first = nil, math.max(first, leaving)
+    for i, amount in ipairs(amounts(c, level, first, last)) do
+      local unit = first + i - 1
+      amount = (amount or 0) - (unit == leaving and gone_of[level] or 0)
+      if amount >= missing then
+        found = unit
+        break
+      end
+      missing = missing - amount
     end
+    if not found then return '' end
+    first, last = found * 12, found * 12 + 11
   end
+  return int(leaves_at(c, found))
+end
+
+local function put_in(c, bucket, amount)
+  for level = 1, 3 do book(c, KIND[level] .. math.floor(bucket / UNIT[level]), amount) end
+end
+
+-- Shows the amounts of these buckets, a hundred at a time, and does `besides` with their fields.
+local function each_bucket(c, buckets, visit, besides)
+  for from = 1, #buckets, 100 do
+    local names = {}
+    for i = from, math.min(from + 99, #buckets) do names[i - from + 1] = 'b:' .. buckets[i] end
+    local sums = redis.call('HMGET', P .. KEY.counter .. c.counter, unpack(names))
+    for i, sum in ipairs(sums) do visit(tonumber(buckets[from + i - 1]), tonumber(sum or '0')) end
+    if besides then redis.call(besides, P .. KEY.counter .. c.counter, unpack(names)) end
+  end
+end
+
+-- A window has passed since anything was settled in it.
+local function drop_all(c, buckets, key)
+  local names = {}
+  for _, name in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(name, 2, 2) == ':' then names[#names + 1] = name end
+  end
+  for from = 1, #names, 1000 do
+    redis.call('HDEL', key, unpack(names, from, math.min(from + 999, #names)))
+  end
+  redis.call('ZREMRANGEBYRANK', buckets, '0', '-1')
+  book(c, 'settled', -tonumber(redis.call('HGET', key, 'settled') or '0'))
 end
 
 -- Takes what has left the window out of the running total, so that each bucket is looked at once.
 local function drop_dead(c, t)
-  each_bucket(c, dead_buckets(c, t), function(leaves, amount)
-    book(c, 'settled', -amount)
-    redis.call('HDEL', P .. KEY.counter .. c.counter, 'b:' .. leaves)
-    redis.call('ZREM', P .. KEY.buckets .. c.counter, leaves)
-  end)
+  local buckets, key = P .. KEY.buckets .. c.counter, P .. KEY.counter .. c.counter
+  local dead = c.width > 0 and redis.call('ZRANGEBYSCORE', buckets, '-inf', int(t)) or {}
+  if #dead == 0 then return end
+  if #dead == redis.call('ZCARD', buckets) then return drop_all(c, buckets, key) end
+  local settled, upper = 0, {}
+  each_bucket(c, dead, function(bucket, amount)
+    settled = settled + amount
+    for level = 2, 3 do
+      local name = KIND[level] .. math.floor(bucket / UNIT[level])
+      upper[name] = (upper[name] or 0) + amount
+    end
+  end, 'HDEL')
+  book(c, 'settled', -settled)
+  for name, amount in pairs(upper) do
+    book(c, name, -amount)
+    if redis.call('HGET', key, name) == '0' then redis.call('HDEL', key, name) end
+  end
+  redis.call('ZREMRANGEBYSCORE', buckets, '-inf', int(t))
 end
 
-local function spend(c, t, amount)
+-- Settles an amount, in the bucket of an instant where the window has any. What has left already does not count.
+local function spend(c, t, amount, instant)
   if amount == 0 then return end
-  book(c, 'settled', amount)
   if c.width > 0 then
-    local leaves = leaves_at(c, t)
-    book(c, 'b:' .. leaves, amount)
-    redis.call('ZADD', P .. KEY.buckets .. c.counter, leaves, leaves)
+    local bucket = bucket_at(c, instant)
+    local leaves = leaves_at(c, bucket)
+    if leaves <= t then return end
+    put_in(c, bucket, amount)
+    redis.call('ZADD', P .. KEY.buckets .. c.counter, int(leaves), int(bucket))
   end
+  book(c, 'settled', amount)
 end
 
 local function unspend(c, settled_at, amount)
-  if c.width == 0 then return book(c, 'settled', -amount) end
-  local leaves = leaves_at(c, settled_at)
-  -- a bucket that has left was taken out of the total when it left
-  if redis.call('ZSCORE', P .. KEY.buckets .. c.counter, leaves) then
-    book(c, 'settled', -amount)
-    book(c, 'b:' .. leaves, -amount)
+  if c.width > 0 then
+    local bucket = bucket_at(c, settled_at)
+    -- a bucket that has left was taken out of the total when it left
+    if not redis.call('ZSCORE', P .. KEY.buckets .. c.counter, int(bucket)) then return end
+    put_in(c, bucket, -amount)
   end
+  book(c, 'settled', -amount)
 end
 
 -- What an operation itself holds of each counter, in the column where that is.
@@ -121,30 +202,23 @@ local function reserved_by(op) return op and RESERVED[op.state] and own_of(op, '
 local function show(c, t, own)
   local shown = sums_of(c.counter)
   if own.column then shown[own.column] = shown[own.column] - (own[c.counter] or 0) end
-  each_bucket(c, dead_buckets(c, t), function(_, amount) shown.settled = shown.settled - amount end)
+  local left, gone_of = gone(c, t)
+  shown.settled, shown.gone_of = shown.settled - left, gone_of
   shown.used = shown.reserved + shown.committed + shown.settled
   return shown
 end
 
 -- The instant at which `asked` fits if nothing else happens; '' where it fits now or never does.
-local function frees_at(c, t, used, asked)
-  if used + asked <= c.limit then return '' end
+local function frees_at(c, t, shown, asked)
+  local missing = shown.used + asked - c.limit
+  if missing <= 0 then return '' end
   if c.stop > 0 then return asked <= c.limit and int(c.stop) or '' end
-  if c.width == 0 then return '' end
-  local live = redis.call('ZRANGEBYSCORE', P .. KEY.buckets .. c.counter, '(' .. int(t), '+inf')
-  local frees = ''
-  each_bucket(c, live, function(leaves, amount)
-    used = used - amount
-    if used + asked <= c.limit then frees = leaves end
-    return frees ~= ''
-  end)
-  return frees
+  if c.width == 0 or missing > shown.settled then return '' end
+  return room_at(c, t, missing, shown.gone_of)
 end
 
-local function reading(c, t, own, asked)
-  local shown = show(c, t, own)
-  local frees = frees_at(c, t, shown.used, asked)
-  return { int(shown.reserved), int(shown.committed), int(shown.settled), frees }, shown.used
+local function reading(c, t, shown, asked)
+  return { int(shown.reserved), int(shown.committed), int(shown.settled), frees_at(c, t, shown, asked) }
 end
 
 -- The charges that do not fit, as { index from 0, reading }. Charges on one counter add up. Where they rise from what
@@ -155,8 +229,10 @@ local function overruns(charges, t, own, before)
     asked[c.counter] = (asked[c.counter] or 0) + c.amount
     if before then stood[c.counter] = (stood[c.counter] or 0) + before[i].amount end
     if asked[c.counter] ~= stood[c.counter] then
-      local shown, used = reading(c, t, own, asked[c.counter])
-      if used + asked[c.counter] > c.bound then over[#over + 1] = { int(i - 1), shown } end
+      local shown = show(c, t, own)
+      if shown.used + asked[c.counter] > c.bound then
+        over[#over + 1] = { int(i - 1), reading(c, t, shown, asked[c.counter]) }
+      end
     end
   end
   return over

@@ -9,7 +9,7 @@ move(charges, 'committed', nil)
 for i, c in ipairs(charges) do
   kept[i] = A.state == 'EXECUTED' and c.amount or 0
   drop_dead(c, t)
-  spend(c, t, kept[i])
+  spend(c, t, kept[i], t)
   kept[i] = int(kept[i])
 end
 return { 'done', put(t, 'end_message', op, {

@@ -11,6 +11,5 @@ local over = overruns(charges, t, reserved_by(op))
 if #over > 0 then return { 'over', over } end
 
 release(op)
-for _, c in ipairs(charges) do drop_dead(c, t) end
 move(charges, nil, 'reserved')
 return { 'redeemed', put(t, 'redeem', op, { 'fence', int(tonumber(op.fence) + 1), unpack(F) }) }

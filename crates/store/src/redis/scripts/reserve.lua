@@ -11,7 +11,6 @@ if period_moved(charges, t) then return { 'period_moved' } end
 local over = overruns(charges, t, {})
 if #over > 0 then return { 'over', over } end
 
-for _, c in ipairs(charges) do drop_dead(c, t) end
 move(charges, nil, 'reserved')
 forget_stale(t)
 return { 'reserved', create(t, 'reserve', A.operation) }

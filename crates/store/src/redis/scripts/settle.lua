@@ -13,7 +13,7 @@ if #kept ~= #charges then return refused('there is not one kept amount for each 
 move(charges, 'committed', nil)
 for i, c in ipairs(charges) do
   drop_dead(c, t)
-  spend(c, t, kept[i])
+  spend(c, t, kept[i], t)
 end
 -- what lies so deep that no reorg reaches it is forgotten
 local settled, block = P .. KEY.settled .. op.chain, tonumber(A.block)

@@ -167,6 +167,8 @@ async fn an_audit_finds_what_no_function_would_have_left() {
             "committed",
         ),
         (vec![vec!["DEL", &buckets]], "its buckets"),
+        (vec![vec!["HSET", &counter, "s:1", "5"]], "at s:1 not the sum"),
+        (vec![vec!["HSET", &counter, "r:1", "0", "r:2", "-1"]], "at r:2 not the sum"),
         (vec![vec!["ZADD", &parked, "7", &executed]], "is not PARKED"),
         (vec![vec!["LTRIM", &entries, "0", "1"]], "the journal of gateway-1"),
         (vec![vec!["LSET", &entries, "2", "3 0xab entry"]], "the journal of gateway-1"),

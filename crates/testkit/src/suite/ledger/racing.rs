@@ -28,7 +28,7 @@ use crate::{
         self, DAY, approve, bump, cancel, charge, daily, operation_id, receipt, redeem, reject,
         signed_newest,
     },
-    suite::{Desk, LedgerBench},
+    suite::{Desk, LedgerBench, dice::Dice},
 };
 
 const TASKS: u64 = 64;
@@ -38,19 +38,6 @@ const LIMIT: u64 = 2000;
 
 /// Each task meets operations of this many others.
 const NEIGHBOURS: u64 = 3;
-
-/// Numbers that look random and are the same each time (`SplitMix64`): what races is the order.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % end
-    }
-}
 
 /// The n-th counter; its kind of window is its own.
 fn counter(n: u64, now: Timestamp) -> Charge {
@@ -298,7 +285,7 @@ pub async fn sixty_four_tasks_at_two_gateways_keep_every_limit_and_exact_sums(
     let mut racing = JoinSet::new();
     for task in 0..TASKS {
         let ledger = Arc::clone(&gateways[usize::try_from(task % 2).unwrap()]);
-        let racer = Racer { ledger, dice: Dice(task), now, seen: Seen::new() };
+        let racer = Racer { ledger, dice: Dice::new(task), now, seen: Seen::new() };
         racing.spawn(racer.run(task));
     }
     let mut seen = Seen::new();

@@ -56,6 +56,7 @@ async fn view(ledger: &dyn Ledger, now: Timestamp) -> String {
     }
     view += &told(ledger.seen(CHAIN, &hot, &parties).await);
     view += &told(ledger.freezes().await);
+    view += &told(ledger.adopted().await);
     view += &told(ledger.describe().await.map(|status| status.sealed));
     view + &told(ledger.next_nonce(CHAIN, &hot).await)
 }

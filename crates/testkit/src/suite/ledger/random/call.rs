@@ -3,13 +3,13 @@
 use alloy_primitives::B256;
 use countersign_core::{
     charge::{Charge, Over, Window},
-    operation::{Actual, Attempt, OperationRecord, OperationState as S, Purpose},
+    operation::{Actual, Attempt, Money, OperationRecord, OperationState as S, Purpose},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
     Ledger,
     ledger::{
-        Approve, Bump, Commit, Disposition, LedgerError, NewOperation, Redeem, Reject,
+        Adopt, Approve, Bump, Commit, Disposition, LedgerError, NewOperation, Redeem, Reject,
         ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
     },
 };
@@ -17,8 +17,8 @@ use countersign_engine::port::{
 use super::phrase::{Ask, Spend, Step, Which};
 use crate::{
     fixture::{
-        self, DAY, GATEWAY, asking, bump, cancel, charge, daily, digest, intent, key, operation_id,
-        parking, receipt, signed_bytes, trace_hash, vote,
+        self, DAY, GATEWAY, asking, bump, cancel, charge, counter, daily, digest, intent, key,
+        operation_id, parking, receipt, signed_bytes, trace_hash, vote,
     },
     time::ManualTime,
 };
@@ -101,6 +101,11 @@ impl Call<'_> {
             | Step::Unsettle { .. }
             | Step::Release { .. }
             | Step::Deliver { .. } => self.after(ledger).await,
+            Step::Adopt { .. } => told(ledger.adopt(&self.adopt()).await),
+            Step::NoteAdopted { limits } => {
+                let limit = |n: &u8| counter(&format!("limit-{n}"));
+                told(ledger.note_adopted(&limits.iter().map(limit).collect()).await)
+            }
             Step::Freeze { freeze, on: true } => told(ledger.freeze(freeze).await),
             Step::Freeze { freeze, on: false } => told(ledger.unfreeze(freeze).await),
             Step::Seal { on: true } => told(ledger.seal("random").await),
@@ -208,6 +213,21 @@ impl Call<'_> {
             false => {}
         }
         bump
+    }
+
+    fn adopt(&self) -> Adopt {
+        let Step::Adopt { n, charges, percent, elsewhere } = self.step else {
+            panic!("{:?} adopts nothing", self.step)
+        };
+        let here = self.record.as_ref().map_or(Money::None, |record| record.state.money());
+        let money = if *elsewhere { Money::Committed } else { here };
+        let charges = self.charges(charges);
+        let amounts = charges.iter().map(|charge| charge.amount().unwrap() * percent / 100);
+        let kept = if money == Money::Settled { amounts.collect() } else { Vec::new() };
+        let record = self.record.as_ref();
+        let attempts = record.map_or(0, |record| record.attempts.len());
+        let fence = record.map_or(0, |record| record.fence);
+        Adopt { operation: operation_id(*n), money, attempts, fence, charges, kept }
     }
 
     async fn after(&self, ledger: &dyn Ledger) -> String {

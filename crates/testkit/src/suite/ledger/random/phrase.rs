@@ -28,6 +28,8 @@ pub(super) enum Step {
     Unsettle { n: u64 },
     Release { n: u64, final_nonce: u64 },
     Deliver { n: u64, from: Delivery, to: Delivery },
+    Adopt { n: u64, charges: Vec<Spend>, percent: u64, elsewhere: bool },
+    NoteAdopted { limits: Vec<u8> },
     Freeze { freeze: Freeze, on: bool },
     Seal { on: bool },
     Present { gateway: bool, ttl: Millis },
@@ -117,6 +119,9 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(n, final_nonce)| Step::Release { n, final_nonce }),
         2 => (n(), delivery(), delivery())
             .prop_map(|(n, from, to)| Step::Deliver { n, from, to }),
+        3 => (n(), vec(spend(), 0..4), 0_u64..150, rarely()).prop_map(
+            |(n, charges, percent, elsewhere)| Step::Adopt { n, charges, percent, elsewhere }
+        ),
     ];
     prop_oneof![5 => before, 6 => after, 2 => around()]
 }
@@ -329,6 +334,7 @@ fn around() -> impl Strategy<Value = Step> {
         1 => (0_u8..8).prop_map(|on| Step::Seal { on: on == 0 }),
         1 => (any::<bool>(), duration()).prop_map(|(gateway, ttl)| Step::Present { gateway, ttl }),
         6 => duration().prop_map(|by| Step::Advance { by }),
+        1 => vec(0_u8..4, 0..3).prop_map(|limits| Step::NoteAdopted { limits }),
     ]
 }
 
@@ -387,8 +393,10 @@ impl Step {
             | Self::Settle { n, .. }
             | Self::Unsettle { n }
             | Self::Release { n, .. }
-            | Self::Deliver { n, .. } => Some(*n),
+            | Self::Deliver { n, .. }
+            | Self::Adopt { n, .. } => Some(*n),
             Self::Expire { .. }
+            | Self::NoteAdopted { .. }
             | Self::Freeze { .. }
             | Self::Seal { .. }
             | Self::Present { .. }

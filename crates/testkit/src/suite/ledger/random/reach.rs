@@ -11,7 +11,7 @@ use super::{CASES, PHRASES_MAX, call::Call, phrase::phrase};
 use crate::{fixture::operation_id, ledger::ModelLedger, time::ManualTime};
 
 /// What the phrases have to reach, so that the stores are compared in it: the step with what comes of it.
-const REACHED: [&str; 52] = [
+const REACHED: [&str; 55] = [
     "Reserve NothingReserved",
     "Reserve NothingOver",
     "Reserve NothingPeriodMoved",
@@ -64,6 +64,9 @@ const REACHED: [&str; 52] = [
     "Unsettle Broadcast",
     "Unsettle Cancelling",
     "Release Conflict",
+    "Adopt Adopted",
+    "Adopt Elsewhere",
+    "Adopt refused",
 ];
 
 /// The word that an answer begins with; of a record its state.
