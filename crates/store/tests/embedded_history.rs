@@ -12,7 +12,7 @@ use countersign_core::{identity::AppId, time::Millis};
 use countersign_engine::port::{
     Ledger,
     alarm::{Alarm, Bell},
-    ledger::{CommitAnswer, InitAnswer, LedgerError, LedgerStatus, SentOutcome},
+    ledger::{CommitAnswer, InitAnswer, LedgerError, LedgerStatus, OperationQuery, SentOutcome},
 };
 use countersign_store::{
     embedded::EmbeddedStore,
@@ -272,6 +272,14 @@ async fn a_record_that_was_changed_by_hand_is_damage_and_a_seal() {
     let answer = gateway.ledger().operation(operation_id(1)).await;
     assert!(matches!(answer, Err(LedgerError::Damaged(_))), "{answer:?}");
     assert_eq!(gateway.told(), QUIET, "the same finding");
+    let desk = gateway.desk();
+    desk.reserved(2, vec![]).await;
+    let all = OperationQuery { limit: 10, ..OperationQuery::default() };
+    let listed = gateway.ledger().operations(&all).await.unwrap().items;
+    assert_eq!(listed.len(), 1, "it does not hide the others");
+    desk.time.advance(HOUR);
+    gateway.steady.advance(HOUR);
+    assert_eq!(gateway.ledger().expire(10).await, Ok(Vec::new()));
     assert!(gateway.status().await.sealed.unwrap().contains("the books are damaged"));
     let seen = gateway.close();
     let again = Gateway::open(dir.path(), seen);

@@ -32,6 +32,8 @@ pub(super) struct History {
     loss: RefCell<Option<Loss>>,
     // holds also where the file cannot be written any more
     distrust: RefCell<Option<String>>,
+    // what lists left out since the last answer
+    left_out: RefCell<Vec<String>>,
     // how far an audit has followed the log
     pub(super) audited: Cell<u64>,
 }
@@ -56,6 +58,7 @@ impl History {
             standing,
             loss: RefCell::new(found.err()),
             distrust: RefCell::default(),
+            left_out: RefCell::default(),
             audited: Cell::new(0),
         }
     }
@@ -69,6 +72,11 @@ impl History {
         let Steady { clock, wall, at } = self.steady.as_ref()?;
         let passed = Millis(clock().0.saturating_sub(at.0));
         Some(Clocks { store: self.wall(), here: wall.after(passed) })
+    }
+
+    /// Notes what another hand did to a record that a list leaves out.
+    pub(super) fn left_out(&self, why: String) {
+        self.left_out.borrow_mut().push(why);
     }
 
     pub(super) fn distrusted(&self) -> Option<String> {
@@ -123,6 +131,7 @@ impl Books {
 
     /// Tells what an answer shows, on its way. Another hand in the books is a reason to seal them.
     pub(super) fn noticed<T>(&self, answer: Result<T, Fault>) -> Result<T, Fault> {
+        self.history.left_out.take().iter().for_each(|why| self.distrust(why));
         match &answer {
             Err(Fault::Clock(why)) => self.history.lineage.clocks_disagree(why),
             Err(Fault::Damaged(why)) => self.distrust(why),

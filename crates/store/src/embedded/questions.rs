@@ -16,7 +16,7 @@ use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 use super::{
     counters::{asked, held},
     fault::Fault,
-    row::{Stored, int, parse, read, stored},
+    row::{Stored, int, read, stored},
     worker::Step,
 };
 
@@ -53,16 +53,16 @@ impl Step<'_> {
         let (sql, mut values) = list_sql(query);
         let more = i64::from(limit).saturating_add(1);
         values.extend([Value::from(created), Value::from(id), Value::from(more)]);
-        let rows: Vec<Stored> = self
+        let mut rows: Vec<(String, Stored)> = self
             .connection()
             .prepare_cached(&sql)?
-            .query_map(params_from_iter(values), stored)?
+            .query_map(params_from_iter(values), |row| Ok((row.get("id")?, stored(row)?)))?
             .collect::<Result<_, _>>()?;
-        let mut items = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next_cursor = rows.last().filter(|_| more).map(|(last, _)| last.clone());
+        let items = self.sound(rows.iter().map(|(_, record)| record))?;
         Ok(Page { items, next_cursor })
     }
 
@@ -92,7 +92,7 @@ impl Step<'_> {
             )?
             .query_map(params![int(idle_since.millis()), states, max], stored)?
             .collect::<Result<_, _>>()?;
-        rows.iter().map(parse).collect()
+        self.sound(&rows)
     }
 
     pub(super) fn holder(&self, lane: &str, nonce: u64) -> Result<Option<OperationId>, Fault> {
@@ -169,7 +169,7 @@ fn list_sql(query: &OperationQuery) -> (String, Vec<Value>) {
         values.push(Value::from(agent.to_string()));
     }
     let sql = format!(
-        "SELECT record, digest FROM operations WHERE {filter}(created, id) < (?, ?)
+        "SELECT id, record, digest FROM operations WHERE {filter}(created, id) < (?, ?)
          ORDER BY created DESC, id DESC LIMIT ?"
     );
     (sql, values)

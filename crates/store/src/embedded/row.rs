@@ -112,6 +112,21 @@ pub(super) fn parse(stored: &Stored) -> Result<OperationRecord, Fault> {
 }
 
 impl Step<'_> {
+    /// The records of a list. What another hand changed is left out and told: it must not hide the others.
+    pub(super) fn sound<'a>(
+        &self,
+        rows: impl IntoIterator<Item = &'a Stored>,
+    ) -> Result<Vec<OperationRecord>, Fault> {
+        let mut records = Vec::new();
+        for row in rows {
+            match parse(row) {
+                Err(Fault::Damaged(why)) => self.history().left_out(why),
+                record => records.push(record?),
+            }
+        }
+        Ok(records)
+    }
+
     /// One operation.
     pub(super) fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, Fault> {
         self.connection()

@@ -12,7 +12,7 @@ use rusqlite::{OptionalExtension, params};
 use super::{
     counters::Move,
     fault::Fault,
-    row::{Stored, int, is_in_flight, parse, stored},
+    row::{Stored, int, is_in_flight, stored},
     worker::Step,
 };
 
@@ -226,7 +226,7 @@ impl Step<'_> {
             )?
             .query_map(params![chain.to_string(), int(block)], stored)?
             .collect::<Result<_, _>>()?;
-        rows.iter().map(parse).collect()
+        self.sound(&rows)
     }
 }
 

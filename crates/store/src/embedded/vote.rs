@@ -6,7 +6,7 @@ use countersign_engine::port::ledger::{Approve, ApproveAnswer, Reject, RejectAns
 use super::{
     counters::Move,
     fault::Fault,
-    row::{Stored, int, parse, stored},
+    row::{Stored, int, stored},
     worker::Step,
 };
 
@@ -80,9 +80,9 @@ impl Step<'_> {
             )?
             .query_map([int(self.now.millis()), i64::from(max)], stored)?
             .collect::<Result<_, _>>()?;
-        due.iter()
-            .map(|record| {
-                let mut record = parse(record)?;
+        self.sound(&due)?
+            .into_iter()
+            .map(|mut record| {
                 self.shift(&record.charges, Move::Release)?;
                 record.state = S::Expired;
                 self.update(record, "expire")

@@ -44,7 +44,7 @@ use super::{
     record::{
         charge_lines, delivery_name, intent_fields, json, next_record, plan_digest, read_record,
     },
-    reply::damaged,
+    reply::{Reply, damaged},
     scripts::Script,
 };
 use crate::{adoption::lacking, attempt::raised, lineage::Anchor};
@@ -107,6 +107,22 @@ impl RedisLedger {
             "done" => read_record(answer.list()?),
             other => Err(unknown(other)),
         }
+    }
+
+    /// The records of a list. One whose documents another hand changed, which scripts carry unread, is left out and the
+    /// first of them told: it must not hide the others.
+    async fn sound(&self, answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
+        let (mut sound, mut damage) = (Vec::new(), None);
+        for fields in answer.lists() {
+            match fields.and_then(read_record) {
+                Err(LedgerError::Damaged(why)) => damage = damage.or(Some(why)),
+                record => sound.push(record?),
+            }
+        }
+        if let Some(why) = damage {
+            self.link.distrust(&why).await;
+        }
+        Ok(sound)
     }
 
     async fn lane(
@@ -226,7 +242,8 @@ impl Ledger for RedisLedger {
     }
 
     async fn expire(&self, max: u32) -> Result<Vec<OperationRecord>, LedgerError> {
-        records(self.link.run(Script::Expire, Call::new().arg("max", max.min(PAGE_MAX))).await?)
+        let call = Call::new().arg("max", max.min(PAGE_MAX));
+        self.sound(self.link.run(Script::Expire, call).await?).await
     }
 
     async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
@@ -408,10 +425,8 @@ impl Ledger for RedisLedger {
             .arg("limit", (*limit).min(PAGE_MAX))
             .maybe("cursor", cursor);
         let mut answer = self.link.run(Script::Operations, call).await?;
-        let more = answer.tag()? == "more";
-        let items = records(answer)?;
-        let next_cursor = items.last().filter(|_| more).map(|last| last.id.to_string());
-        Ok(Page { items, next_cursor })
+        let next_cursor = Some(answer.tag()?).filter(|cursor| !cursor.is_empty());
+        Ok(Page { items: self.sound(answer).await?, next_cursor })
     }
 
     async fn open(
@@ -425,7 +440,7 @@ impl Ledger for RedisLedger {
             .arg("states", words(states.iter().map(|state| state.name())))
             .arg("idle_since", idle_since.millis())
             .arg("max", max.min(PAGE_MAX));
-        records(self.link.run(Script::Work, call).await?)
+        self.sound(self.link.run(Script::Work, call).await?).await
     }
 
     async fn settled_in(
@@ -434,7 +449,7 @@ impl Ledger for RedisLedger {
         block: u64,
     ) -> Result<Vec<OperationRecord>, LedgerError> {
         let call = Call::new().arg("chain", chain).arg("block", block);
-        records(self.link.run(Script::SettledIn, call).await?)
+        self.sound(self.link.run(Script::SettledIn, call).await?).await
     }
 
     async fn holder(

@@ -74,7 +74,10 @@ impl Link {
             self.call(Script::Prove, &Call::new()).await?;
             answer = self.call(script, call).await?;
         }
-        let Proof { standing, anchor, reply } = answer;
+        let Proof { standing, anchor, damage, reply } = answer;
+        if !damage.is_empty() {
+            self.distrust(plain(&damage)).await;
+        }
         // where replicas acknowledge, history is what they have
         if script.writes() || self.connections.replicas() == 0 || standing == Standing::Missing {
             self.lineage.take(standing, anchor);
@@ -112,9 +115,9 @@ impl Link {
             }
             LedgerError::Damaged(why) => {
                 if TAMPERED.iter().any(|words| why.starts_with(words)) {
-                    self.distrust(&why).await;
+                    self.distrust(plain(&why)).await;
                 }
-                LedgerError::Damaged(why)
+                LedgerError::Damaged(plain(&why).into())
             }
             LedgerError::Unavailable(_) | LedgerError::Ambiguous(_) | LedgerError::Refused(_) => {
                 error
@@ -186,10 +189,18 @@ impl Link {
 /// How scripts begin that found what no function of ours would have left.
 const TAMPERED: [&str; 3] = ["DAMAGED ", "WRONGTYPE ", "ERR user_script"];
 
+/// What a script found, without what Redis says of the script.
+fn plain(why: &str) -> &str {
+    let why = why.split(" script: ").next().unwrap_or(why);
+    why.strip_prefix("DAMAGED ").unwrap_or(why)
+}
+
 /// What a script answered, and how the store stands to what this gateway has seen.
 struct Proof {
     standing: Standing,
     anchor: Anchor,
+    // of what a list leaves out; empty where there is none
+    damage: String,
     reply: Reply,
 }
 
@@ -206,7 +217,8 @@ impl Proof {
             other => return Err(damaged(&format!("a history is `{other}`"))),
         };
         let anchor = Anchor { ledger_id, epoch, sequence, head };
-        Ok(Self { standing, anchor, reply: answer.list()? })
+        let damage = stands.text()?;
+        Ok(Self { standing, anchor, damage, reply: answer.list()? })
     }
 }
 

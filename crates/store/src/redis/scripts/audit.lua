@@ -111,6 +111,6 @@ if fault then
 end
 local records = {}
 for _, id in ipairs(redis.call('ZRANDMEMBER', P .. KEY.operations, int(SAMPLED))) do
-  records[#records + 1] = record(id)
+  if load(id) then records[#records + 1] = record(id) end
 end
 return { 'clean', unpack(records) }

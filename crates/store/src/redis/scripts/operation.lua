@@ -1,1 +1,1 @@
-return record(A.operation)
+return load(A.operation) and record(A.operation) or {}

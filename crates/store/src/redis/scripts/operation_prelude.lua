@@ -73,6 +73,23 @@ end
 
 local function record(id) return redis.call('HGETALL', P .. KEY.operation .. id) end
 
+-- An operation for a list. What another hand changed is left out and told: it must not hide the others.
+local function sound(id)
+  local ok, found = pcall(load, id)
+  if ok then return found end
+  local why = type(found) == 'table' and found.err or found
+  if not string.find(why, '^DAMAGED ') and not string.find(why, '^WRONGTYPE ') then error(found, 0) end
+  LEDGER.damage = why
+end
+
+local function sound_records(ids)
+  local records = {}
+  for _, id in ipairs(ids) do
+    if sound(id) then records[#records + 1] = record(id) end
+  end
+  return records
+end
+
 local function unknown(id) return refused('there is no operation ' .. id) end
 
 local function undefined(step, op) return refused('`' .. step .. '` is not defined in ' .. op.state) end
@@ -178,8 +195,8 @@ end
 local function same_key(t)
   local id = redis.call('HGET', P .. KEY.idempotency, A.key)
   if not id then return nil end
-  local fingerprint = redis.call('HGET', P .. KEY.operation .. id, 'fingerprint')
-  return { fingerprint == A.fingerprint and 'same' or 'key_conflict', record(id) }
+  local op = load(id)
+  return { op.fingerprint == A.fingerprint and 'same' or 'key_conflict', record(id) }
 end
 
 local function other_batch(op) return not (op.batch and op.batch == A.batch) end

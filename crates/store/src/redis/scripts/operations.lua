@@ -33,6 +33,7 @@ for _, source in ipairs(sources) do
 end
 table.sort(all, function(a, b) return a[1] > b[1] or (a[1] == b[1] and a[2] > b[2]) end)
 
-local page = { #all > limit and 'more' or 'end' }
-for i = 1, math.min(limit, #all) do page[i + 1] = record(all[i][2]) end
-return page
+local ids = {}
+for i = 1, math.min(limit, #all) do ids[i] = all[i][2] end
+-- the next page begins behind the last of this one, also where that is left out
+return { #all > limit and ids[#ids] or '', unpack(sound_records(ids)) }

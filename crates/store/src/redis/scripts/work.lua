@@ -7,6 +7,6 @@ for state in string.gmatch(A.states, '%S+') do
 end
 table.sort(all, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
 
-local records = {}
-for i = 1, math.min(limit, #all) do records[i] = record(all[i][2]) end
-return records
+local ids = {}
+for i = 1, math.min(limit, #all) do ids[i] = all[i][2] end
+return sound_records(ids)

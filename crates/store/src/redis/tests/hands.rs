@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use countersign_core::time::Millis;
 use countersign_engine::port::{
     alarm::Alarm,
-    ledger::{CommitAnswer, LedgerError},
+    ledger::{CommitAnswer, LedgerError, OperationQuery},
 };
 use countersign_testkit::{
-    fixture::{approve, operation_id, reserve, rolling},
+    fixture::{DAY, approve, operation_id, reserve, rolling},
     suite::{Desk, LedgerBench, journal::decided},
 };
 use sha2::{Digest, Sha256};
@@ -124,6 +124,14 @@ async fn a_record_that_was_changed_is_found_before_anything_follows_from_it() {
     let answer = bench.ledger().approve(&vote).await;
     assert!(matches!(answer, Err(LedgerError::Damaged(_))), "{answer:?}");
     is_noticed(&bench, &told).await;
+    let read = bench.ledger().operation(operation_id(3)).await;
+    assert!(matches!(read, Err(LedgerError::Damaged(_))), "{read:?}");
+    let all = OperationQuery { limit: 10, ..OperationQuery::default() };
+    let listed = bench.ledger().operations(&all).await.unwrap().items;
+    assert_eq!(listed.len(), 2, "it does not hide the others");
+    bench.time.advance(DAY);
+    assert_eq!(bench.ledger().expire(10).await, Ok(Vec::new()));
+    assert!(told.lock().unwrap().is_empty(), "the same finding");
     // others go on, but nothing new is signed
     let desk = Desk::at(&bench).await;
     desk.reserved(9, vec![]).await;
@@ -197,6 +205,12 @@ async fn documents_that_were_changed_are_found_when_they_are_read_or_sampled() {
         raw::<i64>(&bench, &["HSET", &record(3), field, value]).await;
         let read = bench.ledger().operation(operation_id(3)).await;
         assert!(matches!(read, Err(LedgerError::Damaged(_))), "{field}: {read:?}");
+        for (limit, sound) in [(1, 0), (2, 1), (10, 2)] {
+            let query = OperationQuery { limit, ..OperationQuery::default() };
+            let page = bench.ledger().operations(&query).await.unwrap();
+            assert_eq!(page.items.len(), sound, "{field}: it does not hide the others");
+            assert_eq!(page.next_cursor.is_some(), limit < 3, "{field}: a page of {limit}");
+        }
         // there are three operations, and a sample takes up to eight
         let found = bench.ledger().audit().await.unwrap();
         assert!(found.is_some(), "{field}");
