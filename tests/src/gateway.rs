@@ -1,6 +1,7 @@
 //! The real binary, serving.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -88,6 +89,13 @@ impl Gateway {
             reply.is_ok_and(|reply| reply.status == 200).then_some(())
         })
         .await;
+    }
+
+    /// Writes another text in the place of one in the configuration.
+    pub fn reconfigure(&self, from: &str, to: &str) {
+        let text = fs::read_to_string(&self.file).expect("a configuration");
+        assert!(text.contains(from), "`{from}` is not in the configuration");
+        fs::write(&self.file, text.replace(from, to)).expect("a configuration");
     }
 
     /// Asks it to end.

@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod redis;
 pub mod rpc;
 pub mod stores;
+pub mod switch;
 pub mod tap;
 pub mod tls;
 pub mod wait;

@@ -1,6 +1,11 @@
 //! A Redis of its own for each test: the real server, with every write synced to its file.
 
-use std::{net::SocketAddr, path::PathBuf, process::Command};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use tempfile::TempDir;
 use tokio::{
@@ -37,6 +42,24 @@ impl RedisServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
+    }
+
+    /// Where it keeps its file.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Cuts so many bytes off the end of its append-only file, while it is down.
+    pub fn truncate(&self, bytes: u64) {
+        let folder = self.folder.path().join("appendonlydir");
+        let files =
+            fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a file").path());
+        let file = files.into_iter().find(|file| file.to_string_lossy().ends_with(".incr.aof"));
+        let file = fs::File::options().write(true).open(file.expect("an append-only file"));
+        let file = file.expect("a file of ours");
+        let length = file.metadata().expect("its length").len();
+        file.set_len(length.saturating_sub(bytes)).expect("a shorter file");
     }
 
     /// Kills it; what it acknowledged is in its file.
