@@ -87,7 +87,7 @@ impl RedisStore {
         initialise(&link).await?;
         Ok(Self {
             ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas, gateway.clone())),
-            journal: Arc::new(RedisJournal::new(link, gateway)),
+            journal: Arc::new(RedisJournal::new(link, gateway, deadline)),
         })
     }
 

@@ -2,12 +2,19 @@
 
 mod entry;
 
-use std::sync::Arc;
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use countersign_core::{
     identity::TraceHash,
-    time::Timestamp,
+    time::{Millis, Timestamp},
     trace::{Incident, IncidentStatus, TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
@@ -16,6 +23,7 @@ use countersign_engine::port::{
     ledger::LedgerError,
 };
 use sha2::{Digest, Sha256};
+use tokio::sync::{Mutex, MutexGuard};
 
 use self::entry::{
     Head, change_call, cursor_call, incident_key, raise_call, read_incident, read_trace,
@@ -40,7 +48,11 @@ pub(super) struct RedisJournal {
     gateway: String,
     gateway_hash: String,
     // Held while an entry is on its way, within the link's deadline: entries of one chain follow each other.
-    head: tokio::sync::Mutex<Option<Head>>,
+    head: Mutex<Option<Head>>,
+    // how many entries the store has answered
+    answered: AtomicU64,
+    // how long an entry waits for its turn while none before it is answered
+    patience: Duration,
 }
 
 /// What an entry of the chain says.
@@ -51,9 +63,31 @@ struct Entry {
 }
 
 impl RedisJournal {
-    pub(super) fn new(link: Arc<Link>, gateway: String) -> Self {
-        let gateway_hash = gateway_hash(&gateway);
-        Self { link, gateway, gateway_hash, head: tokio::sync::Mutex::new(None) }
+    pub(super) fn new(link: Arc<Link>, gateway: String, Millis(patience): Millis) -> Self {
+        Self {
+            link,
+            gateway_hash: gateway_hash(&gateway),
+            gateway,
+            head: Mutex::new(None),
+            answered: AtomicU64::new(0),
+            patience: Duration::from_millis(patience),
+        }
+    }
+
+    /// This entry's turn. A queue that moves is waited for, however long it is; behind a silent store each of a crowd
+    /// would wait for all calls before its own to run out of time, one after another.
+    async fn turn(&self) -> Result<MutexGuard<'_, Option<Head>>, LedgerError> {
+        let mut turn = pin!(self.head.lock());
+        loop {
+            let before = self.answered.load(Ordering::Acquire);
+            if let Ok(head) = tokio::time::timeout(self.patience, &mut turn).await {
+                return Ok(head);
+            }
+            if self.answered.load(Ordering::Acquire) == before {
+                let why = "no entry before this one is answered".into();
+                return Err(LedgerError::Unavailable(why));
+            }
+        }
     }
 
     /// Appends an entry behind the head of this gateway's chain. Answers what follows the script's tag, or `None`
@@ -62,7 +96,7 @@ impl RedisJournal {
         &self,
         make: impl Fn(&Head) -> Result<Entry, LedgerError> + Send,
     ) -> Result<Option<Reply>, LedgerError> {
-        let mut known = self.head.lock().await;
+        let mut known = self.turn().await?;
         for _ in 0..ATTEMPTS_MAX {
             let head = match known.take() {
                 Some(head) => head,
@@ -72,6 +106,7 @@ impl RedisJournal {
             let next = head.next(&content);
             let call = self.named(call).arg("expected", head).arg("next", next);
             let mut answer = self.link.run(script, call.arg("entry", content)).await?;
+            self.answered.fetch_add(1, Ordering::AcqRel);
             match answer.tag()?.as_str() {
                 // a repetition wrote nothing, so the head is read again: it costs one call
                 "done" => return Ok(Some(answer)),

@@ -9,9 +9,9 @@ use countersign_engine::port::{
 };
 use countersign_testkit::{
     fixture::{operation_id, reserve, rolling},
-    suite::{Desk, LedgerBench},
+    suite::{Desk, LedgerBench, journal::decided},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 use super::{
     bench::{RedisBench, open, options},
@@ -90,6 +90,27 @@ async fn a_server_that_never_answers_is_unavailable_within_the_deadline() {
     let opened = tokio::time::timeout(Duration::from_secs(5), RedisStore::connect(silent)).await;
     let refused = opened.expect("the deadline holds").unwrap_err();
     assert!(matches!(refused, OpenError::Ledger(LedgerError::Unavailable(_))), "{refused:?}");
+}
+
+/// One after another they would take as many deadlines as they are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_entries_behind_a_silent_server_does_not_wait_for_each_others_deadlines() {
+    let bench = RedisBench::make().await;
+    let mut hasty = options(&bench.server.url());
+    hasty.deadline = Millis(500);
+    let hasty = RedisStore::open(hasty, Some(bench.time.source())).await.unwrap();
+    hasty.journal().record(&decided(0)).await.unwrap();
+    let mut pause = redis::cmd("CLIENT");
+    pause.arg("PAUSE").arg(3_600_000).query_async::<()>(&mut bench.raw().await).await.unwrap();
+    let mut crowd = JoinSet::new();
+    for n in 1..=40 {
+        let journal = hasty.journal();
+        crowd.spawn(async move { journal.record(&decided(n)).await });
+    }
+    let all = tokio::time::timeout(Duration::from_secs(10), crowd.join_all()).await;
+    for answer in all.expect("half of their deadlines") {
+        assert!(matches!(answer, Err(JournalError::Unavailable(_))), "{answer:?}");
+    }
 }
 
 #[tokio::test]
