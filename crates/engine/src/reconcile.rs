@@ -115,7 +115,7 @@ impl Reconciliation {
             missing.map(|what| format!("{what} of the log, which was seen, is not in the store"));
         let lanes = self.lanes.iter().filter(|lane| lane.unknown() != Some(0));
         let unfounded = self.unfounded.iter().map(|Unfounded { trace, operation }| {
-            format!("the ledger lacks {operation}, which trace {trace} is about")
+            format!("the ledger has no sound record of {operation}, which trace {trace} is about")
         });
         missing.chain(lanes.map(ToString::to_string)).chain(unfounded).collect()
     }
@@ -169,7 +169,7 @@ impl Engine {
         })
     }
 
-    /// Of the newest decisions that led to a reservation, those whose operation is not there.
+    /// Of the newest decisions that led to a reservation, those whose operation is not there, or not as it was left.
     async fn unfounded(&self) -> Result<Vec<Unfounded>, LedgerError> {
         let mut named = Vec::new();
         for status in RESERVED {
@@ -188,7 +188,11 @@ impl Engine {
             ));
         }
         let found = named.into_iter().map(async |unfounded| {
-            let operation = self.ports().ledger.operation(unfounded.operation).await;
+            let operation = match self.ports().ledger.operation(unfounded.operation).await {
+                // what another hand changed proves nothing, and must not hide the rest
+                Err(LedgerError::Damaged(_)) => Ok(None),
+                answer => answer,
+            };
             Ok(unless_lost(operation)?.is_some_and(|o| o.is_none()).then_some(unfounded))
         });
         let found: Vec<Result<_, LedgerError>> = join_all(found).await;
