@@ -15,6 +15,8 @@
 
 mod before_node;
 mod before_redis;
+mod crowd;
+mod marks;
 mod run;
 mod scenario;
 mod server;
