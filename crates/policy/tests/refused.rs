@@ -140,7 +140,7 @@ const FILES: &[(&str, &str)] = &[
     ),
     (
         "policy: p\nkind: grant\nrules: [{ id: r, then: allow, spend: none }]",
-        "this `spend` is for rules about `call` only",
+        "this `spend` is for rules about `call` or `typed_data` only",
     ),
     (
         "policy: p\nkind: grant\nrules: [{ id: r, when: { kind: call, fn: \"f(uint256 a)\" }, then: allow, spend: { token: args.a, amount: args.a } }]",

@@ -80,7 +80,7 @@ fn kind(answer: &str) -> &str {
 pub fn the_phrases_reach_every_answer() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let reached = RefCell::new(BTreeSet::new());
-    let config = Config { cases: 2 * CASES, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 4 * CASES, failure_persistence: None, ..Config::default() };
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, seed);
     let outcome = runner.run(&vec(phrase(), 1..PHRASES_MAX), |phrases| {
