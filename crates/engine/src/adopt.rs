@@ -137,6 +137,25 @@ impl Engine {
         Ok(())
     }
 
+    /// Charges an operation that comes back to every limit that it lacks: what it pays, it pays now, and some limits may
+    /// be younger than its settlement.
+    pub(crate) async fn charge_again(&self, record: OperationRecord) -> bool {
+        let Ok(now) = self.ports().ledger.now().await else { return false };
+        let setup = self.setup();
+        let young = young(&setup, &limits(&setup, now), &BTreeSet::new());
+        let Some(all) = young.map(|young| Young { since: Timestamp::default(), ..young }) else {
+            return true;
+        };
+        match self.charge_one(&all, record).await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(%error, "what comes back is not charged to newer limits");
+                // what no counter takes must not keep it from coming back
+                matches!(error, AdoptError::Ledger(LedgerError::Refused(_)))
+            }
+        }
+    }
+
     /// Goes through everything that a young limit may still count; returns how many operations got a charge.
     async fn charge_old(&self, young: &Young) -> Result<usize, AdoptError> {
         let recent = OperationQuery { limit: PAGE, ..OperationQuery::default() };

@@ -16,7 +16,7 @@ use crate::{
     engine::Engine,
     port::{
         chain::{ChainError, Finality},
-        ledger::SETTLED_KEPT,
+        ledger::{LedgerError, SETTLED_KEPT},
     },
     setup::ChainSetup,
 };
@@ -29,6 +29,9 @@ const START_ABOVE: u64 = 64;
 /// many a block is compared that was noted, or was the newest until then: nodes may disagree, and a reorg may come
 /// between two questions of one look.
 const LOOKS_AGAIN: u8 = 3;
+
+/// How often a look asks the same question before it breaks off.
+const ASK_MAX: u8 = 3;
 
 /// The blocks of one chain as they were seen last.
 #[derive(Debug, Default)]
@@ -179,7 +182,7 @@ impl Engine {
     async fn look_through(self: &Arc<Self>, chain: &ChainSetup, due: &[u64]) {
         let mut gone: Vec<u64> = Vec::new();
         for block in due.iter().copied() {
-            let settled = match self.ports().ledger.settled_in(chain.id, block).await {
+            let settled = match self.settled_in(chain.id, block).await {
                 Ok(settled) => settled,
                 Err(error) => {
                     tracing::warn!(chain = %chain.id, block, %error, "settlements cannot be looked at; again later");
@@ -203,24 +206,41 @@ impl Engine {
         }
     }
 
+    /// Asks again at once: a look has many questions, and must come to its end before the blocks are forgotten.
+    async fn settled_in(
+        &self,
+        chain: ChainId,
+        block: u64,
+    ) -> Result<Vec<OperationRecord>, LedgerError> {
+        let mut asked: u8 = 1;
+        loop {
+            match self.ports().ledger.settled_in(chain, block).await {
+                Err(_) if asked < ASK_MAX => asked = asked.saturating_add(1),
+                answer => return answer,
+            }
+        }
+    }
+
     /// Takes a settlement back if its block is gone; `true` if it did. The same bytes are sent again at once.
     async fn take_back(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord) -> bool {
         let Some(actual) = &record.actual else { return false };
+        let look_again = || {
+            let block = actual.block_number;
+            self.blocks_of(chain.id, |seen| seen.suspect(block..=block));
+            false
+        };
         match chain.port.finality(actual).await {
             Ok(Finality::Gone) => {}
             Ok(Finality::Final) => return false,
             // the chain is shorter than it was: the next block at this height tells
-            Ok(Finality::Pending) => {
-                let block = actual.block_number;
-                self.blocks_of(chain.id, |seen| seen.suspect(block..=block));
-                return false;
-            }
+            Ok(Finality::Pending) => return look_again(),
             Err(error) => {
                 tracing::warn!(operation = %record.id, %error, "a settlement cannot be looked at; again later");
-                let block = actual.block_number;
-                self.blocks_of(chain.id, |seen| seen.suspect(block..=block));
-                return false;
+                return look_again();
             }
+        }
+        if !self.charge_again(record.clone()).await {
+            return look_again();
         }
         match self.ports().ledger.unsettle(record.id).await {
             Ok(record) => {
@@ -230,9 +250,7 @@ impl Engine {
             }
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "a settlement is gone and not taken back yet");
-                let block = actual.block_number;
-                self.blocks_of(chain.id, |seen| seen.suspect(block..=block));
-                false
+                look_again()
             }
         }
     }

@@ -38,6 +38,26 @@ async fn a_renamed_limit_starts_from_what_was_spent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_reorg_brings_back_counts_under_a_limit_that_is_younger_than_its_settlement() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(send(&house, PAYEE, 99)).await);
+    house.settle_down(&engine).await;
+    house.time.advance(Millis(25 * HOUR.0));
+    engine.replace(house.setup(&POLICY.replace("id: day,", "id: daily,")));
+    take(engine.submit(send(&house, PAYEE, 1)).await);
+    house.settle_down(&engine).await;
+    let spent = async || house.counts_of(charge(&house, "daily")).await[2] / 1_000_000;
+    assert_eq!(spent().await, 1, "the other is long ago");
+    house.chain.reorg_dropping(200);
+    house.pass(&engine, Millis(2500)).await;
+    house.settle_down(&engine).await;
+    house.settle_down(&engine).await;
+    assert!(house.ledger.all().iter().all(|o| o.state == S::Executed));
+    assert_eq!(spent().await, 100, "both are paid now");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_limit_counts_what_waits_what_is_on_its_way_and_what_is_settled() {
     let house = House::new();
     let engine = house.gateway().await;
