@@ -21,8 +21,8 @@ use crate::{
     setup::ChainSetup,
 };
 
-/// How far above the head settlements are looked at when a gateway starts; below it as far as they are kept. What
-/// happened meanwhile is not known, nor how many blocks came after it.
+/// How far above the head settlements are looked at when a gateway starts, or a person has accepted the books; below it
+/// as far as they are kept. What happened meanwhile is not known, nor how many blocks came after it.
 const START_ABOVE: u64 = 64;
 
 /// For how many looks after a reorg the same blocks are looked at again: a settlement may have been on its way. For as
@@ -41,7 +41,8 @@ pub(crate) struct SeenBlocks {
     fresh: BTreeMap<u64, u8>,
     /// The blocks in which settlements may be gone, for so many looks more.
     suspects: BTreeMap<u64, u8>,
-    begun: bool,
+    /// The ledger's epoch in which the stretch below and above a head was looked at.
+    begun: Option<u64>,
 }
 
 impl SeenBlocks {
@@ -85,9 +86,12 @@ impl SeenBlocks {
         drop(self.fresh.split_off(&above));
     }
 
-    /// Whether the stretch below and above the first head was looked at.
-    fn has_begun(&mut self) -> bool {
-        std::mem::replace(&mut self.begun, true)
+    /// Whether the stretch below and above a head was looked at since a person has accepted the books: those that they
+    /// accept may be others than those that were looked at.
+    fn has_begun(&mut self, epoch: Option<u64>) -> bool {
+        let before = self.begun;
+        self.begun = epoch.or(before);
+        before.is_some() && before == self.begun
     }
 
     /// The blocks to be looked at now: first those that were looked at least often, so that whatever breaks a look off,
@@ -125,16 +129,26 @@ impl Engine {
 
     /// One look at every chain. Chains are looked at one after the other, each with its own deadlines.
     pub(crate) async fn watch_chains(self: &Arc<Self>) {
+        let epoch = self.ports().ledger.describe().await.ok().map(|status| status.epoch);
         for chain in self.setup().chains.values() {
-            if let Err(error) = self.watch_chain(chain).await {
+            if let Err(error) = self.watch_chain(chain, epoch).await {
                 tracing::debug!(chain = %chain.id, %error, "a chain cannot be watched for reorgs now");
             }
         }
     }
 
-    async fn watch_chain(self: &Arc<Self>, chain: &ChainSetup) -> Result<(), ChainError> {
+    async fn watch_chain(
+        self: &Arc<Self>,
+        chain: &ChainSetup,
+        epoch: Option<u64>,
+    ) -> Result<(), ChainError> {
         let head = chain.port.head().await?;
-        self.compare(chain, head.number).await?;
+        if !self.blocks_of(chain.id, |seen| seen.has_begun(epoch)) {
+            let from = head.number.saturating_sub(SETTLED_KEPT);
+            let to = head.number.saturating_add(START_ABOVE);
+            self.blocks_of(chain.id, |seen| seen.suspect(from..=to));
+        }
+        self.compare(chain).await?;
         // the head may come from a cache that is older than the reorg just found
         if let Some(hash) = chain.port.block_hash(head.number).await? {
             self.blocks_of(chain.id, |seen| seen.note(head.number, hash));
@@ -145,11 +159,7 @@ impl Engine {
     }
 
     /// Compares the blocks that were seen last with the chain as it is.
-    async fn compare(&self, chain: &ChainSetup, head: u64) -> Result<(), ChainError> {
-        if !self.blocks_of(chain.id, SeenBlocks::has_begun) {
-            let (from, to) = (head.saturating_sub(SETTLED_KEPT), head.saturating_add(START_ABOVE));
-            self.blocks_of(chain.id, |seen| seen.suspect(from..=to));
-        }
+    async fn compare(&self, chain: &ChainSetup) -> Result<(), ChainError> {
         let compared = self.blocks_of(chain.id, |seen| seen.compared());
         let Some((top, _)) = compared.first().copied() else { return Ok(()) };
         let Some(lowest) = lowest_gone(chain, &compared).await? else {
@@ -291,6 +301,14 @@ mod tests {
         seen.suspect(7..=9);
         let looks: Vec<Vec<u64>> = (0..4).map(|_| look(&mut seen)).collect();
         assert_eq!(looks, [vec![7, 8, 9, 5, 6], vec![7, 8, 9, 5, 6], vec![7, 8, 9], vec![]]);
+    }
+
+    #[test]
+    fn the_books_are_looked_through_once_for_each_time_that_a_person_accepts_them() {
+        let mut seen = SeenBlocks::default();
+        let looks = [None, Some(3), Some(3), None, Some(3), Some(4), None, Some(4)];
+        let begun = looks.map(|epoch| seen.has_begun(epoch));
+        assert_eq!(begun, [false, false, true, true, true, false, true, true]);
     }
 
     #[test]
