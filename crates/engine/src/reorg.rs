@@ -249,7 +249,7 @@ impl Engine {
                 return look_again();
             }
         }
-        if !self.charge_again(record.clone()).await {
+        if !Box::pin(self.charge_again(record.clone())).await {
             return look_again();
         }
         match self.ports().ledger.unsettle(record.id).await {

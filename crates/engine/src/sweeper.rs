@@ -76,7 +76,7 @@ impl Engine {
                 Chore::Announce => self.announce_again().await,
                 Chore::Track => self.track(),
                 Chore::Sweep => self.sweep().await,
-                Chore::Watch => self.watch_chains().await,
+                Chore::Watch => Box::pin(self.watch_chains()).await,
                 Chore::Audit => self.audit().await,
                 Chore::Messages => self.look_at_messages().await,
             }

@@ -136,9 +136,15 @@ impl Plan {
         let gateways = rate(&[1, 1, 1, 2, 2, 2, 3, 4]);
         let block_time = rate(&[500, 1000, 2000]);
         let weather_every = rate(&[700, 2000, 5000]);
-        // settlements can be looked up for so many blocks: some process must live that long
-        let dies_often = weather.iter().any(|kind| kind.ends_a_gateway()) && weather_every < 2000;
-        let deep = if dies_often && block_time < 2000 { 0 } else { 25 };
+        // settlements can be looked up for so many blocks: some process must live for a part of them, and so many looks
+        // must come to their end
+        let needed = match weather_every {
+            ..2000 => 2000,
+            2000..5000 => 1000,
+            5000.. => 0,
+        };
+        let dies = weather.iter().any(|kind| kind.ends_a_gateway());
+        let deep = if dies && block_time < needed { 0 } else { 25 };
         let levels = if gateways == 1 { LEVELS.len() } else { RENAMES };
         Self {
             seed,

@@ -40,10 +40,11 @@ impl FlawedLedger {
     }
 
     pub(super) async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
-        self.with(|books| {
-            self.forget(books, repeat);
-            self.blind(books, |books| books.find(repeat))
-        })
+        self.with(|books| self.forget(books, repeat))?;
+        if self.is(Flaw::OwedForgotten) {
+            return self.with(|books| blind(books, |books| books.find(repeat)));
+        }
+        self.model.find(repeat).await
     }
 
     /// Forgets what the flaw makes a repetition not find.
@@ -60,32 +61,6 @@ impl FlawedLedger {
         books.voided.extend(forgotten);
     }
 
-    /// Looks for what a request repeats, blind to what the flaw forgets. The books themselves stay as they are.
-    fn blind<T>(&self, books: &mut Books, step: impl FnOnce(&mut Books) -> T) -> T {
-        if !self.is(Flaw::OwedForgotten) {
-            return step(books);
-        }
-        let owed: Vec<OperationId> = books
-            .operations
-            .iter()
-            .filter(|o| o.key.is_none() && books.delivery(o) == Delivery::Owed)
-            .map(|o| o.id)
-            .collect();
-        let before: Vec<OperationRecord> =
-            owed.iter().filter_map(|id| books.operation(*id).cloned()).collect();
-        for operation in books.operations.iter_mut().filter(|o| owed.contains(&o.id)) {
-            operation.delivery = Delivery::Collected;
-            operation.finished_at = Some(Timestamp::default());
-        }
-        let answer = step(books);
-        for was in before {
-            if let Some(place) = books.operations.iter_mut().find(|o| o.id == was.id) {
-                *place = was;
-            }
-        }
-        answer
-    }
-
     pub(super) async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
         self.with(|books| self.forget(books, &reserve.operation.repeat))?;
         let mut asked = reserve.clone();
@@ -95,7 +70,10 @@ impl FlawedLedger {
             Flaw::CheckedThenCounted => return self.reserve_by_stale(reserve),
             _ => {}
         }
-        self.model.with(|books| self.blind(books, |books| books.reserve(&asked)))
+        if self.is(Flaw::OwedForgotten) {
+            return self.model.with(|books| blind(books, |books| books.reserve(&asked)));
+        }
+        self.model.reserve(&asked).await
     }
 
     /// Looks at counters of a moment ago, and charges those of now.
@@ -349,6 +327,24 @@ impl FlawedLedger {
             records.retain(|record| record.state != S::Prepared);
         }
     }
+}
+
+/// Looks for what a request repeats, blind to what is owed. The books themselves stay as they are.
+fn blind<T>(books: &mut Books, step: impl FnOnce(&mut Books) -> T) -> T {
+    let is_owed = |o: &&OperationRecord| o.key.is_none() && books.delivery(o) == Delivery::Owed;
+    let owed: Vec<OperationRecord> = books.operations.iter().filter(is_owed).cloned().collect();
+    let ids: Vec<OperationId> = owed.iter().map(|operation| operation.id).collect();
+    for operation in books.operations.iter_mut().filter(|o| ids.contains(&o.id)) {
+        operation.delivery = Delivery::Collected;
+        operation.finished_at = Some(Timestamp::default());
+    }
+    let answer = step(books);
+    for was in owed {
+        if let Some(place) = books.operations.iter_mut().find(|o| o.id == was.id) {
+            *place = was;
+        }
+    }
+    answer
 }
 
 fn empty(charge: &mut Charge) {
