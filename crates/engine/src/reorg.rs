@@ -293,7 +293,9 @@ mod tests {
         let mut seen = SeenBlocks::default();
         let look = |seen: &mut SeenBlocks| {
             let due = seen.due();
-            due.iter().for_each(|number| seen.looked_at(*number));
+            for number in &due {
+                seen.looked_at(*number);
+            }
             due
         };
         seen.suspect(5..=7);
@@ -317,7 +319,9 @@ mod tests {
         seen.suspect(1..=5);
         let first_two = |seen: &mut SeenBlocks| {
             let due: Vec<u64> = seen.due().into_iter().take(2).collect();
-            due.iter().for_each(|number| seen.looked_at(*number));
+            for number in &due {
+                seen.looked_at(*number);
+            }
             due
         };
         let looks: Vec<Vec<u64>> = (0..3).map(|_| first_two(&mut seen)).collect();

@@ -67,7 +67,7 @@ impl Mortal {
             Cut::After(cut) => (n <= cut, n < cut),
             Cut::OnlyBefore(cut) => (n != cut, n != cut),
             Cut::OnlyAfter(cut) => (true, n != cut),
-            Cut::Every(cut) => (n % cut != 0, n % cut != 0),
+            Cut::Every(cut) => (!n.is_multiple_of(cut), !n.is_multiple_of(cut)),
         }
     }
 

@@ -43,8 +43,7 @@ impl Shifting {
     async fn gateway(self: &Arc<Self>, house: &House) -> Arc<Engine> {
         let engine = house.gateway().await;
         let mut setup = house.setup(POLICY);
-        let shifting: Arc<dyn Chain> = Arc::clone(self) as _;
-        setup.chains.values_mut().for_each(|chain| chain.port = Arc::clone(&shifting));
+        setup.chains.values_mut().for_each(|chain| chain.port = self.clone());
         engine.replace(setup);
         engine
     }
