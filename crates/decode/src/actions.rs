@@ -1,19 +1,21 @@
 //! From a call to its leaf effects.
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use countersign_core::{
     abi::{DecodedCall, Selector},
-    action::{Action, Effect, Via},
+    action::{Action, Effect, Outflow, Via},
     token::Asset,
 };
 
 use crate::{
     CALLDATA_BYTES_MAX, DEPTH_MAX, EXPANSION_BYTES_MAX, LEAVES_MAX,
     call::Call,
-    container::{self, Inside, Layout, Part, Purse},
+    container::{self, Container, Inside, Layout, Part, Purse},
     layout::DecodeError,
     privileged::is_privileged,
-    protocol::{Desk, Known},
+    protocol::{Desk, Flow, Known},
     readable::Readable,
     registry::{Claims, Registry},
     standard::{Leaf, Scene, Standard},
@@ -28,7 +30,7 @@ pub fn actions(call: &Call<'_>, registry: &Registry) -> Vec<Action> {
     let Some(to) = call.to else { return vec![deployment(call)] };
     let data = call.data.clone();
     let frame = Frame { caller: call.wallet, to, value: call.value, data, depth: 0 };
-    let mut reader = Reader { registry, actions: Vec::new(), bytes: 0 };
+    let mut reader = Reader { registry, actions: Vec::new(), bytes: 0, at_hand: BTreeMap::new() };
     match reader.call(&frame) {
         Ok(()) => reader.actions,
         Err(Exceeded(bound)) => vec![reader.undecodable(&frame, bound.to_owned())],
@@ -83,6 +85,8 @@ struct Reader<'r> {
     actions: Vec<Action>,
     /// Calldata that was read, and that actions hold decoded.
     bytes: usize,
+    /// Wei that a router was given and has not used yet; the router's own call carries it.
+    at_hand: BTreeMap<Address, U256>,
 }
 
 impl Reader<'_> {
@@ -164,7 +168,8 @@ impl Reader<'_> {
         self.weigh(&frame.data)?;
         let value_wei = if flow.value_to.is_some() { U256::ZERO } else { frame.value };
         let action = self.action(frame, Effect::Call);
-        self.push(Action { functions, value_wei, spends: flow.spends, ..action })?;
+        let spends = self.unpaid(frame, &flow);
+        self.push(Action { functions, value_wei, spends, ..action })?;
         for (effect, via) in flow.effects {
             let action = self.action(frame, effect);
             self.push(Action { via, ..action })?;
@@ -174,6 +179,32 @@ impl Reader<'_> {
         let effect = Effect::Transfer { asset: Asset::Native, from: frame.caller, to, amount };
         let action = self.action(frame, effect);
         self.push(Action { value_wei: amount, ..action })
+    }
+
+    /// What is left to take once a router has wrapped what the request sent it: that value is counted
+    /// already. Any other step may have used the value for something else.
+    fn unpaid(&mut self, frame: &Frame, flow: &Flow) -> Option<Vec<Outflow>> {
+        let before = self.at_hand.remove(&frame.to).unwrap_or_default();
+        let spends = flow.spends.clone()?;
+        if !flow.wraps_value {
+            return Some(spends);
+        }
+        let mut at_hand = before.saturating_add(frame.value);
+        let registry = self.registry;
+        let pulled = |outflow: &Outflow| {
+            let token = outflow.asset.contract();
+            let wraps = token.and_then(|token| registry.container(token)) == Some(Container::Weth);
+            match at_hand.checked_sub(outflow.amount) {
+                Some(rest) if wraps => {
+                    at_hand = rest;
+                    false
+                }
+                Some(_) | None => true,
+            }
+        };
+        let spends = spends.into_iter().filter(pulled).collect();
+        self.at_hand.insert(frame.to, at_hand);
+        Some(spends)
     }
 
     /// A call that reads as a container's. Where it is no certain one, the contract's own ABI may read what
@@ -215,7 +246,10 @@ impl Reader<'_> {
                 Purse::Shared => self.beside(frame, frame.value.saturating_sub(sent))?,
                 Purse::Own => self.beside(frame, frame.value)?,
                 Purse::Kept if frame.value.is_zero() => {}
-                Purse::Kept => self.plain_with(frame, claims, Vec::new())?,
+                Purse::Kept => {
+                    self.plain_with(frame, claims, Vec::new())?;
+                    self.at_hand.insert(frame.to, frame.value);
+                }
             }
         }
         self.parts(frame, parts, (certain, frame.depth.saturating_add(1)))
@@ -257,6 +291,7 @@ impl Reader<'_> {
 
     /// A call that stays a call.
     fn plain(&mut self, frame: &Frame, claims: &Claims<'_>) -> Read {
+        self.at_hand.remove(&frame.to);
         self.weigh(&frame.data)?;
         let action = self.action(frame, Effect::Call);
         let functions = readings(claims, &frame.data);
@@ -264,12 +299,7 @@ impl Reader<'_> {
     }
 
     /// A container's own call, of which all is known.
-    fn plain_with(
-        &mut self,
-        frame: &Frame,
-        claims: &Claims<'_>,
-        spends: Vec<countersign_core::action::Outflow>,
-    ) -> Read {
+    fn plain_with(&mut self, frame: &Frame, claims: &Claims<'_>, spends: Vec<Outflow>) -> Read {
         self.weigh(&frame.data)?;
         let action = self.action(frame, Effect::Call);
         let functions = readings(claims, &frame.data);

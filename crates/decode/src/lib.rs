@@ -14,8 +14,40 @@
 //! | no data | `Transfer` of the chain's currency, of nothing too |
 //! | 1 to 3 bytes of data, more than [`CALLDATA_BYTES_MAX`] | `Undecodable` |
 //! | a standard's selector, canonical | its effects: `Transfer`, `Approve`, `Revoke` |
+//! | a function of a contract that is registered as what it is | `Call` that says what it `spends`, and what others get |
+//! | a container's selector, at a registered container | what it holds, one deeper |
+//! | a container's selector, elsewhere | `Call`, and what it reads as holding, one deeper |
 //! | a selector that some ABI claims, but none reads | `Undecodable` |
 //! | anything else | `Call`, with every ABI that reads it in `functions` |
+//!
+//! The first line that fits is the one. A `Call` or `Undecodable` whose selector hands over control of a
+//! contract is `privileged`, wherever it goes and however deep it lies.
+//!
+//! **Containers.** [`Container`] is what the configuration says of an address; Multicall3 is registered at its
+//! canonical address. Who makes the inner calls decides whose money they move:
+//!
+//! | container | inner calls are made by | value that comes with it |
+//! |---|---|---|
+//! | Multicall3, `multiSend` called by itself | the container | is shared by the calls, which cannot send more; the rest is a `Transfer` to the container |
+//! | `multicall(bytes[])` and its forms, Universal Router | the caller: the contract delegates to itself | stays at hand: if there is any, the container's own `Call` carries it |
+//! | Safe, smart account, DSProxy | the account | a `Transfer` to the account |
+//! | entry point | the entry point calls the sender, whose account calls on | a `Transfer` to the entry point |
+//!
+//! A delegation (a Safe's operation 1, ERC-7579's delegatecall, DSProxy) is `Delegate`, but for Safe's own
+//! MultiSend libraries, whose calls are the Safe's. A gas price in a Safe's transaction is a `Transfer` of
+//! 2^256 − 1 to whoever is refunded; what an operation pays for gas is one of the most that its limits allow.
+//! A command of the Universal Router is the effect that it has, or a `Call` with the command's name as its
+//! function and the router's words for recipients replaced by what they mean. A command or an execution mode
+//! that is not known, one that may fail, and packed calls with anything left over make the whole container
+//! `Undecodable`, wherever it is.
+//!
+//! **Spends.** What a call takes from its caller besides its value is in `spends` where a registered contract's
+//! arguments say exactly which tokens and at most how much: swaps, lending, bridges. `None` is not known, an
+//! empty list is nothing. A policy rule's own `spend` is not added to it: the larger counts. What is taken for
+//! the caller itself is only `spends`; what a call gives to anybody else is a `Transfer` to them beside it, so
+//! that rules about recipients see it, of 2^256 − 1 where the arguments leave the amount open. Wrapped currency
+//! that a Uniswap V3 router pays out of the request's own value is counted once, as that value, where the
+//! token is registered as [`Container::Weth`]. Nothing of this is concluded where the contract is not registered.
 //!
 //! **Canonical.** Arguments are read by a strict decoder: each offset must be the one that the
 //! canonical encoder would write, padding must be zero, and nothing may follow the last argument.
@@ -35,10 +67,16 @@
 //! token, or where the spender is the zero address, which takes authority away in both standards;
 //! elsewhere it stays an `Approve` of amount 0.
 //!
-//! **Value.** Wei sent with a `Call`, a `Deploy` or an `Undecodable` is that action's `value_wei`.
-//! Wei sent along with a standard's effect is a leaf of its own, a `Transfer` of the chain's
-//! currency to the target, and the other leaves carry 0. So the sum of `value_wei` over the actions
-//! is the value of the call, and no kind that policies count as free can carry value.
+//! **Value.** Wei sent with a `Call`, a `Deploy` or an `Undecodable` is that action's `value_wei`. Wei sent
+//! along with a standard's effect is a leaf of its own, a `Transfer` of the chain's currency to the target, and
+//! the other leaves carry 0. So the sum of `value_wei` over the actions is the value of the call, plus what
+//! accounts send on of their own money, plus what a call at an address that nobody registered reads as sending
+//! on: there the call itself carries all of its value, since nobody knows what becomes of it. No kind that
+//! policies count as free can carry value.
+//!
+//! **Bounds.** [`DEPTH_MAX`] containers inside each other, [`LEAVES_MAX`] actions, [`EXPANSION_BYTES_MAX`] of calldata
+//! read. A request beyond one of them is one `Undecodable` action with all of its value; part of it is never
+//! shown as if it were all.
 //!
 //! **Deadline.** Only authority that ends by itself has one (Permit2). The deadline of a permit in
 //! calldata bounds its signature, which is used by this very call; it is in the arguments.
@@ -71,8 +109,9 @@
 //!
 //! # What it does not do
 //!
-//! Containers (multicall, Safe, routers) are not opened: they are calls. It does not know what a
-//! contract does beyond its arguments, nor whether a signature carried in calldata is valid.
+//! It does not know what a contract does beyond its arguments, nor whether a signature carried in calldata is
+//! valid. Arguments of a container itself, such as a deadline, are in no action where the container is
+//! registered and holds anything. Calls on another chain, and what an aggregator's own code does, are not read.
 
 mod actions;
 mod call;

@@ -40,12 +40,14 @@ pub(crate) struct Flow {
     pub(crate) effects: Vec<(Effect, Via)>,
     /// The call's value goes to this account, and to nobody else.
     pub(crate) value_to: Option<Address>,
+    /// Wrapped currency is taken out of the value at hand, as far as that reaches, instead of the caller.
+    pub(crate) wraps_value: bool,
 }
 
 impl Flow {
     /// Nothing is taken and nobody gets anything.
     pub(crate) const fn nothing() -> Self {
-        Self { spends: Some(Vec::new()), effects: Vec::new(), value_to: None }
+        Self { spends: Some(Vec::new()), effects: Vec::new(), value_to: None, wraps_value: false }
     }
 
     /// So much is taken from the caller.

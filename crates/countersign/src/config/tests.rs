@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use countersign_core::abi::AbiFunction;
 use tempfile::TempDir;
 
 use super::{Config, Problem, Report, StoreChoice, read};
@@ -174,7 +175,7 @@ fn a_folder_of_abis_names_what_contracts_do() {
         let (config, problems, warnings) = load(folder.path(), &text);
         assert_eq!((problems, warnings), (Vec::new(), Vec::new()), "{name}");
         let abi = &config.unwrap().chains[0].contracts[0].abi;
-        let signatures: Vec<_> = abi.iter().map(|function| function.signature()).collect();
+        let signatures: Vec<_> = abi.iter().map(AbiFunction::signature).collect();
         assert_eq!(signatures, ["swap(uint256)", "swap((address,uint256[2])[])"]);
         assert_eq!(abi[1].inputs()[0].components[0].name, "tokenIn");
     }

@@ -249,13 +249,15 @@ fn remove_liquidity_native(desk: Desk, args: Arguments<'_>) -> Found {
     Ok(flow.and_pays(desk, Asset::Native, to, U256::MAX))
 }
 
-/// The older router, whose swaps carry a deadline, keeps for itself what is for the zero address.
+/// The router wraps what it was sent before it takes from the caller. The older one, whose swaps carry a
+/// deadline, keeps for itself what is for the zero address.
 fn gives_v3(
     flow: Flow,
     desk: Desk,
     params: Arguments<'_>,
     (asset, amount): (Asset, U256),
 ) -> Found {
+    let flow = Flow { wraps_value: true, ..flow };
     let to = params.address("recipient")?;
     if to.is_zero() && params.number("deadline").is_ok() {
         return Ok(flow);

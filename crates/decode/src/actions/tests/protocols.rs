@@ -103,6 +103,36 @@ fn steps_of_a_multicall_on_a_router_are_judged_one_by_one() {
     assert_eq!(besides(&theirs), [given(OTHER_ASSET, U256::MAX)]);
 }
 
+/// The most usual of all swaps: ether in, through wrapped ether that the router pays for.
+#[test]
+fn what_a_router_pays_out_of_the_calls_value_is_counted_once() {
+    let mut registry = Registry::new();
+    registry.add_container(HERE, Container::UniswapV3Router);
+    registry.add_container(TOKEN, Container::Weth);
+    let run = |value, data: Vec<u8>| {
+        let data = Bytes::from(data);
+        let call = Call { wallet: SELF, to: Some(HERE), value: number(value), data: &data };
+        let all = actions(&call, &registry);
+        (spent(&all), all.iter().fold(U256::ZERO, |sum, action| sum + action.value_wei))
+    };
+    let swap = exact_input_single(SELF);
+    let steps = |n| encoded("multicall(bytes[])", &[blobs(&vec![exact_input_single(SELF); n])]);
+    assert_eq!(run(7, swap.clone()), (Some(vec![]), number(7)));
+    assert_eq!(run(6, swap.clone()), (Some(vec![out(TOKEN_ASSET, 7)]), number(6)));
+    assert_eq!(run(0, swap), (Some(vec![out(TOKEN_ASSET, 7)]), number(0)));
+    assert_eq!(run(7, steps(1)), (Some(vec![]), number(7)));
+    assert_eq!(run(14, steps(2)), (Some(vec![]), number(14)));
+    assert_eq!(run(7, steps(2)), (Some(vec![out(TOKEN_ASSET, 7)]), number(7)));
+    let first =
+        |step: Vec<u8>| encoded("multicall(bytes[])", &[blobs(&[step, exact_input_single(SELF)])]);
+    let wrap = first(encoded("wrapETH(uint256)", &[uint(7)]));
+    assert_eq!(run(7, wrap), (Some(vec![out(TOKEN_ASSET, 7)]), number(7)));
+    let pull = first(encoded("pull(address,uint256)", &[V::Address(TOKEN), uint(7)]));
+    assert_eq!(run(7, pull).0, Some(vec![out(TOKEN_ASSET, 7); 2]));
+    let unread = first(vec![1, 2, 3, 4]);
+    assert_eq!(run(7, unread).0, None);
+}
+
 #[test]
 fn v2_swaps_and_v3_paths_name_their_ends() {
     let v2 = Container::UniswapV2Router;

@@ -46,7 +46,7 @@ impl Tree {
             Self::Token(amount) => Made { to: TOKEN, value: 0, data: pay(BOB, *amount) },
             Self::Native(amount) => Made { to: BOB, value: *amount, data: vec![] },
             Self::Aggregate { known: yes, rest, inner } => {
-                let calls: Vec<_> = inner.iter().map(|tree| tree.made()).collect();
+                let calls: Vec<_> = inner.iter().map(Tree::made).collect();
                 let sum: u64 = calls.iter().map(|made| made.value).sum();
                 let calls: Vec<_> = calls.into_iter().map(|m| (m.to, m.value, m.data)).collect();
                 let to = known(*yes, MULTICALL3);
@@ -58,7 +58,7 @@ impl Tree {
                 Made { to: known(*yes, SAFE), value: *fund, data }
             }
             Self::SafeBatch { known: yes, inner } => {
-                let calls = inner.iter().map(|tree| tree.made());
+                let calls = inner.iter().map(Tree::made);
                 let calls: Vec<_> = calls.map(|m| (0, m.to, m.value, m.data)).collect();
                 let data = multi_send(packed(&calls));
                 let call = SafeCall { to: MULTI_SEND, value: 0, data, operation: 1, gas_price: 0 };
