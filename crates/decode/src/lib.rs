@@ -30,11 +30,11 @@
 //! |---|---|---|
 //! | Multicall3, `multiSend` called by itself | the container | is shared by the calls, which cannot send more; the rest is a `Transfer` to the container |
 //! | `multicall(bytes[])` and its forms, Universal Router | the caller: the contract delegates to itself | stays at hand: if there is any, the container's own `Call` carries it |
-//! | Safe, smart account, DSProxy | the account | a `Transfer` to the account |
+//! | Safe, smart account, `DSProxy` | the account | a `Transfer` to the account |
 //! | entry point | the entry point calls the sender, whose account calls on | a `Transfer` to the entry point |
 //!
-//! A delegation (a Safe's operation 1, ERC-7579's delegatecall, DSProxy) is `Delegate`, but for Safe's own
-//! MultiSend libraries, whose calls are the Safe's. A gas price in a Safe's transaction is a `Transfer` of
+//! A delegation (a Safe's operation 1, ERC-7579's delegatecall, `DSProxy`) is `Delegate`, but for Safe's own
+//! `MultiSend` libraries, whose calls are the Safe's. A gas price in a Safe's transaction is a `Transfer` of
 //! 2^256 − 1 to whoever is refunded; what an operation pays for gas is one of the most that its limits allow.
 //! A command of the Universal Router is the effect that it has, or a `Call` with the command's name as its
 //! function and the router's words for recipients replaced by what they mean. A command or an execution mode

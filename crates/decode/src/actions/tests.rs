@@ -2,6 +2,7 @@
 
 mod attacks;
 mod containers;
+mod cost;
 mod protocols;
 mod registered;
 mod trees;
