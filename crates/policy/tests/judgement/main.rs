@@ -11,3 +11,4 @@ mod decide;
 mod oracle;
 mod properties;
 mod scene;
+mod spends;
