@@ -29,10 +29,14 @@ fn both(name: &str, amount: u64, limit: u64) -> Vec<Charge> {
 async fn shows(desk: &Desk) -> String {
     let mut asked = Vec::new();
     for name in ["for", "young, for"] {
-        asked.extend((0..2400).step_by(7).flat_map(|limit| both(name, 1, limit)));
+        asked.extend((0..2400).step_by(11).flat_map(|limit| both(name, 1, limit)));
         asked.extend([0, 17, 300].into_iter().flat_map(|amount| both(name, amount, 200)));
     }
-    format!("{:?}", desk.ledger.status(&asked, None).await.unwrap())
+    let mut shown = String::new();
+    for some in asked.chunks(100) {
+        shown += &format!("{:?}", desk.ledger.status(some, None).await.unwrap());
+    }
+    shown
 }
 
 /// How far the clock goes on: mostly by some buckets of either window, seldom by a part of a day or a whole one.
