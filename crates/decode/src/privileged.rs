@@ -96,6 +96,11 @@ const FUNCTIONS: &[&str] = &[
     "addSessionKey(address key,bytes data)",
     "revokeSessionKey(address key)",
     "setDelegate(address delegate)",
+    "setAuthorization(address authorized,bool isAuthorized)",
+    // names
+    "setOwner(bytes32 node,address owner)",
+    "setResolver(bytes32 node,address resolver)",
+    "setSubnodeOwner(bytes32 node,bytes32 label,address owner)",
     // stopping, minting, forbidding
     "pause()",
     "unpause()",

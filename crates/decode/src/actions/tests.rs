@@ -152,6 +152,51 @@ fn an_allowance_is_an_approval_or_a_revocation() {
 }
 
 #[test]
+fn younger_standards_move_and_allow_like_the_old_ones() {
+    let (a, b) = (word(ALICE), word(BOB));
+    let [zero, one, n, id] = [0, 1, 7, 9].map(number);
+    let moved = |from| [sent(TOKEN_ASSET, from, BOB, 7)];
+    let and_data = |words: &[U256], at: u64| [words, &[number(at), zero]].concat();
+    check(TOKEN, "transferAndCall(address,uint256)", &[b, n], &moved(SELF));
+    check(TOKEN, "transferAndCall(address,uint256,bytes)", &and_data(&[b, n], 96), &moved(SELF));
+    check(TOKEN, "send(address,uint256,bytes)", &and_data(&[b, n], 96), &moved(SELF));
+    check(TOKEN, "transferFromAndCall(address,address,uint256)", &[a, b, n], &moved(ALICE));
+    check(ITEMS, "transfer(address,uint256,uint256)", &[b, id, n], &[sent(item(9), SELF, BOB, 7)]);
+    let some = "transferFrom(address,address,uint256,uint256)";
+    check(ITEMS, some, &[a, b, id, n], &[sent(item(9), ALICE, BOB, 7)]);
+    let approve = "approve(address,uint256,uint256)";
+    check(ITEMS, approve, &[b, id, n], &[allowed(item(9), SELF, n, false)]);
+    check(ITEMS, approve, &[b, id, zero], &[revoked(item(9))]);
+    let every = Asset::Collection(ITEMS);
+    check(
+        ITEMS,
+        "setOperator(address,bool)",
+        &[b, one],
+        &[allowed(every.clone(), SELF, U256::MAX, true)],
+    );
+    check(ITEMS, "setOperator(address,bool)", &[b, zero], &[revoked(every)]);
+    let all = [allowed(TOKEN_ASSET, SELF, U256::MAX, true)];
+    check(TOKEN, "authorizeOperator(address)", &[b], &all);
+    check(TOKEN, "revokeOperator(address)", &[b], &[revoked(TOKEN_ASSET)]);
+    check(TOKEN, "approveDelegation(address,uint256)", &[b, U256::MAX], &all);
+    check(
+        TOKEN,
+        "increaseApproval(address,uint256)",
+        &[b, n],
+        &[allowed(TOKEN_ASSET, SELF, n, false)],
+    );
+    check(TOKEN, "decreaseApproval(address,uint256)", &[b, n], &[revoked(TOKEN_ASSET)]);
+    let called = "approveAndCall(address,uint256)";
+    check(TOKEN, called, &[b, zero], &[allowed(TOKEN_ASSET, SELF, zero, false)]);
+    let nobody = [Effect::Revoke { asset: TOKEN_ASSET, spender: Address::ZERO }];
+    let cancel = "cancelAuthorization(address,bytes32,uint8,bytes32,bytes32)";
+    check(TOKEN, cancel, &[a, one, number(27), one, one], &nobody);
+    let signed = "delegationWithSig(address,address,uint256,uint256,uint8,bytes32,bytes32)";
+    let words = [a, b, n, number(99), number(27), one, one];
+    check(TOKEN, signed, &words, &[allowed(TOKEN_ASSET, ALICE, n, false)]);
+}
+
+#[test]
 fn permits_and_authorizations_in_calldata_are_given_by_signature() {
     let via = |to, signature, words: &[U256]| read(Some(to), 0, data(signature, words))[0].via;
     let permit = "permit(address,address,uint256,uint256,uint8,bytes32,bytes32)";
@@ -202,7 +247,16 @@ fn permit2_names_its_token_in_the_arguments() {
     let signed =
         "permitTransferFrom(((address,uint256),uint256,uint256),(address,uint256),address,bytes)";
     let words = [t, number(9), zero, end, b, n, a, number(256), zero];
-    check(PERMIT2, signed, &words, &[moved]);
+    check(PERMIT2, signed, &words, std::slice::from_ref(&moved));
+    let batch = "permitTransferFrom(((address,uint256)[],uint256,uint256),(address,uint256)[],address,bytes)";
+    let head = [number(128), number(320), a, number(416)];
+    let permit = [number(96), zero, end, one, t, number(9)];
+    let words = [&head[..], &permit, &[one, b, n], &[zero]].concat();
+    check(PERMIT2, batch, &words, &[moved]);
+    let invalid = "invalidateNonces(address,address,uint48)";
+    check(PERMIT2, invalid, &[t, b, one], &[revoked(TOKEN_ASSET)]);
+    let nobody = Effect::Revoke { asset: Asset::Token(PERMIT2), spender: Address::ZERO };
+    check(PERMIT2, "invalidateUnorderedNonces(uint256,uint256)", &[one, one], &[nobody]);
 }
 
 #[test]

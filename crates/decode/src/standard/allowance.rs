@@ -1,4 +1,5 @@
-//! ERC-20, ERC-721, ERC-1155, ERC-2612 and DAI: authority is given or taken.
+//! ERC-20, ERC-721, ERC-777, ERC-1155, ERC-2612, ERC-6909, DAI and Aave's debt tokens: authority is given or
+//! taken.
 
 use alloy_primitives::{Address, U256};
 use countersign_core::{action::Effect, token::Asset};
@@ -13,6 +14,13 @@ pub(super) const ANYWHERE: &Table = &[
     ("decreaseAllowance(address spender,uint256 subtractedValue)", decrease),
     ("increaseApproval(address spender,uint256 addedValue)", increase),
     ("decreaseApproval(address spender,uint256 subtractedValue)", decrease),
+    ("setOperator(address operator,bool approved)", operator),
+    ("approve(address spender,uint256 id,uint256 amount)", approve_some_of_item),
+    ("approveDelegation(address spender,uint256 amount)", approve),
+    (
+        "delegationWithSig(address owner,address spender,uint256 value,uint256 deadline,uint8 v,bytes32 r,bytes32 s)",
+        permit,
+    ),
     ("approveAndCall(address spender,uint256 amount)", approve_and_call),
     ("approveAndCall(address spender,uint256 amount,bytes data)", approve_and_call),
     ("authorizeOperator(address operator)", authorize_operator),
@@ -116,6 +124,20 @@ fn operator(scene: Scene, args: Arguments<'_>) -> Leaves {
         }
     } else {
         Effect::Revoke { asset, spender }
+    };
+    Ok(vec![Leaf::call(effect)])
+}
+
+/// ERC-6909: an allowance of one item, which nothing of takes away.
+fn approve_some_of_item(scene: Scene, args: Arguments<'_>) -> Leaves {
+    let asset = Asset::Item { collection: scene.target, id: args.number("id")? };
+    let (spender, amount) = (args.address("spender")?, args.number("amount")?);
+    let unlimited = amount == U256::MAX;
+    let owner = scene.caller;
+    let effect = if amount.is_zero() {
+        Effect::Revoke { asset, spender }
+    } else {
+        Effect::Approve { asset, owner, spender, amount, unlimited, deadline: None }
     };
     Ok(vec![Leaf::call(effect)])
 }

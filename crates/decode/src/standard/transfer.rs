@@ -1,4 +1,4 @@
-//! ERC-20, ERC-721, ERC-1155, ERC-777, ERC-1363 and ERC-3009: value moves.
+//! ERC-20, ERC-721, ERC-1155, ERC-777, ERC-1363, ERC-3009 and ERC-6909: value moves.
 
 use alloy_primitives::U256;
 use countersign_core::{action::Effect, token::Asset};
@@ -10,6 +10,8 @@ type Leaves = Result<Vec<Leaf>, &'static str>;
 pub(super) const ANYWHERE: &Table = &[
     ("transfer(address to,uint256 amount)", token),
     ("transferFrom(address from,address to,uint256 amount)", token_from),
+    ("transfer(address to,uint256 id,uint256 amount)", some_of_own_item),
+    ("transferFrom(address from,address to,uint256 id,uint256 amount)", some_of_item),
     ("transferAndCall(address to,uint256 amount)", token),
     ("transferAndCall(address to,uint256 amount,bytes data)", token),
     ("transferFromAndCall(address from,address to,uint256 amount)", token_from),
@@ -92,6 +94,16 @@ fn item(scene: Scene, args: Arguments<'_>) -> Leaves {
 
 fn item_from(scene: Scene, args: Arguments<'_>) -> Leaves {
     Ok(vec![items(scene, args, args.number("tokenId")?, U256::ONE)?])
+}
+
+/// ERC-6909.
+fn some_of_own_item(scene: Scene, args: Arguments<'_>) -> Leaves {
+    Ok(vec![Leaf::call(Effect::Transfer {
+        asset: Asset::Item { collection: scene.target, id: args.number("id")? },
+        from: scene.caller,
+        to: args.address("to")?,
+        amount: args.number("amount")?,
+    })])
 }
 
 fn some_of_item(scene: Scene, args: Arguments<'_>) -> Leaves {

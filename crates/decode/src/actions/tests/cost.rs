@@ -38,8 +38,8 @@ fn largest() -> Vec<(&'static str, Address, Vec<u8>)> {
     let sweep = V::Tuple(vec![V::Address(TOKEN), V::Address(SELF), uint(1)]).abi_encode_params();
     let commands = [V::Bytes(vec![4; 700]), blobs(&vec![sweep; 700])];
     let plan = |inner: Vec<u8>| V::Tuple(vec![V::Bytes(vec![0x21]), blobs(&[inner])]);
-    let plans = (0..150).fold(blob.clone(), |data, _| plan(data).abi_encode_params());
-    let plans = [V::Bytes(vec![0x21]), blobs(&[plans[..100_000].to_vec()])];
+    let plans = (0..150).fold(vec![0xab; 32], |data, _| plan(data).abi_encode_params());
+    let plans = [V::Bytes(vec![0x21]), blobs(&[plans])];
     let list =
         V::Array(vec![V::Tuple(vec![V::Address(TOKEN), uint(0), V::Bytes(pay(BOB, 1))]); 400]);
     let batches = (0..7).fold(blob, |data, _| execute(STRANGER, 0, data));
@@ -69,6 +69,6 @@ fn the_largest_calls_are_read_in_milliseconds() {
         let read = actions(&call, &registry);
         assert!((1..=LEAVES_MAX).contains(&read.len()), "{what}");
         let took = fastest(|| drop(actions(&call, &registry)));
-        assert!(took < Duration::from_millis(250), "{what}: {took:?} without optimisation");
+        assert!(took < Duration::from_millis(100), "{what}: {took:?} without optimisation");
     }
 }
