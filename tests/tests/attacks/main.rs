@@ -34,7 +34,7 @@ macro_rules! vectors {
     };
 }
 
-vectors! { json, transport, methods, transactions, calldata, approvals, tenancy, money, nonces }
+vectors! { json, transport, methods, transactions, calldata, approvals, tenancy, money, nonces, signatures }
 
 /// The list of attacks on money is complete: each has a row, or a test that proves it.
 #[test]

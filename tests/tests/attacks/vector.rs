@@ -100,6 +100,8 @@ pub(crate) struct Leaves {
     pub(crate) foreign: usize,
     /// Signed ones that are not on the chain.
     pub(crate) unmined: usize,
+    /// Messages that are signed.
+    pub(crate) messages: usize,
     /// Whether nobody can list the operations any more.
     pub(crate) no_books: bool,
 }
