@@ -156,17 +156,11 @@ async fn people_see_what_they_sign_and_the_agent_collects_it() {
 async fn a_login_is_for_the_site_that_the_policy_names() {
     let world = world(StoreKind::Embedded, CAREFUL).await;
     let bot = world.bot();
-    let checksummed = bot
-        .call("eth_accounts", json!([]))
-        .await
-        .expect("accounts")
-        .pointer("/0")
-        .and_then(Value::as_str)
-        .expect("an account")
-        .to_owned();
+    let account = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
+    assert!(account.eq_ignore_ascii_case(&bot.wallet), "a login has the checksum of EIP-55");
     let login = |domain: &str, chain: u64| {
         format!(
-            "{domain} wants you to sign in with your Ethereum account:\n{checksummed}\n\nHello.\n\nURI: https://{domain}/login\nVersion: 1\nChain ID: {chain}\nNonce: 32891756\nIssued At: 2026-01-01T00:00:00Z"
+            "{domain} wants you to sign in with your Ethereum account:\n{account}\n\nHello.\n\nURI: https://{domain}/login\nVersion: 1\nChain ID: {chain}\nNonce: 32891756\nIssued At: 2026-01-01T00:00:00Z"
         )
     };
     let sign = async |text: String| bot.call("personal_sign", json!([text, bot.wallet])).await;
