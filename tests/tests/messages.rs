@@ -1,6 +1,6 @@
 //! Messages through the real door: real clients agree with every digest, what a signature could move is charged before
 //! it is made, and people are asked as for a payment.
-#![expect(clippy::expect_used, clippy::panic, reason = "a failed test panics")]
+#![expect(clippy::expect_used, reason = "a failed test panics")]
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -198,10 +198,8 @@ pub fn fingerprint(
 /// The fingerprint of a message. `eth_sign` and `personal_sign` of one text are the same payload.
 #[must_use]
 pub fn message_fingerprint(subject: &Subject<'_>, digest: B256) -> Fingerprint {
-    let method = match subject.method {
-        Method::Sign => Method::PersonalSign,
-        method => method,
-    };
+    let same = subject.method == Method::Sign;
+    let method = if same { Method::PersonalSign } else { subject.method };
     let mut bytes = said_by(&Subject { method, ..*subject });
     bytes.extend_from_slice(digest.as_slice());
     Fingerprint(keccak256(&bytes))

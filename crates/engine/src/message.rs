@@ -97,7 +97,7 @@ impl Engine {
 
     /// What holds no money back is settled beside the answer.
     fn end_soon(self: &Arc<Self>, record: &OperationRecord) {
-        if record.message().is_some_and(|message| ends_when_signed(message)) {
+        if record.message().is_some_and(ends_when_signed) {
             let (engine, record) = (Arc::clone(self), record.clone());
             self.ports().clock.spawn(Box::pin(async move {
                 engine.end_message(&record, MessageEnd::Spent).await;
@@ -192,13 +192,11 @@ fn end_of(lasting: &Lasting, seen: &AtFinality) -> Option<MessageEnd> {
             && answers.iter().all(|answer| *answer == Some(wanted))
     };
     let is_over = lasting.until.is_some_and(|until| seen.time > until);
-    match (all(true), is_over) {
-        (true, _) => Some(MessageEnd::Spent),
-        (false, false) => None,
-        (false, true) if all(false) => Some(MessageEnd::Void),
-        // part of it was used, or nobody can say
-        (false, true) => Some(MessageEnd::Spent),
+    if is_over && all(false) {
+        return Some(MessageEnd::Void);
     }
+    // over, and not certainly unused: part of it was used, or nobody can say
+    (is_over || all(true)).then_some(MessageEnd::Spent)
 }
 
 #[cfg(test)]

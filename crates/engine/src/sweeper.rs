@@ -56,12 +56,14 @@ const SIGNED: [OperationState; 5] = [
 impl Engine {
     /// Tracks and sweeps until `stop` completes; then ends the lanes.
     pub(crate) async fn work(self: &Arc<Self>, stop: impl Future<Output = ()> + Send) {
-        let announcing = self.clone().every(SWEEP_EVERY, Chore::Announce);
-        let tracking = self.clone().every(TRACK_EVERY, Chore::Track);
-        let sweeping = self.clone().every(SWEEP_EVERY, Chore::Sweep);
-        let watching = self.clone().every(WATCH_EVERY, Chore::Watch);
-        let auditing = self.clone().every(AUDIT_EVERY, Chore::Audit);
-        let reading = self.clone().every(MESSAGES_EVERY, Chore::Messages);
+        // boxed: each holds the longest of all chores
+        let every = |pause, chore| Box::pin(self.clone().every(pause, chore));
+        let announcing = every(SWEEP_EVERY, Chore::Announce);
+        let tracking = every(TRACK_EVERY, Chore::Track);
+        let sweeping = every(SWEEP_EVERY, Chore::Sweep);
+        let watching = every(WATCH_EVERY, Chore::Watch);
+        let auditing = every(AUDIT_EVERY, Chore::Audit);
+        let reading = every(MESSAGES_EVERY, Chore::Messages);
         let stop = pin!(stop);
         let of_books = join5(announcing, tracking, sweeping, watching, auditing);
         let chores = pin!(join(of_books, reading));

@@ -160,10 +160,6 @@ const WORDS: [(&str, Field); 31] = [
 const FAMILIES: [&str; 7] =
     ["args.", "context.", "domain.", "message.", "siwe.", "sim.", "oracle."];
 
-/// The families whose values are in what is signed.
-const SIGNED: [(&str, fn(Path) -> Field); 3] =
-    [("domain.", Field::Domain), ("message.", Field::Message), ("siwe.", Field::Siwe)];
-
 impl Field {
     /// The field of a word; arguments come with the functions that the rule names.
     pub(crate) fn parse(word: &str, functions: &[AbiFunction]) -> Option<Self> {
@@ -178,10 +174,14 @@ impl Field {
         if rest("sim.") || rest("oracle.") {
             return Some(Self::Absent(word.to_owned()));
         }
-        for (family, field) in SIGNED {
-            if rest(family) {
-                return Some(field(Path(word.strip_prefix(family)?.to_owned())));
-            }
+        let path = |family: &str| {
+            let path = word.strip_prefix(family).filter(|path| !path.is_empty());
+            path.map(|path| Path(path.to_owned()))
+        };
+        let signed = path("domain.").map(Self::Domain);
+        let signed = signed.or_else(|| path("message.").map(Self::Message));
+        if let Some(field) = signed.or_else(|| path("siwe.").map(Self::Siwe)) {
+            return Some(field);
         }
         WORDS.iter().find(|(known, _)| *known == word).map(|(_, field)| field.clone())
     }
@@ -200,19 +200,22 @@ impl Field {
 
     /// The word that policies use.
     pub(crate) fn word(&self) -> String {
-        if let Self::Argument { path, .. } = self {
-            return format!("`args.{}`", path.0);
-        }
-        match self {
-            Self::Absent(word) => return format!("`{word}`"),
-            Self::Domain(path) => return format!("`domain.{}`", path.0),
-            Self::Message(path) => return format!("`message.{}`", path.0),
-            Self::Siwe(path) => return format!("`siwe.{}`", path.0),
-            Self::Context(path) => return format!("`context.{path}`"),
-            _ => {}
-        }
-        let word = WORDS.iter().find(|(_, known)| known == self).map_or("", |(word, _)| word);
-        format!("`{word}`")
+        let (family, rest) = if let Self::Argument { path, .. } = self {
+            ("args.", path.0.as_str())
+        } else if let Self::Domain(path) = self {
+            ("domain.", path.0.as_str())
+        } else if let Self::Message(path) = self {
+            ("message.", path.0.as_str())
+        } else if let Self::Siwe(path) = self {
+            ("siwe.", path.0.as_str())
+        } else if let Self::Context(path) = self {
+            ("context.", path.as_str())
+        } else if let Self::Absent(word) = self {
+            ("", word.as_str())
+        } else {
+            ("", WORDS.iter().find(|(_, known)| known == self).map_or("", |(word, _)| word))
+        };
+        format!("`{family}{rest}`")
     }
 
     /// The kinds that have this field.

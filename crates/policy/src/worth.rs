@@ -112,10 +112,10 @@ fn found<'a>(part: &Part, rule: &Rule, action: &'a Action) -> Option<&'a AbiValu
             let call = action.functions.iter().find(|call| reads(&call.signature))?;
             call.args.at(&path.0)
         }
-        Part::Message(path) => match &action.effect {
-            Effect::TypedData { message, .. } => message.at(&path.0),
-            _ => None,
-        },
+        Part::Message(path) => {
+            let Effect::TypedData { message, .. } = &action.effect else { return None };
+            message.at(&path.0)
+        }
     }
 }
 

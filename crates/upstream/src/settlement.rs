@@ -182,7 +182,7 @@ impl NodeChain {
             let Some(visit) = next else { break };
             match self.probe_at(&visit, probes).await {
                 Ok(said) => {
-                    agreed = Some(agreed.map_or_else(|| said.clone(), |a| alike(&a, &said)))
+                    agreed = Some(agreed.map_or_else(|| said.clone(), |a| alike(&a, &said)));
                 }
                 Err(fault) => round.blame(&visit, fault),
             }

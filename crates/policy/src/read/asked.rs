@@ -36,11 +36,10 @@ impl Reader<'_> {
             ("any", Shape::Unread) => self.matcher(node, shape).map(Test::Any),
             ("every", Shape::Unread) => self.matcher(node, shape).map(Test::Every),
             ("none", Shape::Unread) => self.matcher(node, shape).map(Test::None),
-            ("count", Shape::Unread) => self.matcher(node, &Shape::Number).map(Test::Count),
             ("any", Shape::List(item)) => self.matcher(node, item).map(Test::Any),
             ("every", Shape::List(item)) => self.matcher(node, item).map(Test::Every),
             ("none", Shape::List(item)) => self.matcher(node, item).map(Test::None),
-            ("count", Shape::List(_)) => self.matcher(node, &Shape::Number).map(Test::Count),
+            ("count", Shape::List(_) | Shape::Unread) => self.matcher(node, &Shape::Number).map(Test::Count),
             (path, Shape::Tuple(_)) => match shape.at(path) {
                 Some(part) => {
                     self.matcher(node, &part).map(|matcher| Test::Part(path.to_owned(), matcher))

@@ -185,13 +185,12 @@ fn value(text: &str, quoted: bool, shape: &Shape) -> Result<Operand, Option<Stri
         Shape::Instant => Timestamp::from_str(text)
             .map(|at| Operand::Number(U256::from(at.millis())))
             .map_err(|_| None),
-        Shape::Address if text == "self" => Ok(Operand::Wallet),
+        Shape::Address | Shape::Unread if text == "self" => Ok(Operand::Wallet),
         Shape::Address => address(text, quoted).map(Operand::Address),
         Shape::Token if text.starts_with("0x") => address(text, quoted).map(Operand::Address),
         Shape::Token => token(text).map(Operand::Token).ok_or(None),
         Shape::Kind if Kinds::of(text).is_none() => Err(None),
         Shape::Kind | Shape::Text => Ok(Operand::Text(text.to_owned())),
-        Shape::Unread if text == "self" => Ok(Operand::Wallet),
         Shape::Unread if text.len() == 42 && text.starts_with("0x") => {
             address(text, quoted).map(|_| Operand::Written(text.to_owned()))
         }

@@ -63,7 +63,9 @@ fn beside(json: &Json) -> Result<Option<&Json>, FieldError> {
         Json::Text(_) => {
             Err(FieldError::new("params", "no password unlocks anything here; leave it out"))
         }
-        other => Ok(Some(other)),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => {
+            Ok(Some(json))
+        }
     }
 }
 

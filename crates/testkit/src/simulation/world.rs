@@ -255,7 +255,7 @@ impl World {
                 world.executor.sleep(Millis(300)).await;
             }
             world.open(slot, process);
-            engine.run(async { drop(stopped.await) }).await;
+            Box::pin(engine.run(async { drop(stopped.await) })).await;
         };
         self.executor.spawn(process, Box::pin(life));
     }

@@ -32,11 +32,11 @@ async fn shows(desk: &Desk) -> String {
         asked.extend((0..2400).step_by(11).flat_map(|limit| both(name, 1, limit)));
         asked.extend([0, 17, 300].into_iter().flat_map(|amount| both(name, amount, 200)));
     }
-    let mut shown = String::new();
+    let mut shown = Vec::new();
     for some in asked.chunks(100) {
-        shown += &format!("{:?}", desk.ledger.status(some, None).await.unwrap());
+        shown.extend(desk.ledger.status(some, None).await.unwrap());
     }
-    shown
+    format!("{shown:?}")
 }
 
 /// How far the clock goes on: mostly by some buckets of either window, seldom by a part of a day or a whole one.
