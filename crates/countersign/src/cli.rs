@@ -9,7 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     desk::{AdminArgs, FreezeArgs, LedgerCommand, OperationCommand, TraceCommand},
-    offline::{ExplainArgs, KeyCommand, PolicyCommand, TokenCommand, TokenNewArgs},
+    offline::{
+        DiffArgs, ExplainArgs, ImportArgs, KeyCommand, PolicyCommand, SchemaArgs, TokenCommand,
+        TokenNewArgs,
+    },
 };
 
 /// A signing gateway for autonomous agents on EVM chains.
@@ -226,6 +229,9 @@ mod tests {
             "policy check",
             "policy test",
             "policy explain",
+            "policy diff",
+            "policy import",
+            "policy schema",
             "key new",
             "key import",
             "key list",

@@ -8,11 +8,13 @@ mod key;
 mod ledger;
 mod operation;
 mod policy;
+mod schema;
 mod serve;
 mod token;
 mod trace;
 
 pub(crate) use self::{
+    schema::NAMES as SCHEMAS,
     serve::until_asked,
     token::{Token, fresh},
 };

@@ -133,18 +133,19 @@ fn read(report: &Report, file: &Path) -> Option<Policy> {
 
 /// Reads one policy file, in any of the formats that there are, and runs its own tests.
 pub(crate) fn parse(file: &Path) -> Result<Policy, Problems> {
-    parse_with(file, Policy::parse)
+    parse_as(file, Policy::parse)
 }
 
 /// Reads one policy file without running its tests.
 pub(crate) fn parse_untested(file: &Path) -> Result<Policy, Problems> {
-    parse_with(file, Policy::parse_untested)
+    parse_as(file, Policy::parse_untested)
 }
 
-fn parse_with(
+/// Reads a policy file with this reader, and tells its findings as problems of the file.
+pub(crate) fn parse_as<T>(
     file: &Path,
-    read: impl FnOnce(&str, &str) -> Result<Policy, PolicyErrors>,
-) -> Result<Policy, Problems> {
+    read: impl FnOnce(&str, &str) -> Result<T, PolicyErrors>,
+) -> Result<T, Problems> {
     let unreadable =
         |message| Problem { file: file.to_path_buf(), place: Place::default(), message };
     let text = config::text_of(file).map_err(|message| Problems(vec![unreadable(message)]))?;

@@ -122,7 +122,7 @@ pub(crate) enum Field {
     Absent(String),
 }
 
-const WORDS: [(&str, Field); 31] = [
+pub(crate) const WORDS: [(&str, Field); 31] = [
     ("chain", Field::Chain),
     ("agent", Field::Agent),
     ("wallet", Field::Wallet),
@@ -157,7 +157,7 @@ const WORDS: [(&str, Field); 31] = [
 ];
 
 /// The prefixes of fields that go on in a path.
-const FAMILIES: [&str; 7] =
+pub(crate) const FAMILIES: [&str; 7] =
     ["args.", "context.", "domain.", "message.", "siwe.", "sim.", "oracle."];
 
 impl Field {

@@ -54,6 +54,17 @@ impl Format {
         }
     }
 
+    /// What stands above a compiled rule or limit, for people.
+    pub(crate) fn note(self, id: &str) -> Option<String> {
+        match self {
+            Self::Core => None,
+            Self::Fields => fields::note(id),
+            Self::Pact => pact::note(id),
+            Self::JsonLogic => jsonlogic::note(id),
+        }
+        .map(str::to_owned)
+    }
+
     /// What people call it.
     #[must_use]
     pub const fn title(self) -> &'static str {

@@ -31,6 +31,9 @@ fn every_example_loads_without_a_warning_and_has_a_denying_case() {
         "gas-capped-deployer.yaml",
         "org-guard.yaml",
         "payee-bot.yaml",
+        "refund-desk.jsonlogic.yaml",
+        "trading-fields.yaml",
+        "weekly-payouts.pact.yaml",
         "x402-payer.yaml",
     ];
     assert_eq!(found, expected);

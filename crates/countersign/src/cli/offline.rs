@@ -26,6 +26,62 @@ pub(crate) enum PolicyCommand {
         output: OutputArgs,
     },
     Explain(ExplainArgs),
+    Diff(DiffArgs),
+    Import(ImportArgs),
+    Schema(SchemaArgs),
+}
+
+/// Say what changes from one version of a policy to another, and whether it can only narrow.
+///
+/// A change is a tightening where its shape proves it; everything else is a loosening. Exit 0 either way, unless
+/// asked otherwise.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign policy diff bot.yaml bot-new.yaml\n  countersign policy diff --fail-on-loosening bot.yaml bot-new.yaml    exit 1 if it may allow more"
+)]
+pub(crate) struct DiffArgs {
+    /// The version in force.
+    #[arg(value_name = "OLD")]
+    pub(crate) old: PathBuf,
+    /// The version to come.
+    #[arg(value_name = "NEW")]
+    pub(crate) new: PathBuf,
+    /// Exit 1 where the change may allow more.
+    #[arg(long)]
+    pub(crate) fail_on_loosening: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Print a policy of another format in the core language, with comments.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign policy import --from fields agent.json > policies/agent.yaml\n  countersign policy import --from pact pact.json\n  countersign policy import --from jsonlogic bundle.json"
+)]
+pub(crate) struct ImportArgs {
+    /// How the file is written: fields, pact or jsonlogic.
+    #[arg(long, value_name = "FORMAT", value_parser = ["fields", "pact", "jsonlogic"])]
+    pub(crate) from: String,
+    /// The policy's name, where the file states none. Default: the file's.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The file.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// Print a JSON Schema, so that editors complete policies and the configuration.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign policy schema policy > policy.schema.json\n  countersign policy schema --out schemas       all of them\n\nIn a YAML file, for editors: # yaml-language-server: $schema=schemas/policy.schema.json"
+)]
+pub(crate) struct SchemaArgs {
+    /// policy, fields, pact, jsonlogic or configuration.
+    #[arg(value_name = "NAME", value_parser = crate::command::SCHEMAS)]
+    pub(crate) name: Option<String>,
+    /// Write all of them into this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// Show what a policy says to one call: decoded actions, every verdict, the outcome.

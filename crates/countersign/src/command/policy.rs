@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use countersign_policy::{Policy, TestOutcome};
+use countersign_policy::{Diff, DiffClass, FormatError, Policy, TestOutcome, diff};
 use serde_json::json;
 
-use super::{explain, pretty};
+use super::{explain, pretty, schema};
 use crate::{
-    cli::{Output, PolicyCommand},
+    cli::{DiffArgs, ImportArgs, Output, PolicyCommand},
     config::Problems,
     failure::Failure,
     policies,
-    screen::{Paint, complain, say},
+    screen::{Paint, complain, plain, say},
 };
 
 /// Works on policy files; nothing is sent anywhere.
@@ -20,6 +20,9 @@ pub(crate) fn run(command: PolicyCommand) -> Result<(), Failure> {
         PolicyCommand::Check { files } => check(&files),
         PolicyCommand::Test { files, output } => test(&files, output.output),
         PolicyCommand::Explain(args) => explain::run(&args),
+        PolicyCommand::Diff(args) => compare(&args),
+        PolicyCommand::Import(args) => import(&args),
+        PolicyCommand::Schema(args) => schema::run(&args),
     }
 }
 
@@ -84,6 +87,53 @@ fn show(file: &Path, outcomes: &[TestOutcome]) {
     if outcomes.is_empty() {
         say(format!("{} {}: has no tests", paint.yellow("none"), file.display()));
     }
+}
+
+/// What changes, and whether it can only narrow.
+fn compare(args: &DiffArgs) -> Result<(), Failure> {
+    let found = diff(&policies::parse(&args.old)?, &policies::parse(&args.new)?);
+    match args.output.output {
+        Output::Json => say(pretty(&json!(found))),
+        Output::Table => show_diff(&found),
+    }
+    if args.fail_on_loosening && found.class == DiffClass::Loosening {
+        return Err(Failure::failed("the change is a loosening: it may allow more"));
+    }
+    Ok(())
+}
+
+fn show_diff(found: &Diff) {
+    let paint = Paint::stdout();
+    let word = |class: DiffClass| {
+        let word = format!("{class:<10}");
+        match class {
+            DiffClass::Same => word,
+            DiffClass::Tightening => paint.green(&word),
+            DiffClass::Loosening => paint.yellow(&word),
+        }
+    };
+    for change in &found.changes {
+        say(format!("{} {}: {}", word(change.class), change.what, plain(&change.text)));
+    }
+    say(match found.class {
+        DiffClass::Same if found.changes.is_empty() => "the same version".to_owned(),
+        DiffClass::Same => "same: nothing that is allowed changes".to_owned(),
+        DiffClass::Tightening => "tightening: nothing more is allowed".to_owned(),
+        DiffClass::Loosening => {
+            "loosening: it cannot be proved that nothing more is allowed".to_owned()
+        }
+    });
+}
+
+/// Prints a policy of another format in the core language.
+fn import(args: &ImportArgs) -> Result<(), Failure> {
+    let stem = args.file.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    let name = args.name.clone().or(stem).unwrap_or_default();
+    let format = args.from.parse();
+    let format = format.map_err(|error: FormatError| Failure::refused(error.to_string()))?;
+    let read = |text: &str, file: &str| countersign_policy::import(format, &name, text, file);
+    say(policies::parse_as(&args.file, read)?.trim_end());
+    Ok(())
 }
 
 /// Reads a policy for its verdicts; a test of its own that fails is no obstacle here.

@@ -6,7 +6,7 @@
 //! What is allowed: transfers, bounded approvals, revocations, calls, deployments. Calls that hand over control
 //! of a contract are asked. Everything else is never allowed.
 
-mod reading;
+pub(crate) mod reading;
 
 use serde_json::{Value as Json, json};
 
@@ -71,6 +71,26 @@ pub(crate) fn compile(root: &Node, name: &str, findings: &mut Findings) -> Optio
         }
     }
     Some(core)
+}
+
+/// What a compiled rule or limit is for.
+pub(crate) fn note(id: &str) -> Option<&'static str> {
+    let notes = [
+        ("spend_limit_per_tx_usd", "one transaction, without its fee"),
+        ("spend_limit_per_day_usd", "from midnight UTC, with fees"),
+        ("spend_limit_per_month_usd", "from the 1st, UTC, with fees"),
+        ("require_approval_above_usd", "above it people are asked"),
+        ("allowed_addresses", "who ends up with the money, however it is sent"),
+        ("allowed_contracts-token", "contracts: those of tokens, and those that are called"),
+        ("blocked_actions", "what the configuration or the agent calls the action"),
+        ("blocked_selectors", "on every inner call"),
+        ("schedule", "UTC"),
+        ("risk_scan", "the risk score is 0 to 100"),
+        ("privileged", "calls that hand over control of a contract"),
+        ("text", "texts are signed only with somebody's yes"),
+        ("transfer", "what may be done at all"),
+    ];
+    notes.iter().find(|(known, _)| *known == id).map(|(_, note)| *note)
 }
 
 fn known_keys(node: &Node, known: &[&str], findings: &mut Findings) {
@@ -235,6 +255,7 @@ fn questions(fields: &Fields) -> Vec<Json> {
     }
     let when = json!({ "kind": "call", "selector": { "in": PRIVILEGED } });
     rules.push(ask("privileged", "high_risk", when));
+    rules.push(ask("text", "action_requires_approval", json!({ "kind": "text" })));
     rules
 }
 
@@ -246,6 +267,7 @@ fn allows() -> Vec<Json> {
         allow("revoke", json!({ "kind": "revoke" })),
         allow("call", json!({ "kind": "call" })),
         allow("deploy", json!({ "kind": "deploy" })),
+        allow("sign-text", json!({ "kind": "text" })),
     ]
 }
 

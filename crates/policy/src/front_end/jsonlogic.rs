@@ -58,6 +58,15 @@ pub(crate) fn compile(root: &Node, name: &str, findings: &mut Findings) -> Optio
     (!findings.has_errors()).then(|| map(entries, place))
 }
 
+/// What a compiled rule is for.
+pub(crate) fn note(id: &str) -> Option<&'static str> {
+    match id {
+        "unread" => Some("never signed, unless a rule names the kind under applies_to"),
+        id if id.ends_with("-gate") => Some("requires_approval_gate"),
+        _ => None,
+    }
+}
+
 /// A bundle on its way into the core language.
 #[derive(Debug, Default)]
 struct Bundle {

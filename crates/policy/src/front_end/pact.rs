@@ -76,6 +76,16 @@ pub(crate) fn compile(root: &Node, name: &str, findings: &mut Findings) -> Optio
     (!findings.has_errors()).then(|| map(entries, place))
 }
 
+/// What a compiled rule or limit is for.
+pub(crate) fn note(id: &str) -> Option<&'static str> {
+    if id.starts_with("completion-") {
+        return Some("when it is reached, the pact is completed");
+    }
+    [("-always", "always_review"), ("-deny", "deny_if"), ("-review", "review_if")]
+        .into_iter()
+        .find_map(|(suffix, note)| id.ends_with(suffix).then_some(note))
+}
+
 /// What the owner said yes to, in words.
 fn mandate(root: &Node) -> Option<Entry> {
     let text = |key: &str| root.get(key).filter(|node| !node.is_null()).and_then(Node::text);

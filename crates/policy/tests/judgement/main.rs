@@ -8,6 +8,7 @@
 )]
 
 mod decide;
+mod opinion;
 mod oracle;
 mod properties;
 mod scene;

@@ -1,167 +1,251 @@
-//! A slow, obvious judge beside `decide`: random policies and requests must come out the same.
+//! A slow, obvious judge beside `decide`, written from POLICY.md alone: ten thousand random policies and requests must
+//! come out the same. It shares no code with the real one: it has its own facts, its own values and its own truth.
 
-use std::fmt::Write;
+mod world;
 
-use countersign_policy::{Policy, decide, decision::Outcome};
-use proptest::prelude::*;
+use countersign_policy::{decide, decision::Outcome};
 
-use crate::scene::*;
-
-/// What a rule asks.
-#[derive(Debug, Clone, Copy)]
-enum Ask {
-    Anything,
-    AtMost(u64),
-    Above(u64),
-    Friend,
-    Stranger,
-}
-
-/// What a rule or limit leads to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Then {
-    Allow,
-    Deny,
-    Approve,
-}
-
-#[derive(Debug, Clone)]
-struct Case {
-    rules: Vec<(Ask, Ask, bool, Then)>,
-    limits: Vec<(bool, u64, Then)>,
-    /// Recipient (0 is the friend) and USD.
-    request: Vec<(u8, u64)>,
-    open: bool,
-}
+use self::world::{
+    Ask, Cond, Draw, Entry, Field, Limit, Matcher, Policy, Then, Truth, Value, World,
+};
+use crate::scene::intent;
 
 #[derive(Debug, PartialEq)]
-enum Expected {
+enum Verdict {
     Allow,
     Park,
     Deny,
 }
 
-impl Ask {
-    fn text(self) -> String {
-        match self {
-            Self::Anything => "{ kind: transfer }".to_owned(),
-            Self::AtMost(usd) => format!("{{ usd: {{ lte: {usd} }} }}"),
-            Self::Above(usd) => format!("{{ usd: {{ gt: {usd} }} }}"),
-            Self::Friend => format!("{{ to: \"{FRIEND}\" }}"),
-            Self::Stranger => format!("{{ to: {{ ne: \"{FRIEND}\" }} }}"),
-        }
-    }
+/// USD in thousandths, or nobody knows.
+type Usd = Option<u64>;
 
-    fn holds(self, (who, usd): (u8, u64)) -> bool {
-        match self {
-            Self::Anything => true,
-            Self::AtMost(max) => usd <= max,
-            Self::Above(max) => usd > max,
-            Self::Friend => who == 0,
-            Self::Stranger => who != 0,
-        }
-    }
-}
-
-impl Then {
-    const fn text(self) -> &'static str {
-        match self {
-            Self::Allow => "allow",
-            Self::Deny => "deny",
-            Self::Approve => "{ approve: desk }",
-        }
-    }
-}
-
-impl Case {
-    fn source(&self) -> String {
-        let mut text =
-            "policy: p\nkind: grant\ngates: { desk: { need: [{ any: 1, of: [alice] }] } }\n"
-                .to_owned();
-        text.push_str("rules:\n");
-        for (index, (a, b, both, then)) in self.rules.iter().enumerate() {
-            let join = if *both { "all" } else { "any" };
-            let (a, b, then) = (a.text(), b.text(), then.text());
-            writeln!(text, "  - {{ id: r{index}, when: {{ {join}: [{a}, {b}] }}, then: {then} }}")
-                .unwrap();
-        }
-        text.push_str("limits:\n");
-        for (index, (window, max, over)) in self.limits.iter().enumerate() {
-            let (per, over) = (if *window { "24h" } else { "tx" }, over.text());
-            writeln!(
-                text,
-                "  - {{ id: l{index}, sum: usd, per: {per}, max: {max}, over: {over} }}"
-            )
-            .unwrap();
-        }
-        text
-    }
-
-    fn expected(&self) -> Expected {
-        let says = |then: Then, action: (u8, u64)| {
-            self.rules.iter().any(|(a, b, both, rule)| {
-                let (a, b) = (a.holds(action), b.holds(action));
-                *rule == then && (if *both { a && b } else { a || b })
-            })
+impl World {
+    /// POLICY §5: what an action is worth, under the allow rules of these indices.
+    fn worth(&self, act: usize, rules: &[usize]) -> Usd {
+        let act = &self.acts[act];
+        let value = if act.value == 0 { Some(0) } else { self.native_priced.then_some(act.value) };
+        let moved = match (act.token, act.amount) {
+            (_, 0) => Some(0),
+            ("native", amount) => self.native_priced.then_some(amount),
+            ("dollar", amount) => Some(amount),
+            _ => None,
         };
-        let total: u64 = self.request.iter().map(|(_, usd)| usd).sum();
-        let exceeds =
-            |then: Then| self.limits.iter().any(|(_, max, over)| *over == then && total > *max);
-        let denied = exceeds(Then::Deny) || self.request.iter().any(|a| says(Then::Deny, *a));
-        let asked = exceeds(Then::Approve) || self.request.iter().any(|a| says(Then::Approve, *a));
-        if denied || !self.request.iter().all(|action| says(Then::Allow, *action)) {
-            Expected::Deny
-        } else if asked && !self.open {
-            Expected::Park
+        let plus = |a: Usd, b: Usd| Some(a? + b?);
+        let on_use = rules.iter().any(|rule| self.grant.rules[*rule].spend == "on_use");
+        let vouched = rules.iter().any(|rule| self.grant.rules[*rule].spend == "none");
+        match act.kind {
+            "transfer" if act.token == "native" => moved,
+            "approve" if on_use => value,
+            "approve" if act.unlimited => None,
+            "transfer" | "approve" => plus(value, moved),
+            "revoke" | "deploy" | "text" => value,
+            "call" if vouched && !act.unreadable => value,
+            _ => None,
+        }
+    }
+
+    fn fee(&self) -> Usd {
+        if self.fee == 0 { Some(0) } else { self.native_priced.then_some(self.fee) }
+    }
+
+    fn fact(&self, field: Field, act: usize, usd: Usd, declared: bool) -> Option<Value> {
+        let (all, act) = (self, &self.acts[act]);
+        let number = |n: u64| Some(Value::Number(u128::from(n)));
+        let text = |t: &str| Some(Value::Text(t.to_owned()));
+        match field {
+            Field::Chain => number(all.chain),
+            Field::Agent => text("bot"),
+            Field::Role => all.role.and_then(text),
+            Field::Session => all.session.and_then(text),
+            Field::ContextNumber => all.said.and_then(number),
+            Field::ContextText => all.said.and_then(|_| text("inr")),
+            Field::Token => text(act.token),
+            Field::Amount if act.unlimited => Some(Value::Number(u128::MAX)),
+            Field::Amount => Some(Value::Number(act.units())),
+            Field::Usd => usd.and_then(number),
+            Field::To | Field::Spender => text(act.who),
+            Field::Target => text(act.target()),
+            Field::Selector => text(act.selector),
+            Field::ValueWei => number(act.value_wei()),
+            Field::Gas => number(all.gas),
+            Field::FeeUsd => all.fee().and_then(number),
+            Field::Nonce => all.nonce.and_then(number),
+            Field::Action => text(all.declared.filter(|_| declared).unwrap_or(act.label)),
+            Field::Unlimited => Some(Value::Bool(act.unlimited)),
+            Field::Deadline => Some(Value::Number(act.deadline.map_or(u128::MAX, u128::from))),
+            Field::Via => text(act.via),
+            Field::Depth => number(act.depth),
+            Field::Seen => all.seen_known.then(|| Value::Bool(act.counterparty() == "friend")),
+        }
+    }
+
+    fn holds(&self, cond: &Cond, at: (usize, Usd, bool)) -> Truth {
+        match cond {
+            Cond::All(parts) => parts.iter().map(|c| self.holds(c, at)).min().unwrap_or(Truth::Yes),
+            Cond::Any(parts) => parts.iter().map(|c| self.holds(c, at)).max().unwrap_or(Truth::No),
+            Cond::Not(inner) => match self.holds(inner, at) {
+                Truth::Yes => Truth::No,
+                Truth::No => Truth::Yes,
+                Truth::Unknown => Truth::Unknown,
+            },
+            Cond::Hours => Truth::of(self.day < 5 && (8..20).contains(&self.hour)),
+            Cond::Field(field, matcher) => match self.fact(*field, at.0, at.1, at.2) {
+                None => Truth::Unknown,
+                Some(value) => Truth::of(matcher.holds(&value)),
+            },
+        }
+    }
+
+    fn entry_holds(&self, entry: &Entry, at: (usize, Usd, bool)) -> Truth {
+        if entry.kinds.contains(&self.acts[at.0].kind) {
+            self.holds(&entry.cond, at)
         } else {
-            Expected::Allow
+            Truth::No
         }
     }
 
-    fn decided(&self) -> Expected {
-        let policy = Policy::parse(&self.source(), "p.yaml").unwrap_or_else(|e| panic!("{e}"));
-        let to = |who: u8| if who == 0 { FRIEND } else { STRANGER };
-        let mut facts =
-            facts(self.request.iter().map(|(who, usd)| pay(to(*who), usd * 1000)).collect());
-        if self.open {
-            facts.approvals = vec![approval(&policy.gates()[0], &["alice"])];
+    /// POLICY §1.2: deny beats approve beats allow; nothing allows = deny; every action needs an allow.
+    fn expected(&self) -> Verdict {
+        let acts = 0..self.acts.len();
+        let in_force = !self.expired && self.covered;
+        let allowing = |act: usize| -> Vec<usize> {
+            let matches = |rule: &usize| {
+                let known = &self.grant.rules[*rule];
+                known.then == Then::Allow
+                    && self.entry_holds(known, (act, self.worth(act, &[*rule]), false))
+                        == Truth::Yes
+            };
+            (0..self.grant.rules.len()).filter(matches).collect()
+        };
+        let allows: Vec<Vec<usize>> = acts.clone().map(allowing).collect();
+        let usd: Vec<Usd> = acts.clone().map(|act| self.worth(act, &allows[act])).collect();
+        let mut denied = !in_force
+            || allows.iter().any(Vec::is_empty)
+            || self.acts.iter().any(|act| act.unreadable)
+            || (self.frozen && !self.acts.iter().all(|act| act.kind == "revoke" && act.value == 0));
+        let mut asked = false;
+        for policy in [&self.grant, &self.guard] {
+            let mut stop = |then: Then| match then {
+                Then::Allow => {}
+                Then::Deny => denied = true,
+                Then::Approve(gate) => asked |= !policy.is_open(self, gate),
+            };
+            for rule in policy.rules.iter().filter(|rule| rule.then != Then::Allow) {
+                // what the agent calls its action may make a rule match, never unmatch
+                let possible = acts.clone().any(|act| {
+                    [false, true]
+                        .iter()
+                        .any(|d| self.entry_holds(rule, (act, usd[act], *d)) != Truth::No)
+                });
+                if possible {
+                    stop(rule.then);
+                }
+            }
+            for limit in &policy.limits {
+                if self.exceeds(limit, &usd) {
+                    stop(limit.over);
+                }
+            }
         }
-        match decide(&intent(), &facts, &alone(policy)).outcome {
-            Outcome::Allow(_) => Expected::Allow,
-            Outcome::Park(_) => Expected::Park,
-            Outcome::Deny(_) => Expected::Deny,
+        match (denied, asked) {
+            (true, _) => Verdict::Deny,
+            (false, true) => Verdict::Park,
+            (false, false) => Verdict::Allow,
         }
+    }
+
+    /// An action counts unless it is certain that the limit does not speak of it; an unknown sum is too much.
+    fn exceeds(&self, limit: &Limit, usd: &[Usd]) -> bool {
+        let speaks = |act: &usize| {
+            [false, true]
+                .iter()
+                .any(|d| self.entry_holds(&limit.entry, (*act, usd[*act], *d)) != Truth::No)
+        };
+        let counted: Vec<usize> = (0..self.acts.len()).filter(speaks).collect();
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for act in counted {
+            let same = |group: &&mut Vec<usize>| {
+                !limit.by_counterparty
+                    || self.acts[group[0]].counterparty() == self.acts[act].counterparty()
+            };
+            match groups.iter_mut().find(same) {
+                Some(group) => group.push(act),
+                None => groups.push(vec![act]),
+            }
+        }
+        groups.iter().any(|group| {
+            let sum = group.iter().try_fold(0, |sum: u64, act| Some(sum + usd[*act]?));
+            let amount = match limit.measure {
+                "tx" => Some(1),
+                "action" => Some(group.len() as u64),
+                "fee_usd" => self.fee(),
+                // a window counts the fee too
+                _ if limit.window => sum.and_then(|sum| Some(sum + self.fee()?)),
+                _ => sum,
+            };
+            amount.is_none_or(|amount| amount > limit.max)
+        })
     }
 }
 
-fn case() -> impl Strategy<Value = Case> {
-    let ask = || {
-        prop_oneof![
-            Just(Ask::Anything),
-            (0..20_u64).prop_map(Ask::AtMost),
-            (0..20_u64).prop_map(Ask::Above),
-            Just(Ask::Friend),
-            Just(Ask::Stranger),
-        ]
-    };
-    let then = prop_oneof![3 => Just(Then::Allow), 1 => Just(Then::Deny), 1 => Just(Then::Approve)];
-    let over = prop_oneof![Just(Then::Deny), Just(Then::Approve)];
-    let rules = prop::collection::vec((ask(), ask(), any::<bool>(), then), 1..6);
-    let limits = prop::collection::vec((any::<bool>(), 10..40_u64, over), 0..3);
-    let request = prop::collection::vec((0..2_u8, 0..25_u64), 1..4);
-    (rules, limits, request, any::<bool>()).prop_map(|(rules, limits, request, open)| Case {
-        rules,
-        limits,
-        request,
-        open,
-    })
+impl Policy {
+    /// Whether people have opened a gate; nobody has opened those of the guard.
+    fn is_open(&self, world: &World, gate: &str) -> bool {
+        self.kind == "grant" && world.open.contains(&gate)
+    }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn the_slow_judge_agrees(case in case()) {
-        prop_assert_eq!(case.decided(), case.expected(), "{}", case.source());
+impl Matcher {
+    fn holds(&self, value: &Value) -> bool {
+        let among = |values: &[Value]| values.contains(value);
+        let compare = |other: &Value| match (value, other) {
+            (Value::Number(a), Value::Number(b)) => a.cmp(b),
+            _ => panic!("only numbers are ordered"),
+        };
+        self.0.iter().all(|ask| match ask {
+            Ask::In(values) => among(values),
+            Ask::NotIn(values) => !among(values),
+            Ask::Below(other) => compare(other).is_lt(),
+            Ask::AtMost(other) => compare(other).is_le(),
+            Ask::Above(other) => compare(other).is_gt(),
+            Ask::AtLeast(other) => compare(other).is_ge(),
+            Ask::Between(low, high) => compare(low).is_ge() && compare(high).is_le(),
+        })
     }
+}
+
+fn decided(world: &World) -> Verdict {
+    let policies = world.policies();
+    let mut asked = intent();
+    asked.declared = world.declared_to_core();
+    match decide(&asked, &world.facts(&policies), &policies).outcome {
+        Outcome::Allow(_) => Verdict::Allow,
+        Outcome::Park(_) => Verdict::Park,
+        Outcome::Deny(_) => Verdict::Deny,
+    }
+}
+
+#[test]
+fn the_slow_judge_agrees_in_ten_thousand_worlds() {
+    let (mut wrong, mut seen) = (Vec::new(), [0; 3]);
+    for seed in 0..10_000 {
+        let world = World::draw(&mut Draw::new(seed));
+        let (expected, got) = (world.expected(), decided(&world));
+        let index = match got {
+            Verdict::Allow => 0,
+            Verdict::Park => 1,
+            Verdict::Deny => 2,
+        };
+        seen[index] += 1;
+        if expected != got && wrong.len() < 3 {
+            wrong.push(format!(
+                "seed {seed}: {got:?}, not {expected:?}\n{}\n{world:#?}",
+                world.source()
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    // each outcome is common enough to mean something
+    assert!(seen.iter().all(|count| *count > 500), "{seen:?}");
 }

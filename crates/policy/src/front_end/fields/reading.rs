@@ -8,7 +8,7 @@ use countersign_core::{abi::Selector, amount::MicroUsd};
 use crate::{diagnostic::Findings, read::whole, source::Node};
 
 /// Every field, in the order in which they are judged.
-pub(super) const KEYS: [&str; 16] = [
+pub(crate) const KEYS: [&str; 16] = [
     "spend_limit_per_tx_usd",
     "spend_limit_per_day_usd",
     "spend_limit_per_month_usd",

@@ -1,0 +1,226 @@
+//! `countersign policy schema`: JSON Schemas, for editors.
+
+use std::path::Path;
+
+use countersign_policy::{Format, schema};
+use serde_json::{Value, json};
+
+use super::pretty;
+use crate::{cli::SchemaArgs, failure::Failure, screen::say};
+
+/// The names of schemas; that of a file in a folder is `NAME.schema.json`.
+pub(crate) const NAMES: [&str; 5] = ["policy", "fields", "pact", "jsonlogic", "configuration"];
+
+/// Prints one schema, or writes all of them.
+pub(crate) fn run(args: &SchemaArgs) -> Result<(), Failure> {
+    match (&args.name, &args.out) {
+        (_, Some(folder)) => write(folder),
+        (Some(name), None) => {
+            say(pretty(&of(name)));
+            Ok(())
+        }
+        (None, None) => Err(Failure::refused(format!(
+            "which schema? One of {}, or --out DIR for all",
+            NAMES.join(", ")
+        ))),
+    }
+}
+
+fn write(folder: &Path) -> Result<(), Failure> {
+    let failed = |path: &Path, error: std::io::Error| {
+        Failure::failed(format!("{}: {error}", path.display()))
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+    for name in NAMES {
+        let path = folder.join(format!("{name}.schema.json"));
+        std::fs::write(&path, pretty(&of(name)) + "\n").map_err(|error| failed(&path, error))?;
+        say(path.display());
+    }
+    Ok(())
+}
+
+/// The schema of a name.
+fn of(name: &str) -> Value {
+    match name {
+        "fields" => schema(Format::Fields),
+        "pact" => schema(Format::Pact),
+        "jsonlogic" => schema(Format::JsonLogic),
+        "configuration" => configuration(),
+        _ => schema(Format::Core),
+    }
+}
+
+/// An object of these keys and no others.
+fn object(properties: &Value, required: &[&str]) -> Value {
+    json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+fn list(item: &Value) -> Value {
+    json!({ "type": ["array", "null"], "items": item })
+}
+
+fn text() -> Value {
+    json!({ "type": "string" })
+}
+
+fn number() -> Value {
+    json!({ "type": ["integer", "string"] })
+}
+
+fn duration() -> Value {
+    json!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d)|[$][{].*)$", "examples": ["15s", "1h"] })
+}
+
+fn configuration() -> Value {
+    let door = object(
+        &json!({
+            "address": text(),
+            "hosts": list(&text()),
+            "tls": object(&json!({ "certificate": text(), "key": text(), "client_ca": text() }), &["certificate", "key"]),
+        }),
+        &["address"],
+    );
+    let mut schema = object(
+        &json!({
+            "app": text(),
+            "listen": object(&json!({ "rpc": door, "admin": door }), &[]),
+            "state": text(),
+            "store": store(),
+            "chains": { "type": "array", "items": chain(), "minItems": 1 },
+            "wallets": list(&wallet()),
+            "agents": list(&agent()),
+            "operators": list(&operator()),
+            "guards": list(&text()),
+            "prices": object(&json!({ "max_age": duration(), "sources": list(&json!({ "type": "object" })) }), &[]),
+            "notify": list(&json!({ "type": "object" })),
+            "telemetry": { "type": ["object", "null"] },
+        }),
+        &["chains", "wallets", "agents"],
+    );
+    if let Some(object) = schema.as_object_mut() {
+        object.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
+        object.insert("title".to_owned(), json!("The configuration of Countersign"));
+    }
+    schema
+}
+
+fn store() -> Value {
+    let credentials = json!({ "master": text(), "user": text(), "password_file": text() });
+    object(
+        &json!({
+            "embedded": text(),
+            "redis": { "anyOf": [text(), { "type": "array", "items": text() }] },
+            "acknowledge_replicas": number(),
+            "password_file": text(), "ca": text(), "certificate": text(), "key": text(),
+            "cluster": { "type": "boolean" },
+            "sentinel": { "anyOf": [text(), object(&credentials, &["master"])] },
+        }),
+        &[],
+    )
+}
+
+fn chain() -> Value {
+    let token = object(
+        &json!({ "id": text(), "address": text(), "decimals": number(), "price": text() }),
+        &["id", "address", "decimals"],
+    );
+    let contract = object(
+        &json!({ "id": text(), "address": text(), "abi": list(&text()), "action": text(), "container": text() }),
+        &["id", "address"],
+    );
+    object(
+        &json!({
+            "id": number(),
+            "name": text(),
+            "upstream": { "anyOf": [text(), { "type": "array", "items": text() }] },
+            "finality": number(),
+            "fee_ceiling_gwei": { "type": ["number", "string"] },
+            "bump_after": duration(),
+            "stale_after": duration(),
+            "simulate": { "enum": ["required", "when_available", "off"] },
+            "native": object(&json!({ "symbol": text(), "decimals": number() }), &["symbol"]),
+            "tokens": list(&token),
+            "contracts": list(&contract),
+        }),
+        &["id", "upstream"],
+    )
+}
+
+fn wallet() -> Value {
+    object(
+        &json!({ "id": text(), "address": text(), "signer": { "type": "object" }, "max_in_flight": number() }),
+        &["id", "address", "signer"],
+    )
+}
+
+fn agent() -> Value {
+    object(
+        &json!({
+            "id": text(), "token_sha256": text(), "wallets": { "type": "array", "items": text(), "minItems": 1 },
+            "policy": text(), "owner": text(), "role": text(), "duplicate_window": duration(), "hold": duration(),
+        }),
+        &["id", "token_sha256", "wallets", "policy"],
+    )
+}
+
+fn operator() -> Value {
+    object(
+        &json!({
+            "id": text(), "token_sha256": text(),
+            "roles": { "type": "array", "items": { "enum": ["view", "approve", "policy", "freeze"] } },
+            "person": text(), "groups": list(&text()),
+        }),
+        &["id", "token_sha256", "roles"],
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_schemas_in_the_repository_are_those_of_this_program() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas");
+        for name in NAMES {
+            let written = std::fs::read_to_string(folder.join(format!("{name}.schema.json")));
+            let fresh = written.is_ok_and(|text| text == pretty(&of(name)) + "\n");
+            assert!(
+                fresh,
+                "schemas/{name}.schema.json: run `countersign policy schema --out schemas`"
+            );
+        }
+    }
+
+    /// The keys that the reader asks for, from its text.
+    fn asked() -> BTreeSet<String> {
+        let sources = [
+            include_str!("../config/read.rs"),
+            include_str!("../config/chain.rs"),
+            include_str!("../config/people.rs"),
+            include_str!("../config/store.rs"),
+        ];
+        let calls = ["s.or(\"", "s.required(\"", "s.optional(\""];
+        let mut found = BTreeSet::new();
+        for source in sources {
+            for call in calls {
+                found.extend(source.split(call).skip(1).filter_map(|rest| rest.split('"').next()));
+            }
+        }
+        found.into_iter().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_key_of_the_configuration_stands_in_its_schema() {
+        let schema = configuration().to_string();
+        // what a signer or a price source may be is left open
+        let open = ["keystore", "static"];
+        let missing: Vec<String> = asked()
+            .into_iter()
+            .filter(|key| !open.contains(&key.as_str()) && !schema.contains(&format!("\"{key}\":")))
+            .collect();
+        assert_eq!(missing, Vec::<String>::new());
+        assert!(asked().len() > 30);
+    }
+}

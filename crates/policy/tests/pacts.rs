@@ -1,0 +1,211 @@
+//! Pacts: what is refused, what their life comes to, and when they begin.
+#![expect(clippy::panic, reason = "a test that cannot set its scene must fail")]
+
+use std::collections::BTreeMap;
+
+use countersign_core::time::{Millis, Timestamp};
+use countersign_policy::{Answer, PactLife, PactState, Policy, pact_state};
+
+const PACT: &str = r#"{
+  "name": "dca",
+  "intent": "Buy ether for 100 USD a week",
+  "policies": [{ "name": "pay", "type": "transfer", "rules": { "when": { "chain_in": ["BASE_ETH"] } } }],
+  "completion_conditions": [
+    { "type": "tx_count", "threshold": "3" },
+    { "type": "amount_spent_usd", "threshold": "500" },
+    { "type": "time_elapsed", "threshold": "3600" }
+  ],
+  "expires_at": "2026-01-01T02:00:00Z"
+}"#;
+
+fn parse(text: &str) -> Policy {
+    Policy::parse(text, "pact.json").unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+#[test]
+fn a_pact_begins_with_its_owners_yes_and_is_then_another_version() {
+    let pact = parse(PACT);
+    assert_eq!((pact.name(), pact.starts(), pact.lasts()), ("dca", None, Some(Millis(3_600_000))));
+    assert_eq!(pact.guidance(), Some("Buy ether for 100 USD a week"));
+    let begun = pact.activated(at("2026-01-01T00:00:00Z"));
+    assert_eq!(begun.starts(), Some(at("2026-01-01T00:00:00Z")));
+    assert_ne!(begun.id(), pact.id());
+    assert_eq!(begun.activated(at("2026-01-02T00:00:00Z")).id(), begun.id());
+    assert_eq!(parse(&begun.canonical_json()).id(), begun.id());
+    let limits: Vec<String> =
+        begun.limits().map(|l| format!("{} {} {} {}", l.id, l.per, l.max, l.code)).collect();
+    assert_eq!(
+        limits,
+        [
+            "completion-tx_count grant 3 grant_completed",
+            "completion-amount_spent_usd grant 500 grant_completed"
+        ]
+    );
+}
+
+#[test]
+fn the_state_follows_from_the_answer_the_counters_and_the_time() {
+    let pact = parse(PACT);
+    let yes = Answer::Yes(at("2026-01-01T00:00:00Z"));
+    let used = |limit: &str, amount: u64| BTreeMap::from([(limit.to_owned(), amount)]);
+    let life = |answer, revoked: Option<&str>, settled| PactLife {
+        answer,
+        revoked: revoked.map(at),
+        settled,
+    };
+    let none = BTreeMap::new;
+    let no = Answer::No(at("2026-01-01T00:00:00Z"));
+    let table = [
+        (life(Answer::Awaited, None, none()), "2026-01-01T00:10:00Z", PactState::PendingApproval),
+        (life(Answer::Awaited, None, none()), "2026-01-01T02:00:00Z", PactState::Expired),
+        (
+            life(Answer::Awaited, Some("2026-01-01T00:05:00Z"), none()),
+            "2026-01-01T00:10:00Z",
+            PactState::Revoked,
+        ),
+        (life(no, None, none()), "2026-01-01T00:10:00Z", PactState::Rejected),
+        (life(yes, None, none()), "2026-01-01T00:59:59Z", PactState::Active),
+        (
+            life(yes, None, used("completion-tx_count", 2)),
+            "2026-01-01T00:10:00Z",
+            PactState::Active,
+        ),
+        (
+            life(yes, None, used("completion-tx_count", 3)),
+            "2026-01-01T00:10:00Z",
+            PactState::Completed,
+        ),
+        (
+            life(yes, None, used("completion-amount_spent_usd", 499_999_999)),
+            "2026-01-01T00:10:00Z",
+            PactState::Active,
+        ),
+        (
+            life(yes, None, used("completion-amount_spent_usd", 500_000_000)),
+            "2026-01-01T00:10:00Z",
+            PactState::Completed,
+        ),
+        (life(yes, None, none()), "2026-01-01T01:00:00Z", PactState::Completed),
+        (life(yes, None, none()), "2026-01-01T03:00:00Z", PactState::Completed),
+        (
+            life(yes, Some("2026-01-01T00:30:00Z"), none()),
+            "2026-01-01T00:29:00Z",
+            PactState::Active,
+        ),
+        (
+            life(yes, Some("2026-01-01T00:30:00Z"), none()),
+            "2026-01-01T00:30:00Z",
+            PactState::Revoked,
+        ),
+        (
+            life(yes, Some("2026-01-01T01:30:00Z"), none()),
+            "2026-01-01T02:30:00Z",
+            PactState::Completed,
+        ),
+        (
+            life(yes, Some("2026-01-01T00:30:00Z"), used("completion-tx_count", 3)),
+            "2026-01-01T02:30:00Z",
+            PactState::Completed,
+        ),
+    ];
+    for (life, now, expected) in table {
+        assert_eq!(pact_state(&pact, &life, at(now)), expected, "{life:?} {now}");
+    }
+}
+
+#[test]
+fn what_ends_a_pact_first_stands() {
+    let yes = Answer::Yes(at("2026-01-01T00:00:00Z"));
+    let life = PactLife { answer: yes, ..PactLife::default() };
+    let short = parse(&PACT.replace("02:00:00", "00:30:00"));
+    let state = |now| pact_state(&short, &life, at(now));
+    assert_eq!(state("2026-01-01T00:30:00Z"), PactState::Expired);
+    assert_eq!(state("2026-01-01T05:00:00Z"), PactState::Expired);
+    assert_eq!(PactState::PendingApproval.to_string(), "pending_approval");
+}
+
+type Refused = Vec<(String, &'static str)>;
+
+fn rules(rules: &str) -> String {
+    format!("policies:\n- {{ name: p, type: transfer, rules: {rules} }}\n")
+}
+
+fn ends(ends: &str) -> String {
+    format!(
+        "policies: [{{ name: p, type: transfer, rules: {{}} }}]\ncompletion_conditions:\n- {ends}\n"
+    )
+}
+
+fn refused_scopes() -> Refused {
+    vec![
+        ("completion_conditions: []".to_owned(), "`policies` is missing"),
+        ("policies: []".to_owned(), "`policies` is missing"),
+        (
+            "policies: [{ name: p }]".to_owned(),
+            "needs a `type`; it is transfer, contract_call or message_sign",
+        ),
+        ("policies: [{ name: p, type: swap, rules: {} }]".to_owned(), "needs a `type`"),
+        (rules("{ deny: {} }"), "`rules` has no key `deny`"),
+        (
+            rules("{ effect: deny, review_if: {} }"),
+            "`review_if` means nothing beside `effect: deny`",
+        ),
+        (
+            rules("{ when: { chain_in: [MARS] } }"),
+            "p.json:2:58: `MARS` is not a chain; write its chain id",
+        ),
+        (rules("{ when: { chain_in: [] } }"), "a list is expected here"),
+        (
+            rules("{ when: { target_in: [\"0x1111111111111111111111111111111111111111\"] } }"),
+            "`target_in` does not belong to a policy of type transfer",
+        ),
+        (rules("{ when: { destination_address_in: [{ chain_id: 1 }] } }"), "`address` is missing"),
+        (rules("{ when: { destination_address_in: [\"0x11\"] } }"), "is not an address"),
+        (rules("{ when: { recipient: x } }"), "there is no field `recipient`"),
+    ]
+}
+
+fn refused_terms() -> Refused {
+    vec![
+        (rules("{ deny_if: { amount_gt: 5 } }"), "whose decimals a pact does not say"),
+        (rules("{ deny_if: { amount_usd_gt: many } }"), "is not a decimal amount"),
+        (
+            rules("{ deny_if: { usage_limits: { rolling_2h: {} } } }"),
+            "`usage_limits` has no key `rolling_2h`",
+        ),
+        (
+            rules("{ deny_if: { usage_limits: { rolling_1h: { tx_gt: 1 } } } }"),
+            "`rolling_1h` has no key `tx_gt`",
+        ),
+        (rules("{ always_review: sometimes }"), "`always_review` must be true or false"),
+        (ends("{ type: tx_count }"), "needs a type and a threshold"),
+        (ends("{ type: blocks, threshold: 5 }"), "there is no completion condition `blocks`"),
+        (
+            ends("{ type: amount_spent, threshold: 5 }"),
+            "there is no completion condition `amount_spent`",
+        ),
+        (ends("{ type: tx_count, threshold: 0 }"), "a threshold of nothing"),
+        (ends("{ type: tx_count, threshold: 1 }\n- { tx_count: 2 }"), "`tx_count` is said twice"),
+        (ends("{ type: tx_count, threshold: \"1.5\" }"), "expected a whole number"),
+    ]
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_where_it_stands() {
+    let table = [refused_scopes(), refused_terms()].concat();
+    let mut wrong = Vec::new();
+    for (source, expected) in table {
+        let told = match Policy::parse(&source, "p.json") {
+            Ok(_) => String::new(),
+            Err(errors) => errors.to_string(),
+        };
+        if !told.contains(expected) {
+            wrong.push(format!("{source}: {told}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
