@@ -9,8 +9,44 @@ const WIDTH: usize = 118;
 
 /// Writes a policy. `note` says what stands above a rule or limit of an id.
 pub(crate) fn write(root: &Node, note: impl Fn(&str) -> Option<String>) -> String {
-    let parts = root.map().unwrap_or_default().iter().map(|entry| part(entry, &note));
+    let entries = ordered(root.map().unwrap_or_default());
+    let parts = entries.iter().map(|entry| part(entry, &note));
     parts.flatten().map(|line| line + "\n").collect()
+}
+
+/// The order in which people read a file and an item of it. Rules and limits stay as they are: their order says which
+/// code comes first.
+const ORDER: [&[&str]; 20] = [
+    &["policy"],
+    &["kind"],
+    &["for"],
+    &["starts", "lasts", "expires"],
+    &["mandate"],
+    &["sets"],
+    &["gates"],
+    &["order"],
+    &["rules", "limits"],
+    &["tests"],
+    &["id", "name"],
+    &["when", "given"],
+    &["sum", "count"],
+    &["per", "tz"],
+    &["by"],
+    &["max"],
+    &["over"],
+    &["then", "expect"],
+    &["code"],
+    &["mode", "binding", "spend"],
+];
+
+fn ordered(entries: &[Entry]) -> Vec<Entry> {
+    let rank = |entry: &Entry| {
+        let found = ORDER.iter().position(|keys| keys.contains(&entry.key.as_str()));
+        found.unwrap_or(ORDER.len())
+    };
+    let mut sorted = entries.to_vec();
+    sorted.sort_by_key(rank);
+    sorted
 }
 
 /// The lines of one part of the file.
@@ -41,8 +77,10 @@ fn part(entry: &Entry, note: &impl Fn(&str) -> Option<String>) -> Vec<String> {
 
 /// An item of a list, in one line where it fits.
 fn item_lines(item: &Node) -> Vec<String> {
+    let entries = ordered(item.map().unwrap_or_default());
+    let sorted = Node { place: item.place, value: Value::Map(entries.clone()) };
+    let item = if item.map().is_some() { &sorted } else { item };
     let flat = format!("  - {}", flow(item));
-    let entries = item.map().unwrap_or_default();
     if flat.len() <= WIDTH || entries.len() < 2 {
         return vec![flat];
     }
@@ -50,7 +88,7 @@ fn item_lines(item: &Node) -> Vec<String> {
     let line = |(lead, entry): (&str, &Entry)| {
         format!("  {lead}{}: {}", word(&entry.key, true), flow(&entry.node))
     };
-    leads.zip(entries).map(line).collect()
+    leads.zip(&entries).map(line).collect()
 }
 
 fn flow(node: &Node) -> String {

@@ -34,7 +34,7 @@ fn write(folder: &Path) -> Result<(), Failure> {
     for name in NAMES {
         let path = folder.join(format!("{name}.schema.json"));
         std::fs::write(&path, pretty(&of(name)) + "\n").map_err(|error| failed(&path, error))?;
-        say(path.display());
+        say(path.display().to_string());
     }
     Ok(())
 }

@@ -127,7 +127,7 @@ fn splice(core: &mut Node, root: &Node, key: &str) {
 fn core(name: &str, fields: &Fields) -> Json {
     let mut rules = denials(fields);
     rules.extend(questions(fields));
-    rules.extend(allows());
+    rules.extend(allows(fields));
     let mut core = json!({
         "policy": name,
         "kind": "grant",
@@ -253,22 +253,27 @@ fn questions(fields: &Fields) -> Vec<Json> {
         let when = json!({ "risk": { "gte": RISK_HIGH.to_string() } });
         rules.push(ask("risk_scan-high", "high_risk", when));
     }
-    let when = json!({ "kind": "call", "selector": { "in": PRIVILEGED } });
+    let named = json!({ "selector": { "in": PRIVILEGED } });
+    let when = json!({ "kind": "call", "any": [{ "privileged": "true" }, named] });
     rules.push(ask("privileged", "high_risk", when));
     rules.push(ask("text", "action_requires_approval", json!({ "kind": "text" })));
     rules
 }
 
-fn allows() -> Vec<Json> {
+fn allows(fields: &Fields) -> Vec<Json> {
     let allow = |id: &str, when: Json| json!({ "id": id, "when": when, "then": "allow" });
-    vec![
+    let mut rules = vec![
         allow("transfer", json!({ "kind": "transfer" })),
         allow("approve", json!({ "kind": "approve", "unlimited": false })),
         allow("revoke", json!({ "kind": "revoke" })),
         allow("call", json!({ "kind": "call" })),
-        allow("deploy", json!({ "kind": "deploy" })),
         allow("sign-text", json!({ "kind": "text" })),
-    ]
+    ];
+    // either list denies what goes nowhere that is listed
+    if fields.allowed_addresses.is_none() && fields.allowed_contracts.is_none() {
+        rules.push(allow("deploy", json!({ "kind": "deploy" })));
+    }
+    rules
 }
 
 /// A tree whose every part stands at one place.

@@ -1,20 +1,21 @@
-//! A slow, obvious judge beside `decide`, written from POLICY.md alone: ten thousand random policies and requests must
+//! A slow, obvious judge beside `decide`, written from the page of the language alone: ten thousand random policies and requests must
 //! come out the same. It shares no code with the real one: it has its own facts, its own values and its own truth.
 
 mod world;
 
-use countersign_policy::{decide, decision::Outcome};
+use countersign_policy::{DiffClass, Policies, decide, decision::Outcome, diff};
 
 use self::world::{
     Ask, Cond, Draw, Entry, Field, Limit, Matcher, Policy, Then, Truth, Value, World,
 };
 use crate::scene::intent;
 
-#[derive(Debug, PartialEq)]
+/// From the least free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Verdict {
-    Allow,
-    Park,
     Deny,
+    Park,
+    Allow,
 }
 
 /// USD in thousandths, or nobody knows.
@@ -65,6 +66,7 @@ impl World {
             Field::Amount => Some(Value::Number(act.units())),
             Field::Usd => usd.and_then(number),
             Field::To | Field::Spender => text(act.who),
+            Field::Target if act.everywhere => None,
             Field::Target => text(act.target()),
             Field::Selector => text(act.selector),
             Field::ValueWei => number(act.value_wei()),
@@ -216,10 +218,14 @@ impl Matcher {
 }
 
 fn decided(world: &World) -> Verdict {
-    let policies = world.policies();
+    judged(world, &world.policies())
+}
+
+/// What policies say to the request of a world.
+fn judged(world: &World, policies: &Policies) -> Verdict {
     let mut asked = intent();
     asked.declared = world.declared_to_core();
-    match decide(&asked, &world.facts(&policies), &policies).outcome {
+    match decide(&asked, &world.facts(policies), policies).outcome {
         Outcome::Allow(_) => Verdict::Allow,
         Outcome::Park(_) => Verdict::Park,
         Outcome::Deny(_) => Verdict::Deny,
@@ -248,4 +254,49 @@ fn the_slow_judge_agrees_in_ten_thousand_worlds() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
     // each outcome is common enough to mean something
     assert!(seen.iter().all(|count| *count > 500), "{seen:?}");
+}
+
+#[test]
+fn a_guard_never_frees_anything_and_the_order_of_rules_is_nothing() {
+    for seed in 0..3_000 {
+        let world = World::draw(&mut Draw::new(seed));
+        let both = world.policies();
+        let alone = Policies { grant: both.grant.clone(), guards: Vec::new() };
+        let (with, without) = (judged(&world, &both), judged(&world, &alone));
+        assert!(with <= without, "seed {seed}: {with:?} with the guard, {without:?} without");
+        let mut turned = World::draw(&mut Draw::new(seed));
+        turned.grant.rules.reverse();
+        turned.guard.rules.reverse();
+        assert_eq!(judged(&world, &turned.policies()), with, "seed {seed}");
+    }
+}
+
+#[test]
+fn what_diff_calls_a_tightening_frees_nothing() {
+    let (mut tightenings, mut same, mut bites) = (0, 0, 0);
+    for seed in 0..10_000 {
+        let old = World::draw(&mut Draw::new(seed));
+        let mut new = World::draw(&mut Draw::new(seed));
+        new.change(&mut Draw::new(seed + 1_000_000));
+        let (before, after) = (old.policies(), new.policies());
+        let found = diff(&before.grant, &after.grant);
+        match found.class {
+            DiffClass::Loosening => continue,
+            DiffClass::Tightening => tightenings += 1,
+            DiffClass::Same => same += 1,
+        }
+        let (was, is) = (judged(&old, &before), judged(&old, &after));
+        bites += usize::from(is < was);
+        assert!(
+            is <= was,
+            "seed {seed}: {was:?} -> {is:?}\n{found:#?}\n{}\n{}",
+            old.source(),
+            new.source()
+        );
+        assert!(
+            found.class == DiffClass::Tightening || is == was,
+            "seed {seed}: the same, and not the same"
+        );
+    }
+    assert!(tightenings > 1000 && same > 50 && bites > 50, "{tightenings} {same} {bites}");
 }

@@ -61,9 +61,14 @@ impl Literal {
         match (node.plain(), node.text()) {
             (Some("true"), _) => Some(Self::Truth(true)),
             (Some("false"), _) => Some(Self::Truth(false)),
-            (Some(text), _) => text.parse().ok().map(Self::Number),
-            (None, Some(text)) => Some(Self::Text(text.to_owned())),
-            (None, None) => None,
+            (Some(text), _)
+                if text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c)) =>
+            {
+                text.parse().ok().map(Self::Number)
+            }
+            // YAML needs no quotes around a word
+            (_, Some(text)) if !node.is_null() => Some(Self::Text(text.to_owned())),
+            _ => None,
         }
     }
 }

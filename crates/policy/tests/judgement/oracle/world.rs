@@ -23,16 +23,22 @@ const OTHER: Address = Address::repeat_byte(0xee);
 pub(super) struct Draw(u64);
 
 impl Draw {
-    pub(super) const fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    /// Seeds beside each other share nothing: the first number of one is where another begins.
+    pub(super) fn new(seed: u64) -> Self {
+        let mut first = Self(!seed);
+        Self(first.next())
     }
 
-    fn below(&mut self, most: u64) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % most
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, most: u64) -> u64 {
+        self.next() % most
     }
 
     fn one_in(&mut self, times: u64) -> bool {
@@ -113,7 +119,7 @@ const FIELDS: [(Field, &str, usize); 23] = [
     (Field::Usd, "usd", 0xff),
     (Field::To, "to", 0b0000_0001),
     (Field::Spender, "spender", 0b0000_0110),
-    (Field::Target, "target", 0b0000_1111),
+    (Field::Target, "target", 0b0010_1111),
     (Field::Selector, "selector", 0b0000_1111),
     (Field::ValueWei, "value_wei", 0b0001_1111),
     (Field::Gas, "gas", 0b0001_1111),
@@ -161,7 +167,9 @@ impl Field {
             Self::ValueWei => {
                 Value::Number(u128::from(draw.below(30)) * u128::from(scene::MILLI_USD))
             }
-            Self::Amount => Value::Number(u128::from(draw.below(30)) * draw.of(&[1000, 1_000_000_000_000])),
+            Self::Amount => {
+                Value::Number(u128::from(draw.below(30)) * draw.of(&[1000, 1_000_000_000_000]))
+            }
             Self::Deadline => Value::Number(u128::from(draw.below(30))),
             Self::Depth => Value::Number(u128::from(draw.below(3))),
             _ if self.is_number() => Value::Number(u128::from(draw.below(30))),
@@ -302,6 +310,7 @@ impl Cond {
     fn write(&self) -> String {
         let list = |parts: &[Self]| parts.iter().map(Self::write).collect::<Vec<_>>().join(", ");
         match self {
+            Self::All(parts) if parts.is_empty() => "{}".to_owned(),
             Self::All(parts) => format!("{{ all: [{}] }}", list(parts)),
             Self::Any(parts) => format!("{{ any: [{}] }}", list(parts)),
             Self::Not(inner) => format!("{{ not: {} }}", inner.write()),
@@ -477,6 +486,8 @@ pub(super) struct Act {
     pub(super) selector: &'static str,
     pub(super) deadline: Option<u64>,
     pub(super) unreadable: bool,
+    /// A delegation for every chain: its code is on nobody's list.
+    pub(super) everywhere: bool,
 }
 
 impl Act {
@@ -518,6 +529,7 @@ impl Act {
             selector: draw.of(&["", "0xaaaaaaaa", "0xbbbbbbbb"]),
             deadline: draw.one_in(2).then(|| draw.below(30)),
             unreadable: kind == "call" && draw.one_in(20),
+            everywhere: kind == "delegate" && draw.one_in(2),
         }
     }
 
@@ -534,7 +546,7 @@ impl Act {
     /// The contract or account that is called.
     pub(super) fn target(&self) -> &'static str {
         match (self.kind, self.token) {
-            ("transfer", "native") | ("call", _) => self.who,
+            ("transfer", "native") | ("call" | "delegate", _) => self.who,
             _ => self.token,
         }
     }
@@ -569,14 +581,18 @@ impl Act {
             "call" if self.unreadable => Effect::Undecodable { reason: "padding".into() },
             "call" => Effect::Call,
             "deploy" => Effect::Deploy { init_code_hash: keccak256(b"x") },
-            "delegate" => Effect::Delegate { account: WALLET, delegate: who, chain: None },
+            "delegate" => Effect::Delegate {
+                account: WALLET,
+                delegate: who,
+                chain: (!self.everywhere).then_some(ChainId(31337)),
+            },
             "typed_data" => {
                 Effect::TypedData { primary_type: "T".into(), domain: empty(), message: empty() }
             }
             _ => Effect::Text { text: "hello".into(), siwe: None },
         };
         let target = match self.kind {
-            "deploy" | "text" | "delegate" => None,
+            "deploy" | "text" => None,
             "typed_data" => Some(who),
             _ => Some(address(self.target())),
         };
@@ -644,6 +660,42 @@ impl World {
             expired: draw.one_in(40),
             covered: !draw.one_in(40),
             frozen: draw.one_in(30),
+        }
+    }
+
+    /// Changes one thing in the grant.
+    pub(super) fn change(&mut self, draw: &mut Draw) {
+        let stops = [Then::Deny, Then::Approve("desk"), Then::Approve("board")];
+        let rules = &mut self.grant.rules;
+        let index = usize::try_from(draw.below(rules.len() as u64)).unwrap();
+        match draw.below(9) {
+            0 => {
+                rules.remove(index);
+            }
+            1 | 2 => {
+                let then = draw.of(&stops);
+                rules.push(Entry::draw(then, draw));
+            }
+            3 => rules.push(Entry::draw(Then::Allow, draw)),
+            4 => {
+                rules[index].then = draw.of(&stops);
+                rules[index].spend = "";
+            }
+            5 | 6 => {
+                let more = Cond::draw(&rules[index].kinds, 1, draw);
+                let old = std::mem::replace(&mut rules[index].cond, Cond::Hours);
+                let parts = vec![old, more];
+                rules[index].cond =
+                    if draw.one_in(2) { Cond::All(parts) } else { Cond::Any(parts) };
+            }
+            7 => self.grant.limits.push(Limit::draw(draw)),
+            _ => {
+                for limit in &mut self.grant.limits {
+                    limit.max = if draw.one_in(3) { limit.max + 1 } else { limit.max / 2 };
+                    limit.window = limit.window && draw.one_in(2);
+                    limit.by_counterparty = limit.window && limit.by_counterparty;
+                }
+            }
         }
     }
 
