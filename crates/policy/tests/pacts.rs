@@ -23,7 +23,7 @@ fn parse(text: &str) -> Policy {
 }
 
 fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
+    text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]
@@ -47,19 +47,17 @@ fn a_pact_begins_with_its_owners_yes_and_is_then_another_version() {
     );
 }
 
-#[test]
-fn the_state_follows_from_the_answer_the_counters_and_the_time() {
-    let pact = parse(PACT);
+fn life(answer: Answer, revoked: Option<&str>, settled: BTreeMap<String, u64>) -> PactLife {
+    PactLife { answer, revoked: revoked.map(at), settled }
+}
+
+/// A life, an instant, and the state that follows.
+fn lives() -> Vec<(PactLife, &'static str, PactState)> {
     let yes = Answer::Yes(at("2026-01-01T00:00:00Z"));
     let used = |limit: &str, amount: u64| BTreeMap::from([(limit.to_owned(), amount)]);
-    let life = |answer, revoked: Option<&str>, settled| PactLife {
-        answer,
-        revoked: revoked.map(at),
-        settled,
-    };
     let none = BTreeMap::new;
     let no = Answer::No(at("2026-01-01T00:00:00Z"));
-    let table = [
+    vec![
         (life(Answer::Awaited, None, none()), "2026-01-01T00:10:00Z", PactState::PendingApproval),
         (life(Answer::Awaited, None, none()), "2026-01-01T02:00:00Z", PactState::Expired),
         (
@@ -111,8 +109,13 @@ fn the_state_follows_from_the_answer_the_counters_and_the_time() {
             "2026-01-01T02:30:00Z",
             PactState::Completed,
         ),
-    ];
-    for (life, now, expected) in table {
+    ]
+}
+
+#[test]
+fn the_state_follows_from_the_answer_the_counters_and_the_time() {
+    let pact = parse(PACT);
+    for (life, now, expected) in lives() {
         assert_eq!(pact_state(&pact, &life, at(now)), expected, "{life:?} {now}");
     }
 }

@@ -180,7 +180,7 @@ impl World {
             let sum = group.iter().try_fold(0, |sum: u64, act| Some(sum + usd[*act]?));
             let amount = match limit.measure {
                 "tx" => Some(1),
-                "action" => Some(group.len() as u64),
+                "action" => u64::try_from(group.len()).ok(),
                 "fee_usd" => self.fee(),
                 // a window counts the fee too
                 _ if limit.window => sum.and_then(|sum| Some(sum + self.fee()?)),

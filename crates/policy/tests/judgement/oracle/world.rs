@@ -41,13 +41,16 @@ impl Draw {
         self.next() % most
     }
 
+    fn index(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(length).unwrap())).unwrap()
+    }
+
     fn one_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
 
     fn of<T: Copy>(&mut self, items: &[T]) -> T {
-        let index = self.below(items.len() as u64);
-        items[usize::try_from(index).unwrap()]
+        items[self.index(items.len())]
     }
 
     fn many<T>(&mut self, least: u64, most: u64, mut draw: impl FnMut(&mut Self) -> T) -> Vec<T> {
@@ -610,6 +613,7 @@ impl Act {
 
 /// A policy, a guard and a request with its facts.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact that may hold or not")]
 pub(super) struct World {
     pub(super) grant: Policy,
     pub(super) guard: Policy,
@@ -667,7 +671,7 @@ impl World {
     pub(super) fn change(&mut self, draw: &mut Draw) {
         let stops = [Then::Deny, Then::Approve("desk"), Then::Approve("board")];
         let rules = &mut self.grant.rules;
-        let index = usize::try_from(draw.below(rules.len() as u64)).unwrap();
+        let index = draw.index(rules.len());
         match draw.below(9) {
             0 => {
                 rules.remove(index);
@@ -744,9 +748,10 @@ impl World {
             facts.tokens[0].price = Fact::Unknown("nobody has one".into());
             facts.tokens[0].never_priced = true;
         }
-        facts.seen = match self.seen_known {
-            true => Fact::Known(BTreeSet::from([FRIEND])),
-            false => Fact::Unknown("nobody looked".into()),
+        facts.seen = if self.seen_known {
+            Fact::Known(BTreeSet::from([FRIEND]))
+        } else {
+            Fact::Unknown("nobody looked".into())
         };
         facts.freezes = if self.frozen { vec![Freeze::Chain(ChainId(31337))] } else { Vec::new() };
         for gate in
