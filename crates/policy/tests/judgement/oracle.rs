@@ -258,7 +258,7 @@ fn the_slow_judge_agrees_in_ten_thousand_worlds() {
 
 #[test]
 fn a_guard_never_frees_anything_and_the_order_of_rules_is_nothing() {
-    for seed in 0..3_000 {
+    for seed in 0..2_000 {
         let world = World::draw(&mut Draw::new(seed));
         let both = world.policies();
         let alone = Policies { grant: both.grant.clone(), guards: Vec::new() };
@@ -274,7 +274,7 @@ fn a_guard_never_frees_anything_and_the_order_of_rules_is_nothing() {
 #[test]
 fn what_diff_calls_a_tightening_frees_nothing() {
     let (mut tightenings, mut same, mut bites) = (0, 0, 0);
-    for seed in 0..10_000 {
+    for seed in 0..4_000 {
         let old = World::draw(&mut Draw::new(seed));
         let mut new = World::draw(&mut Draw::new(seed));
         new.change(&mut Draw::new(seed + 1_000_000));
@@ -298,5 +298,5 @@ fn what_diff_calls_a_tightening_frees_nothing() {
             "seed {seed}: the same, and not the same"
         );
     }
-    assert!(tightenings > 1000 && same > 50 && bites > 50, "{tightenings} {same} {bites}");
+    assert!(tightenings > 500 && same > 20 && bites > 20, "{tightenings} {same} {bites}");
 }
