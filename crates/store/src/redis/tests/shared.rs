@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use countersign_core::identity::AppId;
+use countersign_core::{identity::AppId, time::Millis};
 use countersign_engine::port::Ledger;
 use countersign_testkit::{
     ManualTime,
@@ -47,6 +47,8 @@ impl<G: Ground> OnGround<G> {
 
     async fn another(&self) -> RedisStore {
         let mut chosen: RedisOptions = options("redis://unused");
+        // none of these tests is about time: a busy machine is no outage
+        chosen.deadline = Millis(20_000);
         (chosen.address, chosen.app) = (self.ground.address(), self.app());
         RedisStore::open(chosen, Some(self.time.source())).await.unwrap()
     }
