@@ -327,6 +327,17 @@ mod tests {
     }
 
     #[test]
+    fn a_fingerprint_sees_what_comes_into_a_folder_and_goes_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = [folder.path().to_path_buf()];
+        let empty = fingerprint(&files);
+        std::fs::write(folder.path().join("router.json"), "[]").unwrap();
+        assert_ne!(fingerprint(&files), empty);
+        std::fs::remove_file(folder.path().join("router.json")).unwrap();
+        assert_eq!(fingerprint(&files), empty);
+    }
+
+    #[test]
     fn a_fingerprint_sees_content_and_absence_but_not_when_a_file_was_written() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.yaml");

@@ -37,9 +37,11 @@
 //! `MultiSend` libraries, whose calls are the Safe's. A gas price in a Safe's transaction is a `Transfer` of
 //! 2^256 − 1 to whoever is refunded; what an operation pays for gas is one of the most that its limits allow.
 //! A command of the Universal Router is the effect that it has, or a `Call` with the command's name as its
-//! function and the router's words for recipients replaced by what they mean. A command or an execution mode
-//! that is not known, one that may fail, and packed calls with anything left over make the whole container
-//! `Undecodable`, wherever it is.
+//! function and the router's words for recipients replaced by what they mean. A command that is not known or
+//! that may fail, an execution mode that is not known, a call to the zero address by an account, and packed
+//! calls with anything left over make the whole container `Undecodable`, wherever it is: what failed or was
+//! passed over would leave other things behind than what was judged. Calls that may fail each for itself
+//! (Multicall3) are judged as if none did.
 //!
 //! **Spends.** What a call takes from its caller besides its value is in `spends` where a registered contract's
 //! arguments say exactly which tokens and at most how much: swaps, lending, bridges. `None` is not known, an
