@@ -95,8 +95,8 @@
 //! | Permit2 with another witness | `Approve`, and `TypedData` for what it means to the spender |
 //! | ERC-3009 | `Transfer`; a cancellation is a `Revoke` |
 //! | orders (Seaport, `CoW` Protocol) | `Transfer` of all that is offered to the contract that settles, and `TypedData` for the terms |
-//! | a Safe's transaction | what the Safe would do, at depth 1; `Delegate` for a delegatecall; `Transfer` of the refund |
-//! | a user operation (ERC-4337) | what the account would call, at depth 1; `Transfer` of the fee; and `TypedData` |
+//! | a Safe's transaction | what the `execTransaction` of it would be |
+//! | a user operation (ERC-4337) | what the entry point's call of the account would be; `Transfer` of the fee; and `TypedData` |
 //! | a delegation (ERC-7710's framework) | `Delegate` |
 //! | anything else | `TypedData` |
 //! | for another chain or none, or in another account's name | `Opaque`: never signed |

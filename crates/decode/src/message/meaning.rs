@@ -2,7 +2,6 @@
 
 mod account;
 mod allowance;
-mod fields;
 mod order;
 mod permit2;
 
@@ -15,9 +14,8 @@ use countersign_core::{
     token::Asset,
 };
 
-use self::fields::Fields;
 use super::{Authority, signed, typed_data::TypedData};
-use crate::{EXPANSION_BYTES_MAX, LEAVES_MAX, registry::Registry};
+use crate::{EXPANSION_BYTES_MAX, LEAVES_MAX, registry::Registry, standard::Arguments};
 
 /// Why typed data means none of what we know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +27,8 @@ pub(super) enum Unfit {
 }
 
 /// A field of another name or type than the table's type says: only a wrong table does that.
-impl From<fields::Misnamed> for Unfit {
-    fn from(_: fields::Misnamed) -> Self {
+impl From<&'static str> for Unfit {
+    fn from(_: &'static str) -> Self {
         Self::Unknown
     }
 }
@@ -70,8 +68,8 @@ pub(super) fn meaning(scene: Scene<'_>) -> Result<Authority, Unfit> {
 }
 
 impl Scene<'_> {
-    fn fields(&self) -> Fields<'_> {
-        Fields(self.data.message())
+    fn fields(&self) -> Arguments<'_> {
+        Arguments(self.data.message())
     }
 
     /// Whoever is named here gives the authority: it must be who signs.
@@ -91,9 +89,9 @@ impl Scene<'_> {
         if fits { Ok(()) } else { Err(Unfit::Unknown) }
     }
 
-    /// Every leaf of the message itself carries the message.
+    /// Every leaf that comes from the message itself carries the message.
     fn explained(&self, mut authority: Authority, kind: String) -> Result<Authority, Unfit> {
-        let own = authority.actions.iter_mut().filter(|action| action.depth == 0);
+        let own = authority.actions.iter_mut().filter(|action| action.target.is_none());
         let mut own: Vec<_> = own.collect();
         if own.len().saturating_mul(self.data.canonical_json().len()) > EXPANSION_BYTES_MAX {
             return Err(Unfit::Never("more items than one message may have"));

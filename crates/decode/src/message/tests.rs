@@ -8,7 +8,7 @@ use countersign_core::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::standard::PERMIT2;
+use crate::{container::Container, standard::PERMIT2};
 
 const WALLET: Address = address!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266");
 const OTHER: Address = address!("1111111111111111111111111111111111111111");
@@ -378,10 +378,20 @@ fn a_cow_order_sells_at_most_what_it_says() {
     assert_eq!(effects(title, &much).swap_remove(0), most);
 }
 
+/// Knows the vectors' token and its Safe.
+fn registry_with_safe() -> Registry {
+    let mut registry = registry();
+    registry.add_container(OTHER, Container::Safe);
+    registry
+}
+
+fn of_safe(changes: &[(&str, &str)]) -> Authority {
+    typed_data_authority(WALLET, CHAIN, &message("a SafeTx", changes), &registry_with_safe())
+}
+
 #[test]
 fn a_safes_transaction_is_what_the_safe_would_do() {
-    let title = "a SafeTx";
-    let signed = signing(&message(title, &[]));
+    let signed = of_safe(&[]);
     let [action] = signed.actions.try_into().unwrap();
     let to = Address::ZERO;
     let asset = Asset::Token(TOKEN);
@@ -391,22 +401,49 @@ fn a_safes_transaction_is_what_the_safe_would_do() {
     let call = Bytes::from(vec![0xaf, 0xfe, 0xd0, 0xe0]);
     let nonce = Probe { contract: OTHER, call, word: 0, says };
     assert_eq!(signed.lasting, Some(Lasting { until: None, used_up: vec![nonce] }));
-    let delegate = Effect::Delegate { account: OTHER, delegate: TOKEN, chain: Some(CHAIN) };
-    let delegated = [("\"operation\":0", "\"operation\":1")];
-    assert_eq!(effects(title, &delegated), [delegate]);
-    is_opaque(title, &[("\"operation\":0", "\"operation\":2")]);
-    let [_, refund] = effects(
-        title,
-        &[
-            ("\"gasPrice\":\"0\"", "\"gasPrice\":\"3\""),
-            ("\"safeTxGas\":\"0\"", "\"safeTxGas\":\"50000\""),
-            ("\"baseGas\":\"0\"", "\"baseGas\":\"10000\""),
-        ],
-    )
-    .try_into()
-    .unwrap();
-    let (asset, amount) = (Asset::Native, number(480_000));
-    assert_eq!(refund, Effect::Transfer { asset, from: OTHER, to: Address::ZERO, amount });
+    let effects = |changes: &[(&str, &str)]| -> Vec<Effect> {
+        of_safe(changes).actions.into_iter().map(|action| action.effect).collect()
+    };
+    let delegations = effects(&[("\"operation\":0", "\"operation\":1")]);
+    let [Effect::Delegate { account: OTHER, delegate: TOKEN, .. }] = delegations.as_slice() else {
+        panic!("{delegations:?}")
+    };
+    is_opaque("a SafeTx", &[("\"operation\":0", "\"operation\":2")]);
+    let refunds = effects(&[("\"gasPrice\":\"0\"", "\"gasPrice\":\"3\"")]);
+    let [_, Effect::Transfer { asset: Asset::Native, from: OTHER, amount: U256::MAX, .. }] =
+        refunds.as_slice()
+    else {
+        panic!("{refunds:?}")
+    };
+    let odd = effects(&[("0xa9059cbb", "0x"), (&"00".repeat(64), "0102030405")]);
+    assert!(matches!(odd.as_slice(), [Effect::Call]), "{odd:?}");
+}
+
+/// Whoever is not registered as a Safe may be anything, so the call to it stays beside what it reads as.
+#[test]
+fn a_transaction_of_what_may_be_no_safe_is_a_call_besides() {
+    let actions = signing(&message("a SafeTx", &[])).actions;
+    let kinds: Vec<_> = actions.iter().map(|action| action.effect.kind()).collect();
+    assert_eq!(kinds, ["call", "transfer"]);
+    assert!(actions.iter().all(|action| action.via == Via::Signature));
+}
+
+#[test]
+fn several_calls_of_a_safe_are_read_one_by_one() {
+    let send = "0xA1dabEF33b3B82c7814B6D82A79e50F4AC44102B";
+    let one = format!("00{}{:064x}{:064x}", "77".repeat(20), 5, 0);
+    let data = format!("0x8d80ff0a{:064x}{:064x}{one}{one}{}", 32, 170, "00".repeat(22));
+    let call = format!("0xa9059cbb{}", "00".repeat(64));
+    let to = "\"to\":\"0x5FbDB2315678afecb367f032d93F642f64180aa3\"";
+    let changes = [
+        (to, &*format!("\"to\":\"{send}\"")),
+        (&call, &data),
+        ("\"operation\":0", "\"operation\":1"),
+    ];
+    let effects: Vec<_> = of_safe(&changes).actions.into_iter().map(|a| a.effect).collect();
+    let (asset, to) = (Asset::Native, Address::repeat_byte(0x77));
+    let paid = Effect::Transfer { asset, from: OTHER, to, amount: number(5) };
+    assert_eq!(effects, [paid.clone(), paid]);
 }
 
 #[test]
@@ -414,7 +451,7 @@ fn an_operation_of_an_account_calls_pays_and_stays_unknown_besides() {
     let title = "a packed user operation";
     let [call, fee, terms] = signing(&message(title, &[])).actions.try_into().unwrap();
     assert_eq!(call.effect, Effect::Call);
-    assert_eq!((call.target, call.depth), (Some(WALLET), 1));
+    assert_eq!((call.target, call.depth), (Some(WALLET), 0));
     let entry_point = address!("4337084D9E255Ff0702461CF8895CE9E3b5Ff108");
     // (0 verification + 0x0102 execution + 21 000) × 5
     let amount = number((0x0102 + 21_000) * 5);
@@ -437,7 +474,7 @@ fn a_message_has_at_most_so_many_leaves() {
     let details = r#"{"token":"0x5FbDB2315678afecb367f032d93F642f64180aa3","amount":"1000000","expiration":"1900000000","nonce":"0"}"#;
     let many = |count: usize| vec![details; count].join(",");
     let batch = |count: usize| message("Permit2 PermitBatch", &[(details, &many(count))]);
-    assert_eq!(signing(&batch(90)).actions.len(), 91);
+    assert_eq!(signing(&batch(60)).actions.len(), 61);
     let [refused] = signing(&batch(crate::LEAVES_MAX)).actions.try_into().unwrap();
     assert!(matches!(refused.effect, Effect::Opaque { .. }));
 }

@@ -1,13 +1,13 @@
 //! Smart accounts: what a Safe or an account of ERC-4337 would do, and who may act for one.
 
-use alloy_primitives::{Address, U256, address};
+use alloy_primitives::{Address, B256, Bytes, U256, address};
 use countersign_core::{
     action::{Action, Effect},
     token::Asset,
 };
 
-use super::{Authority, Scene, Table, Unfit, Via, signed};
-use crate::{actions, call::Call, message::probe};
+use super::{Authority, Scene, Table, Unfit, Via};
+use crate::{actions, call::Call, message::probe, standard::Arguments};
 
 type Signed = Result<Authority, Unfit>;
 
@@ -20,8 +20,11 @@ const ENTRY_POINTS: [Address; 2] = [
     address!("433709009B8330FDa32311DF1C2AFA402eD8D009"), // 0.9
 ];
 
-/// What a Safe may count besides the gas that it hands on: the call itself and the copy of its data.
-const REFUND_GAS_BESIDES: u64 = 100_000;
+/// The first four bytes of `execTransaction(address,uint256,bytes,uint8,uint256,uint256,uint256,address,address,bytes)`.
+const EXEC_TRANSACTION: [u8; 4] = [0x6a, 0x76, 0x12, 0x02];
+
+/// What its arguments take before the first of their tails.
+const HEAD_BYTES: usize = 320;
 
 pub(super) const TABLE: &Table = &[
     (
@@ -41,59 +44,57 @@ pub(super) const TABLE: &Table = &[
 impl Scene<'_> {
     /// What an account would do.
     fn carried(&self, call: &Call<'_>) -> Vec<Action> {
-        let inner = actions(call, self.registry).into_iter().map(|mut action| {
-            action.depth = action.depth.saturating_add(1);
-            action.via = Via::Signature;
-            action
-        });
-        inner.collect()
+        let inner = actions(call, self.registry).into_iter();
+        inner.map(|action| Action { via: Via::Signature, ..action }).collect()
     }
 }
 
-/// A transaction of a Safe that the wallet owns a part of. A Safe has one more signature's weight; whether that
-/// is enough, nobody asks here.
+/// A transaction of a Safe that the wallet owns a part of, read as the call that executes it: what the calldata
+/// would do, the typed data would. Whether one more owner's signature is enough, nobody asks here.
 fn safe(scene: Scene<'_>) -> Signed {
     let domain = scene.data.domain();
     if domain.name.is_some() || domain.version.is_some() || domain.salt.is_some() {
         return Err(Unfit::Unknown);
     }
     let fields = scene.fields();
-    let (safe, to) = (scene.contract, fields.address("to")?);
-    let nonce = probe::safe(safe, fields.number("nonce")?);
-    let (value, data) = (fields.number("value")?, fields.bytes("data")?);
-    let mut authority = Authority::new(refund(scene)?, None, Some(nonce));
-    match u8::try_from(fields.number("operation")?) {
-        Ok(0) => {
-            let call = Call { wallet: safe, to: Some(to), value, data };
-            authority.actions.splice(..0, scene.carried(&call));
-        }
-        Ok(1) => {
-            let chain = Some(scene.chain);
-            let effect = Effect::Delegate { account: safe, delegate: to, chain };
-            authority.actions.insert(0, signed(effect));
-        }
-        Ok(_) | Err(_) => return Err(Unfit::Never("a Safe has no such operation")),
+    if fields.number("operation")? > U256::ONE {
+        return Err(Unfit::Never("a Safe has no such operation"));
     }
+    let data = &execution(fields)?;
+    let (to, value) = (Some(scene.contract), U256::ZERO);
+    let nonce = probe::safe(scene.contract, fields.number("nonce")?);
+    let mut authority = Authority::new(Vec::new(), None, Some(nonce));
+    authority.actions = scene.carried(&Call { wallet: scene.wallet, to, value, data });
     Ok(authority)
 }
 
-/// What the Safe pays to whoever sends the transaction, at most: where it pays, it hands on no more gas than
-/// `safeTxGas`.
-fn refund(scene: Scene<'_>) -> Result<Vec<Effect>, Unfit> {
-    let fields = scene.fields();
-    let price = fields.number("gasPrice")?;
-    if price.is_zero() {
-        return Ok(Vec::new());
-    }
-    let used = fields.number("safeTxGas")?.saturating_add(U256::from(REFUND_GAS_BESIDES));
-    let amount = used.saturating_add(fields.number("baseGas")?).saturating_mul(price);
-    let token = fields.address("gasToken")?;
-    Ok(vec![Effect::Transfer {
-        asset: if token.is_zero() { Asset::Native } else { Asset::Token(token) },
-        from: scene.contract,
-        to: fields.address("refundReceiver")?,
-        amount,
-    }])
+/// `execTransaction` of a Safe, without signatures.
+fn execution(fields: Arguments<'_>) -> Result<Bytes, Unfit> {
+    let number = |path| fields.number(path).map(|number| B256::from(number.to_be_bytes::<32>()));
+    let address = |path| fields.address(path).map(|address| address.into_word());
+    let data = fields.bytes("data")?;
+    let padded = data.len().next_multiple_of(32);
+    let word = |bytes: usize| B256::from(U256::from(bytes).to_be_bytes::<32>());
+    // ten words of head, then the data with its length, then no signatures
+    let head = [
+        address("to")?,
+        number("value")?,
+        word(HEAD_BYTES),
+        number("operation")?,
+        number("safeTxGas")?,
+        number("baseGas")?,
+        number("gasPrice")?,
+        address("gasToken")?,
+        address("refundReceiver")?,
+        word(HEAD_BYTES.saturating_add(32).saturating_add(padded)),
+        word(data.len()),
+    ];
+    let mut call = EXEC_TRANSACTION.to_vec();
+    call.extend(head.iter().flatten());
+    call.extend_from_slice(&data);
+    call.resize(call.len().saturating_add(padded.saturating_sub(data.len())), 0);
+    call.extend_from_slice(B256::ZERO.as_slice());
+    Ok(call.into())
 }
 
 /// What the account would call, the fee that it pays, and the operation itself: how an account reads its own
@@ -113,7 +114,8 @@ fn operation(scene: Scene<'_>) -> Signed {
     let fee = fee.into_iter().collect();
     let mut authority = Authority::new(fee, None, Some(nonce)).and(scene.terms());
     if !data.is_empty() {
-        let call = Call { wallet: sender, to: Some(sender), value: U256::ZERO, data };
+        let (wallet, to, value) = (scene.contract, Some(sender), U256::ZERO);
+        let call = Call { wallet, to, value, data: &data };
         authority.actions.splice(..0, scene.carried(&call));
     }
     Ok(authority)

@@ -8,8 +8,8 @@ use countersign_core::{
     token::Asset,
 };
 
-use super::{Authority, Fields, Scene, Table, Unfit, before, fields::Misnamed};
-use crate::message::probe;
+use super::{Authority, Scene, Table, Unfit, before};
+use crate::{message::probe, standard::Arguments};
 
 type Signed = Result<Authority, Unfit>;
 
@@ -59,7 +59,7 @@ fn seaport(scene: Scene<'_>) -> Signed {
 }
 
 /// What may leave: the larger of both ends of an auction.
-fn offered(scene: Scene<'_>, item: Fields<'_>) -> Result<Effect, Unfit> {
+fn offered(scene: Scene<'_>, item: Arguments<'_>) -> Result<Effect, Unfit> {
     let token = item.address("token")?;
     let id = item.number("identifierOrCriteria")?;
     let asset = match u8::try_from(item.number("itemType")?) {
@@ -82,7 +82,7 @@ fn cow(scene: Scene<'_>) -> Signed {
     let valid_to = fields.number("validTo")?;
     let amount = fields.number("sellAmount")?.saturating_add(fields.number("feeAmount")?);
     let sale = scene.sold(Asset::Token(fields.address("sellToken")?), amount);
-    let last = u32::try_from(valid_to).map_err(|_| Misnamed)?;
+    let last = u32::try_from(valid_to).map_err(|_| Unfit::Unknown)?;
     let nonce = probe::cow_order(COW, scene.data.digest(), scene.wallet, last);
     Ok(Authority::new(vec![sale], Some(last.into()), Some(nonce)).and(scene.order_terms()))
 }

@@ -3,8 +3,11 @@
 use alloy_primitives::{Address, U256, address};
 use countersign_core::{action::Effect, token::Asset};
 
-use super::{Authority, Fields, Scene, Table, Unfit, fields::Misnamed, until};
-use crate::{message::probe, standard::PERMIT2};
+use super::{Authority, Scene, Table, Unfit, until};
+use crate::{
+    message::probe,
+    standard::{Arguments, PERMIT2},
+};
 
 type Signed = Result<Authority, Unfit>;
 
@@ -71,7 +74,7 @@ impl Scene<'_> {
     }
 
     /// An allowance. Its end counts from when the signature is used; an end of zero is that same second.
-    fn pulled(&self, details: Fields<'_>) -> Result<Effect, Misnamed> {
+    fn pulled(&self, details: Arguments<'_>) -> Result<Effect, &'static str> {
         let spender = self.fields().address("spender")?;
         let asset = Asset::Token(details.address("token")?);
         let amount = details.number("amount")?;
@@ -83,15 +86,15 @@ impl Scene<'_> {
         Ok(Effect::Approve { asset, owner, spender, amount, unlimited, deadline })
     }
 
-    fn end(&self, details: Fields<'_>) -> Result<U256, Misnamed> {
+    fn end(&self, details: Arguments<'_>) -> Result<U256, &'static str> {
         let end = Some(details.number("expiration")?).filter(|end| !end.is_zero());
         end.map_or_else(|| self.fields().number("sigDeadline"), Ok)
     }
 
     /// Allowances that one signature gives together, or not at all: whether it did, the first one's nonce tells.
     /// Used after the end of an allowance it allows nothing.
-    fn together<'f>(&self, details: impl Iterator<Item = Fields<'f>>) -> Signed {
-        let details: Vec<Fields<'_>> = details.collect();
+    fn together<'f>(&self, details: impl Iterator<Item = Arguments<'f>>) -> Signed {
+        let details: Vec<Arguments<'_>> = details.collect();
         let effects = details.iter().map(|details| self.pulled(*details));
         let effects = effects.collect::<Result<_, _>>()?;
         let Some(first) = details.first() else { return Err(Unfit::Unknown) };
@@ -110,7 +113,7 @@ impl Scene<'_> {
     }
 
     /// The spender says whom it pays, when it pays.
-    fn permitted(&self, permitted: Fields<'_>) -> Result<Effect, Misnamed> {
+    fn permitted(&self, permitted: Arguments<'_>) -> Result<Effect, &'static str> {
         let amount = permitted.number("amount")?;
         Ok(Effect::Approve {
             asset: Asset::Token(permitted.address("token")?),
@@ -125,7 +128,7 @@ impl Scene<'_> {
 
 fn single(scene: Scene<'_>) -> Signed {
     scene.at_permit2()?;
-    scene.together(std::iter::once(scene.fields().inner("details")?))
+    scene.together(std::iter::once(scene.fields().member("details")?))
 }
 
 fn batch(scene: Scene<'_>) -> Signed {
@@ -135,7 +138,7 @@ fn batch(scene: Scene<'_>) -> Signed {
 
 fn transfer(scene: Scene<'_>) -> Signed {
     scene.at_permit2()?;
-    scene.once(vec![scene.permitted(scene.fields().inner("permitted")?)?])
+    scene.once(vec![scene.permitted(scene.fields().member("permitted")?)?])
 }
 
 fn transfers(scene: Scene<'_>) -> Signed {
