@@ -39,7 +39,9 @@ impl Reader<'_> {
             ("any", Shape::List(item)) => self.matcher(node, item).map(Test::Any),
             ("every", Shape::List(item)) => self.matcher(node, item).map(Test::Every),
             ("none", Shape::List(item)) => self.matcher(node, item).map(Test::None),
-            ("count", Shape::List(_) | Shape::Unread) => self.matcher(node, &Shape::Number).map(Test::Count),
+            ("count", Shape::List(_) | Shape::Unread) => {
+                self.matcher(node, &Shape::Number).map(Test::Count)
+            }
             (path, Shape::Tuple(_)) => match shape.at(path) {
                 Some(part) => {
                     self.matcher(node, &part).map(|matcher| Test::Part(path.to_owned(), matcher))

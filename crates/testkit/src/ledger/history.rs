@@ -62,6 +62,8 @@ impl ModelLedger {
                     *place = since;
                 } else {
                     keep_bytes(place, &since);
+                    // what an agent was told is owed to it, whichever books knew of it
+                    place.delivery = since.delivery;
                 }
             }
         }
