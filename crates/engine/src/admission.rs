@@ -16,6 +16,7 @@ use crate::{
     reply::Caller,
     setup::{AgentSetup, ChainSetup, Setup, WalletSetup},
     submission::{Answer, Malformed, Submission, Unavailable},
+    turn::Turn,
 };
 
 /// The longest that a call is held open, whoever asks for it.
@@ -38,6 +39,8 @@ pub(crate) struct Admitted {
     wallet: countersign_core::identity::WalletId,
     /// What is to be signed, read.
     pub(crate) proposal: Proposal,
+    /// Its right to be judged now.
+    pub(crate) turn: Turn,
 }
 
 impl Admitted {
@@ -67,7 +70,9 @@ impl Admitted {
         };
         let hold = submission.wait.unwrap_or(agent.hold).min(HOLD_MAX);
         let wallet = wallet.id.clone();
-        Ok(Self { fingerprint: print, repeat, hold, caller, wallet, proposal, submission, setup })
+        let turn = Turn::default();
+        let fingerprint = print;
+        Ok(Self { fingerprint, repeat, hold, caller, wallet, proposal, turn, submission, setup })
     }
 
     /// The snapshot that the request began with.

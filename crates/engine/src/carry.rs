@@ -46,6 +46,7 @@ impl Engine {
         task: Task,
         claim: Option<Claim>,
     ) -> Reply {
+        admitted.turn.give_back();
         let record = task.record().clone();
         let setup = Arc::clone(admitted.setup());
         let gap_wait = setup.chains.get(&record.chain()).map_or(Millis::ZERO, |c| c.gap_wait);

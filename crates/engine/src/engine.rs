@@ -28,6 +28,7 @@ use crate::{
     submission::{Answer, BudgetLine, OperationView, Reply, Simulation, Submission, Unavailable},
     sweeper::PRESENT_FOR,
     tracker::Tracked,
+    turn::Turns,
 };
 
 /// The ports that do not change while the process runs.
@@ -56,6 +57,7 @@ pub struct Engine {
     tracked: Mutex<BTreeMap<(LaneId, OperationId), Tracked>>,
     claims: Claims,
     collecting: Claims,
+    turns: Turns,
     tracking: Mutex<BTreeSet<LaneId>>,
     told: Mutex<BTreeSet<(OperationId, usize)>>,
     adopted: Mutex<Weak<Setup>>,
@@ -103,6 +105,7 @@ impl Engine {
             tracked: Mutex::default(),
             claims: Claims::default(),
             collecting: Claims::default(),
+            turns: Turns::default(),
             tracking: Mutex::default(),
             told: Mutex::default(),
             adopted: Mutex::default(),
@@ -267,6 +270,11 @@ impl Engine {
     /// The results that are being handed over.
     pub(crate) const fn collecting(&self) -> &Claims {
         &self.collecting
+    }
+
+    /// How many requests of each agent are judged at once.
+    pub(crate) const fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// Lanes that are being looked at right now.

@@ -74,6 +74,7 @@ impl Engine {
     }
 
     async fn round(self: &Arc<Self>, admitted: &Admitted) -> Result<Round, Answer> {
+        self.turns().take(&admitted.submission.agent, &admitted.turn).await;
         let found = self.find(admitted);
         let request = Request::fresh(admitted)?;
         // a repetition is the rare case: the facts are gathered meanwhile

@@ -29,6 +29,7 @@ mod stuck;
 pub mod submission;
 mod sweeper;
 mod tracker;
+mod turn;
 mod views;
 
 pub use bump::BumpError;

@@ -95,6 +95,7 @@ impl Engine {
         admitted: &Admitted,
         record: OperationRecord,
     ) -> Result<Option<Reply>, Answer> {
+        admitted.turn.give_back();
         let Some(record) = self.once_recorded(record).await else { return Ok(None) };
         let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await;
         if record.key.is_some() || !record.state.is_finished_for_agent() {
@@ -157,6 +158,7 @@ impl Engine {
         admitted: &Admitted,
         record: OperationRecord,
     ) -> Reply {
+        admitted.turn.give_back();
         let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await;
         self.answer_waiting(&record).await
     }

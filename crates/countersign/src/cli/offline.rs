@@ -105,6 +105,15 @@ pub(crate) struct ExplainArgs {
     /// Calldata as 0x hex.
     #[arg(long, value_name = "HEX")]
     pub(crate) calldata: Option<String>,
+    /// Typed data (EIP-712) as JSON, as `eth_signTypedData_v4` takes it.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tx", "to", "value", "calldata", "message"])]
+    pub(crate) typed_data: Option<PathBuf>,
+    /// A text to sign, as `personal_sign` takes it.
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["tx", "to", "value", "calldata"])]
+    pub(crate) message: Option<String>,
+    /// The address that signs, without a configuration.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) wallet: Option<String>,
     /// Take the chain, its tokens, its contracts and the prices from this configuration.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -13,10 +13,13 @@ use countersign_core::{
     identity::{AgentId, ChainId, WalletId},
     intent::{Declared, Intent, Method, Payload},
     json::{Json, Limits},
+    message::{Content, Message},
     token::Asset,
     transaction::{FeeBid, TransactionDraft, TransactionPlan, TransactionType},
 };
-use countersign_decode::{Call, Registry, actions};
+use countersign_decode::{
+    Authority, Call, Registry, TypedData, actions, text_actions, text_digest, typed_data_authority,
+};
 use countersign_engine::setup::TokenSetup;
 use countersign_policy::{
     Kind, Policies, Policy, decide,
@@ -44,8 +47,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     let policy = policy::read(&args.file)?;
     let loaded = args.config.as_deref().map(policies::load).transpose()?;
     let place = Place::find(args, &policy, loaded.as_ref().map(|loaded| &loaded.config))?;
-    let draft = draft(args, place.native.decimals)?;
-    let (intent, facts) = place.facts(&draft);
+    let (intent, facts) = place.facts(place.asked(args)?);
     let judged = judge(policy, &intent, &facts)?;
     match args.output.output {
         Output::Json => say(pretty(&as_json(&facts, &judged))),
@@ -67,7 +69,7 @@ fn judge(policy: Policy, intent: &Intent, facts: &Facts) -> Result<Decision, Fai
     Ok(decide(intent, facts, &policies))
 }
 
-const ALLOW_ALL: &str = "policy: explain\nkind: grant\nrules:\n  - { id: everything, when: { kind: [transfer, approve, revoke, call, deploy] }, then: allow }\n";
+const ALLOW_ALL: &str = "policy: explain\nkind: grant\nrules:\n  - { id: everything, when: { kind: [transfer, approve, revoke, call, deploy, delegate, typed_data, text] }, then: allow }\n";
 
 /// Where the call would happen.
 struct Place {
@@ -124,13 +126,15 @@ impl Place {
         let price =
             args.price.parse().map_err(|error| Failure::refused(format!("--price: {error}")))?;
         let (agent, wallet) = names(policy)?;
+        let address = args.wallet.as_deref().map(draft::address).transpose();
+        let address = address.map_err(|error| Failure::refused(format!("--wallet: {error}")))?;
         let mut registry = Registry::on(chain);
         policy.functions().into_iter().for_each(|(target, f)| registry.add_function(target, f));
         Ok(Self {
             chain,
             agent,
             wallet,
-            address: SOMEBODY,
+            address: address.unwrap_or(SOMEBODY),
             owner: None,
             role: None,
             native: TokenSetup {
@@ -145,21 +149,50 @@ impl Place {
         })
     }
 
-    fn facts(&self, draft: &TransactionDraft) -> (Intent, Facts) {
+    /// The call, the typed data or the text, with what it would do here.
+    fn asked(&self, args: &ExplainArgs) -> Result<Asked, Failure> {
+        if let Some(file) = &args.typed_data {
+            let text = std::fs::read_to_string(file)
+                .map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
+            let wrong = |error: draft::FieldError| Failure::refused(format!("{}: {error}", file.display()));
+            let data = TypedData::parse(&text).and_then(|data| data.for_chain(self.chain));
+            let data = data.map_err(wrong)?;
+            let Authority { actions, lasting } =
+                typed_data_authority(self.address, self.chain, &data, &self.registry);
+            let (digest, content) = (data.digest(), Content::TypedData(data.canonical_json()));
+            let message = Message { chain: self.chain, content, digest, lasting };
+            let (method, payload) = (Method::SignTypedData, Payload::Message(message));
+            return Ok(Asked { method, payload, actions, nonce: None });
+        }
+        if let Some(text) = &args.message {
+            let actions = text_actions(text.as_bytes(), self.address, self.chain);
+            let digest = text_digest(text.as_bytes());
+            let content = Content::Text(Bytes::copy_from_slice(text.as_bytes()));
+            let message = Message { chain: self.chain, content, digest, lasting: None };
+            let (method, payload) = (Method::PersonalSign, Payload::Message(message));
+            return Ok(Asked { method, payload, actions, nonce: None });
+        }
+        let draft = draft(args, self.native.decimals)?;
         let call =
             Call { wallet: self.address, to: draft.to, value: draft.value, data: &draft.data };
-        let actions = actions(&call, &self.registry);
-        let plan = self.plan(draft);
-        let fee_wei_max = plan.fee_wei_max().unwrap_or(U256::MAX);
-        let gas = plan.gas;
+        Ok(Asked {
+            method: Method::SendTransaction,
+            actions: actions(&call, &self.registry),
+            payload: Payload::Transaction(self.plan(&draft)),
+            nonce: draft.nonce,
+        })
+    }
+
+    fn facts(&self, asked: Asked) -> (Intent, Facts) {
+        let Asked { method, payload, actions, nonce } = asked;
         let intent = Intent {
             agent: self.agent.clone(),
             wallet: self.wallet.clone(),
             address: self.address,
-            method: Method::SendTransaction,
-            payload: Payload::Transaction(plan),
-            data_fee_max: alloy_primitives::U256::ZERO,
-            nonce: draft.nonce,
+            method,
+            payload,
+            data_fee_max: U256::ZERO,
+            nonce,
             declared: Declared::default(),
         };
         let facts = Facts {
@@ -171,9 +204,9 @@ impl Place {
                 .chain(&self.tokens)
                 .map(|t| self.priced(t))
                 .collect(),
-            gas,
-            fee_wei_max,
-            nonce: draft.nonce,
+            gas: intent.gas(),
+            fee_wei_max: intent.fee_wei_max().unwrap_or(U256::MAX),
+            nonce,
             balance_wei: Fact::Unknown("nobody was asked: this is no running gateway".into()),
             seen: Fact::Known(BTreeSet::new()),
             freezes: Vec::new(),
@@ -209,6 +242,14 @@ impl Place {
             ),
         }
     }
+}
+
+/// What is asked about.
+struct Asked {
+    method: Method,
+    payload: Payload,
+    actions: Vec<Action>,
+    nonce: Option<u64>,
 }
 
 /// The wallet of a call that nobody configured.
@@ -277,7 +318,7 @@ fn outcome(decision: &Decision) -> (&'static str, &str, &str) {
 
 fn show(facts: &Facts, decision: &Decision) {
     let paint = Paint::stdout();
-    say(paint.bold("The call does"));
+    say(paint.bold("What it does"));
     for (index, action) in facts.actions.iter().enumerate() {
         let usd = decision.usd.get(index).copied().flatten();
         let usd = usd.map_or_else(|| "unknown USD".to_owned(), |usd| format!("{usd} USD"));
