@@ -83,6 +83,7 @@ fn configuration() -> Value {
     let mut schema = object(
         &json!({
             "app": text(),
+            "abis": text(),
             "listen": object(&json!({ "rpc": door, "admin": door }), &[]),
             "state": text(),
             "store": store(),
