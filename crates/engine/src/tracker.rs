@@ -120,10 +120,15 @@ impl Engine {
         }
     }
 
-    /// Follows a record that is newer than the one that is followed, or the first.
+    /// Follows a record that is newer than the one that is followed, or the first. Of two of the same millisecond
+    /// the one that was read last counts: the other may lack a signature.
     pub(crate) fn follow_newer(&self, record: &OperationRecord) {
-        let known = self.tracked().get(&(lane_of(record), record.id)).map(|t| t.record.updated_at);
-        if known.is_none_or(|known| known < record.updated_at) {
+        let is_newer = |known: &Tracked| {
+            let (then, now) = (known.record.updated_at, record.updated_at);
+            then < now || (then == now && known.record != *record)
+        };
+        let follows = self.tracked().get(&(lane_of(record), record.id)).is_none_or(is_newer);
+        if follows {
             self.follow(record);
         }
     }

@@ -62,8 +62,11 @@ impl ModelLedger {
                     *place = since;
                 } else {
                     keep_bytes(place, &since);
-                    // what an agent was told is owed to it, whichever books knew of it
-                    place.delivery = since.delivery;
+                    // what an agent was told is owed to it, whichever books knew of it; a void operation was told to nobody
+                    let is_told = then.is_none_or(|then| then.delivery != since.delivery);
+                    if is_told && !books.voided.contains(&since.id) {
+                        place.delivery = since.delivery;
+                    }
                 }
             }
         }

@@ -1,6 +1,4 @@
-//! What the largest and the worst calls cost.
-
-use std::time::Duration;
+//! The largest and the worst calls: how much comes of them is bounded. How long they take is for a benchmark.
 
 use alloy_dyn_abi::DynSolValue as V;
 
@@ -12,17 +10,6 @@ use super::{
     *,
 };
 use crate::Container;
-
-/// The fastest of some runs, so that a busy machine does not fail the test.
-fn fastest(run: impl Fn()) -> Duration {
-    #[expect(clippy::disallowed_methods, reason = "the bound that is tested is one of time")]
-    let time = || {
-        let start = std::time::Instant::now();
-        run();
-        start.elapsed()
-    };
-    (0..5).map(|_| time()).min().unwrap()
-}
 
 const UNIVERSAL: Address = address!("0000000000000000000000000000000000006666");
 
@@ -59,7 +46,7 @@ fn largest() -> Vec<(&'static str, Address, Vec<u8>)> {
 }
 
 #[test]
-fn the_largest_calls_are_read_in_milliseconds() {
+fn the_largest_calls_end_within_the_bounds() {
     let mut registry = world();
     registry.add_container(UNIVERSAL, Container::UniversalRouter);
     for (what, to, data) in largest() {
@@ -68,7 +55,5 @@ fn the_largest_calls_are_read_in_milliseconds() {
         let call = Call { wallet: SELF, to: Some(to), value: U256::ZERO, data: &data };
         let read = actions(&call, &registry);
         assert!((1..=LEAVES_MAX).contains(&read.len()), "{what}");
-        let took = fastest(|| drop(actions(&call, &registry)));
-        assert!(took < Duration::from_millis(100), "{what}: {took:?} without optimisation");
     }
 }
