@@ -72,7 +72,7 @@ impl Admitted {
         let wallet = wallet.id.clone();
         let turn = Turn::default();
         let fingerprint = print;
-        Ok(Self { fingerprint, repeat, hold, caller, wallet, proposal, turn, submission, setup })
+        Ok(Self { setup, submission, fingerprint, repeat, hold, caller, wallet, proposal, turn })
     }
 
     /// The snapshot that the request began with.

@@ -154,7 +154,8 @@ impl Place {
         if let Some(file) = &args.typed_data {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
-            let wrong = |error: draft::FieldError| Failure::refused(format!("{}: {error}", file.display()));
+            let wrong =
+                |error: draft::FieldError| Failure::refused(format!("{}: {error}", file.display()));
             let data = TypedData::parse(&text).and_then(|data| data.for_chain(self.chain));
             let data = data.map_err(wrong)?;
             let Authority { actions, lasting } =
