@@ -21,7 +21,7 @@ use crate::certificates::Authority;
 const PROGRAM: &str = "/usr/bin/redis-server";
 
 /// How often something is looked at before a test gives up, and how long it rests between looks.
-const LOOKS_MAX: u32 = 2000;
+const LOOKS_MAX: u32 = 6_000;
 const REST: Duration = Duration::from_millis(10);
 
 /// A running `redis-server` on a free port with a folder of its own. It ends with this value.

@@ -108,7 +108,7 @@ pub(crate) struct ExplainArgs {
     /// Typed data (EIP-712) as JSON, as `eth_signTypedData_v4` takes it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["tx", "to", "value", "calldata", "message"])]
     pub(crate) typed_data: Option<PathBuf>,
-    /// A text to sign, as `personal_sign` takes it.
+    /// A text to sign, or bytes as 0x hex, as `personal_sign` takes it.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["tx", "to", "value", "calldata"])]
     pub(crate) message: Option<String>,
     /// The address that signs, without a configuration.

@@ -166,9 +166,11 @@ impl Place {
             return Ok(Asked { method, payload, actions, nonce: None });
         }
         if let Some(text) = &args.message {
-            let actions = text_actions(text.as_bytes(), self.address, self.chain);
-            let digest = text_digest(text.as_bytes());
-            let content = Content::Text(Bytes::copy_from_slice(text.as_bytes()));
+            let hex = text.starts_with("0x").then(|| draft::bytes(text)).transpose();
+            let hex = hex.map_err(|error| Failure::refused(format!("--message: {error}")))?;
+            let bytes = hex.unwrap_or_else(|| Bytes::copy_from_slice(text.as_bytes()));
+            let actions = text_actions(&bytes, self.address, self.chain);
+            let (digest, content) = (text_digest(&bytes), Content::Text(bytes));
             let message = Message { chain: self.chain, content, digest, lasting: None };
             let (method, payload) = (Method::PersonalSign, Payload::Message(message));
             return Ok(Asked { method, payload, actions, nonce: None });

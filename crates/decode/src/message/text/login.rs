@@ -227,7 +227,7 @@ fn is_authority(text: &str) -> bool {
     });
     let literal = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let host_fits = match literal {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(address) => address.parse::<core::net::Ipv6Addr>().is_ok(),
         None => host.len() <= 253 && host.split('.').all(is_label),
     };
     port_fits && host_fits

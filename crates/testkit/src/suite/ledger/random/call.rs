@@ -1,6 +1,6 @@
 //! One call with its arguments, and its answer as text.
 
-use alloy_primitives::B256;
+use alloy_primitives::{B256, Bytes};
 use countersign_core::{
     charge::{Charge, Over, Window},
     operation::{Actual, Attempt, Money, OperationRecord, OperationState as S, Purpose},
@@ -9,16 +9,16 @@ use countersign_core::{
 use countersign_engine::port::{
     Ledger,
     ledger::{
-        Adopt, Approve, Bump, Commit, Disposition, LedgerError, NewOperation, Redeem, Reject,
-        ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
+        Adopt, Approve, Bump, Commit, Disposition, LedgerError, MessageEnd, NewOperation, Redeem,
+        Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
     },
 };
 
-use super::phrase::{Ask, Spend, Step, Which};
+use super::phrase::{Ask, MESSAGES, Spend, Step, Which};
 use crate::{
     fixture::{
         self, DAY, GATEWAY, asking, bump, cancel, charge, counter, daily, digest, intent, key,
-        operation_id, parking, receipt, signed_bytes, trace_hash, vote,
+        message, operation_id, parking, receipt, signed_bytes, trace_hash, vote,
     },
     time::ManualTime,
 };
@@ -95,6 +95,14 @@ impl Call<'_> {
             | Step::Expire { .. } => self.before(ledger).await,
             Step::Commit { .. } | Step::Bump { .. } | Step::Signed { .. } | Step::Sent { .. } => {
                 self.bound(ledger).await
+            }
+            Step::SignedMessage { n, wrong } => {
+                let signature = Bytes::from(vec![u8::from(*wrong); 65]);
+                told(ledger.signed_message(operation_id(*n), &signature).await)
+            }
+            Step::EndMessage { n, spent } => {
+                let end = if *spent { MessageEnd::Spent } else { MessageEnd::Void };
+                told(ledger.end_message(operation_id(*n), end).await)
             }
             Step::Mined { .. }
             | Step::Settle { .. }
@@ -257,8 +265,10 @@ impl Call<'_> {
 
 impl Ask {
     fn operation(&self, n: u64) -> NewOperation {
-        let mut intent = intent(self.payload);
-        intent.nonce = self.nonce;
+        let is_message = n >= MESSAGES;
+        let mut intent =
+            if is_message { message(self.payload, Some(9)) } else { intent(self.payload) };
+        intent.nonce = self.nonce.filter(|_| !is_message);
         let operation = fixture::operation_of(n, intent);
         let repeat = Repeat {
             key: self.key.map(key),

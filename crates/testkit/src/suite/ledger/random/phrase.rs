@@ -9,7 +9,10 @@ use proptest::{
 use crate::fixture::{self, DAY, HOUR, agent};
 
 /// Operations are numbered below this, so that calls meet.
-pub(super) const OPERATIONS: u64 = 8;
+pub(super) const OPERATIONS: u64 = 10;
+
+/// From this number on operations are messages.
+pub(super) const MESSAGES: u64 = 8;
 
 #[derive(Debug, Clone)]
 pub(super) enum Step {
@@ -23,6 +26,8 @@ pub(super) enum Step {
     Bump { n: u64, which: Which, cancels: bool, fees: Vec<u64>, wrong: bool },
     Signed { n: u64, which: Which, wrong: bool },
     Sent { n: u64, which: Which, accepted: bool },
+    SignedMessage { n: u64, wrong: bool },
+    EndMessage { n: u64, spent: bool },
     Mined { n: u64, seen: bool, which: Which, block: u64 },
     Settle { n: u64, which: Which, block: u64, succeeded: bool, percent: u64 },
     Unsettle { n: u64 },
@@ -107,6 +112,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (n(), which(), rarely()).prop_map(|(n, which, wrong)| Step::Signed { n, which, wrong }),
         2 => (n(), which(), any::<bool>())
             .prop_map(|(n, which, accepted)| Step::Sent { n, which, accepted }),
+        1 => (n(), rarely()).prop_map(|(n, wrong)| Step::SignedMessage { n, wrong }),
+        1 => (n(), any::<bool>()).prop_map(|(n, spent)| Step::EndMessage { n, spent }),
         2 => (n(), any::<bool>(), which(), block())
             .prop_map(|(n, seen, which, block)| Step::Mined { n, seen, which, block }),
         4 => (n(), which(), block(), any::<bool>(), 0_u64..150).prop_map(
@@ -161,6 +168,7 @@ pub(super) fn phrase() -> impl Strategy<Value = Vec<Step>> {
         1 => kept(),
         1 => stopped(),
         1 => keyed(),
+        1 => attested(),
     ]
 }
 
@@ -174,6 +182,34 @@ fn life() -> impl Strategy<Value = Vec<Step>> {
             life.push(Step::Settle { n, which, block, succeeded: true, percent });
             life.push(Step::Unsettle { n });
             life.truncate(length);
+            life
+        },
+    )
+}
+
+/// A message from the request to its end.
+fn attested() -> impl Strategy<Value = Vec<Step>> {
+    let ends = (any::<bool>(), rarely(), 1_usize..=4);
+    (MESSAGES..OPERATIONS, ask(), vec(spend(), 1..4), ends).prop_map(
+        |(n, ask, charges, (spent, again, length))| {
+            let mut life = vec![
+                Step::Reserve { n, ask, charges, parks: false, lasts: HOUR },
+                Step::Commit { n, floor: 9, in_flight_max: 0, shrinks_only: false, stale: false },
+                Step::SignedMessage { n, wrong: false },
+                Step::EndMessage { n, spent },
+            ];
+            life.truncate(length);
+            if again {
+                life.push(Step::Commit {
+                    n,
+                    floor: 0,
+                    in_flight_max: 1,
+                    shrinks_only: true,
+                    stale: false,
+                });
+                life.push(Step::SignedMessage { n, wrong: false });
+                life.push(Step::EndMessage { n, spent: !spent });
+            }
             life
         },
     )
@@ -389,6 +425,8 @@ impl Step {
             | Self::Bump { n, .. }
             | Self::Signed { n, .. }
             | Self::Sent { n, .. }
+            | Self::SignedMessage { n, .. }
+            | Self::EndMessage { n, .. }
             | Self::Mined { n, .. }
             | Self::Settle { n, .. }
             | Self::Unsettle { n }

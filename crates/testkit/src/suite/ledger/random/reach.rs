@@ -11,7 +11,7 @@ use super::{CASES, PHRASES_MAX, call::Call, phrase::phrase};
 use crate::{fixture::operation_id, ledger::ModelLedger, time::ManualTime};
 
 /// What the phrases have to reach, so that the stores are compared in it: the step with what comes of it.
-const REACHED: [&str; 55] = [
+const REACHED: [&str; 61] = [
     "Reserve NothingReserved",
     "Reserve NothingOver",
     "Reserve NothingPeriodMoved",
@@ -64,6 +64,12 @@ const REACHED: [&str; 55] = [
     "Unsettle Broadcast",
     "Unsettle Cancelling",
     "Release Conflict",
+    "SignedMessage Signed",
+    "SignedMessage Executed",
+    "SignedMessage refused",
+    "EndMessage Executed",
+    "EndMessage Cancelled",
+    "EndMessage refused",
     "Adopt Adopted",
     "Adopt Elsewhere",
     "Adopt refused",
