@@ -13,7 +13,7 @@ use super::{
     counters::{Sums, asked, key},
     fault::Fault,
     log::entry,
-    row::{Stored, delivery_number, int, is_in_flight, parse, stored, uint},
+    row::{Stored, delivery_number, int, open_lane, parse, stored, uint},
     worker::Step,
 };
 
@@ -166,8 +166,7 @@ impl Step<'_> {
         let mut rows = statement.query([dice])?;
         while let Some(row) = rows.next()? {
             let record = parse(&stored(row)?)?;
-            let lane = is_in_flight(record.state)
-                .then(|| super::row::lane(record.chain(), record.wallet()));
+            let lane = open_lane(&record);
             let same = row.get::<_, String>("id")? == record.id.to_string()
                 && row.get::<_, String>("state")? == record.state.name()
                 && row.get::<_, String>("agent")? == record.agent().as_str()

@@ -70,7 +70,8 @@ fn idle(record: &OperationRecord) -> Option<i64> {
     (next || at_work).then(|| int(record.updated_at.millis()))
 }
 
-fn open_lane(record: &OperationRecord) -> Option<String> {
+/// The lane that an operation holds open; none for a message, which has no nonce.
+pub(super) fn open_lane(record: &OperationRecord) -> Option<String> {
     let holds = is_in_flight(record.state) && record.message().is_none();
     holds.then(|| lane(record.chain(), record.wallet()))
 }
