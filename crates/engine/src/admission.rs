@@ -61,9 +61,9 @@ impl Admitted {
             chain: submission.chain,
         };
         let proposal = Proposal::read(&submission.draft, wallet.address, chain)?;
-        let print = proposal.fingerprint(&subject);
+        let fingerprint = proposal.fingerprint(&subject);
         let repeat = Repeat {
-            fingerprint: print,
+            fingerprint,
             key: submission.key.as_deref().map(|key| key_hash(&submission, key)),
             window: agent.duplicate_window,
             batch: submission.batch,
@@ -71,7 +71,6 @@ impl Admitted {
         let hold = submission.wait.unwrap_or(agent.hold).min(HOLD_MAX);
         let wallet = wallet.id.clone();
         let turn = Turn::default();
-        let fingerprint = print;
         Ok(Self { setup, submission, fingerprint, repeat, hold, caller, wallet, proposal, turn })
     }
 

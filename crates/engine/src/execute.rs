@@ -204,14 +204,14 @@ impl Engine {
         setup: &Setup,
         committed: Reservation<Committed>,
     ) -> Outcome {
-        let record = committed.record().clone();
+        let id = committed.record().id;
         let Some(signed) = self.signature(setup, committed).await else { return Outcome::Open };
         let Made::Raw(attempt, bytes) = signed.made() else { return Outcome::Open };
-        let stored = self.store_signed(signed.operation(), *attempt, bytes).await;
+        let stored = self.store_signed(id, *attempt, bytes).await;
         let record = match stored {
             Ok(record) => record,
             Err(error) => {
-                tracing::error!(operation = %record.id, %error, "a signature is not stored, nothing is sent");
+                tracing::error!(operation = %id, %error, "a signature is not stored, nothing is sent");
                 return Outcome::Open;
             }
         };

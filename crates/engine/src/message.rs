@@ -17,7 +17,7 @@ use crate::{
         chain::AtFinality,
         ledger::{Commit, LedgerError, MessageEnd, OperationQuery},
     },
-    proposal::Proposal,
+    proposal::digest,
     setup::Setup,
     stage::{Commitment, Committed, Made, Reservation, Reserved},
 };
@@ -26,10 +26,21 @@ use crate::{
 const PAGE: u32 = 1000;
 
 impl Engine {
-    /// Carries out one message.
+    /// Carries out one message. One that was bound a while ago, by whichever process, is looked at again: what stops a
+    /// signature may have come in between, and the key never signs a stored digest alone.
     pub(crate) async fn attest(self: &Arc<Self>, setup: &Setup, task: Task) -> Outcome {
         let committed = match task {
-            Task::Sign(committed) => committed,
+            Task::Sign(committed) => {
+                if self.is_stopped(committed.record()).await {
+                    return Outcome::Open;
+                }
+                if !is_what_it_says(committed.record()) {
+                    let about = Some(committed.record());
+                    self.raise(Severity::Critical, "message_differs", DIFFERS, about).await;
+                    return Outcome::Open;
+                }
+                committed
+            }
             Task::Commit { reservation, errand } => {
                 match self.bind_message(reservation, &errand).await {
                     Ok(committed) => committed,
@@ -70,16 +81,12 @@ impl Engine {
         setup: &Setup,
         committed: Reservation<Committed>,
     ) -> Outcome {
-        let record = committed.record().clone();
-        if !is_what_it_says(setup, &record) {
-            self.raise(Severity::Critical, "message_differs", DIFFERS, Some(&record)).await;
-            return Outcome::Open;
-        }
+        let id = committed.record().id;
         let Some(signed) = self.signature(setup, committed).await else { return Outcome::Open };
         let Made::Signature(signature) = signed.made() else { return Outcome::Open };
         let ledger = &self.ports().ledger;
-        let stored = match ledger.signed_message(record.id, signature).await {
-            Err(LedgerError::Ambiguous(_)) => ledger.signed_message(record.id, signature).await,
+        let stored = match ledger.signed_message(id, signature).await {
+            Err(LedgerError::Ambiguous(_)) => ledger.signed_message(id, signature).await,
             stored => stored,
         };
         match stored {
@@ -89,7 +96,7 @@ impl Engine {
                 Outcome::Finished(Box::new(record))
             }
             Err(error) => {
-                tracing::error!(operation = %record.id, %error, "a signature is not stored, nothing is handed over");
+                tracing::error!(operation = %id, %error, "a signature is not stored, nothing is handed over");
                 Outcome::Open
             }
         }
@@ -165,13 +172,9 @@ impl Engine {
 
 const DIFFERS: &str = "a stored message is not what its digest says; it is not signed";
 
-/// Whether the stored digest is that of the stored words: the key never signs a digest alone.
-fn is_what_it_says(setup: &Setup, record: &OperationRecord) -> bool {
-    let Some(message) = record.message() else { return false };
-    let Some(chain) = setup.chains.get(&message.chain) else { return false };
-    let read = Proposal::of_message(&message.content, record.intent.address, chain);
-    let Ok(Proposal::Message(read)) = read else { return false };
-    read.message.digest == message.digest
+/// Whether the stored digest is that of the stored words.
+fn is_what_it_says(record: &OperationRecord) -> bool {
+    record.message().is_some_and(|message| digest(&message.content) == Some(message.digest))
 }
 
 /// It moves nothing, or nobody will ever be able to say whether it did and it never ends: what it can move is spent

@@ -1,6 +1,6 @@
 //! What is proposed for a signature: a draft of a transaction, or a message that was read for what it is.
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use countersign_core::{
     action::Action,
     draft::FieldError,
@@ -97,6 +97,14 @@ impl Proposal {
             Self::Transaction(draft) => draft.nonce,
             Self::Message(_) => None,
         }
+    }
+}
+
+/// What the key would sign for these words; `None` where they cannot be read.
+pub(crate) fn digest(content: &Content) -> Option<B256> {
+    match content {
+        Content::Text(bytes) => Some(text_digest(bytes)),
+        Content::TypedData(text) => TypedData::parse(text).ok().map(|data| data.digest()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::{Bytes, Signature, eip191_hash_message};
 use countersign_core::{
+    fact::Freeze,
     intent::Method,
     message::Content,
     operation::{Delivery, OperationState as S},
@@ -12,9 +13,11 @@ use countersign_core::{
 };
 use countersign_engine::{
     Engine,
-    port::Signer as _,
+    port::{Ledger as _, Signer as _},
     submission::{Answer, Draft, Submission},
 };
+
+use serde_json::json;
 
 use crate::{
     crash::{Cut, Mortal},
@@ -28,6 +31,7 @@ gates:
   desk: { need: [{ any: 1, of: [bob] }], ttl: 2h }
 rules:
   - { id: texts, when: { kind: text }, then: allow }
+  - { id: permits, when: { kind: approve, via: signature }, then: allow }
   - { id: asks, when: { kind: text, text: { matches: "^please" } }, then: { approve: desk } }
 limits:
   - { id: many, count: tx, per: 1h, max: 3 }
@@ -110,6 +114,28 @@ async fn eth_sign_of_the_same_text_is_the_same_payload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_bound_before_a_freeze_or_a_seal_is_not_signed_under_it() {
+    for stop in ["freeze", "seal"] {
+        let house = House::new();
+        let engine = gateway(&house).await;
+        house.signer.set_broken(true);
+        drop(engine.submit(says(&house, "hello")).await);
+        assert_eq!(house.only().state, S::Prepared);
+        match stop {
+            "freeze" => house.ledger.freeze(&Freeze::Global).await.unwrap(),
+            _ => house.ledger.seal("a person looks").await.unwrap(),
+        }
+        house.signer.set_broken(false);
+        house.settle_down(&engine).await;
+        assert_eq!((house.only().state, house.signer.signatures()), (S::Prepared, 0), "{stop}");
+        house.ledger.unfreeze(&Freeze::Global).await.unwrap();
+        house.ledger.unseal().await.unwrap();
+        house.settle_down(&engine).await;
+        assert_eq!((house.only().state, house.signer.signatures()), (S::Executed, 1), "{stop}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_can_read_is_denied_whatever_the_policy() {
     let house = House::new();
     let engine = gateway(&house).await;
@@ -119,6 +145,57 @@ async fn what_nobody_can_read_is_denied_whatever_the_policy() {
     let Answer::Denied(denied) = answer else { panic!("{answer:?}") };
     assert_eq!(denied.code, "undecodable_message");
     assert_eq!(house.signer.signatures(), 0);
+}
+
+/// An ERC-2612 permit that ends in the thousandth second of the epoch.
+fn permits(house: &House) -> Submission {
+    let field = |name: &str, kind: &str| json!({ "name": name, "type": kind });
+    let data = json!({
+        "types": {
+            "EIP712Domain": [field("chainId", "uint256"), field("verifyingContract", "address")],
+            "Permit": [
+                field("owner", "address"), field("spender", "address"), field("value", "uint256"),
+                field("nonce", "uint256"), field("deadline", "uint256"),
+            ],
+        },
+        "primaryType": "Permit",
+        "domain": { "chainId": 31337, "verifyingContract": PAYEE },
+        "message": {
+            "owner": house.signer_address(), "spender": PAYEE, "value": "5", "nonce": "0",
+            "deadline": "1000",
+        },
+    });
+    let content = Content::TypedData(data.to_string());
+    let draft = Draft::Message { from: house.signer_address(), content };
+    Submission { method: Method::SignTypedData, draft, ..send(house, PAYEE, 0) }
+}
+
+/// What is charged is held while the signature can be used; a final block says how it ends.
+#[tokio::test(start_paused = true)]
+async fn a_permit_is_held_until_the_chain_says_that_it_is_used_or_over() {
+    let cases = [
+        (999, Some(false), S::Signed, [0, 1, 0]),
+        (1000, Some(false), S::Signed, [0, 1, 0]),
+        (1001, Some(false), S::Cancelled, [0, 0, 0]),
+        (999, Some(true), S::Executed, [0, 0, 1]),
+        (1001, None, S::Executed, [0, 0, 1]),
+    ];
+    for (time, used_up, state, counts) in cases {
+        let house = House::new();
+        let engine = gateway(&house).await;
+        signature(&take(engine.submit(permits(&house)).await));
+        let record = house.only();
+        assert_eq!(house.counts_of(record.charges[0].clone()).await, [0, 1, 0]);
+        let lasting = record.message().unwrap().lasting.clone().unwrap();
+        house.chain.set_final_time(time);
+        if let Some(used_up) = used_up {
+            house.chain.set_used_up(&lasting.used_up[0].call, used_up);
+        }
+        house.pass(&engine, Millis(20_000)).await;
+        let ended = house.only();
+        assert_eq!(ended.state, state, "{time} {used_up:?}");
+        assert_eq!(house.counts_of(ended.charges[0].clone()).await, counts, "{time} {used_up:?}");
+    }
 }
 
 /// Asks for one signature, with the process ending at `cut`; returns whether it came to the cut at all.
