@@ -55,7 +55,12 @@ fn allowance(scene: Scene, owner: Address, spender: Address, amount: U256) -> Ef
     if amount.is_zero() {
         return Effect::Revoke { asset, spender };
     }
-    let unlimited = amount == U256::MAX;
+    granted(scene, owner, spender, amount)
+}
+
+/// An allowance that is given, even if it is one of nothing.
+fn granted(scene: Scene, owner: Address, spender: Address, amount: U256) -> Effect {
+    let (asset, unlimited) = (Asset::Token(scene.target), amount == U256::MAX);
     Effect::Approve { asset, owner, spender, amount, unlimited, deadline: None }
 }
 
@@ -64,45 +69,21 @@ fn allowance(scene: Scene, owner: Address, spender: Address, amount: U256) -> Ef
 fn approve(scene: Scene, args: Arguments<'_>) -> Leaves {
     let spender = args.address("spender")?;
     let amount = args.number("amount")?;
-    let effect = if amount.is_zero() && !scene.token && !spender.is_zero() {
-        Effect::Approve {
-            asset: Asset::Token(scene.target),
-            owner: scene.caller,
-            spender,
-            amount,
-            unlimited: false,
-            deadline: None,
-        }
-    } else {
-        allowance(scene, scene.caller, spender, amount)
-    };
-    Ok(vec![Leaf::call(effect)])
+    let known_to_be_an_amount = scene.token || spender.is_zero();
+    let effect = if known_to_be_an_amount { allowance } else { granted };
+    Ok(vec![Leaf::call(effect(scene, scene.caller, spender, amount))])
 }
 
 /// The spender is called besides, so that even an allowance of nothing is no revocation.
 fn approve_and_call(scene: Scene, args: Arguments<'_>) -> Leaves {
-    let amount = args.number("amount")?;
-    Ok(vec![Leaf::call(Effect::Approve {
-        asset: Asset::Token(scene.target),
-        owner: scene.caller,
-        spender: args.address("spender")?,
-        amount,
-        unlimited: amount == U256::MAX,
-        deadline: None,
-    })])
+    let (spender, amount) = (args.address("spender")?, args.number("amount")?);
+    Ok(vec![Leaf::call(granted(scene, scene.caller, spender, amount))])
 }
 
 /// What it adds. An addition of nothing gives nothing, yet it is no revocation.
 fn increase(scene: Scene, args: Arguments<'_>) -> Leaves {
-    let amount = args.number("addedValue")?;
-    Ok(vec![Leaf::call(Effect::Approve {
-        asset: Asset::Token(scene.target),
-        owner: scene.caller,
-        spender: args.address("spender")?,
-        amount,
-        unlimited: amount == U256::MAX,
-        deadline: None,
-    })])
+    let (spender, amount) = (args.address("spender")?, args.number("addedValue")?);
+    Ok(vec![Leaf::call(granted(scene, scene.caller, spender, amount))])
 }
 
 fn decrease(scene: Scene, args: Arguments<'_>) -> Leaves {

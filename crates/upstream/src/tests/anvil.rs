@@ -8,10 +8,14 @@ use std::{
 };
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex};
-use countersign_core::{operation::Actual, time::Millis};
+use countersign_core::{
+    message::{Probe, Says},
+    operation::Actual,
+    time::Millis,
+};
 use countersign_engine::port::{
     Chain,
-    chain::{Broadcast, Expected, Finality, ReadAnswer, ReadCall},
+    chain::{AtFinality, Broadcast, Expected, Finality, ReadAnswer, ReadCall},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -317,4 +321,32 @@ async fn a_node_that_is_started_anew_is_looked_at_anew() {
     options.chain_id_ttl = Millis::ZERO;
     let error = NodeChain::new(options).unwrap().account(RICH).await.unwrap_err().to_string();
     assert!(error.contains("it serves chain 1, not 31337"), "{error}");
+}
+
+/// What decides whether a permit still holds money: the newest final block's time, and what contracts say there.
+#[tokio::test]
+async fn contracts_are_asked_at_the_newest_final_block() {
+    let anvil = Anvil::start().await;
+    let (counter, refuser, nobody) = (OTHER, ORACLE, POOR);
+    // the number of the block as one word; a revert
+    anvil.ask("anvil_setCode", json!([counter, "0x4360005260206000f3"])).await;
+    anvil.ask("anvil_setCode", json!([refuser, "0x60006000fd"])).await;
+    let probes = [counter, refuser, nobody].map(|contract| {
+        let says = Says::Above(U256::ONE);
+        Probe { contract, call: Bytes::new(), word: 0, says }
+    });
+    let start = 4_000_000_000;
+    let mine_at = async |time: u64| {
+        anvil.ask("evm_setNextBlockTimestamp", json!([time])).await;
+        anvil.mine(1).await;
+    };
+    let said = |time, used_up| Ok(AtFinality { time, used_up: vec![Some(used_up), None, None] });
+    let behind = anvil.by(FinalityRule::Blocks(2));
+    mine_at(start).await;
+    assert_eq!(anvil.chain.at_finality(&probes).await, said(start, false));
+    mine_at(start + 1).await;
+    assert_eq!(anvil.chain.at_finality(&probes).await, said(start + 1, true));
+    assert_eq!(behind.at_finality(&probes).await, said(start, false), "not final yet");
+    mine_at(start + 2).await;
+    assert_eq!(behind.at_finality(&probes).await, said(start + 1, true));
 }

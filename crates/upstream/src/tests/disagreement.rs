@@ -10,12 +10,13 @@ use std::{
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use countersign_core::{
+    message::{Probe, Says},
     operation::Actual,
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
     Chain,
-    chain::{Broadcast, ChainError, Expected, Finality, ReadCall},
+    chain::{AtFinality, Broadcast, ChainError, Expected, Finality, ReadCall},
 };
 use serde_json::{Value, json};
 
@@ -367,6 +368,53 @@ async fn one_node_alone_cannot_use_up_a_nonce() {
     ] {
         let chain = NodeChain::new(options(&urls)).unwrap();
         assert_eq!(chain.final_nonce(WALLET).await.ok(), expected, "{urls:?}");
+    }
+}
+
+const EARLIER: u64 = 1_000_000_000;
+const LATER: u64 = 1_000_000_009;
+
+/// A node whose newest block was made at this second, and which answers every question alike.
+async fn asked(time: u64, answer: Act) -> Stub {
+    let mut newest = block(200, 9);
+    newest["timestamp"] = json!(format!("{time:#x}"));
+    Stub::new(move |seen| match seen.method.as_str() {
+        "eth_call" => answer.clone(),
+        _ => Act::Result(newest.clone()),
+    })
+    .await
+}
+
+#[tokio::test]
+async fn one_node_alone_can_neither_use_up_nor_outlive_a_signature() {
+    let word = |number: u64| Act::Result(json!(B256::from(U256::from(number))));
+    let (unused, used, later) =
+        (asked(EARLIER, word(4)).await, asked(EARLIER, word(5)).await, asked(LATER, word(4)).await);
+    let refusing = asked(EARLIER, refuses(3, "execution reverted")).await;
+    let troubled = asked(LATER, refuses(-32005, "request rate limited")).await;
+    let silent = nobody().await;
+    let probe =
+        Probe { contract: WALLET, call: RAW.clone(), word: 0, says: Says::Above(U256::from(4)) };
+    for (urls, expected) in [
+        (vec![unused.url()], Some((EARLIER, Some(false)))),
+        (vec![used.url()], Some((EARLIER, Some(true)))),
+        (vec![refusing.url()], Some((EARLIER, None))),
+        (vec![later.url()], Some((LATER, Some(false)))),
+        (vec![later.url(), unused.url()], Some((EARLIER, Some(false)))),
+        (vec![unused.url(), later.url()], Some((EARLIER, Some(false)))),
+        (vec![used.url(), unused.url()], Some((EARLIER, None))),
+        (vec![unused.url(), used.url()], Some((EARLIER, None))),
+        (vec![refusing.url(), used.url()], Some((EARLIER, None))),
+        (vec![used.url(), refusing.url()], Some((EARLIER, None))),
+        (vec![troubled.url(), used.url()], Some((EARLIER, Some(true)))),
+        (vec![used.url(), silent.clone()], Some((EARLIER, Some(true)))),
+        (vec![troubled.url()], None),
+        (vec![silent], None),
+    ] {
+        let chain = NodeChain::new(options(&urls)).unwrap();
+        let said = chain.at_finality(std::slice::from_ref(&probe)).await;
+        let expected = expected.map(|(time, used)| AtFinality { time, used_up: vec![used] });
+        assert_eq!(said.clone().ok(), expected, "{urls:?}: {said:?}");
     }
 }
 
