@@ -85,6 +85,18 @@ impl<'de> Deserialize<'de> for MicroUsd {
 pub struct Price(u128);
 
 impl Price {
+    /// A price in units of 10^-18 USD; `None` for zero, which would make everything free.
+    #[must_use]
+    pub const fn from_scaled(scaled: u128) -> Option<Self> {
+        if scaled == 0 { None } else { Some(Self(scaled)) }
+    }
+
+    /// The price in units of 10^-18 USD.
+    #[must_use]
+    pub const fn scaled(self) -> u128 {
+        self.0
+    }
+
     /// What `amount` base units of a token with `decimals` decimals are worth, rounded up to the
     /// next micro-USD; `None` where that is above [`MicroUsd::MAX`].
     #[must_use]

@@ -7,6 +7,7 @@ mod environment;
 mod model;
 mod network;
 mod people;
+mod price;
 mod problem;
 mod read;
 mod reader;
@@ -25,6 +26,7 @@ pub(crate) use self::{
         StoreChoice, TokenEntry, WalletEntry,
     },
     network::{is_development, is_mainnet},
+    price::{HttpEntry, PriceBook, SourceEntry},
     problem::{Place, Problem, Problems, Report},
     reader::did_you_mean,
 };

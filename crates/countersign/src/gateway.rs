@@ -18,7 +18,7 @@ use crate::{
     clock::{SystemClock, fill},
     config::{Config, Door, is_mainnet},
     failure::Failure,
-    keeper::{Keeper, RememberingJournal, bell},
+    keeper::{Keeper, RememberingJournal, bell, price_bell},
     policies::Loaded,
     reload::{Reload, Reloader},
     state::StateFile,
@@ -31,6 +31,9 @@ const DRAIN: Millis = Millis(20_000);
 
 /// How long tasks beside requests may go on after that.
 const JOIN: Duration = Duration::from_secs(20);
+
+/// How often it is seen whether a price is due to be looked at.
+const PRICES_LOOKED_AT: Duration = Duration::from_secs(1);
 
 /// A gateway whose doors are bound and not yet served.
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl Gateway {
         let agents = bind(&config.rpc).await?;
         let operators = bind(&config.admin).await?;
         let state = Arc::new(StateFile::open(config)?);
+        parts.tell(price_bell(&state));
         let witness = witness().knowing(state.anchor()).telling(bell(&state));
         let own = (state.gateway(), witness);
         let weak = weak_store(config, accepted);
@@ -126,6 +130,7 @@ impl Gateway {
         }));
         let reloader = Reloader::new(reload, parts, house.clone());
         let reloading = tokio::spawn(reloader.run(stop.clone()));
+        let pricing = tokio::spawn(keep_priced(Arc::clone(&house.engine), stop.clone()));
         let broken = stop.clone();
         let door = |served: std::io::Result<()>| {
             broken.cancel();
@@ -140,7 +145,8 @@ impl Gateway {
         let (agents, operators) = tokio::join!(agents, operators);
         last.cancel();
         let worked = engine.await.is_ok_and(|worked| worked);
-        let mut ended = vec![reloading.await.is_ok(), clock.join(JOIN).await];
+        let mut ended =
+            vec![reloading.await.is_ok(), pricing.await.is_ok(), clock.join(JOIN).await];
         kept.cancel();
         ended.push(keeping.await.is_ok());
         drop(house);
@@ -152,6 +158,21 @@ impl Gateway {
             agents.and(operators)
         } else {
             Err(Failure::failed("the engine broke: see the log"))
+        }
+    }
+}
+
+/// Looks at prices before a request needs them.
+async fn keep_priced(engine: Arc<Engine>, stop: CancellationToken) {
+    loop {
+        let prices = Arc::clone(&engine.setup().prices);
+        let round = async {
+            prices.refresh().await;
+            tokio::time::sleep(PRICES_LOOKED_AT).await;
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = round => {}
         }
     }
 }

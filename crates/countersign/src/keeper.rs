@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::TraceHash,
     time::Timestamp,
-    trace::{Incident, IncidentStatus, TraceRecord, TraceUpdate},
+    trace::{Incident, IncidentStatus, Severity, TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
     alarm::{Alarm, Bell},
     journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    prices::{PriceAlarm, PriceBell},
 };
 use countersign_store::lineage::Anchor;
 use sha2::{Digest as _, Sha256};
@@ -35,6 +36,18 @@ pub(crate) fn bell(state: &Arc<StateFile>) -> Bell {
     })
 }
 
+/// Turns what is wrong with a price into incidents. Sources tell each occurrence once.
+pub(crate) fn price_bell(state: &Arc<StateFile>) -> PriceBell {
+    let state = Arc::clone(state);
+    Arc::new(move |alarm: PriceAlarm| {
+        let (code, title, text) = (alarm.code(), alarm.title(), alarm.text());
+        tracing::error!(code, title, "{text}");
+        let now = clock::now();
+        let told = Told { code, title, text, severity: alarm.severity() };
+        state.remember(told.incident(state.gateway(), &format!("{text} {now}"), now));
+    })
+}
+
 /// The same occurrence is the same incident, also for the next process.
 fn incident(gateway: &str, alarm: &Alarm, now: Timestamp) -> Incident {
     let occurrence = match alarm {
@@ -43,20 +56,35 @@ fn incident(gateway: &str, alarm: &Alarm, now: Timestamp) -> Incident {
             format!("{text} {now}")
         }
     };
-    let digest = Sha256::digest(format!("{gateway}\n{}\n{occurrence}", alarm.code()));
-    let id = hex::encode(digest.get(..16).unwrap_or_default());
-    Incident {
-        id: format!("inc_{id}"),
-        code: alarm.code().into(),
-        severity: alarm.severity(),
-        status: IncidentStatus::Open,
-        title: alarm.title().into(),
-        description: alarm.text().into(),
-        agent: None,
-        session: None,
-        trace_hash: None,
-        created_at: now,
-        updated_at: now,
+    let (code, title, text) = (alarm.code(), alarm.title(), alarm.text());
+    Told { code, title, text, severity: alarm.severity() }.incident(gateway, &occurrence, now)
+}
+
+/// What an incident says.
+struct Told<'a> {
+    code: &'static str,
+    title: &'static str,
+    text: &'a str,
+    severity: Severity,
+}
+
+impl Told<'_> {
+    fn incident(self, gateway: &str, occurrence: &str, now: Timestamp) -> Incident {
+        let digest = Sha256::digest(format!("{gateway}\n{}\n{occurrence}", self.code));
+        let id = hex::encode(digest.get(..16).unwrap_or_default());
+        Incident {
+            id: format!("inc_{id}"),
+            code: self.code.into(),
+            severity: self.severity,
+            status: IncidentStatus::Open,
+            title: self.title.into(),
+            description: self.text.into(),
+            agent: None,
+            session: None,
+            trace_hash: None,
+            created_at: now,
+            updated_at: now,
+        }
     }
 }
 

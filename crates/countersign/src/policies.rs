@@ -35,7 +35,8 @@ impl Loaded {
         let abis = &self.config.abis;
         let abis = abis.folder.iter().chain(abis.files.iter().map(|abi| &abi.file));
         let files = std::iter::once(&self.config.file).chain(policies).chain(guards).chain(abis);
-        files.cloned().collect()
+        let prices = self.config.prices.secrets().map(|(_, file)| file.to_path_buf());
+        files.cloned().chain(prices).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 //! stay unlocked and connections stay open over a reload.
 
 mod keys;
+mod prices;
 mod snapshot;
 
 pub(crate) use self::{
@@ -16,10 +17,10 @@ use countersign_core::{
     identity::{ChainId, WalletId},
     time::Millis,
 };
-use countersign_engine::setup::Setup;
+use countersign_engine::{port::prices::PriceBell, setup::Setup};
 use countersign_server::{Credentials, TokenDigest};
 use countersign_signers::KeystoreSigner;
-use countersign_upstream::{FinalityRule as Finality, NodeChain, NodeOptions};
+use countersign_upstream::{FinalityRule as Finality, NodeChain, NodeOptions, PriceSources};
 
 use crate::{
     clock,
@@ -32,6 +33,8 @@ use crate::{
 pub(crate) struct Parts {
     chains: BTreeMap<ChainId, (ChainRecipe, Arc<NodeChain>)>,
     keys: BTreeMap<WalletId, (keys::Recipe, Arc<KeystoreSigner>)>,
+    prices: Option<prices::Opened>,
+    ear: prices::Ear,
 }
 
 /// What makes two chains the same connection.
@@ -56,9 +59,11 @@ impl Parts {
                 Err(message) => problems.push(at(config, entry.place, message)),
             }
         }
+        let opened = prices::open(&config.prices, &chains, self.prices.as_ref(), &self.ear);
+        let prices = opened.map_err(|(place, message)| problems.push(at(config, place, message)));
         let keys = keys::unlock(config, &self.keys, &mut problems, &mut warnings);
         if problems.is_empty() {
-            Ok((Self { chains, keys }, warnings))
+            Ok((Self { chains, keys, prices: prices.ok(), ear: self.ear.clone() }, warnings))
         } else {
             Err(Problems(problems))
         }
@@ -79,6 +84,16 @@ impl Parts {
     /// One immutable snapshot for the engine.
     pub(crate) fn setup(&self, loaded: &Loaded) -> Setup {
         snapshot::setup(self, loaded)
+    }
+
+    /// Who hears of wrong prices, from now on and over every reload.
+    pub(crate) fn tell(&self, bell: PriceBell) {
+        self.ear.listen(bell);
+    }
+
+    /// Where prices come from.
+    pub(crate) fn prices(&self) -> Option<&Arc<PriceSources>> {
+        self.prices.as_ref().map(|(_, sources)| sources)
     }
 
     /// The opened chains.

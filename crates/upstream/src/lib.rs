@@ -28,5 +28,8 @@ pub use self::{
     chain::{NodeChain, NodeReport},
     endpoint::UrlFault,
     options::{DataFee, FinalityRule, NodeOptions, UpstreamError, UrlProblem},
-    prices::StaticPrices,
+    prices::{
+        BasisPoints, ChainlinkOptions, HttpOptions, JsonPointer, PriceOptions, PricePlace,
+        PriceSources, SourceOptions, StaticPrices,
+    },
 };

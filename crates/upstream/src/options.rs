@@ -114,6 +114,14 @@ pub enum UpstreamError {
         /// What is wrong with which.
         problems: Vec<UrlProblem>,
     },
+    /// A price source's URL cannot be used.
+    #[error("the price source {place} {fault}")]
+    PriceUrl {
+        /// Its place in the list of sources, from 1.
+        place: usize,
+        /// What is wrong with it.
+        fault: UrlFault,
+    },
     /// The TLS library refused its own defaults.
     #[error("tls cannot be set up: {0}")]
     Tls(String),

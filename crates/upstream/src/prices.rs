@@ -1,50 +1,68 @@
-//! Prices that the configuration states.
+//! What things cost in USD: stated, asked of Chainlink's aggregators, and asked over HTTP.
+//!
+//! Every source that names a symbol is asked. Where they agree the first one counts; where they do not, the highest.
+//! A source that does not answer, is too old, or says what can be no price, has said nothing; where none has said
+//! anything there is no price. A price falls no faster than is configured.
 
-use std::collections::BTreeMap;
+mod chainlink;
+mod document;
+mod exact;
+mod http;
+mod judge;
+mod options;
+mod sources;
+mod stated;
 
-use async_trait::async_trait;
-use countersign_core::amount::Price;
-use countersign_engine::port::{
-    Prices,
-    prices::{PriceError, Quote},
+pub use self::{
+    document::JsonPointer,
+    judge::BasisPoints,
+    options::{ChainlinkOptions, HttpOptions, PriceOptions, PricePlace, SourceOptions},
+    sources::PriceSources,
+    stated::StaticPrices,
 };
 
-/// The `static` source: fixed prices by symbol. It never ages and never guesses; symbols are
-/// matched exactly.
-#[derive(Debug, Clone)]
-pub struct StaticPrices {
-    prices: BTreeMap<String, Price>,
+use countersign_core::{
+    amount::Price,
+    time::{Millis, Timestamp},
+};
+
+/// Clocks that are apart by less are not worth a refused price.
+const SKEW_MAX: Millis = Millis(60_000);
+
+/// What one source says of one symbol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Sample {
+    price: Price,
+    /// When it was so; `None` for what never ages.
+    at: Option<Timestamp>,
+    /// From when on it is too old.
+    good_until: Option<Timestamp>,
 }
 
-impl StaticPrices {
-    /// Prices of one whole unit, by symbol (`ETH`, `USD`).
-    #[must_use]
-    pub const fn new(prices: BTreeMap<String, Price>) -> Self {
-        Self { prices }
-    }
+/// Why a source says nothing of a symbol that it names.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum Silence {
+    /// It does not answer, or what it has is too old.
+    #[error("{0}")]
+    Failed(String),
+    /// It says what can be no price.
+    #[error("{0}")]
+    Nonsense(String),
 }
 
-#[async_trait]
-impl Prices for StaticPrices {
-    async fn price(&self, symbol: &str) -> Result<Quote, PriceError> {
-        let price = self.prices.get(symbol).copied();
-        let quote = |price| Quote { price, at: None, source: "static".into() };
-        price.map(quote).ok_or_else(|| PriceError::NeverPriced(symbol.into()))
+/// A price of some time, if that time is neither too long ago nor still to come.
+fn aged(price: Price, at: Timestamp, now: Timestamp, max_age: Millis) -> Result<Sample, Silence> {
+    let ahead = at.since(now);
+    if ahead > SKEW_MAX {
+        let seconds = ahead.0 / 1000;
+        return Err(Silence::Nonsense(format!("its price is from {seconds} s in the future")));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_symbol_that_is_not_listed_has_no_price() {
-        let price: Price = "3000".parse().unwrap();
-        let prices = StaticPrices::new(BTreeMap::from([("ETH".to_owned(), price)]));
-        let quote = Quote { price, at: None, source: "static".into() };
-        assert_eq!(prices.price("ETH").await, Ok(quote));
-        for symbol in ["eth", "USD", ""] {
-            assert_eq!(prices.price(symbol).await, Err(PriceError::NeverPriced(symbol.into())));
-        }
+    let age = now.since(at);
+    if age > max_age {
+        let seconds = age.0 / 1000;
+        return Err(Silence::Failed(format!(
+            "its price is {seconds} s old, more than the {max_age} that are configured"
+        )));
     }
+    Ok(Sample { price, at: Some(at), good_until: Some(at.after(max_age)) })
 }

@@ -6,4 +6,5 @@ mod chain;
 mod data_fee;
 mod disagreement;
 mod parsers;
+mod prices;
 mod stub;

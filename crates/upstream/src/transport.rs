@@ -4,7 +4,7 @@ use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
 use countersign_core::time::Millis;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -66,6 +66,24 @@ impl Transport {
     ) -> Result<Reply, Fault> {
         // boxed: a client's future is large, and many may wait at once
         let exchange = Box::pin(self.exchange(request(endpoint, body, traceparent)?));
+        tokio::time::timeout(within, exchange).await.unwrap_or(Err(Fault::Late(within)))
+    }
+
+    /// Gets a document. Safe to ask twice; more than these headers is not sent.
+    pub(crate) async fn get(
+        &self,
+        endpoint: &Endpoint,
+        headers: &HeaderMap,
+        within: Duration,
+    ) -> Result<Reply, Fault> {
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = endpoint.uri().clone();
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        if let Some(authorization) = endpoint.authorization() {
+            request.headers_mut().insert(header::AUTHORIZATION, authorization.clone());
+        }
+        request.headers_mut().extend(headers.clone());
+        let exchange = Box::pin(self.exchange(request));
         tokio::time::timeout(within, exchange).await.unwrap_or(Err(Fault::Late(within)))
     }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use countersign_core::time::{Millis, Timestamp};
+use countersign_engine::port::{Prices as _, prices::Quote};
 use countersign_store::redis::WeakStore;
+use countersign_upstream::PriceSources;
 use serde_json::{Value, json};
 
 use super::{Column, cell, show_list};
@@ -40,9 +42,8 @@ pub(crate) async fn run(args: &DoctorArgs) -> Result<(), Failure> {
     let loaded = Arc::new(policies::load(&args.config)?);
     loaded.warnings.iter().for_each(|warning| complain(format!("warning: {warning}")));
     let mut findings = vec![Finding::new("configuration", true, args.config.display().to_string())];
-    findings.extend(keys_and_nodes(&loaded).await?);
+    findings.extend(keys_nodes_and_prices(&loaded).await?);
     findings.extend(store(&loaded.config).await);
-    findings.extend(prices(&loaded.config));
     findings.extend(tests(&loaded));
     let items: Vec<Value> = findings
         .iter()
@@ -60,7 +61,7 @@ pub(crate) async fn run(args: &DoctorArgs) -> Result<(), Failure> {
     }
 }
 
-async fn keys_and_nodes(loaded: &Arc<Loaded>) -> Result<Vec<Finding>, Failure> {
+async fn keys_nodes_and_prices(loaded: &Arc<Loaded>) -> Result<Vec<Finding>, Failure> {
     let shared = Arc::clone(loaded);
     let renewed = tokio::task::spawn_blocking(move || Parts::default().renew(&shared)).await;
     let renewed = renewed.map_err(|_| Failure::failed("the keys could not be tried"))?;
@@ -93,6 +94,9 @@ async fn keys_and_nodes(loaded: &Arc<Loaded>) -> Result<Vec<Finding>, Failure> {
             };
             findings.push(Finding::new(format!("node {}", report.url), good, detail));
         }
+    }
+    if let Some(sources) = parts.prices() {
+        findings.extend(prices(sources).await);
     }
     Ok(findings)
 }
@@ -150,11 +154,23 @@ fn clock_off(store: Timestamp, here: Timestamp) -> Finding {
     Finding::new("clock", off <= CLOCK_OFF_MAX, format!("{off} away from the store's"))
 }
 
-fn prices(config: &Config) -> Vec<Finding> {
-    let price = |(symbol, price): (&String, _)| {
-        Finding::new(format!("price {symbol}"), true, format!("{price} USD, static"))
-    };
-    config.prices.fixed.iter().map(price).collect()
+/// What counts for each symbol now.
+async fn prices(sources: &PriceSources) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for symbol in sources.symbols() {
+        let what = format!("price {symbol}");
+        findings.push(match sources.price(symbol).await {
+            Ok(Quote { price, at: None, source }) => {
+                Finding::new(what, true, format!("{price} USD, {source}"))
+            }
+            Ok(Quote { price, at: Some(at), source }) => {
+                let age = clock::now().since(at).0 / 1000;
+                Finding::new(what, true, format!("{price} USD, {source}, {age} s old"))
+            }
+            Err(error) => Finding::new(what, false, error.to_string()),
+        });
+    }
+    findings
 }
 
 fn tests(loaded: &Loaded) -> Vec<Finding> {

@@ -116,7 +116,7 @@ impl Place {
             native,
             tokens,
             registry: wiring::registry(chain, &config.abis.files, [policy]),
-            prices: config.prices.fixed.clone(),
+            prices: config.prices.fixed(),
         })
     }
 

@@ -77,7 +77,7 @@ fn ether() -> NativeEntry {
     NativeEntry { symbol: "ETH".into(), decimals: 18 }
 }
 
-fn chain_id(report: &Report, node: &Node) -> Option<ChainId> {
+pub(crate) fn chain_id(report: &Report, node: &Node) -> Option<ChainId> {
     match report.number(node)? {
         0 => {
             report.refuse(node.place, "`0` is not a chain id");
@@ -138,7 +138,8 @@ fn decimals(report: &Report, node: &Node) -> Option<u8> {
     })
 }
 
-fn symbol(report: &Report, node: &Node) -> Option<String> {
+/// What price sources call something.
+pub(crate) fn symbol(report: &Report, node: &Node) -> Option<String> {
     report.read_as(node, |text| {
         let fits = (1..=32).contains(&text.len());
         let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));

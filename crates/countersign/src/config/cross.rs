@@ -2,9 +2,12 @@
 
 use std::{collections::BTreeMap, fmt::Display, path::Path};
 
+use countersign_core::identity::ChainId;
+
 use super::{
     model::{AgentEntry, ChainEntry, Config, StoreChoice, TokenDigest},
     network,
+    price::SourceEntry,
     problem::{Place, Report},
     reader::did_you_mean,
 };
@@ -23,6 +26,7 @@ pub(crate) fn check(report: &Report, config: &Config) {
     tokens(report, config);
     chains_are_told_apart(report, config);
     unpriced(report, config);
+    price_sources(report, config);
     secrets(report, config);
 }
 
@@ -100,7 +104,7 @@ fn unpriced(report: &Report, config: &Config) {
         let native = [(chain.place, &chain.native.symbol)];
         let tokens = chain.tokens.iter().map(|t| (t.place, &t.price));
         for (place, symbol) in native.into_iter().chain(tokens) {
-            if !config.prices.fixed.contains_key(symbol) {
+            if !config.prices.names(symbol) {
                 report.warn(
                     place,
                     format!("no price source names `{symbol}`: every limit in USD will refuse it"),
@@ -108,6 +112,35 @@ fn unpriced(report: &Report, config: &Config) {
             }
         }
     }
+}
+
+/// A source needs its chain; two statements about one symbol would only ever contradict each other; and a price that
+/// anybody on the way can change is none.
+fn price_sources(report: &Report, config: &Config) {
+    let known = |id: ChainId| config.chains.iter().any(|chain| chain.id == id);
+    for source in &config.prices.sources {
+        match &source.value {
+            SourceEntry::Chainlink(entry) if !known(entry.chain.value) => {
+                let message = format!("there is no chain {} under `chains`", entry.chain.value);
+                report.refuse(entry.chain.place, message);
+            }
+            SourceEntry::Http(entry) if entry.url.value.is_in_the_clear() => {
+                let message = "prices over http:// can be changed on the way: use https://, or a server of this machine";
+                let development = config.chains.iter().all(|c| network::is_development(c.id));
+                if development {
+                    report.warn(entry.url.place, message)
+                } else {
+                    report.refuse(entry.url.place, message)
+                }
+            }
+            SourceEntry::Static(_) | SourceEntry::Chainlink(_) | SourceEntry::Http(_) => {}
+        }
+    }
+    unique(
+        report,
+        "the static price of",
+        config.prices.stated().map(|(symbol, price)| (price.place, symbol)),
+    );
 }
 
 fn secrets(report: &Report, config: &Config) {
@@ -121,7 +154,7 @@ fn secrets(report: &Report, config: &Config) {
         StoreChoice::Redis(redis) => Some(redis.secrets().map(|file| (redis.place, file))),
         StoreChoice::Embedded(_) => None,
     };
-    let all = keys.chain(wallets).chain(store.into_iter().flatten());
+    let all = keys.chain(wallets).chain(store.into_iter().flatten()).chain(config.prices.secrets());
     for (place, file) in all.filter(|(_, file)| is_open_to_others(file)) {
         let message =
             format!("the secret file `{0}` can be read by others: chmod 600 {0}", file.display());

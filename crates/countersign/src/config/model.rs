@@ -1,18 +1,21 @@
 //! What a configuration says, typed. References between its parts hold; files that it names exist.
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
 
 use alloy_primitives::Address;
 use countersign_core::{
     abi::AbiFunction,
-    amount::Price,
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     time::Millis,
 };
 use countersign_decode::Container;
 use countersign_engine::setup::Role;
 
-use super::{abi::Abis, problem::Place, store::RedisEntry};
+use super::{abi::Abis, price::PriceBook, problem::Place, store::RedisEntry};
 
 /// A value and where the file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,6 +102,16 @@ impl SecretUrl {
     /// Whether a password stands between scheme and host.
     pub(crate) fn has_password(&self) -> bool {
         self.authority().rsplit_once('@').is_some_and(|(user, _)| user.contains(':'))
+    }
+
+    /// Whether what is said to it can be read and changed on the way.
+    pub(crate) fn is_in_the_clear(&self) -> bool {
+        let host = self.authority().rsplit('@').next().unwrap_or_default();
+        let name = host.parse::<http::uri::Authority>();
+        let name = name.as_ref().map_or("", |authority| authority.host());
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let here = name == "localhost" || address.is_ok_and(|address| address.is_loopback());
+        self.0.starts_with("http://") && !here
     }
 
     fn authority(&self) -> &str {
@@ -227,15 +240,6 @@ pub(crate) struct OperatorEntry {
 
 /// The SHA-256 of a token's bytes.
 pub(crate) type TokenDigest = [u8; 32];
-
-/// Prices that the configuration states.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PriceBook {
-    /// How old a price may be. What is stated here never ages.
-    pub(crate) max_age: Millis,
-    /// By symbol.
-    pub(crate) fixed: BTreeMap<String, Price>,
-}
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,16 @@
 //! The configuration's sections, read from the tree.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use countersign_core::{amount::Price, identity::AppId, time::Millis};
+use countersign_core::identity::AppId;
 
 use super::{
     abi, chain,
-    model::{ChainEntry, Config, Door, Placed, PriceBook, SecretUrl, StoreChoice, TlsFiles},
-    people,
+    model::{ChainEntry, Config, Door, Placed, SecretUrl, StoreChoice, TlsFiles},
+    people, price,
     problem::Report,
     reader::{Section, path_from},
     store::store,
@@ -36,7 +35,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             s.required("agents").and_then(|n| report.list(n, |n| people::agent(report, n, folder)));
         let operators = s.or("operators", Vec::new(), |r, n| r.list(n, |n| people::operator(r, n)));
         let guards = s.or("guards", Vec::new(), |r, n| r.list(n, |n| policy_file(r, n, folder)));
-        let prices = s.or("prices", no_prices(), prices);
+        let prices = s.or("prices", price::none(), |r, n| price::book(r, n, folder));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
         later(report, s);
         let (rpc, admin) = doors?;
@@ -152,49 +151,6 @@ pub(crate) fn url(report: &Report, node: &Node, schemes: &[&str]) -> Option<Secr
         );
     }
     Some(url)
-}
-
-fn no_prices() -> PriceBook {
-    PriceBook { max_age: Millis(3_600_000), fixed: BTreeMap::new() }
-}
-
-fn prices(report: &Report, node: &Node) -> Option<PriceBook> {
-    report.section(node, "`prices`", |s| {
-        let max_age = s.or("max_age", Millis(3_600_000), Report::parsed);
-        let sources = s.or("sources", Vec::new(), |r, n| r.list(n, |n| source(r, n)));
-        let mut fixed = BTreeMap::new();
-        for entries in sources? {
-            // the first source that names a symbol is asked first
-            for (symbol, price) in entries {
-                fixed.entry(symbol).or_insert(price);
-            }
-        }
-        Some(PriceBook { max_age: max_age?, fixed })
-    })?
-}
-
-fn source(report: &Report, node: &Node) -> Option<Vec<(String, Price)>> {
-    report.section(node, "a price source", |s| {
-        for key in ["chainlink", "http"] {
-            if let Some(node) = s.optional(key) {
-                report.refuse(
-                    node.place,
-                    format!("the price source `{key}` comes with a later version: use `static`"),
-                );
-            }
-        }
-        let Some(node) = s.optional("static") else { return Some(Vec::new()) };
-        let Value::Map(entries) = &node.value else {
-            report.refuse(node.place, "expected prices as `SYMBOL: \"USD\"`, as in ETH: \"3000\"");
-            return None;
-        };
-        let price = |(key, node): &(_, Node)| priced(report, key, node);
-        Some(entries.iter().filter_map(price).collect())
-    })?
-}
-
-fn priced(report: &Report, key: &super::yaml::Key, node: &Node) -> Option<(String, Price)> {
-    Some((key.text.clone(), report.parsed(node)?))
 }
 
 /// A path from the folder of the configuration file. Need not exist.

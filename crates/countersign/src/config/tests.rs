@@ -35,6 +35,10 @@ prices: { max_age: 1h, sources: [ { static: { ETH: "3000", USD: "1" } } ] }
 notify: []
 "#;
 
+/// The line of [`GOOD`] about prices.
+const PRICES: &str =
+    "prices: { max_age: 1h, sources: [ { static: { ETH: \"3000\", USD: \"1\" } } ] }";
+
 /// A folder with the files that [`GOOD`] names, all of them private.
 fn folder() -> TempDir {
     let folder = TempDir::new().unwrap();
@@ -483,9 +487,50 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     ("ETH: \"3000\"", "ETH: \"0\"", &["24:52: a price must be above 0"]),
     (
-        "static:",
-        "chainlink:",
-        &["24:48: the price source `chainlink` comes with a later version: use `static`"],
+        PRICES,
+        "prices: { max_age: 31d, deviation: 2, change_per_minute: 0%, refresh: 10ms }",
+        &[
+            "24:20: `31d` is too long: at most 30d",
+            "24:36: `2` is not a percentage from 0.01% to 100%, as in 2% or 0.5%",
+            "24:58: `0%` is not a percentage from 0.01% to 100%, as in 2% or 0.5%",
+            "24:71: `10ms` is not between 1s and 10m",
+        ],
+    ),
+    (
+        PRICES,
+        "prices: { sources: [ { static: { ETH: \"1\" }, http: { url: \"https://h\", prices: { ETH: /e } } }, {} ] }",
+        &[
+            "24:22: a price source is one of `static`, `chainlink` and `http`",
+            "24:96: a price source is one of `static`, `chainlink` and `http`",
+        ],
+    ),
+    (
+        PRICES,
+        "prices: { sources: [ { static: { ETH: \"1\" } }, { static: { ETH: \"2\" } } ] }",
+        &["24:66: the static price of `ETH` is already used in line 24"],
+    ),
+    (
+        PRICES,
+        "prices: { sources: [ { chainlink: { chain: 5, feeds: { ETH: \"0x1111111111111111111111111111111111111111\" } } } ] }",
+        &["24:43: there is no chain 5 under `chains`"],
+    ),
+    (
+        PRICES,
+        "prices: { sources: [ { chainlink: { chain: 31337, feeds: { ETH: \"0x11\" }, stale: 1h } } ] }",
+        &[
+            "24:65: `0x11` is not an address: expected 0x and 40 hex digits",
+            "24:75: unknown key `stale` in `chainlink` (known: chain, feeds, max_age, sequencer_uptime_feed)",
+        ],
+    ),
+    (
+        PRICES,
+        "prices: { sources: [ { http: { url: \"ftp://h\", prices: { ETH: eth, USD: { at: /t } }, bearer_file: lost } } ] }",
+        &[
+            "24:37: expected a URL that begins with https:// or http://",
+            "24:64: `eth` is not a JSON pointer, as in /ethereum/usd",
+            "24:74: a price's place lacks `price`",
+            "24:103: there is no file `lost`",
+        ],
     ),
     (
         "notify: []",
@@ -562,4 +607,55 @@ fn a_missing_file_is_one_plain_sentence() {
             .to_string()
             .ends_with("nowhere.yaml: cannot be read: No such file or directory (os error 2)")
     );
+}
+
+#[test]
+fn every_kind_of_price_source_is_read() {
+    let folder = folder();
+    let to = r#"prices:
+  deviation: 0.5%
+  change_per_minute: 25%
+  refresh: 10s
+  sources:
+    - chainlink: { chain: 31337, max_age: 70m, feeds: { ETH: "0x5555555555555555555555555555555555555555" }, sequencer_uptime_feed: "0x6666666666666666666666666666666666666666" }
+    - http:
+        url: "https://prices.example/simple"
+        bearer_file: key.password
+        deadline: 2s
+        prices: { ETH: /ethereum/usd, USD: { price: /usd-coin/usd, at: /usd-coin/last_updated_at } }
+    - static: { USD: "1" }"#;
+    let (config, problems, warnings) = load(folder.path(), &GOOD.replace(PRICES, to));
+    assert_eq!((problems, warnings), (Vec::new(), Vec::new()));
+    let prices = config.unwrap().prices;
+    assert_eq!(
+        (prices.deviation.0, prices.change_per_minute.0, prices.refresh.0),
+        (50, 2500, 10_000)
+    );
+    assert_eq!(prices.sources.len(), 3);
+    assert_eq!(prices.fixed().keys().collect::<Vec<_>>(), ["USD"]);
+    assert!(prices.names("ETH") && !prices.names("BTC"));
+}
+
+#[test]
+fn a_price_sources_secrets_and_its_way_are_nobody_elses_business() {
+    let folder = folder();
+    fs::write(folder.path().join("token"), "abc").unwrap();
+    permit(&folder.path().join("token"), 0o644);
+    let to = r#"prices: { sources: [ { http: { url: "http://prices.example/", bearer_file: token, prices: { ETH: /e, USD: /u } } } ] }"#;
+    let text = GOOD.replace(PRICES, to);
+    let expected = [
+        "24:37: prices over http:// can be changed on the way: use https://, or a server of this machine",
+        "24:76: the secret file `token` can be read by others: chmod 600 token",
+    ];
+    let (_, problems, warnings) = load(folder.path(), &text);
+    assert_eq!(
+        (problems.as_slice(), warnings.as_slice()),
+        (&[][..], &expected.map(String::from)[..])
+    );
+    let (_, problems, _) = load(folder.path(), &text.replace("id: 31337", "id: 8453"));
+    assert_eq!(problems, expected);
+    for host in ["localhost:1", "127.0.0.1", "[::1]:1"] {
+        let text = text.replace("prices.example", host).replace("bearer_file: token, ", "");
+        assert!(load(folder.path(), &text).2.is_empty(), "{host}");
+    }
 }

@@ -1,14 +1,15 @@
 //! The engine's snapshot of a configuration.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use countersign_core::time::Millis;
 use countersign_decode::Registry;
-use countersign_engine::setup::{
-    AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup,
+use countersign_engine::{
+    port::Prices,
+    setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup},
 };
 use countersign_policy::Policy;
-use countersign_upstream::{NodeChain, StaticPrices};
+use countersign_upstream::{NodeChain, PriceSources, StaticPrices};
 
 use super::Parts;
 use crate::{
@@ -47,7 +48,15 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         agents: config.agents.iter().filter_map(agent).collect(),
         operators: config.operators.iter().map(|o| (o.id.clone(), operator(o))).collect(),
         guards: loaded.guards.clone(),
-        prices: Arc::new(StaticPrices::new(config.prices.fixed.clone())),
+        prices: prices(parts),
+    }
+}
+
+/// Sources that are not there price nothing.
+fn prices(parts: &Parts) -> Arc<dyn Prices> {
+    match parts.prices() {
+        Some(sources) => Arc::<PriceSources>::clone(sources),
+        None => Arc::new(StaticPrices::new(BTreeMap::new())),
     }
 }
 

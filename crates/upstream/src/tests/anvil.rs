@@ -33,14 +33,14 @@ const OTHER: Address = Address::repeat_byte(0x22);
 const ORACLE: Address = Address::new(hex!("420000000000000000000000000000000000000f"));
 
 /// A node that mines when it is told. It ends with this value.
-struct Anvil {
+pub(super) struct Anvil {
     _process: Child,
-    url: String,
+    pub(super) url: String,
     chain: NodeChain,
 }
 
 impl Anvil {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let mut process = Command::new(program())
             .args(["--port", "0", "--no-mining"])
             .stdout(Stdio::piped())
@@ -61,7 +61,7 @@ impl Anvil {
         Self { _process: process, url, chain }
     }
 
-    async fn ask(&self, method: &'static str, params: Value) -> Value {
+    pub(super) async fn ask(&self, method: &'static str, params: Value) -> Value {
         let call = ReadCall { method, params: params.to_string(), traceparent: None };
         match self.chain.read(call).await.unwrap() {
             ReadAnswer::Result(text) => serde_json::from_slice(&text).unwrap(),
