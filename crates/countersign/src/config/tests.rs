@@ -501,18 +501,18 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "prices: { sources: [ { static: { ETH: \"1\" }, http: { url: \"https://h\", prices: { ETH: /e } } }, {} ] }",
         &[
             "24:22: a price source is one of `static`, `chainlink` and `http`",
-            "24:96: a price source is one of `static`, `chainlink` and `http`",
+            "24:97: a price source is one of `static`, `chainlink` and `http`",
         ],
     ),
     (
         PRICES,
         "prices: { sources: [ { static: { ETH: \"1\" } }, { static: { ETH: \"2\" } } ] }",
-        &["24:66: the static price of `ETH` is already used in line 24"],
+        &["24:65: the static price of `ETH` is already used in line 24"],
     ),
     (
         PRICES,
         "prices: { sources: [ { chainlink: { chain: 5, feeds: { ETH: \"0x1111111111111111111111111111111111111111\" } } } ] }",
-        &["24:43: there is no chain 5 under `chains`"],
+        &["24:44: there is no chain 5 under `chains`"],
     ),
     (
         PRICES,
@@ -527,9 +527,9 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "prices: { sources: [ { http: { url: \"ftp://h\", prices: { ETH: eth, USD: { at: /t } }, bearer_file: lost } } ] }",
         &[
             "24:37: expected a URL that begins with https:// or http://",
-            "24:64: `eth` is not a JSON pointer, as in /ethereum/usd",
-            "24:74: a price's place lacks `price`",
-            "24:103: there is no file `lost`",
+            "24:63: `eth` is not a JSON pointer, as in /ethereum/usd",
+            "24:73: a price's place lacks `price`",
+            "24:100: there is no file `lost`",
         ],
     ),
     (
