@@ -128,9 +128,9 @@ fn price_sources(report: &Report, config: &Config) {
                 let message = "prices over http:// can be changed on the way: use https://, or a server of this machine";
                 let development = config.chains.iter().all(|c| network::is_development(c.id));
                 if development {
-                    report.warn(entry.url.place, message)
+                    report.warn(entry.url.place, message);
                 } else {
-                    report.refuse(entry.url.place, message)
+                    report.refuse(entry.url.place, message);
                 }
             }
             SourceEntry::Static(_) | SourceEntry::Chainlink(_) | SourceEntry::Http(_) => {}

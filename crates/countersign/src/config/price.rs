@@ -148,14 +148,11 @@ fn source(report: &Report, node: &Node, about: (Millis, &Path)) -> Option<Placed
         let http = s.optional("http").map(|n| http(report, n, about));
         let place = s.place();
         let mut kinds = [stated, chainlink, http].into_iter().flatten();
-        match (kinds.next(), kinds.next()) {
-            (Some(entry), None) => entry.map(|value| Placed { value, place }),
-            (None, _) | (Some(_), Some(_)) => {
-                let message = "a price source is one of `static`, `chainlink` and `http`";
-                report.refuse(place, message);
-                None
-            }
-        }
+        let (Some(entry), None) = (kinds.next(), kinds.next()) else {
+            report.refuse(place, "a price source is one of `static`, `chainlink` and `http`");
+            return None;
+        };
+        entry.map(|value| Placed { value, place })
     })?
 }
 

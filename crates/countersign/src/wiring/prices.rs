@@ -50,9 +50,12 @@ impl Ear {
 
     fn bell(&self) -> PriceBell {
         let ear = Arc::clone(&self.0);
-        Arc::new(move |alarm: PriceAlarm| match ear.get() {
-            Some(bell) => bell(alarm),
-            None => tracing::warn!(code = alarm.code(), "{}", alarm.text()),
+        Arc::new(move |alarm: PriceAlarm| {
+            if let Some(bell) = ear.get() {
+                bell(alarm);
+            } else {
+                tracing::warn!(code = alarm.code(), "{}", alarm.text());
+            }
         })
     }
 }

@@ -85,6 +85,7 @@ pub(super) enum NoPrice {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, clippy::string_slice, reason = "a failed test panics")]
 mod tests {
     use proptest::prelude::*;
 

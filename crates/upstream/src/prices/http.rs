@@ -107,11 +107,11 @@ impl HttpPrices {
 
 /// The transport's words are about nodes.
 fn told(fault: &Fault) -> String {
-    match fault {
-        Fault::Status(status @ 300..=399) => {
+    let Fault::Status(status) = fault else { return fault.to_string() };
+    match status {
+        300..=399 => {
             format!("HTTP {status}: a redirect is not followed, configure the final URL")
         }
-        Fault::Status(status) => format!("HTTP {status}"),
-        fault => fault.to_string(),
+        _ => format!("HTTP {status}"),
     }
 }

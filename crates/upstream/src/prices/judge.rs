@@ -74,6 +74,7 @@ fn share(price: Price, part: BasisPoints, times: u64) -> u128 {
 }
 
 #[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a failed test panics")]
 mod tests {
     use proptest::prelude::*;
 

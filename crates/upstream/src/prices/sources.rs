@@ -134,32 +134,28 @@ impl PriceSources {
         for (source, said) in said.await {
             match said {
                 Ok(sample) => samples.push((source, sample)),
-                Err(silence) => silences.push(self.note(symbol, &source, silence)),
+                Err(silence) => silences.push(self.note(symbol, &source, &silence)),
             }
         }
-        match self.judged(symbol, &samples, line) {
-            Some(held) => {
-                let Quote { price, source, .. } = &held.quote;
-                tracing::debug!(symbol, %price, source, "a price was looked at");
-                line.memory().held = Some(held.clone());
-                Ok(held.quote)
-            }
-            None => {
-                let reason = silences.join("; ");
-                let text = format!("{symbol}: {reason}");
-                self.alarm(PriceAlarm::Unavailable(text), symbol.to_owned());
-                Err(PriceError::Unavailable { symbol: symbol.to_owned(), reason })
-            }
-        }
+        let Some(held) = self.judged(symbol, &samples, line) else {
+            let reason = silences.join("; ");
+            let text = format!("{symbol}: {reason}");
+            self.alarm(PriceAlarm::Unavailable(text), symbol.to_owned());
+            return Err(PriceError::Unavailable { symbol: symbol.to_owned(), reason });
+        };
+        let Quote { price, source, .. } = &held.quote;
+        tracing::debug!(symbol, %price, source, "a price was looked at");
+        line.memory().held = Some(held.clone());
+        Ok(held.quote)
     }
 
     /// Keeps in mind that a source says nothing of use.
-    fn note(&self, symbol: &str, source: &str, silence: Silence) -> String {
+    fn note(&self, symbol: &str, source: &str, silence: &Silence) -> String {
         let told = format!("{source}: {silence}");
         let about = format!("{symbol} {source}");
         match silence {
             Silence::Nonsense(_) => {
-                self.alarm(PriceAlarm::Refused(format!("{symbol}, {told}")), about)
+                self.alarm(PriceAlarm::Refused(format!("{symbol}, {told}")), about);
             }
             Silence::Failed(_) if self.is_new("failed", about) => {
                 tracing::warn!(symbol, "a price source does not answer as it should: {told}");

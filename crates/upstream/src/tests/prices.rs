@@ -126,7 +126,7 @@ fn chainlink(chain: NodeChain, sequencer_uptime_feed: Option<Address>) -> Source
 }
 
 fn chain(anvil: &Anvil) -> NodeChain {
-    NodeChain::new(stub::options(&[anvil.url.clone()])).unwrap()
+    NodeChain::new(stub::options(std::slice::from_ref(&anvil.url))).unwrap()
 }
 
 #[tokio::test]
