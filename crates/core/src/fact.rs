@@ -48,6 +48,47 @@ pub struct TokenFact {
     /// `true` where no source ever names a price for it: the limit's code then stands, instead of
     /// `price_unavailable`.
     pub never_priced: bool,
+    /// What the contract itself says of its decimals, where that is another number than [`TokenFact::decimals`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals_said: Option<U256>,
+}
+
+/// What a transaction would do to its wallet if it were mined now, as a node tells it.
+///
+/// It does not promise that the same happens when it is mined: the chain moves on, and a contract can tell that it is
+/// simulated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Simulated {
+    /// Whose transaction.
+    pub wallet: Address,
+    /// It would fail, and then nothing else here says anything.
+    pub reverted: bool,
+    /// What the wallet would have more or less of, without the fee; one entry for an asset.
+    pub changes: Vec<Change>,
+    /// What others may move of the wallet's then, as far as this transaction sets it; nothing that it takes away.
+    pub approvals: Vec<Granted>,
+}
+
+/// What becomes of the wallet's balance of an asset, in base units. One of the two is zero.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Of what.
+    pub asset: Asset,
+    /// So much less.
+    pub lost: U256,
+    /// So much more.
+    pub gained: U256,
+}
+
+/// Somebody may move so much of an asset.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// Of what.
+    pub asset: Asset,
+    /// Who.
+    pub spender: Address,
+    /// In base units; 2^256 − 1 for a whole collection.
+    pub amount: U256,
 }
 
 /// A switch that stops signing (POLICY §1: a freeze is a guard).
@@ -102,6 +143,12 @@ pub struct Facts {
     pub balance_wei: Fact<U256>,
     /// Recipients and spenders that this wallet has paid before.
     pub seen: Fact<BTreeSet<Address>>,
+    /// What the transaction would do, where that was asked for; absent where nothing needs it or it is switched off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Fact<Simulated>>,
+    /// Without a simulation the request is refused: the chain is configured so, and something needs one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub simulation_required: bool,
     /// Freezes in force.
     pub freezes: Vec<Freeze>,
     /// Gates that people have opened for this operation, with what they opened.

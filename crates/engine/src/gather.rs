@@ -7,18 +7,20 @@ use countersign_core::{
     abi::AbiValue,
     action::{Action, Effect},
     approval::GateApproval,
-    fact::{Fact, Facts, TokenFact},
+    fact::{Fact, Facts, Simulated, TokenFact},
     intent::{Declared, Intent, Method, Payload},
     message::Message,
     time::Timestamp,
     token::Asset,
-    transaction::TransactionDraft,
+    transaction::{TransactionDraft, TransactionPlan},
 };
-use futures_util::future::{join_all, try_join3};
+use countersign_policy::Identity;
+use futures_util::future::{join, join_all, try_join3};
 
 use crate::{
     admission::{Admitted, Parties},
     engine::Engine,
+    judge::policies,
     plan::{Fails, Planned, needs_estimate, plan},
     port::{
         chain::{ChainError, Estimate, Head},
@@ -27,7 +29,7 @@ use crate::{
     },
     proposal::Proposal,
     reply::SEALED,
-    setup::TokenSetup,
+    setup::{ChainSetup, Setup, Simulation, TokenSetup},
     submission::{Answer, Unavailable},
 };
 
@@ -69,18 +71,22 @@ impl Engine {
     /// Asks node, store and prices at once; nothing is decided here.
     pub(crate) async fn gather(
         &self,
-        setup: &crate::setup::Setup,
+        setup: &Setup,
         request: Request<'_>,
     ) -> Result<Gathered, Answer> {
         let Parties { wallet, chain, .. } = request.parties;
         let actions = request.proposal.actions(wallet.address, chain);
         let others = counterparties(&actions, wallet.address);
-        let (complete, from_ledger, tokens) =
-            try_join3(self.complete(&request), self.ask_ledger(&request, &others), async {
-                Ok(token_facts(&*setup.prices, chain, &actions).await)
-            })
-            .await?;
-        let Complete { payload, data_fee_max, fails, balance_wei } = complete;
+        let simulates = simulates(setup, request.parties, &actions);
+        let (complete, from_ledger, mut tokens) = try_join3(
+            self.complete(&request, simulates),
+            self.ask_ledger(&request, &others),
+            async { Ok(token_facts(&*setup.prices, chain, &named_by(&actions)).await) },
+        )
+        .await?;
+        let Complete { payload, data_fee_max, fails, balance_wei, simulated } = complete;
+        let unnamed = unnamed(simulated.as_ref(), &tokens);
+        tokens.extend(tokens_of(&*setup.prices, chain, &unnamed).await);
         let intent = Intent {
             agent: request.parties.agent.id.clone(),
             wallet: wallet.id.clone(),
@@ -104,6 +110,8 @@ impl Engine {
             nonce: intent.nonce,
             balance_wei,
             seen: Fact::Known(seen),
+            simulation_required: simulated.is_some() && simulates == Simulation::Required,
+            simulated,
             freezes,
             approvals: request.approvals.to_vec(),
         };
@@ -111,7 +119,11 @@ impl Engine {
     }
 
     /// The payload as it would be signed. A message is complete, and no node is asked about it.
-    async fn complete(&self, request: &Request<'_>) -> Result<Complete, Answer> {
+    async fn complete(
+        &self,
+        request: &Request<'_>,
+        simulates: Simulation,
+    ) -> Result<Complete, Answer> {
         let chain = request.parties.chain;
         let draft = match request.proposal {
             Proposal::Transaction(draft) => draft,
@@ -119,9 +131,12 @@ impl Engine {
         };
         let (head, estimate, balance) = Self::ask_chain(request, draft).await?;
         let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
-        let data_fee_max = chain.port.data_fee_max(&plan).await.map_err(no_node)?;
+        let simulated = simulated(request.parties, &plan, simulates);
+        let (data_fee_max, simulated) = join(chain.port.data_fee_max(&plan), simulated).await;
+        let data_fee_max = data_fee_max.map_err(no_node)?;
         let payload = Payload::Transaction(plan);
-        Ok(Complete { payload, data_fee_max, fails, balance_wei: Fact::Known(balance) })
+        let balance_wei = Fact::Known(balance);
+        Ok(Complete { payload, data_fee_max, fails, balance_wei, simulated })
     }
 
     async fn ask_chain(
@@ -161,13 +176,40 @@ struct Complete {
     data_fee_max: U256,
     fails: Option<Fails>,
     balance_wei: Fact<U256>,
+    simulated: Option<Fact<Simulated>>,
+}
+
+/// How this request is simulated: not at all where nobody needs it (POLICY §5).
+fn simulates(setup: &Setup, parties: Parties<'_>, actions: &[Action]) -> Simulation {
+    let Parties { agent, wallet, chain } = parties;
+    let who = Identity { agent: &agent.id, wallet: &wallet.id, chain: chain.id };
+    let needed = || policies(setup, parties).need_simulation(who, actions);
+    match chain.simulation {
+        Simulation::WhenAvailable | Simulation::Required if !needed() => Simulation::Off,
+        mode => mode,
+    }
+}
+
+async fn simulated(
+    parties: Parties<'_>,
+    plan: &TransactionPlan,
+    simulates: Simulation,
+) -> Option<Fact<Simulated>> {
+    if simulates == Simulation::Off {
+        return None;
+    }
+    let Parties { wallet, chain, .. } = parties;
+    Some(match chain.port.simulate(wallet.address, plan).await {
+        Ok(simulated) => Fact::Known(simulated),
+        Err(error) => Fact::Unknown(error.to_string()),
+    })
 }
 
 impl Complete {
     fn message(message: Message) -> Self {
         let balance_wei = Fact::Unknown("the balance is not asked for a message".into());
         let payload = Payload::Message(message);
-        Self { payload, data_fee_max: U256::ZERO, fails: None, balance_wei }
+        Self { payload, data_fee_max: U256::ZERO, fails: None, balance_wei, simulated: None }
     }
 }
 
@@ -184,24 +226,58 @@ pub(crate) fn counterparties(actions: &[Action], wallet: Address) -> Vec<Address
     others.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The chain's own currency, and each configured token that an action or an argument names, priced.
-async fn token_facts(
-    prices: &dyn Prices,
-    chain: &crate::setup::ChainSetup,
-    actions: &[Action],
-) -> Vec<TokenFact> {
+/// Every address that an action or an argument names.
+fn named_by(actions: &[Action]) -> BTreeSet<Address> {
     let mut named = BTreeSet::new();
     for action in actions {
         name_addresses(action, &mut named);
     }
+    named
+}
+
+/// What a simulation names and no action does.
+fn unnamed(simulated: Option<&Fact<Simulated>>, known: &[TokenFact]) -> BTreeSet<Address> {
+    let changes = simulated.and_then(Fact::known).map(|s| s.changes.as_slice()).unwrap_or_default();
+    let contracts = changes.iter().filter_map(|change| change.asset.contract());
+    let known: BTreeSet<_> = known.iter().filter_map(|token| token.asset.contract()).collect();
+    contracts.filter(|contract| !known.contains(contract)).collect()
+}
+
+/// The chain's own currency, and each configured token among these, priced.
+async fn token_facts(
+    prices: &dyn Prices,
+    chain: &ChainSetup,
+    named: &BTreeSet<Address>,
+) -> Vec<TokenFact> {
+    let (native, mut tokens) =
+        join(token_fact(prices, chain, &chain.native), tokens_of(prices, chain, named)).await;
+    tokens.insert(0, native);
+    tokens
+}
+
+/// Each configured token among these, priced.
+async fn tokens_of(
+    prices: &dyn Prices,
+    chain: &ChainSetup,
+    named: &BTreeSet<Address>,
+) -> Vec<TokenFact> {
     let configured: BTreeMap<Address, &TokenSetup> =
         chain.tokens.iter().filter_map(|t| t.address.map(|a| (a, t))).collect();
     let tokens = named.iter().filter_map(|address| configured.get(address).copied());
-    join_all(std::iter::once(&chain.native).chain(tokens).map(|t| token_fact(prices, t))).await
+    join_all(tokens.map(|token| token_fact(prices, chain, token))).await
 }
 
-async fn token_fact(prices: &dyn Prices, token: &TokenSetup) -> TokenFact {
-    let (price, never_priced) = match prices.price(&token.symbol).await {
+/// What the contract says of its decimals, where it says another number than the configuration.
+async fn decimals_said(chain: &ChainSetup, token: &TokenSetup) -> Option<U256> {
+    // no answer is no mismatch
+    let said = chain.port.decimals(token.address?).await.ok().flatten()?;
+    Some(said).filter(|said| *said != U256::from(token.decimals))
+}
+
+async fn token_fact(prices: &dyn Prices, chain: &ChainSetup, token: &TokenSetup) -> TokenFact {
+    let (price, decimals_said) =
+        join(prices.price(&token.symbol), decimals_said(chain, token)).await;
+    let (price, never_priced) = match price {
         Ok(quote) => (Fact::Known(quote.price), false),
         Err(error @ PriceError::NeverPriced(_)) => (Fact::Unknown(error.to_string()), true),
         Err(error @ PriceError::Unavailable { .. }) => (Fact::Unknown(error.to_string()), false),
@@ -212,6 +288,7 @@ async fn token_fact(prices: &dyn Prices, token: &TokenSetup) -> TokenFact {
         decimals: token.decimals,
         price,
         never_priced,
+        decimals_said,
     }
 }
 

@@ -66,6 +66,19 @@ pub struct ChainSetup {
     pub gap_wait: Millis,
     /// How long the next transaction of a wallet may stay unmined before its fee is raised; zero: for ever.
     pub bump_after: Millis,
+    /// Whether a node may be asked what a transaction would do.
+    pub simulation: Simulation,
+}
+
+/// Whether a node is asked what a transaction would do, where a judgement needs to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Simulation {
+    /// Never: whoever needs it goes without.
+    Off,
+    /// Where it answers.
+    WhenAvailable,
+    /// And without an answer the request is refused.
+    Required,
 }
 
 /// A token that policies may name.

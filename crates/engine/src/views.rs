@@ -188,6 +188,7 @@ fn body(
         "charges": charges,
         "policy": judgement.policy,
         "risk_score": judgement.risk_score,
+        "simulated": gathered.facts.simulated,
         "would_fail": gathered.fails.as_ref().map(|fails| &fails.message),
     })
 }

@@ -7,7 +7,7 @@ use countersign_core::{
     action::{Action, Effect},
     approval::Gate,
     charge::Charge,
-    fact::{Facts, Freeze},
+    fact::{Fact, Facts, Freeze},
     intent::Intent,
     transaction::TransactionPlan,
 };
@@ -213,10 +213,32 @@ impl<'a> Court<'a> {
             let text = "the message cannot be read for what it is".to_owned();
             self.refuse(grant, "message", "undecodable_message", text);
         }
+        self.facts_that_refuse(grant);
         let deploys_nothing = |plan: &TransactionPlan| plan.to.is_none() && plan.data.is_empty();
         if self.request.intent.plan().is_some_and(deploys_nothing) {
             let text = "a deployment without init code would only lose its value".to_owned();
             self.refuse(grant, "calldata", "empty_init_code", text);
+        }
+    }
+
+    /// What the chain itself says against the request, or owes it.
+    fn facts_that_refuse(&mut self, grant: &Model) {
+        let Request { intent, facts, .. } = self.request;
+        let differs = facts.tokens.iter().find_map(|token| Some((token, token.decimals_said?)));
+        if let Some((token, said)) = differs.filter(|_| !only_shrinks(intent, facts)) {
+            let (name, decimals) = (&token.name, token.decimals);
+            let text = format!(
+                "`{name}` says that it has {said} decimals, and the configuration says {decimals}"
+            );
+            self.refuse(grant, "tokens", "token_decimals_differ", text);
+        }
+        let told = facts.simulated.as_ref().and_then(Fact::known).is_some();
+        if facts.simulation_required && !told {
+            let text = match &facts.simulated {
+                Some(Fact::Unknown(why)) => format!("a simulation is required: {why}"),
+                Some(Fact::Known(_)) | None => "a simulation is required".to_owned(),
+            };
+            self.refuse(grant, "simulate", "simulation_failed", text);
         }
     }
 
@@ -371,15 +393,19 @@ fn ended(grant: &Model, facts: &Facts) -> Option<(&'static str, &'static str, &'
 /// The freeze that stops this request. What only shrinks authority passes all but [`Freeze::All`].
 fn stopping(request: Request<'_>) -> Option<&Freeze> {
     let Request { intent, facts, .. } = request;
-    let shrinks = |action: &Action| {
-        matches!(action.effect, Effect::Revoke { .. }) && action.value_wei.is_zero()
-    };
-    let harmless =
-        intent.value().is_zero() && !facts.actions.is_empty() && facts.actions.iter().all(shrinks);
+    let harmless = only_shrinks(intent, facts);
     facts.freezes.iter().find(|freeze| {
         let covers = freeze.covers(&intent.agent, &intent.wallet, intent.chain());
         covers && (!harmless || **freeze == Freeze::All)
     })
+}
+
+/// Whether all that the request does is to take authority away.
+fn only_shrinks(intent: &Intent, facts: &Facts) -> bool {
+    let shrinks = |action: &Action| {
+        matches!(action.effect, Effect::Revoke { .. }) && action.value_wei.is_zero()
+    };
+    intent.value().is_zero() && !facts.actions.is_empty() && facts.actions.iter().all(shrinks)
 }
 
 fn allowed(rule: &Rule, allows: &[Allowance<'_>]) -> Said {

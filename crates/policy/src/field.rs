@@ -118,11 +118,30 @@ pub(crate) enum Field {
     Siwe(Path),
     /// What the agent says in fields of its own: `context.*`.
     Context(String),
-    /// What no source gives yet: `sim.*`, `oracle.*`. Always unknown.
+    /// What a simulation says of the whole transaction.
+    Sim(Sim),
+    /// What no source gives yet: `oracle.*`. Always unknown.
     Absent(String),
 }
 
-pub(crate) const WORDS: [(&str, Field); 31] = [
+/// What a simulation says of the whole transaction; all but [`Sim::Reverted`] are unknown where it fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sim {
+    /// It would fail.
+    Reverted,
+    /// USD of what the wallet would have less of, without the fee.
+    Out,
+    /// USD of what it would have more of.
+    In,
+    /// By how much the first is more than the second: what slippage costs.
+    Loss,
+    /// USD of what it would lose beyond what the decoded actions say.
+    Excess,
+    /// How many would get authority over its assets.
+    Approvals,
+}
+
+pub(crate) const WORDS: [(&str, Field); 37] = [
     ("chain", Field::Chain),
     ("agent", Field::Agent),
     ("wallet", Field::Wallet),
@@ -154,11 +173,17 @@ pub(crate) const WORDS: [(&str, Field); 31] = [
     ("privileged", Field::Privileged),
     ("text", Field::TextSigned),
     ("primary_type", Field::PrimaryType),
+    ("sim.reverted", Field::Sim(Sim::Reverted)),
+    ("sim.out.usd", Field::Sim(Sim::Out)),
+    ("sim.in.usd", Field::Sim(Sim::In)),
+    ("sim.loss.usd", Field::Sim(Sim::Loss)),
+    ("sim.excess.usd", Field::Sim(Sim::Excess)),
+    ("sim.approvals", Field::Sim(Sim::Approvals)),
 ];
 
 /// The prefixes of fields that go on in a path.
-pub(crate) const FAMILIES: [&str; 7] =
-    ["args.", "context.", "domain.", "message.", "siwe.", "sim.", "oracle."];
+pub(crate) const FAMILIES: [&str; 6] =
+    ["args.", "context.", "domain.", "message.", "siwe.", "oracle."];
 
 impl Field {
     /// The field of a word; arguments come with the functions that the rule names.
@@ -171,7 +196,7 @@ impl Field {
         if let Some(path) = word.strip_prefix("context.").filter(|path| !path.is_empty()) {
             return Some(Self::Context(path.to_owned()));
         }
-        if rest("sim.") || rest("oracle.") {
+        if rest("oracle.") {
             return Some(Self::Absent(word.to_owned()));
         }
         let path = |family: &str| {
@@ -232,6 +257,8 @@ impl Field {
             Self::RecipientSeen => Kinds(1 | 2 | 8),
             Self::BalanceShare => Kinds(1 | 8 | 16),
             Self::Privileged => Kinds::CALL,
+            // whatever a transaction may hold
+            Self::Sim(_) => Kinds(1 | 2 | 4 | 8 | 16 | 32),
             Self::TextSigned | Self::Siwe(_) => Kinds::TEXT,
             Self::PrimaryType | Self::Domain(_) | Self::Message(_) => Kinds::TYPED_DATA,
             Self::Chain
@@ -255,7 +282,9 @@ impl Field {
     pub(crate) const fn shape(&self) -> Option<Shape> {
         Some(match self {
             Self::Argument { .. } => return None,
-            Self::Usd | Self::FeeUsd => Shape::Usd,
+            Self::Usd | Self::FeeUsd | Self::Sim(Sim::Out | Sim::In | Sim::Loss | Sim::Excess) => {
+                Shape::Usd
+            }
             Self::BalanceShare => Shape::Percent,
             Self::Now => Shape::Instant,
             Self::Chain
@@ -265,13 +294,16 @@ impl Field {
             | Self::Nonce
             | Self::Deadline
             | Self::Depth
-            | Self::Risk => Shape::Number,
+            | Self::Risk
+            | Self::Sim(Sim::Approvals) => Shape::Number,
             Self::From | Self::To | Self::Spender | Self::Target => Shape::Address,
             Self::Token => Shape::Token,
             Self::Kind => Shape::Kind,
             Self::Selector => Shape::Selector,
             Self::Function => Shape::Function,
-            Self::Unlimited | Self::RecipientSeen | Self::Privileged => Shape::Bool,
+            Self::Unlimited | Self::RecipientSeen | Self::Privileged | Self::Sim(Sim::Reverted) => {
+                Shape::Bool
+            }
             Self::Agent | Self::Wallet | Self::Session | Self::Role | Self::Action | Self::Via => {
                 Shape::Text
             }

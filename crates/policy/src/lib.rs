@@ -29,6 +29,7 @@ mod risk;
 mod schema;
 mod scope;
 mod sentence;
+mod simulation;
 mod source;
 mod truth;
 mod view;

@@ -13,6 +13,7 @@ use crate::{
     condition::Values,
     field::Field,
     matcher::{Known, Setting},
+    simulation,
     truth::Why,
     worth::{self, Worth},
 };
@@ -85,6 +86,7 @@ impl Values for View<'_> {
             Field::Context(name) => {
                 intent.declared.context.get(name).map(Known::from).ok_or(Why::Unknowable)
             }
+            Field::Sim(what) => simulation::said(facts, *what),
             Field::Absent(_) => Err(Why::Unknowable),
             Field::TextSigned
             | Field::PrimaryType
@@ -168,6 +170,7 @@ impl View<'_> {
             | Field::Context(_)
             | Field::Message(_)
             | Field::Siwe(_)
+            | Field::Sim(_)
             | Field::Absent(_) => self.of_effect(field),
         }
     }

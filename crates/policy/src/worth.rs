@@ -12,6 +12,7 @@ use countersign_core::{
 use crate::{
     matcher::{NATIVE, Operand},
     model::{Move, MoveToken, Part, Rule, Spend},
+    simulation,
     truth::Why,
 };
 
@@ -20,8 +21,8 @@ pub(crate) type Worth = Result<MicroUsd, Why>;
 
 /// What an action moves at most, under the allow rules that match it.
 ///
-/// A call's movements beside its value are what those rules say, or the layout of what is called; where several
-/// say, the largest counts, and where none says, they are unknown.
+/// A call's movements beside its value are what those rules say, the layout of what is called, or a simulation; where
+/// several say, the largest counts, and where none says, they are unknown.
 pub(crate) fn of_action(action: &Action, facts: &Facts, allows: &[&Rule]) -> Worth {
     let native = amount(facts, &Asset::Native, action.value_wei);
     match &action.effect {
@@ -74,7 +75,8 @@ fn movements(action: &Action, facts: &Facts, allows: &[&Rule]) -> Worth {
         let each = spends.iter().map(|outflow| amount(facts, &outflow.asset, outflow.amount));
         each.fold(Ok(MicroUsd::ZERO), sum)
     });
-    said.chain(laid_out).reduce(larger).unwrap_or(Err(Why::Unknowable))
+    let simulated = simulation::movements(action, facts);
+    said.chain(laid_out).chain(simulated).reduce(larger).unwrap_or(Err(Why::Unknowable))
 }
 
 fn of_move(movement: &Move, rule: &Rule, action: &Action, facts: &Facts) -> Worth {

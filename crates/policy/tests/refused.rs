@@ -19,6 +19,7 @@ fn when(condition: &str) -> String {
 /// A `when`, and what is told about it.
 const CONDITIONS: &[(&str, &str)] = &[
     ("{ kind: transfer, recipient: self }", "p.yaml:4:38: there is no field `recipient`"),
+    ("{ kind: transfer, sim.x: 1 }", "p.yaml:4:38: there is no field `sim.x`"),
     ("{ kind: transfers }", "`transfers` is not what belongs here; expected a kind"),
     ("{ kind: call, to: self }", "call has no field `to`; it is a field of transfer"),
     ("{ kind: [transfer, call], to: self }", "call has no field `to`"),
@@ -233,7 +234,7 @@ fn what_is_only_suspicious_is_a_warning() {
             "rules: [{ id: a, when: { session: { matches: x } }, then: allow }]",
             "matches anywhere in the text",
         ),
-        ("rules: [{ id: a, when: { sim.x: 1 }, then: allow }]", "nothing gives `sim.x` yet"),
+        ("rules: [{ id: a, when: { oracle.x: 1 }, then: allow }]", "nothing gives `oracle.x` yet"),
         (
             "rules: [{ id: a, when: { kind: transfer }, then: allow }]\nlimits: [{ id: l, when: { kind: deploy }, count: tx, per: 1h, max: 1 }]",
             "limit `l` never counts",

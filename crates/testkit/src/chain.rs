@@ -10,6 +10,7 @@ use alloy_eips::eip2718::Decodable2718;
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use async_trait::async_trait;
 use countersign_core::{
+    fact::Simulated,
     identity::ChainId,
     message::Probe,
     operation::Actual,
@@ -62,6 +63,9 @@ struct State {
     estimate: Option<Estimate>,
     reads: BTreeMap<String, ReadAnswer>,
     down: bool,
+    simulated: Option<Simulated>,
+    simulations: u64,
+    decimals: BTreeMap<Address, U256>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,6 +156,22 @@ impl FakeChain {
     /// Whether no node can be reached.
     pub fn set_down(&self, down: bool) {
         self.state().down = down;
+    }
+
+    /// What every transaction would do; `None`: no node can tell.
+    pub fn set_simulated(&self, simulated: Option<Simulated>) {
+        self.state().simulated = simulated;
+    }
+
+    /// How often it was asked what a transaction would do.
+    #[must_use]
+    pub fn simulations(&self) -> u64 {
+        self.state().simulations
+    }
+
+    /// What a token says of its decimals; others say nothing.
+    pub fn set_decimals(&self, token: Address, decimals: U256) {
+        self.state().decimals.insert(token, decimals);
     }
 
     /// Forgets everything that is not mined.
@@ -426,5 +446,20 @@ impl Chain for FakeChain {
 
     async fn data_fee_max(&self, _plan: &TransactionPlan) -> Result<U256, ChainError> {
         self.up().map(|state| state.data_fee.saturating_mul(U256::from(2)))
+    }
+
+    async fn simulate(
+        &self,
+        _wallet: Address,
+        _plan: &TransactionPlan,
+    ) -> Result<Simulated, ChainError> {
+        let mut state = self.up()?;
+        state.simulations += 1;
+        let reason = "the fake chain runs no code".into();
+        state.simulated.clone().ok_or(ChainError::Unavailable { chain: self.id, reason })
+    }
+
+    async fn decimals(&self, token: Address) -> Result<Option<U256>, ChainError> {
+        Ok(self.up()?.decimals.get(&token).copied())
     }
 }

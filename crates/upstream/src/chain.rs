@@ -11,6 +11,7 @@ use std::{
 use alloy_primitives::{Address, B256, Bytes, U64, U128, U256};
 use async_trait::async_trait;
 use countersign_core::{
+    fact::Simulated,
     identity::ChainId,
     message::Probe,
     operation::Actual,
@@ -42,6 +43,9 @@ use crate::{
 /// A contract that a chain does not have now is looked for again after so long.
 const ORACLE_TTL: Duration = Duration::from_mins(10);
 
+/// A token is asked for its decimals again after so long.
+const DECIMALS_TTL: Duration = Duration::from_mins(10);
+
 /// One chain through its configured nodes.
 ///
 /// It promises that a node with another chain id is never used, that signed bytes go to a second
@@ -66,6 +70,8 @@ pub struct NodeChain {
     pub(crate) numbers: Flights<usize, u64, Fault>,
     /// Whether the chain has a contract that knows its data fee.
     pub(crate) oracles: Flights<(), bool, ChainError>,
+    /// What tokens say of their decimals.
+    pub(crate) scales: Flights<Address, Option<U256>, ChainError>,
 }
 
 /// How one node answers, for `doctor`.
@@ -99,6 +105,7 @@ impl NodeChain {
             blocks: Flights::new(ttl),
             numbers: Flights::new(ttl),
             oracles: Flights::new(ORACLE_TTL),
+            scales: Flights::new(DECIMALS_TTL),
         })
     }
 
@@ -268,6 +275,18 @@ impl Chain for NodeChain {
             DataFee::Oracle => self.oracle_fee_max(plan).await,
             DataFee::None => Ok(U256::ZERO),
         }
+    }
+
+    async fn simulate(
+        &self,
+        wallet: Address,
+        plan: &TransactionPlan,
+    ) -> Result<Simulated, ChainError> {
+        self.simulated(wallet, plan).await
+    }
+
+    async fn decimals(&self, token: Address) -> Result<Option<U256>, ChainError> {
+        self.scales.share(token, self.fetch_decimals(token)).await
     }
 }
 

@@ -17,6 +17,7 @@ mod node;
 mod options;
 mod prices;
 mod settlement;
+mod simulation;
 mod transport;
 mod wire;
 mod words;

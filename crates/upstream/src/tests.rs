@@ -7,4 +7,5 @@ mod data_fee;
 mod disagreement;
 mod parsers;
 mod prices;
+mod simulation;
 mod stub;

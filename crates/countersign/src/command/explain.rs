@@ -212,6 +212,8 @@ impl Place {
             nonce,
             balance_wei: Fact::Unknown("nobody was asked: this is no running gateway".into()),
             seen: Fact::Known(BTreeSet::new()),
+            simulated: None,
+            simulation_required: false,
             freezes: Vec::new(),
             approvals: Vec::new(),
         };
@@ -239,6 +241,7 @@ impl Place {
             name: token.name.clone(),
             decimals: token.decimals,
             never_priced: price.is_none(),
+            decimals_said: None,
             price: price.map_or_else(
                 || Fact::Unknown(format!("no price for {}", token.symbol)),
                 Fact::Known,

@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, U256, utils::parse_units};
 use countersign_core::{abi::AbiFunction, identity::ChainId, time::Millis};
 use countersign_decode::Container;
+use countersign_engine::setup::Simulation;
 
 use super::{
     model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, TokenEntry},
@@ -41,8 +42,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
         let fee_ceiling = s.or("fee_ceiling_gwei", 500_000_000_000, |r, n| r.read_as(n, gwei));
         let bump_after = s.or("bump_after", BUMP_AFTER, |r, n| within(r, n, BUMP_AFTER_MAX));
         let stale_after = s.or("stale_after", None, |r, n| within(r, n, STALE_AFTER_MAX).map(Some));
-        // accepted already; a source of simulations comes later, and until then there is none to be had
-        let _simulate = s.or("simulate", (), simulate);
+        let simulation = s.or("simulate", Simulation::WhenAvailable, simulate);
         let native = s.or("native", ether(), native);
         let tokens = s.or("tokens", Vec::new(), |r, n| r.list(n, |n| token(r, n)));
         let contracts = s.or("contracts", Vec::new(), |r, n| r.list(n, |n| contract(r, n)));
@@ -56,6 +56,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
             fee_ceiling: fee_ceiling?,
             bump_after: bump_after?,
             stale_after: stale_after?.unwrap_or_else(|| usual_age(id)),
+            simulation: simulation?,
             native: native?,
             tokens: tokens?,
             contracts: contracts?,
@@ -87,14 +88,13 @@ pub(crate) fn chain_id(report: &Report, node: &Node) -> Option<ChainId> {
     }
 }
 
-fn simulate(report: &Report, node: &Node) -> Option<()> {
-    let required =
-        report.word(node, &[("when_available", false), ("off", false), ("required", true)])?;
-    if required {
-        report
-            .refuse(node.place, "`required` comes with a later version: use when_available or off");
-    }
-    Some(())
+fn simulate(report: &Report, node: &Node) -> Option<Simulation> {
+    let words = [
+        ("when_available", Simulation::WhenAvailable),
+        ("off", Simulation::Off),
+        ("required", Simulation::Required),
+    ];
+    report.word(node, &words)
 }
 
 /// A word that can stand in a path and in a policy: `^[a-z0-9-]{1,63}$`.

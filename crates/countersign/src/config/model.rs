@@ -13,7 +13,7 @@ use countersign_core::{
     time::Millis,
 };
 use countersign_decode::Container;
-use countersign_engine::setup::Role;
+use countersign_engine::setup::{Role, Simulation};
 
 use super::{abi::Abis, price::PriceBook, problem::Place, store::RedisEntry};
 
@@ -149,6 +149,7 @@ pub(crate) struct ChainEntry {
     pub(crate) bump_after: Millis,
     /// Zero: a newest block may be of any age.
     pub(crate) stale_after: Millis,
+    pub(crate) simulation: Simulation,
     pub(crate) native: NativeEntry,
     pub(crate) tokens: Vec<TokenEntry>,
     pub(crate) contracts: Vec<ContractEntry>,

@@ -414,11 +414,6 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     ("when_available", "always", &["13:15: `always` is not one of when_available, off, required"]),
     (
-        "when_available",
-        "required",
-        &["13:15: `required` comes with a later version: use when_available or off"],
-    ),
-    (
         "0x1111111111111111111111111111111111111111",
         "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD",
         &[

@@ -76,6 +76,7 @@ fn chain(
         registry: registry(entry, abis, policies.iter().copied()),
         gap_wait: GAP_WAIT,
         bump_after: entry.bump_after,
+        simulation: entry.simulation,
     }
 }
 

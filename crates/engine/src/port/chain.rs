@@ -5,6 +5,7 @@ use std::fmt;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use countersign_core::{
+    fact::Simulated,
     identity::ChainId,
     message::Probe,
     operation::Actual,
@@ -65,6 +66,17 @@ pub trait Chain: fmt::Debug + Send + Sync {
     /// The most that the chain adds to the fee outside of gas × price (an L2's L1 data fee), in wei,
     /// with headroom; zero where the chain has none.
     async fn data_fee_max(&self, plan: &TransactionPlan) -> Result<U256, ChainError>;
+
+    /// What the transaction would do to this wallet, which sends it, if it were mined now: without its fee. No answer
+    /// where no node can tell.
+    async fn simulate(
+        &self,
+        wallet: Address,
+        plan: &TransactionPlan,
+    ) -> Result<Simulated, ChainError>;
+
+    /// What a token's contract says of its decimals, remembered for a while; `None` where it says nothing readable.
+    async fn decimals(&self, token: Address) -> Result<Option<U256>, ChainError>;
 }
 
 /// An allow-listed read with its parameters, already re-serialised.

@@ -15,3 +15,4 @@ mod house;
 mod limits;
 mod messages;
 mod reorgs;
+mod simulated;

@@ -8,6 +8,7 @@ use std::sync::{
 use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use countersign_core::{
+    fact::Simulated,
     identity::ChainId,
     message::Probe,
     operation::{Actual, OperationState as S},
@@ -86,6 +87,8 @@ as_it_is! {
     final_nonce(address: Address) -> Result<u64, ChainError>;
     at_finality(probes: &[Probe]) -> Result<AtFinality, ChainError>;
     data_fee_max(plan: &TransactionPlan) -> Result<U256, ChainError>;
+    simulate(wallet: Address, plan: &TransactionPlan) -> Result<Simulated, ChainError>;
+    decimals(token: Address) -> Result<Option<U256>, ChainError>;
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,7 @@
 //! fee, a Monday at noon, nothing spent.
 
 mod acting;
+mod simulating;
 
 use std::collections::BTreeSet;
 
@@ -35,7 +36,8 @@ const WALLET: Address = Address::repeat_byte(0x5e);
 /// Monday, 2026-01-05T12:00:00Z.
 pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
 
-const REQUEST_KEYS: [&str; 17] = [
+const REQUEST_KEYS: [&str; 18] = [
+    "sim",
     "context",
     "chain",
     "agent",
@@ -99,7 +101,8 @@ pub(super) fn read(node: &Node, scope: Option<&Node>, reader: &mut Reader<'_>) -
     let fee = Some(stage.worth(node, "fee_usd").unwrap_or(Ok(MicroUsd::ZERO)));
     let spent = stage.used(node);
     let intent = stage.intent(node, scope, &actions)?;
-    let facts = stage.facts(node, &intent, actions)?;
+    let simulated = stage.simulated(node)?;
+    let facts = Facts { simulated, ..stage.facts(node, &intent, actions)? };
     Some(Given { intent, facts, assumed: Assumed { usd, fee }, used: spent })
 }
 
@@ -224,6 +227,7 @@ impl Stage<'_, '_> {
                 decimals: 18,
                 price: Fact::Unknown("not given".into()),
                 never_priced: true,
+                decimals_said: None,
             });
         }
         asset
@@ -335,6 +339,8 @@ impl Stage<'_, '_> {
             nonce: intent.nonce,
             balance_wei: Fact::Known(balance),
             seen: Fact::Known(std::mem::take(&mut self.seen)),
+            simulated: None,
+            simulation_required: false,
             freezes: Vec::new(),
             approvals,
         })

@@ -13,4 +13,5 @@ mod opinion;
 mod oracle;
 mod properties;
 mod scene;
+mod simulated;
 mod spends;

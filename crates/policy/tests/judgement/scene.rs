@@ -77,7 +77,8 @@ pub(crate) fn revoke() -> Action {
 
 pub(crate) fn token(asset: Asset, name: &str, decimals: u8, price: &str) -> TokenFact {
     let price = Fact::Known(price.parse().unwrap());
-    TokenFact { asset, name: name.to_owned(), decimals, price, never_priced: false }
+    let name = name.to_owned();
+    TokenFact { asset, name, decimals, price, never_priced: false, decimals_said: None }
 }
 
 pub(crate) fn facts(actions: Vec<Action>) -> Facts {
@@ -95,6 +96,8 @@ pub(crate) fn facts(actions: Vec<Action>) -> Facts {
         nonce: None,
         balance_wei: Fact::Known(U256::from(u128::MAX)),
         seen: Fact::Known(BTreeSet::from([FRIEND])),
+        simulated: None,
+        simulation_required: false,
         freezes: Vec::new(),
         approvals: Vec::new(),
     }

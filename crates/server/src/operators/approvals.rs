@@ -258,6 +258,7 @@ mod tests {
             decimals,
             price: Fact::Unknown(String::new()),
             never_priced: true,
+            decimals_said: None,
         };
         for (amount, decimals, text) in [
             (200_000_000_000_000_000_u64, 18, "0.2"),

@@ -27,7 +27,7 @@ use super::{data_fee::plan, stub::options};
 use crate::{FinalityRule, NodeChain};
 
 /// One of anvil's own accounts, which signs by itself, and one that will own nothing.
-const RICH: Address = Address::new(hex!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266"));
+pub(super) const RICH: Address = Address::new(hex!("f39Fd6e51aad88F6F4ce6aB8827279cffFb92266"));
 const POOR: Address = Address::new(hex!("70997970C51812dc3A010C7d01b50e0d17dc79C8"));
 const OTHER: Address = Address::repeat_byte(0x22);
 const ORACLE: Address = Address::new(hex!("420000000000000000000000000000000000000f"));
@@ -36,7 +36,7 @@ const ORACLE: Address = Address::new(hex!("4200000000000000000000000000000000000
 pub(super) struct Anvil {
     _process: Child,
     pub(super) url: String,
-    chain: NodeChain,
+    pub(super) chain: NodeChain,
 }
 
 impl Anvil {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256, Bytes, U256};
 use async_trait::async_trait;
 use countersign_core::{
+    fact::Simulated,
     identity::ChainId,
     message::Probe,
     operation::Actual,
@@ -281,5 +282,18 @@ impl ChainPort for NodePort {
 
     async fn data_fee_max(&self, _plan: &TransactionPlan) -> Result<U256, ChainError> {
         Ok(U256::ZERO)
+    }
+
+    async fn simulate(
+        &self,
+        _wallet: Address,
+        _plan: &TransactionPlan,
+    ) -> Result<Simulated, ChainError> {
+        let reason = "no code is run in this world".into();
+        Err(ChainError::Unavailable { chain: CHAIN, reason })
+    }
+
+    async fn decimals(&self, _token: Address) -> Result<Option<U256>, ChainError> {
+        Ok(None)
     }
 }
