@@ -77,13 +77,12 @@ impl Engine {
         let Parties { wallet, chain, .. } = request.parties;
         let actions = request.proposal.actions(wallet.address, chain);
         let others = counterparties(&actions, wallet.address);
-        let simulates = simulates(setup, request.parties, &actions);
-        let (complete, from_ledger, mut tokens) = try_join3(
-            self.complete(&request, simulates),
-            self.ask_ledger(&request, &others),
-            async { Ok(token_facts(&*setup.prices, chain, &named_by(&actions)).await) },
-        )
-        .await?;
+        let mode = simulation(setup, request.parties, &actions);
+        let (complete, from_ledger, mut tokens) =
+            try_join3(self.complete(&request, mode), self.ask_ledger(&request, &others), async {
+                Ok(token_facts(&*setup.prices, chain, &named_by(&actions)).await)
+            })
+            .await?;
         let Complete { payload, data_fee_max, fails, balance_wei, simulated } = complete;
         let unnamed = unnamed(simulated.as_ref(), &tokens);
         tokens.extend(tokens_of(&*setup.prices, chain, &unnamed).await);
@@ -110,7 +109,7 @@ impl Engine {
             nonce: intent.nonce,
             balance_wei,
             seen: Fact::Known(seen),
-            simulation_required: simulated.is_some() && simulates == Simulation::Required,
+            simulation_required: simulated.is_some() && mode == Simulation::Required,
             simulated,
             freezes,
             approvals: request.approvals.to_vec(),
@@ -119,11 +118,7 @@ impl Engine {
     }
 
     /// The payload as it would be signed. A message is complete, and no node is asked about it.
-    async fn complete(
-        &self,
-        request: &Request<'_>,
-        simulates: Simulation,
-    ) -> Result<Complete, Answer> {
+    async fn complete(&self, request: &Request<'_>, mode: Simulation) -> Result<Complete, Answer> {
         let chain = request.parties.chain;
         let draft = match request.proposal {
             Proposal::Transaction(draft) => draft,
@@ -131,7 +126,7 @@ impl Engine {
         };
         let (head, estimate, balance) = Self::ask_chain(request, draft).await?;
         let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
-        let simulated = simulated(request.parties, &plan, simulates);
+        let simulated = simulated(request.parties, &plan, mode);
         let (data_fee_max, simulated) = join(chain.port.data_fee_max(&plan), simulated).await;
         let data_fee_max = data_fee_max.map_err(no_node)?;
         let payload = Payload::Transaction(plan);
@@ -180,22 +175,19 @@ struct Complete {
 }
 
 /// How this request is simulated: not at all where nobody needs it (POLICY §5).
-fn simulates(setup: &Setup, parties: Parties<'_>, actions: &[Action]) -> Simulation {
+fn simulation(setup: &Setup, parties: Parties<'_>, actions: &[Action]) -> Simulation {
     let Parties { agent, wallet, chain } = parties;
     let who = Identity { agent: &agent.id, wallet: &wallet.id, chain: chain.id };
-    let needed = || policies(setup, parties).need_simulation(who, actions);
-    match chain.simulation {
-        Simulation::WhenAvailable | Simulation::Required if !needed() => Simulation::Off,
-        mode => mode,
-    }
+    let needed = policies(setup, parties).need_simulation(who, actions);
+    if needed { chain.simulation } else { Simulation::Off }
 }
 
 async fn simulated(
     parties: Parties<'_>,
     plan: &TransactionPlan,
-    simulates: Simulation,
+    mode: Simulation,
 ) -> Option<Fact<Simulated>> {
-    if simulates == Simulation::Off {
+    if mode == Simulation::Off {
         return None;
     }
     let Parties { wallet, chain, .. } = parties;

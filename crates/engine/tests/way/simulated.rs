@@ -14,7 +14,7 @@ use crate::house::{House, PAYEE, draft, eth, send, take};
 
 const DOLLAR: Address = Address::new([0xdd; 20]);
 
-const POLICY: &str = r#"
+const POLICY: &str = r"
 policy: trader
 kind: grant
 for: { agent: trader }
@@ -22,7 +22,7 @@ rules:
   - { id: any, when: { kind: [call, transfer] }, then: allow }
 limits:
   - { id: cap, sum: usd, per: tx, max: 500, code: per_tx_limit_exceeded }
-"#;
+";
 
 fn setup(house: &House, simulation: Simulation) -> Setup {
     let mut setup = house.setup(POLICY);

@@ -101,7 +101,10 @@ pub(super) fn read(node: &Node, scope: Option<&Node>, reader: &mut Reader<'_>) -
     let fee = Some(stage.worth(node, "fee_usd").unwrap_or(Ok(MicroUsd::ZERO)));
     let spent = stage.used(node);
     let intent = stage.intent(node, scope, &actions)?;
-    let simulated = stage.simulated(node)?;
+    let simulated = match node.get("sim") {
+        Some(sim) => Some(stage.simulated(sim)?),
+        None => None,
+    };
     let facts = Facts { simulated, ..stage.facts(node, &intent, actions)? };
     Some(Given { intent, facts, assumed: Assumed { usd, fee }, used: spent })
 }

@@ -13,11 +13,10 @@ use crate::{field::Shape, source::Node, truth::Why};
 const APPROVALS_MAX: u8 = 100;
 
 impl Stage<'_, '_> {
-    /// `unknown`, or `{ reverted, out, in, approvals }`; not asked for where it is left out.
-    pub(super) fn simulated(&mut self, node: &Node) -> Option<Option<Fact<Simulated>>> {
-        let Some(sim) = node.get("sim") else { return Some(None) };
+    /// `unknown`, or `{ reverted, out, in, approvals }`.
+    pub(super) fn simulated(&mut self, sim: &Node) -> Option<Fact<Simulated>> {
         if sim.text() == Some("unknown") {
-            return Some(Some(Fact::Unknown("not given".into())));
+            return Some(Fact::Unknown("not given".into()));
         }
         self.reader.keys(sim, "`sim`", &["reverted", "out", "in", "approvals"])?;
         let mut changes = Vec::new();
@@ -35,7 +34,7 @@ impl Stage<'_, '_> {
             amount: U256::ONE,
         };
         let approvals = (1..=many.unwrap_or(0).min(APPROVALS_MAX)).map(granted).collect();
-        Some(Some(Fact::Known(Simulated { wallet: WALLET, reverted, changes, approvals })))
+        Some(Fact::Known(Simulated { wallet: WALLET, reverted, changes, approvals }))
     }
 
     /// `{ usd: 12, usdc@1: 500 }`: an amount of USD, or base units of tokens.
