@@ -34,11 +34,11 @@ macro_rules! vectors {
     };
 }
 
-vectors! { json, transport, methods, transactions, calldata, approvals, tenancy, money, nonces, signatures }
+vectors! { json, transport, methods, transactions, calldata, prices, scenarios, approvals, tenancy, money, nonces, signatures }
 
-/// The list of attacks on money is complete: each has a row, or a test that proves it.
+/// The lists of attacks on money and on judgement are complete: each has a row, or a test that proves it.
 #[test]
-fn each_attack_on_money_has_a_row() {
+fn each_listed_attack_has_a_row() {
     table::each_id_has_a_row();
 }
 
