@@ -1,4 +1,4 @@
-//! The agents' door: JSON-RPC 2.0 over HTTP.
+//! The agents' door: JSON-RPC 2.0 over HTTP and WebSocket.
 //!
 //! Every request that can be parsed gets HTTP 200: several clients drop the body of anything else, and
 //! some repeat a payment on 429 or 503.
@@ -20,11 +20,12 @@ use countersign_engine::{
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::{
+    Gatehouse,
     answer::{self, Fault, METHOD, REQUEST, UNAUTHORISED},
-    credential::{Keyring, Presented},
+    credential::{Keyring, Presented, TokenDigest},
     host::Hosts,
     listener::caught,
     metrics::{Duration, Metrics},
@@ -33,17 +34,23 @@ use crate::{
 pub(crate) use self::local::budget_line;
 use self::{
     call::{BadCall, Envelope, RpcCall},
+    crowd::Crowd,
+    feed::Feeds,
     filters::Filters,
     parcel::Parcel,
     place::Place,
     refusal::Refusal,
     route::Route,
     said::Said,
+    subscription::Subscriptions,
 };
 
 mod call;
+mod crowd;
+mod feed;
 mod filters;
 mod forward;
+mod handshake;
 mod judged;
 mod local;
 mod message;
@@ -52,6 +59,8 @@ mod place;
 mod refusal;
 mod route;
 mod said;
+mod socket;
+mod subscription;
 mod transport;
 
 /// How many reads of one batch are asked at the same time.
@@ -65,6 +74,10 @@ pub(crate) struct AgentsDoor {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) hosts: Hosts,
     filters: Filters,
+    feeds: Feeds,
+    crowd: Crowd,
+    /// Turns true when the door stops: what would go on for ever ends then.
+    closing: watch::Receiver<bool>,
 }
 
 /// What is the same for every call of one request.
@@ -78,6 +91,8 @@ struct Visit {
     /// `web3.py` wants `{raw, tx}` of `eth_signTransaction`.
     wants_raw_and_tx: bool,
     received: Millis,
+    /// What its connection subscribed to, where it is one that stays.
+    subscriptions: Option<Arc<Subscriptions>>,
 }
 
 /// Where a call stands in its request.
@@ -114,26 +129,42 @@ fn stranger() -> Fault {
 }
 
 impl AgentsDoor {
-    pub(crate) fn new(
-        engine: Arc<Engine>,
-        keyring: Arc<Keyring>,
-        metrics: Arc<Metrics>,
-        hosts: Hosts,
-    ) -> Self {
-        Self { engine, keyring, metrics, hosts, filters: Filters::default() }
+    pub(crate) fn new(gatehouse: Gatehouse, hosts: Hosts, closing: watch::Receiver<bool>) -> Self {
+        let Gatehouse { engine, keyring, metrics } = gatehouse;
+        Self {
+            engine,
+            keyring,
+            metrics,
+            hosts,
+            filters: Filters::default(),
+            feeds: Feeds::default(),
+            crowd: Crowd::default(),
+            closing,
+        }
     }
 
     /// Answers one HTTP request.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Parcel> {
-        let received = self.engine.ports().clock.monotonic();
-        let (parts, body) = request.into_parts();
+        let received = self.now();
         let answered = async {
-            match self.admit(&parts, body, received).await {
-                Ok((visit, bytes)) => self.converse(visit, &bytes).await,
-                Err(refusal) => refusal.into_response(),
-            }
+            let answer = if handshake::is_asked(&request) {
+                self.upgrade(request)
+            } else {
+                self.exchange(request, received).await
+            };
+            answer.unwrap_or_else(Refusal::into_response)
         };
         caught(answered, || Refusal::Crash.into_response()).await
+    }
+
+    async fn exchange(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        received: Millis,
+    ) -> Result<Response<Parcel>, Refusal> {
+        let (parts, body) = request.into_parts();
+        let (visit, bytes) = self.admit(&parts, body, received).await?;
+        self.converse(visit, Envelope::parse(&bytes)).await.map(transport::answered)
     }
 
     async fn admit(
@@ -145,11 +176,8 @@ impl AgentsDoor {
         self.hosts.admit(parts)?;
         transport::is_post_of_json(parts)?;
         let place = Place::parse(parts.uri.path()).ok_or(Refusal::NotFound)?;
-        let presented = place.presented.and(Presented::bearer_or_basic(&parts.headers));
-        let agent = presented.token().and_then(|token| self.keyring.agent(token));
         let setup = self.engine.setup();
-        let known = agent.filter(|agent| setup.agents.contains_key(agent));
-        let Some(agent) = known else {
+        let Some((agent, _)) = self.known(&place, &parts.headers, &setup) else {
             let bytes = transport::read(parts, body, transport::STRANGERS_BODY_MAX).await;
             return Err(Refusal::Stranger(bytes.unwrap_or_default()));
         };
@@ -163,15 +191,36 @@ impl AgentsDoor {
             traceparent: said::traceparent(&parts.headers),
             wants_raw_and_tx: is_web3_py(&parts.headers),
             received,
+            subscriptions: None,
         };
         Ok((visit, bytes))
     }
 
-    async fn converse(self: &Arc<Self>, visit: Visit, bytes: &[u8]) -> Response<Parcel> {
-        match Envelope::parse(bytes) {
+    /// The agent whose token a request presents, in its path or in a header.
+    fn known(
+        &self,
+        place: &Place<'_>,
+        headers: &HeaderMap,
+        setup: &Setup,
+    ) -> Option<(AgentId, TokenDigest)> {
+        let token = place.presented.and(Presented::bearer_or_basic(headers)).token()?;
+        let agent = self.keyring.agent(token)?;
+        setup.agents.contains_key(&agent).then_some((agent, token))
+    }
+
+    fn now(&self) -> Millis {
+        self.engine.ports().clock.monotonic()
+    }
+
+    async fn converse(
+        self: &Arc<Self>,
+        visit: Visit,
+        envelope: Envelope,
+    ) -> Result<Parcel, Refusal> {
+        match envelope {
             Envelope::Single(call) => {
                 let (text, receipt) = self.entry(&visit, call, Seat { batch: None }).await;
-                reply(text, receipt.into_iter().collect())
+                Ok(Parcel::of(text, receipt.into_iter().collect()))
             }
             Envelope::Batch(calls) => self.whole_batch(visit, calls).await,
         }
@@ -183,17 +232,17 @@ impl AgentsDoor {
         self: &Arc<Self>,
         visit: Visit,
         calls: Vec<Result<RpcCall, BadCall>>,
-    ) -> Response<Parcel> {
-        let (sender, response) = oneshot::channel();
+    ) -> Result<Parcel, Refusal> {
+        let (sender, answer) = oneshot::channel();
         let door = Arc::clone(self);
         self.engine.ports().clock.spawn(Box::pin(async move {
             drop(sender.send(door.batch(&visit, calls).await));
         }));
-        response.await.unwrap_or_else(|_| Refusal::Crash.into_response())
+        answer.await.map_err(|_| Refusal::Crash)
     }
 
     /// In order, one after another; reads among themselves may overlap.
-    async fn batch(&self, visit: &Visit, calls: Vec<Result<RpcCall, BadCall>>) -> Response<Parcel> {
+    async fn batch(&self, visit: &Visit, calls: Vec<Result<RpcCall, BadCall>>) -> Parcel {
         let number = batch_number(self.engine.ports().clock.random());
         let forwards = |call: &Result<RpcCall, BadCall>| match call {
             Ok(call) => matches!(route::route(&call.method).1, Route::Forward(_) | Route::Refuse),
@@ -207,7 +256,7 @@ impl AgentsDoor {
         let (texts, receipts): (Vec<_>, Vec<_>) = answers.into_iter().unzip();
         let texts: Vec<String> = texts.into_iter().flatten().collect();
         let body = (!texts.is_empty()).then(|| format!("[{}]", texts.join(",")));
-        reply(body, receipts.into_iter().flatten().collect())
+        Parcel::of(body, receipts.into_iter().flatten().collect())
     }
 
     /// One call's response; none for a notification.
@@ -228,7 +277,10 @@ impl AgentsDoor {
         let (id, outcome) = match (&call.id, route) {
             (Some(id), route) => (id.clone(), self.dispatch(visit, &call, route, seat).await),
             (None, Route::Judge(_)) => (Json::Null, unnamed().into()),
-            (None, Route::Answer(_) | Route::Forward(_) | Route::Refuse) => return (None, None),
+            (
+                None,
+                Route::Answer(_) | Route::Forward(_) | Route::Subscription(_) | Route::Refuse,
+            ) => return (None, None),
         };
         self.record(visit, name, &outcome.result);
         let text = answer::response(&id, outcome.result.as_deref());
@@ -240,6 +292,7 @@ impl AgentsDoor {
             Route::Judge(method) => self.judge(visit, method, &call.params, seat).await,
             Route::Answer(local) => self.local(visit, local, &call.params).await.into(),
             Route::Forward(read) => self.forward(visit, read, &call.params).await.into(),
+            Route::Subscription(act) => self.subscription(visit, act, &call.params).await,
             Route::Refuse => {
                 let name = countersign_core::draft::harmless(&call.method);
                 Err(Fault::new(METHOD, &format!("`{name}` is not a method of this gateway"))).into()
@@ -249,8 +302,7 @@ impl AgentsDoor {
 
     fn record(&self, visit: &Visit, method: &'static str, result: &Result<String, Fault>) {
         let outcome = result.as_ref().map_or_else(Fault::outcome, |_| "ok");
-        let now = self.engine.ports().clock.monotonic();
-        let took = Millis(now.0.saturating_sub(visit.received.0));
+        let took = Millis(self.now().0.saturating_sub(visit.received.0));
         self.metrics.request(method, outcome);
         self.metrics.observe(Duration::Request, method, took);
         tracing::info!(agent = %visit.agent, method, outcome, took_ms = took.0, "a call was answered");
@@ -270,13 +322,4 @@ fn batch_number(random: [u8; 16]) -> u64 {
 fn is_web3_py(headers: &HeaderMap) -> bool {
     let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     agent.is_some_and(|agent| agent.starts_with("web3.py/"))
-}
-
-fn reply(body: Option<String>, receipts: Vec<Receipt>) -> Response<Parcel> {
-    if let Some(text) = body {
-        return transport::json(http::StatusCode::OK, Parcel::new(text, receipts));
-    }
-    let mut response = Response::new(Parcel::empty());
-    *response.status_mut() = http::StatusCode::NO_CONTENT;
-    response
 }

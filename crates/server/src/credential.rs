@@ -1,15 +1,13 @@
 //! Who is asking: tokens as they arrive, and the digests that the configuration keeps of them.
 
-use std::{
-    fmt,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_core::identity::{AgentId, OperatorId};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::watch;
 
 /// The SHA-256 of a token's bytes. A token itself is never kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,18 +45,23 @@ pub struct Credentials {
 
 /// The credentials in force; a reload replaces them whole.
 #[derive(Debug, Default)]
-pub struct Keyring(RwLock<Arc<Credentials>>);
+pub struct Keyring(watch::Sender<Arc<Credentials>>);
 
 impl Keyring {
     /// A keyring with these credentials.
     #[must_use]
     pub fn new(credentials: Credentials) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(Arc::new(credentials))))
+        Arc::new(Self(watch::Sender::new(Arc::new(credentials))))
     }
 
-    /// Puts other credentials in force, for every request that begins afterwards.
+    /// Puts other credentials in force, for every request that begins afterwards. Connections that stay open are told.
     pub fn replace(&self, credentials: Credentials) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(credentials);
+        self.0.send_replace(Arc::new(credentials));
+    }
+
+    /// Changes each time that other credentials are in force.
+    pub(crate) fn changes(&self) -> watch::Receiver<Arc<Credentials>> {
+        self.0.subscribe()
     }
 
     pub(crate) fn agent(&self, presented: TokenDigest) -> Option<AgentId> {
@@ -70,7 +73,7 @@ impl Keyring {
     }
 
     fn current(&self) -> Arc<Credentials> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        Arc::clone(&self.0.borrow())
     }
 }
 

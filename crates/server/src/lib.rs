@@ -54,8 +54,12 @@ pub async fn serve_agents(
     gatehouse: Gatehouse,
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
-    let Gatehouse { engine, keyring, metrics } = gatehouse;
-    let door = Arc::new(agents::AgentsDoor::new(engine, keyring, metrics, bound.hosts()));
+    let (closing, closed) = watch::channel(false);
+    let door = Arc::new(agents::AgentsDoor::new(gatehouse, bound.hosts(), closed));
+    let stop = async move {
+        stop.await;
+        closing.send_replace(true);
+    };
     listener::serve(bound, move |request, _peer| door.clone().answer(request), stop).await;
     Ok(())
 }

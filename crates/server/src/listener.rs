@@ -1,7 +1,12 @@
 //! Connections: accepting, TLS, HTTP/1.1 or HTTP/2, deadlines, draining.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
+use futures_util::future::BoxFuture;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::{body::Incoming, service::service_fn};
@@ -31,6 +36,21 @@ mod pulse;
 /// Put beside a request whose head two readers could read differently.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ambiguous;
+
+/// What a connection goes on with when it has left HTTP. The request that leaves puts it in; the connection itself runs
+/// it, so that it keeps its place among the connections and is joined like any other.
+#[derive(Clone, Default)]
+pub(crate) struct Afterwards(Arc<Mutex<Option<BoxFuture<'static, ()>>>>);
+
+impl Afterwards {
+    pub(crate) fn put(&self, work: BoxFuture<'static, ()>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(work);
+    }
+
+    fn take(&self) -> Option<BoxFuture<'static, ()>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// The most connections of one door; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 8192;
@@ -75,7 +95,11 @@ where
         });
     }
     drop(bound.listener);
-    let drained = timeout(drain, graceful.shutdown()).await;
+    let drained = timeout(drain, async {
+        graceful.shutdown().await;
+        while connections.join_next().await.is_some() {}
+    })
+    .await;
     if drained.is_err() {
         tracing::warn!(address = %local, "requests were cut off at the end of the drain");
     }
@@ -134,12 +158,14 @@ impl Line {
     {
         let pulse = Arc::new(Pulse::start());
         let stream = TokioIo::new(Watched::new(stream, pulse.clone()));
-        let beating = pulse.clone();
+        let (beating, afterwards) = (pulse.clone(), Afterwards::default());
+        let slot = afterwards.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             let at_work = beating.at_work();
             if at_work.is_ambiguous {
                 request.extensions_mut().insert(Ambiguous);
             }
+            request.extensions_mut().insert(slot.clone());
             let answer = handler(request);
             async move {
                 let response = answer.await;
@@ -152,21 +178,22 @@ impl Line {
         builder.http1().header_read_timeout(None).max_headers(HEADERS_MAX);
         builder.http1().max_buf_size(usize::try_from(HEAD_MAX).unwrap_or(usize::MAX));
         builder.http2().max_concurrent_streams(STREAMS_MAX).max_header_list_size(HEAD_MAX);
-        let connection = builder.serve_connection(stream, service).into_owned();
+        let connection = builder.serve_connection_with_upgrades(stream, service).into_owned();
         tokio::select! {
             outcome = self.watcher.watch(connection) => if let Err(error) = outcome {
                 tracing::debug!(peer = %self.peer, %error, "a connection broke");
             },
             () = pulse.stopped() => tracing::debug!(peer = %self.peer, "a connection was too slow"),
         }
+        if let Some(work) = afterwards.take() {
+            let _other_deadlines = pulse.at_work();
+            work.await;
+        }
     }
 }
 
-/// A response for a handler that panicked, in place of the connection's end.
-pub(crate) async fn caught<B>(
-    work: impl Future<Output = Response<B>>,
-    crashed: impl FnOnce() -> Response<B>,
-) -> Response<B> {
+/// An answer of a handler that panicked, in place of the connection's end.
+pub(crate) async fn caught<T>(work: impl Future<Output = T>, crashed: impl FnOnce() -> T) -> T {
     use futures_util::FutureExt as _;
     std::panic::AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("a request made the gateway panic");

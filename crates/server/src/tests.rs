@@ -4,4 +4,5 @@ mod agents;
 mod house;
 mod judged;
 mod operators;
+mod socket;
 mod tls;

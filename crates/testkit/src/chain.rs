@@ -22,6 +22,7 @@ use countersign_engine::port::{
         Account, AtFinality, Broadcast, ChainError, Estimate, Finality, Head, ReadAnswer, ReadCall,
     },
 };
+use serde_json::{Value, json};
 
 /// One chain with one node. Nothing is mined before [`FakeChain::mine`]; values move and fees are
 /// paid, code is not run.
@@ -66,6 +67,8 @@ struct State {
     simulated: Option<Simulated>,
     simulations: u64,
     decimals: BTreeMap<Address, U256>,
+    /// Logs that wait for the next block.
+    logs: Vec<(Address, Vec<B256>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -79,6 +82,7 @@ struct Block {
     hash: B256,
     before: BTreeMap<Address, Account>,
     mined: Vec<Mined>,
+    logs: Vec<(Address, Vec<B256>)>,
 }
 
 #[derive(Debug, Clone)]
@@ -191,6 +195,11 @@ impl FakeChain {
         *self.state().account(address)
     }
 
+    /// The next block that is mined has this log.
+    pub fn log(&self, address: Address, topics: &[B256]) {
+        self.state().logs.push((address, topics.to_vec()));
+    }
+
     /// Mines one block with everything whose turn it is.
     pub fn mine(&self) {
         self.state().mine();
@@ -291,7 +300,42 @@ impl State {
                 self.pool.push(pending);
             }
         }
-        self.blocks.push(Block { hash, before, mined });
+        let logs = std::mem::take(&mut self.logs);
+        self.blocks.push(Block { hash, before, mined, logs });
+    }
+
+    /// What a node says of a block, or of its logs, by its hash; `null` and no logs for one that is gone.
+    fn read_block(&self, call: &ReadCall) -> Option<Value> {
+        let params: Value = serde_json::from_str(&call.params).ok()?;
+        let hash: B256 = match call.method {
+            "eth_getBlockByHash" => serde_json::from_value(params[0].clone()).ok()?,
+            "eth_getLogs" => serde_json::from_value(params[0]["blockHash"].clone()).ok()?,
+            _ => return None,
+        };
+        let Some(place) = self.blocks.iter().position(|block| block.hash == hash) else {
+            return Some(if call.method == "eth_getLogs" { json!([]) } else { Value::Null });
+        };
+        let number = u64::try_from(place).unwrap() + 1;
+        if call.method == "eth_getBlockByHash" {
+            return Some(json!({
+                "number": format!("{number:#x}"),
+                "hash": hash,
+                "parentHash": self.block_hash(number - 1),
+                "transactions": [],
+            }));
+        }
+        let log = |(index, (address, topics)): (usize, &(Address, Vec<B256>))| {
+            json!({
+                "address": address,
+                "topics": topics,
+                "data": "0x",
+                "blockNumber": format!("{number:#x}"),
+                "blockHash": hash,
+                "logIndex": format!("{index:#x}"),
+                "removed": false,
+            })
+        };
+        Some(self.blocks[place].logs.iter().enumerate().map(log).collect())
     }
 
     fn execute(&mut self, pending: Pending) -> Mined {
@@ -357,11 +401,17 @@ impl Chain for FakeChain {
 
     async fn read(&self, call: ReadCall) -> Result<ReadAnswer, ChainError> {
         let state = self.up()?;
-        Ok(state.reads.get(call.method).cloned().unwrap_or(ReadAnswer::Error {
+        let of_block = || {
+            state
+                .read_block(&call)
+                .map(|block| ReadAnswer::Result(block.to_string().into_bytes().into()))
+        };
+        let unknown = || ReadAnswer::Error {
             code: -32601,
             message: format!("the fake chain has no answer to {}", call.method),
             data: None,
-        }))
+        };
+        Ok(state.reads.get(call.method).cloned().or_else(of_block).unwrap_or_else(unknown))
     }
 
     async fn head(&self) -> Result<Head, ChainError> {

@@ -36,6 +36,15 @@ pub(crate) enum Envelope {
 }
 
 impl Envelope {
+    /// The id of a single call; `null` where there is none, or several.
+    pub(crate) fn id(&self) -> Json {
+        match self {
+            Self::Single(Ok(call)) => call.id.clone().unwrap_or(Json::Null),
+            Self::Single(Err(bad)) => bad.id.clone(),
+            Self::Batch(_) => Json::Null,
+        }
+    }
+
     /// Reads a body. A batch that is empty or too long becomes refusals only: nothing of it is done.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         match Json::parse(bytes, Limits::REQUEST) {

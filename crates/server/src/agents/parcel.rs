@@ -23,8 +23,19 @@ impl Parcel {
         Self { bytes: Some(bytes.into()), receipts }
     }
 
-    pub(crate) const fn empty() -> Self {
-        Self { bytes: None, receipts: Vec::new() }
+    /// An answer, or none where only notifications came.
+    pub(crate) fn of(text: Option<String>, receipts: Vec<Receipt>) -> Self {
+        Self { bytes: text.map(Bytes::from), receipts }
+    }
+
+    /// Whether there is nothing to say.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    /// The bytes, and what to call once they were handed over.
+    pub(crate) fn open(self) -> (Option<Bytes>, Vec<Receipt>) {
+        (self.bytes, self.receipts)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 pub(crate) struct Place<'a> {
     pub(crate) presented: Presented,
     /// By id or name; `None` means the only one.
-    chain: Option<&'a str>,
+    pub(crate) chain: Option<&'a str>,
 }
 
 impl<'a> Place<'a> {
@@ -37,20 +37,25 @@ impl<'a> Place<'a> {
 
     /// The chain that the path names.
     pub(crate) fn chain(&self, setup: &Setup) -> Result<ChainId, Fault> {
-        let mut chains = setup.chains.values();
-        match (self.chain, chains.next(), chains.next()) {
-            (None, Some(only), None) => Ok(only.id),
-            (None, _, _) => Err(Fault::new(
-                PARAMS,
-                "`path`: several chains are served; name one, as in /1 or /mainnet",
-            )),
-            (Some(named), _, _) => setup
-                .chains
-                .values()
-                .find(|chain| chain.name == named || chain.id.to_string() == named)
-                .map(|chain| chain.id)
-                .ok_or_else(|| Fault::new(PARAMS, "`path`: this chain is not served here")),
-        }
+        chain_named(self.chain, setup)
+    }
+}
+
+/// The chain of an id or a name, or the only one.
+pub(crate) fn chain_named(named: Option<&str>, setup: &Setup) -> Result<ChainId, Fault> {
+    let mut chains = setup.chains.values();
+    match (named, chains.next(), chains.next()) {
+        (None, Some(only), None) => Ok(only.id),
+        (None, _, _) => Err(Fault::new(
+            PARAMS,
+            "`path`: several chains are served; name one, as in /1 or /mainnet",
+        )),
+        (Some(named), _, _) => setup
+            .chains
+            .values()
+            .find(|chain| chain.name == named || chain.id.to_string() == named)
+            .map(|chain| chain.id)
+            .ok_or_else(|| Fault::new(PARAMS, "`path`: this chain is not served here")),
     }
 }
 

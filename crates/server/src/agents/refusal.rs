@@ -22,8 +22,14 @@ pub(crate) enum Refusal {
     Stray(Stray),
     /// 404: a path that is not of this door.
     NotFound,
-    /// 405: only `POST`.
+    /// 405: only `POST`, or an upgrade.
     Method,
+    /// 400: an upgrade that is not one to WebSocket, with what is wrong.
+    Handshake(&'static str),
+    /// 426: another version of WebSocket.
+    Version,
+    /// 429: this agent has as many connections as it may.
+    Crowded,
     /// 415: only `application/json`, not compressed.
     MediaType,
     /// 413
@@ -47,9 +53,13 @@ impl From<Stray> for Refusal {
 impl Refusal {
     const fn status(&self) -> StatusCode {
         match self {
-            Self::Stray(Stray::Framing | Stray::NoHost) | Self::Broken => StatusCode::BAD_REQUEST,
+            Self::Stray(Stray::Framing | Stray::NoHost) | Self::Broken | Self::Handshake(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::Stray(Stray::OtherHost) => StatusCode::MISDIRECTED_REQUEST,
             Self::Stray(Stray::OtherOrigin) => StatusCode::FORBIDDEN,
+            Self::Version => StatusCode::UPGRADE_REQUIRED,
+            Self::Crowded => StatusCode::TOO_MANY_REQUESTS,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -71,7 +81,10 @@ impl Refusal {
             }
             Self::Stray(Stray::OtherOrigin) => "pages of other origins are not served",
             Self::NotFound => "no such path; use /, /{chain}, /k/{token} or /k/{token}/{chain}",
-            Self::Method => "JSON-RPC is spoken by POST",
+            Self::Method => "JSON-RPC is spoken by POST, or over WebSocket",
+            Self::Handshake(reason) => reason,
+            Self::Version => "version 13 of WebSocket is spoken here",
+            Self::Crowded => "this agent has as many WebSocket connections as it may; close one",
             Self::MediaType => "the body must be application/json without an encoding",
             Self::TooLarge => "the body is longer than 1 MiB",
             Self::TooSlow => "the body did not arrive in time",
@@ -89,6 +102,9 @@ impl Refusal {
             Self::Stray(_)
             | Self::NotFound
             | Self::Method
+            | Self::Handshake(_)
+            | Self::Version
+            | Self::Crowded
             | Self::MediaType
             | Self::TooLarge
             | Self::TooSlow
@@ -103,9 +119,13 @@ impl Refusal {
         let extra = match &self {
             Self::Stranger(_) => Some((header::WWW_AUTHENTICATE, "Bearer realm=\"countersign\"")),
             Self::Method => Some((header::ALLOW, "POST")),
-            Self::Stray(_) | Self::TooSlow | Self::TooLarge | Self::Broken => {
-                Some((header::CONNECTION, "close"))
-            }
+            Self::Version => Some((header::SEC_WEBSOCKET_VERSION, "13")),
+            Self::Stray(_)
+            | Self::TooSlow
+            | Self::TooLarge
+            | Self::Broken
+            | Self::Handshake(_)
+            | Self::Crowded => Some((header::CONNECTION, "close")),
             Self::NotFound | Self::MediaType | Self::Crash => None,
         };
         if let Some((name, value)) = extra {

@@ -11,8 +11,19 @@ pub(crate) enum Route {
     Answer(Local),
     /// Forwarded to the node, re-serialised.
     Forward(Read),
+    /// Begun or ended, on a connection that stays.
+    Subscription(Act),
     /// Not of this door.
     Refuse,
+}
+
+/// What is done about a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// `eth_subscribe`
+    Begin,
+    /// `eth_unsubscribe`
+    End,
 }
 
 /// What the gateway answers itself.
@@ -80,6 +91,8 @@ fn local(name: &str) -> Option<(&'static str, Route)> {
         "eth_sign" => judge("eth_sign", Method::Sign),
         "eth_signTypedData_v4" => judge("eth_signTypedData_v4", Method::SignTypedData),
         "eth_signTypedData" => judge("eth_signTypedData", Method::SignTypedData),
+        "eth_subscribe" => Some(("eth_subscribe", Route::Subscription(Act::Begin))),
+        "eth_unsubscribe" => Some(("eth_unsubscribe", Route::Subscription(Act::End))),
         "eth_accounts" => answer("eth_accounts", Local::Accounts),
         "eth_requestAccounts" => answer("eth_requestAccounts", Local::Accounts),
         "eth_chainId" => answer("eth_chainId", Local::ChainId),
@@ -186,7 +199,6 @@ mod tests {
             "personal_unlockAccount",
             "eth_signTypedData_v1",
             "eth_signTypedData_v3",
-            "eth_subscribe",
             "eth_newPendingTransactionFilter",
             "eth_pendingTransactions",
             "wallet_sendCalls",

@@ -27,6 +27,17 @@ const WAIT_MAX: Millis = Millis(60_000);
 pub(crate) struct Said {
     pub(crate) declared: Declared,
     pub(crate) key: Option<String>,
+    pub(crate) scope: Scope,
+}
+
+/// What headers are said of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// One request: a parameter must not contradict them.
+    #[default]
+    Request,
+    /// Every call of a connection, unless a parameter says otherwise.
+    Connection,
 }
 
 impl Said {
@@ -41,7 +52,14 @@ impl Said {
                 context: context(headers)?,
             },
             key: text("idempotency-key", KEY_MAX)?,
+            scope: Scope::Request,
         })
+    }
+
+    /// The same, said of every call that comes over a connection.
+    pub(crate) const fn of_connection(mut self) -> Self {
+        self.scope = Scope::Connection;
+        self
     }
 
     /// Reads the second parameter: an object of known members, or nothing.
@@ -78,16 +96,16 @@ impl Said {
         let key = match (index, parameter.key, self.key) {
             (Some(_), Some(own), _) => Some(own),
             (Some(index), None, Some(shared)) => Some(format!("{shared}#{index}")),
-            (_, own, shared) => either("idempotencyKey", own, shared)?,
+            (_, own, shared) => self.scope.either("idempotencyKey", own, shared)?,
         };
-        let (mine, header) = (parameter.declared, self.declared);
+        let (mine, header, scope) = (parameter.declared, self.declared, self.scope);
         Ok(Self {
             declared: Declared {
-                reason: either("reason", mine.reason, header.reason)?,
-                action: either("action", mine.action, header.action)?,
-                session: either("session", mine.session, header.session)?,
+                reason: scope.either("reason", mine.reason, header.reason)?,
+                action: scope.either("action", mine.action, header.action)?,
+                session: scope.either("session", mine.session, header.session)?,
                 context: match (mine.context.is_empty(), header.context.is_empty()) {
-                    (false, false) if mine.context != header.context => {
+                    (false, false) if scope == Scope::Request && mine.context != header.context => {
                         return Err(FieldError::new("context", DIFFERS));
                     }
                     (true, _) => header.context,
@@ -95,6 +113,7 @@ impl Said {
                 },
             },
             key,
+            scope,
         })
     }
 }
@@ -109,14 +128,19 @@ fn context(headers: &HeaderMap) -> Result<Context, FieldError> {
     Context::parse(&json)
 }
 
-fn either(
-    field: &str,
-    one: Option<String>,
-    other: Option<String>,
-) -> Result<Option<String>, FieldError> {
-    match (one, other) {
-        (Some(one), Some(other)) if one != other => Err(FieldError::new(field, DIFFERS)),
-        (one, other) => Ok(one.or(other)),
+impl Scope {
+    fn either(
+        self,
+        field: &str,
+        parameter: Option<String>,
+        header: Option<String>,
+    ) -> Result<Option<String>, FieldError> {
+        match (self, parameter, header) {
+            (Self::Request, Some(one), Some(other)) if one != other => {
+                Err(FieldError::new(field, DIFFERS))
+            }
+            (_, parameter, header) => Ok(parameter.or(header)),
+        }
     }
 }
 
@@ -266,6 +290,20 @@ mod tests {
         assert_eq!(key("{}", Some(3)).as_deref(), Some("k#3"));
         assert_eq!(key(r#"{"idempotencyKey":"own"}"#, Some(3)).as_deref(), Some("own"));
         assert_eq!(key("{}", None).as_deref(), Some("k"));
+    }
+
+    #[test]
+    fn what_a_connection_says_holds_until_a_call_says_otherwise() {
+        let said = [("countersign-session", "run-7"), ("countersign-reason", "rent")];
+        let header = Said::in_headers(&headers(&said)).unwrap();
+        let own = || parameter(r#"{"session":"run-8","idempotencyKey":"k"}"#).unwrap();
+        assert!(header.clone().and(own(), None).is_err(), "of one request it would contradict");
+        let both = header.of_connection().and(own(), None).unwrap();
+        let declared = &both.declared;
+        assert_eq!(
+            (declared.session.as_deref(), declared.reason.as_deref(), both.key.as_deref()),
+            (Some("run-8"), Some("rent"), Some("k"))
+        );
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) const BODY_MAX: usize = 1 << 20;
 /// The most that is read of somebody whom nobody knows, to tell a batch from a single call.
 pub(crate) const STRANGERS_BODY_MAX: usize = 64 * 1024;
 /// How long a body may take to arrive.
-const BODY_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const BODY_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Only `POST`, only `application/json`, never compressed: what a page of a browser can send without
 /// asking first is none of these.
@@ -50,6 +50,16 @@ pub(crate) async fn read(parts: &Parts, body: Incoming, most: usize) -> Result<B
         Ok(Err(_)) => Err(Refusal::Broken),
         Err(_) => Err(Refusal::TooSlow),
     }
+}
+
+/// What came of the calls of one request.
+pub(crate) fn answered(parcel: Parcel) -> Response<Parcel> {
+    if !parcel.is_empty() {
+        return json(StatusCode::OK, parcel);
+    }
+    let mut response = Response::new(parcel);
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 /// A JSON response that no cache keeps and no browser reinterprets.
