@@ -160,6 +160,8 @@ async fn read(response: hyper::Response<hyper::body::Incoming>) -> Result<Reply,
 pub struct Raw {
     /// Everything that was read.
     pub text: String,
+    /// With how a WebSocket connection was ended: the last frame, if it is one that closes.
+    pub close: Option<u16>,
     /// Whether the server closed the connection.
     pub closed: bool,
 }
@@ -184,5 +186,26 @@ pub async fn raw(to: SocketAddr, bytes: &[u8], quiet: Duration) -> Raw {
             Err(_silence) => break false,
         }
     };
-    Raw { text: String::from_utf8_lossy(&text).into_owned(), closed }
+    Raw { text: String::from_utf8_lossy(&text).into_owned(), close: close_code(&text), closed }
+}
+
+/// The code of a close frame that nothing follows; behind a head that leaves HTTP.
+fn close_code(read: &[u8]) -> Option<u16> {
+    let end = read.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let (head, frames) = read.split_at(end.checked_add(4)?);
+    let mut frames = Some(frames).filter(|_| head.starts_with(b"HTTP/1.1 101 "))?;
+    loop {
+        let (first, second) = (frames.first()?, frames.get(1)?);
+        let (length, payload) = match second {
+            126 => (u64::from(u16::from_be_bytes(frames.get(2..4)?.try_into().ok()?)), 4),
+            127 => (u64::from_be_bytes(frames.get(2..10)?.try_into().ok()?), 10),
+            short => (u64::from(*short), 2_usize),
+        };
+        let next = payload.checked_add(usize::try_from(length).ok()?)?;
+        if *first == 0x88 {
+            let code = frames.get(payload..payload.checked_add(2)?)?;
+            return (next == frames.len()).then_some(u16::from_be_bytes(code.try_into().ok()?));
+        }
+        frames = frames.get(next..)?;
+    }
 }

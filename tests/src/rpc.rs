@@ -81,6 +81,12 @@ impl Agent {
         format!("http://agent:{}@{}/", self.token, self.address)
     }
 
+    /// The URL to give to a client that keeps its connection.
+    #[must_use]
+    pub fn socket_url(&self) -> String {
+        format!("ws://agent:{}@{}/", self.token, self.address)
+    }
+
     /// Posts a body with this agent's credential.
     pub async fn post(&self, headers: Headers<'_>, body: String) -> Reply {
         let basic = self.basic();

@@ -5,6 +5,7 @@
 use std::{
     path::PathBuf,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use alloy_json_rpc::{RequestPacket, ResponsePacket};
@@ -15,11 +16,12 @@ use alloy_rpc_types_eth::TransactionRequest;
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use countersign_tests::{
     Agent, Setup, StoreKind, World,
+    anvil::ACCOUNTS,
     config::{PAYEE, STRANGER},
     money::USD,
     place, wait,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 use tower::Service;
 
@@ -59,9 +61,27 @@ async fn check(client: impl AsyncFn(Agent, &str, u128) -> Shown) {
 
 /// Runs one of the programs in `tests/clients`.
 async fn run(program: PathBuf, script: &[&str], agent: Agent, to: &str, wei: u128) -> Shown {
+    let arguments = [&agent.url(), &agent.wallet, to, &wei.to_string()];
+    let shown = last_line(program, script, &arguments).await;
+    assert!(!shown.to_string().contains(&agent.token), "the client shows the token: {shown}");
+    told(&shown)
+}
+
+/// Runs one of those that speak WebSocket.
+async fn run_socket(program: PathBuf, script: &str, agent: Agent, to: &str, wei: u128) -> Shown {
+    let arguments = [&agent.socket_url(), &agent.wallet, to, &wei.to_string()];
+    told(&last_line(program, &[script], &arguments).await)
+}
+
+fn told(shown: &Value) -> Shown {
+    let field = |name: &str| shown.get(name).and_then(Value::as_str).map(str::to_owned);
+    field("hash").ok_or_else(|| field("error").unwrap_or_default())
+}
+
+async fn last_line(program: PathBuf, script: &[&str], arguments: &[&str]) -> Value {
     let output = Command::new(program)
         .args(script)
-        .args([&agent.url(), &agent.wallet, to, &wei.to_string()])
+        .args(arguments)
         .env("COUNTERSIGN_CAST", cast())
         .current_dir(place::clients())
         .kill_on_drop(true)
@@ -71,10 +91,76 @@ async fn run(program: PathBuf, script: &[&str], agent: Agent, to: &str, wei: u12
     let output = output.expect("the client starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let last = text.lines().last().and_then(|line| serde_json::from_str::<Value>(line).ok());
-    let shown = last.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)));
-    assert!(!shown.to_string().contains(&agent.token), "the client shows the token: {shown}");
-    let field = |name: &str| shown.get(name).and_then(Value::as_str).map(str::to_owned);
-    field("hash").ok_or_else(|| field("error").unwrap_or_default())
+    last.unwrap_or_else(|| panic!("{text}{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// A contract that logs one topic, whatever it is called with.
+const TALKATIVE: (&str, &str) =
+    ("0x4444444444444444444444444444444444444444", "0x600760006000a100");
+
+/// Pays, and signs texts.
+const POLICY: &str = "
+policy: bot
+kind: grant
+rules:
+  - { id: all, when: { kind: [transfer, text] }, then: allow }
+";
+
+/// Lets a client hear of a head and of a log, sign, and send, all over one connection.
+async fn hears(program: PathBuf, script: &str) {
+    let setup = Setup::new(StoreKind::Embedded).with(|bot| bot.policy = POLICY.into());
+    let world = World::start(setup).await;
+    let (address, code) = TALKATIVE;
+    world.anvil.call("anvil_setCode", json!([address, code])).await;
+    let bot = world.bot();
+    let url = bot.socket_url();
+    let (script, arguments) = ([script], [&url, &bot.wallet, PAYEE, "1000", address]);
+    let client = last_line(program, &script, &arguments);
+    // something happens until the client has heard it
+    let happening = async {
+        let [.., (_, from)] = ACCOUNTS;
+        let call = json!([{"from": from, "to": address}]);
+        loop {
+            world.anvil.call("eth_sendTransaction", call.clone()).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let shown = tokio::select! {
+        shown = client => shown,
+        () = happening => Value::Null,
+    };
+    world.anvil.receipt(&told(&shown).expect("a hash")).await;
+    let field = |name: &str| shown.get(name).cloned().unwrap_or_default();
+    assert!(field("head").as_u64().is_some_and(|number| number > 0), "{shown}");
+    assert_eq!(field("log"), format!("0x{:064x}", 7), "{shown}");
+    let signer = field("signer");
+    assert!(signer.as_str().is_some_and(|it| it.eq_ignore_ascii_case(&bot.wallet)), "{shown}");
+    assert_eq!(world.tap.writes(), ["eth_sendRawTransaction"], "no node hears of subscriptions");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viem_over_websocket() {
+    check(async |agent, to: &str, wei| run_socket(node(), "ws_viem.mjs", agent, to, wei).await)
+        .await;
+    hears(node(), "ws_viem.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ethers_over_websocket() {
+    check(async |agent, to: &str, wei| run_socket(node(), "ws_ethers.mjs", agent, to, wei).await)
+        .await;
+    hears(node(), "ws_ethers.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web3_py_over_websocket() {
+    let script = "ws_web3py.py";
+    check(async |agent, to: &str, wei| run_socket(python(), script, agent, to, wei).await).await;
+    hears(python(), script).await;
+}
+
+fn python() -> PathBuf {
+    place::program("python", "COUNTERSIGN_PYTHON", &place::web3py_folders())
 }
 
 fn cast() -> PathBuf {
@@ -97,9 +183,7 @@ async fn ethers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn web3_py() {
-    let python = place::program("python", "COUNTERSIGN_PYTHON", &place::web3py_folders());
-    check(async |agent, to: &str, wei| run(python.clone(), &["web3py.py"], agent, to, wei).await)
-        .await;
+    check(async |agent, to: &str, wei| run(python(), &["web3py.py"], agent, to, wei).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

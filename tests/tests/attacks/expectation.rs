@@ -84,6 +84,17 @@ impl Got {
         }
     }
 
+    const fn close(&self) -> Option<u16> {
+        match self {
+            Self::Socket(raw) => raw.close,
+            Self::Answer(_)
+            | Self::Fact(_)
+            | Self::Refused(_)
+            | Self::Said(_)
+            | Self::Nothing(_) => None,
+        }
+    }
+
     fn exit(&self) -> Option<i32> {
         match self {
             Self::Said(said) => Some(said.code),
@@ -159,6 +170,9 @@ impl Expect {
         }
         if self.exit.is_some() && got.exit() != self.exit {
             return Err(format!("exit {:?}, not {:?}", got.exit(), self.exit));
+        }
+        if !self.close.is_empty() && !got.close().is_some_and(|code| self.close.contains(&code)) {
+            return Err(format!("closed with {:?}, not {:?}", got.close(), self.close));
         }
         if self.closed && !got.is_closed() { Err("not closed".to_owned()) } else { Ok(()) }
     }

@@ -53,8 +53,24 @@ impl Piece {
             Self::Plain(text) => words.spell(text).into_bytes(),
             Self::Repeat { repeat, times } => words.spell(repeat).repeat(*times).into_bytes(),
             Self::Bytes { hex } => hex::decode(hex).expect("hex"),
+            Self::Frame { frame, of, times } => {
+                let first = hex::decode(frame).expect("hex");
+                masked(&first, &words.spell(of)).repeat(*times)
+            }
         }
     }
+}
+
+/// A frame with a mask that changes nothing.
+fn masked(first: &[u8], payload: &str) -> Vec<u8> {
+    let length = match payload.len() {
+        short @ ..126 => vec![0x80 | u8::try_from(short).expect("a short length")],
+        long => {
+            let long = u64::try_from(long).expect("a length").to_be_bytes();
+            [&[0xff], long.as_slice()].concat()
+        }
+    };
+    [first, &length, &[0; 4], payload.as_bytes()].concat()
 }
 
 impl Request {

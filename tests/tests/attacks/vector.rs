@@ -245,8 +245,20 @@ pub(crate) enum Text {
 #[serde(untagged)]
 pub(crate) enum Piece {
     Plain(String),
-    Repeat { repeat: String, times: usize },
-    Bytes { hex: String },
+    Repeat {
+        repeat: String,
+        times: usize,
+    },
+    Bytes {
+        hex: String,
+    },
+    /// A masked WebSocket frame: its first byte, its payload, and how often.
+    Frame {
+        frame: String,
+        of: String,
+        #[serde(default = "once")]
+        times: usize,
+    },
 }
 
 /// What must come back; everything that is given must hold.
@@ -277,6 +289,8 @@ pub(crate) struct Expect {
     pub(crate) exit: Option<i32>,
     /// The connection is closed without an answer, or after a 400.
     pub(crate) closed: bool,
+    /// One of these codes, with which a WebSocket connection is closed.
+    pub(crate) close: Vec<u16>,
     /// Text that the answer contains, or does not.
     pub(crate) contains: Option<String>,
     pub(crate) lacks: Option<String>,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use countersign_tests::{
     config::{PAYEE, STRANGER, TOKEN},
     money::{USD, wei},
+    rpc::Agent,
 };
 use serde_json::Value;
 
@@ -33,9 +34,11 @@ impl Words {
             ("$word_token", word(TOKEN)),
             ("$word_wallet", word(&bot.wallet.to_lowercase())),
             ("$basic", bot.basic()),
-            ("$secret", bot.token),
+            ("$secret", bot.token.clone()),
             ("$operators_secret", scene.operator("alice", 0).token),
             ("$host", bot.address.to_string()),
+            ("$upgrade", format!("{}Authorization: {}\r\n\r\n", upgrade(&bot), bot.basic())),
+            ("$stranger_upgrade", format!("{}\r\n", upgrade(&bot))),
         ];
         Self(words.map(|(word, value)| (word.to_owned(), value)).into())
     }
@@ -75,6 +78,15 @@ impl Words {
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
+}
+
+/// A request to speak WebSocket, without a credential and without its end.
+fn upgrade(agent: &Agent) -> String {
+    let key = "dGhlIHNhbXBsZSBub25jZQ==";
+    format!(
+        "GET / HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n",
+        agent.address
+    )
 }
 
 /// An address as a word of calldata.
