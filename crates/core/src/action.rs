@@ -31,6 +31,10 @@ pub struct Action {
     /// Hands over control of a contract: ownership, upgrades, modules, roles.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
+    /// A function that the registered layout of its contract does not have: who gets something by it, nobody
+    /// can tell. Only a rule that names the function allows it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
     /// What a call takes from its caller besides `value_wei`, at most, where a registered layout says so; `None`
     /// is not known, an empty list is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -53,6 +53,7 @@ fn deployment(call: &Call<'_>) -> Action {
         via: Via::Call,
         depth: 0,
         privileged: false,
+        unlisted: false,
         spends: None,
     }
 }
@@ -295,7 +296,14 @@ impl Reader<'_> {
         self.weigh(&frame.data)?;
         let action = self.action(frame, Effect::Call);
         let functions = readings(claims, &frame.data);
-        self.push(Action { functions, value_wei: frame.value, ..action })
+        let unlisted = self.unlisted(frame, claims);
+        self.push(Action { functions, value_wei: frame.value, unlisted, ..action })
+    }
+
+    /// Whether the contract is registered as what it is, and neither that nor a standard says what this does.
+    fn unlisted(&self, frame: &Frame, claims: &Claims<'_>) -> bool {
+        let meant = claims.standard.is_some_and(|known| known.readable.read(&frame.data).is_ok());
+        !meant && self.registry.container(frame.to).is_some_and(Container::is_whole)
     }
 
     /// A container's own call, of which all is known.
@@ -345,6 +353,7 @@ impl Reader<'_> {
             value_wei: U256::ZERO,
             via: Via::Call,
             depth: level(frame.depth),
+            unlisted: false,
             spends: None,
         }
     }

@@ -49,6 +49,8 @@ pub enum Container {
     UniswapV2Router,
     /// Uniswap V3's `SwapRouter` or `SwapRouter02`.
     UniswapV3Router,
+    /// Uniswap V3's manager of positions, which is also a collection of them.
+    UniswapV3Positions,
     /// 1inch's aggregation router, versions 5 and 6.
     OneInchRouter,
     /// 0x's exchange proxy and allowance holder.
@@ -67,7 +69,7 @@ pub enum Container {
 
 impl Container {
     /// Every name that the configuration may use, with what it means.
-    pub const NAMES: [(&'static str, Self); 17] = [
+    pub const NAMES: [(&'static str, Self); 18] = [
         ("multicall3", Self::Multicall3),
         ("multicall", Self::Multicall),
         ("safe", Self::Safe),
@@ -78,6 +80,7 @@ impl Container {
         ("universal_router", Self::UniversalRouter),
         ("uniswap_v2_router", Self::UniswapV2Router),
         ("uniswap_v3_router", Self::UniswapV3Router),
+        ("uniswap_v3_positions", Self::UniswapV3Positions),
         ("one_inch_router", Self::OneInchRouter),
         ("zero_ex", Self::ZeroEx),
         ("weth", Self::Weth),
@@ -93,6 +96,12 @@ impl Container {
         Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, container)| *container)
     }
 
+    /// Whether it says what the contract is. [`Self::Multicall`] is a form that any contract may have, which
+    /// says nothing of its other functions.
+    pub(crate) const fn is_whole(self) -> bool {
+        !matches!(self, Self::Multicall)
+    }
+
     /// Whether it opens what this kind of layout holds.
     const fn opens(self, kind: Kind) -> bool {
         match kind {
@@ -101,6 +110,7 @@ impl Container {
                 self,
                 Self::Multicall
                     | Self::UniswapV3Router
+                    | Self::UniswapV3Positions
                     | Self::Erc4626
                     | Self::AavePool
                     | Self::Bridge

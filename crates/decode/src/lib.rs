@@ -51,6 +51,9 @@
 //! that a Uniswap V3 router pays out of the request's own value is counted once, as that value, where the
 //! token is registered as [`Container::Weth`]. Nothing of this is concluded where the contract is not registered.
 //!
+//! A call of a registered contract that neither a standard nor its layout reads is `unlisted`, whatever ABI reads
+//! it: policies allow it by name only.
+//!
 //! **Canonical.** Arguments are read by a strict decoder: each offset must be the one that the
 //! canonical encoder would write, padding must be zero, and nothing may follow the last argument.
 //! Hence no two arguments can share bytes, decoding cannot grow beyond the calldata, and what was
@@ -58,8 +61,8 @@
 //!
 //! **Which ABI.** At a token, a collection and the canonical Permit2, the standard decides alone: a
 //! standard selector with sloppy arguments stays `Undecodable` there whatever other ABI reads it,
-//! because the contract behind it would act on it. At a configured contract that is neither, the
-//! contract's own ABI takes the selector away from the standard. Anywhere else the standard applies,
+//! because the contract behind it would act on it. At a configured contract that is neither, nor registered as
+//! what it is, the contract's own ABI takes the selector away from the standard. Anywhere else the standard applies,
 //! and where it cannot read the call, only an ABI registered for exactly that target can. ABIs
 //! without a target (`fn` in a policy) add readings but never displace a standard.
 //!
@@ -105,8 +108,8 @@
 //! The deadline of an `Approve` is the last second at which it can be used for the first time where the
 //! allowance itself has no end. Digests are made from what was read, not from what was sent.
 //!
-//! A text is `Text` where people see what machines see; 32 bytes, controls, invisible and turning
-//! characters make it `Opaque`, and so does a login (EIP-4361) that is not one to the last byte, or not
+//! A text is `Text` where people see what machines see; 32 bytes that are no plain words, controls, invisible
+//! characters outside of an emoji and turning ones make it `Opaque`, and so does a login (EIP-4361) that is not one to the last byte, or not
 //! this wallet's on this chain.
 //!
 //! # What it does not do

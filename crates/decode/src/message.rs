@@ -106,6 +106,7 @@ fn signed(effect: Effect) -> Action {
         via: Via::Signature,
         depth: 0,
         privileged: false,
+        unlisted: false,
         spends: None,
     }
 }

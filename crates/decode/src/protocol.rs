@@ -5,6 +5,7 @@
 
 mod bridge;
 mod lending;
+mod one_inch;
 mod swap;
 mod vault;
 
@@ -69,6 +70,15 @@ impl Flow {
         self
     }
 
+    /// So much of the contract's own token goes from one to the other, unless both are who calls.
+    fn and_moves(mut self, desk: Desk, (from, to): (Address, Address), amount: U256) -> Self {
+        if from != desk.caller || to != desk.caller {
+            let asset = Asset::Token(desk.contract);
+            self.effects.push((Effect::Transfer { asset, from, to, amount }, Via::Call));
+        }
+        self
+    }
+
     /// So much of the caller's ends up with `to`: taken, if that is the caller's own, else transferred.
     fn delivers(desk: Desk, asset: Asset, to: Address, amount: U256) -> Self {
         if to == desk.caller {
@@ -103,15 +113,17 @@ impl Known {
     }
 }
 
-const TABLES: [(Container, &[&Table]); 9] = [
+const TABLES: [(Container, &[&Table]); 11] = [
     (Container::UniswapV2Router, &[swap::V2]),
-    (Container::UniswapV3Router, &[swap::V3]),
-    (Container::OneInchRouter, &[swap::ONE_INCH]),
+    (Container::UniswapV3Router, &[swap::V3, swap::PERIPHERY]),
+    (Container::UniswapV3Positions, &[swap::POSITIONS, swap::PERIPHERY]),
+    (Container::OneInchRouter, &[one_inch::SWAPS, one_inch::ORDERS]),
     (Container::ZeroEx, &[swap::ZERO_EX]),
     (Container::Weth, &[vault::WETH]),
     (Container::Erc4626, &[vault::ERC4626]),
     (Container::AavePool, &[lending::AAVE]),
     (Container::Comet, &[lending::COMET]),
+    (Container::EntryPoint, &[vault::DEPOSITS]),
     (Container::Bridge, &[bridge::CCTP, bridge::OTHERS, bridge::STANDARD]),
 ];
 
@@ -130,6 +142,12 @@ static KNOWN: LazyLock<BTreeMap<(Container, Selector), Known>> = LazyLock::new(|
 /// The function that a selector belongs to at a contract of that kind.
 pub(crate) fn known(container: Container, selector: Selector) -> Option<&'static Known> {
     KNOWN.get(&(container, selector))
+}
+
+/// Tokens with pools between them, as Uniswap V3 writes a path.
+#[cfg(test)]
+pub(crate) fn path_of(tokens: &[Address]) -> Vec<u8> {
+    tokens.iter().map(|token| token.as_slice()).collect::<Vec<_>>().join(&[0, 11, 184][..])
 }
 
 #[cfg(test)]

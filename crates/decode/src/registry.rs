@@ -87,8 +87,9 @@ impl Registry {
     }
 
     /// A contract that the configuration names, with the label of its calls (`call` without one) and
-    /// its ABI. Its ABI takes a selector away from the standards unless the address is also a token
-    /// or a collection. A function with a type that cannot be read claims its selector nevertheless.
+    /// its ABI. Its ABI takes a selector away from the standards unless the address is also a token,
+    /// a collection, or registered as what it is. A function with a type that cannot be read claims its
+    /// selector nevertheless.
     pub fn add_contract(
         &mut self,
         address: Address,
@@ -124,8 +125,8 @@ impl Registry {
             given.iter().filter(move |given| given.target == wanted).map(|given| &given.readable)
         };
         let governed = self.governs(target);
-        let displaced = abi.is_some() && !governed;
         let here = self.container(target);
+        let displaced = abi.is_some() && !governed && !here.is_some_and(Container::is_whole);
         Claims {
             own: abi.into_iter().flatten().chain(at(Some(target))).collect(),
             any: at(None).collect(),

@@ -42,6 +42,34 @@ impl Condition {
     }
 }
 
+impl Condition {
+    /// Whether its shape proves that it holds for nothing but the functions or selectors that it lists.
+    pub(crate) fn names_function(&self) -> bool {
+        self.names(&|field, matcher| {
+            matches!(field, Field::Argument { .. })
+                || matches!(field, Field::Function | Field::Selector) && matcher.lists()
+        })
+    }
+
+    /// Whether it holds for nothing but the URIs, or hosts of URIs, of logins that it lists.
+    pub(crate) fn names_uri(&self) -> bool {
+        let is_uri = |path: &str| matches!(path, "uri" | "uri_host");
+        self.names(&|field, matcher| {
+            matches!(field, Field::Siwe(path) if is_uri(&path.0)) && matcher.lists()
+        })
+    }
+
+    /// Whether it cannot hold without a test that names what it asks for.
+    fn names(&self, by: &dyn Fn(&Field, &Matcher) -> bool) -> bool {
+        match self {
+            Self::All(parts) => parts.iter().any(|part| part.names(by)),
+            Self::Any(parts) => parts.iter().all(|part| part.names(by)),
+            Self::Field(field, matcher) => by(field, matcher),
+            Self::Not(_) | Self::Hours(_) => false,
+        }
+    }
+}
+
 /// A weekly timetable in a zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hours {

@@ -123,7 +123,8 @@ fn allowances<'a>(
         let stated = assumed.usd.get(index).copied().flatten();
         let mut rules = Vec::new();
         let mut might = false;
-        for rule in grant.rules.iter().filter(|rule| in_force && rule.then == Then::Allow) {
+        let may = |rule: &&Rule| in_force && rule.then == Then::Allow && rule.may_allow(action);
+        for rule in grant.rules.iter().filter(may) {
             let usd = stated.unwrap_or_else(|| worth::of_action(action, request.facts, &[rule]));
             let view = View { request, action, usd, declared: false };
             match truth(rule.kinds, &rule.when, &view) {

@@ -18,6 +18,7 @@ mod inline_test;
 mod judge;
 mod limits;
 mod lint;
+mod login;
 mod matcher;
 mod mode;
 mod model;

@@ -113,6 +113,11 @@ pub(crate) struct Setting {
 }
 
 impl Matcher {
+    /// Whether it names every value that passes.
+    pub(crate) fn lists(&self) -> bool {
+        self.0.iter().any(|test| matches!(test, Test::In(_)))
+    }
+
     /// Whether a value is what the policy asks for.
     pub(crate) fn test(&self, value: &Result<Known, Why>, setting: Setting) -> Truth {
         match value {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use countersign_core::{
     abi::AbiFunction,
+    action::Action,
     approval::Gate,
     identity::PolicyId,
     time::{Millis, Timestamp, Zone},
@@ -14,6 +15,7 @@ use crate::{
     diagnostic::{Diagnostic, Place},
     field::{Kinds, Path},
     inline_test::Case,
+    login,
     matcher::Operand,
     mode::ApprovalMode,
     scope::{Kind, Scope},
@@ -115,6 +117,21 @@ pub(crate) struct Rule {
     pub(crate) spend: Spend,
     /// The functions that it reads, with the target where it names just one.
     pub(crate) functions: Vec<(Option<alloy_primitives::Address>, AbiFunction)>,
+}
+
+impl Rule {
+    /// Whether it may allow this action at all: a call that the registered layout of its contract does not have
+    /// is allowed by name only, and a login to elsewhere too.
+    pub(crate) fn may_allow(&self, action: &Action) -> bool {
+        (!action.unlisted || self.when.names_function())
+            && (!login::lies_elsewhere(action) || self.when.names_uri())
+    }
+
+    /// Whether this rule names whatever the other one does that needs a name.
+    pub(crate) fn names_no_more_than(&self, other: &Self) -> bool {
+        self.when.names_function() <= other.when.names_function()
+            && self.when.names_uri() <= other.when.names_uri()
+    }
 }
 
 /// What a rule leads to.

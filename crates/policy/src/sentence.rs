@@ -5,6 +5,7 @@ use countersign_core::{action::Action, charge::Unit, fact::Freeze};
 
 use crate::{
     decision::{Register, Violation},
+    login,
     model::{Limit, Measure, Per, Rule},
     overrun::shown,
     truth::{Truth, Why},
@@ -67,6 +68,17 @@ pub(crate) fn unallowed(policy: &str, action: Option<&Action>) -> String {
         return format!("the policy `{policy}` finds nothing to allow");
     };
     let kind = action.effect.kind();
+    if action.unlisted {
+        let target = action.target.unwrap_or_default();
+        return format!(
+            "no rule of the policy `{policy}` names this function of {target}, whose registered layout does not have it"
+        );
+    }
+    if login::lies_elsewhere(action) {
+        return format!(
+            "no rule of the policy `{policy}` names where this login leads: its URI lies on another host than its domain"
+        );
+    }
     match view::counterparty(action) {
         Some(address) => {
             format!("no rule of the policy `{policy}` allows this {kind} to {address}")

@@ -263,3 +263,15 @@ fn a_guard_narrows_where_it_covers_more() {
     assert_eq!(diff(&all, &all).class, DiffClass::Same);
     assert!(diff(&all, &all).changes.is_empty());
 }
+
+/// A rule that names a function allows, of a registered contract, what no other rule can: narrower words, more allowed.
+#[test]
+fn to_name_a_function_is_no_tightening() {
+    let named = OLD.replace("{ kind: call, fn: \"swap(address token,uint256 amount)\" }, spend: { token: args.token, amount: args.amount }", "{ kind: call, target: \"0x1111111111111111111111111111111111111111\" WHAT }, spend: none");
+    let parse = |what: &str| Policy::parse(&named.replace(" WHAT", what), "p.yaml").unwrap();
+    let (bare, selector) = (parse(""), parse(", selector: \"0xaaaaaaaa\""));
+    let valued = parse(", value_wei: 0");
+    assert_eq!(diff(&bare, &valued).class, DiffClass::Tightening);
+    assert_eq!(diff(&bare, &selector).class, DiffClass::Loosening);
+    assert_eq!(diff(&selector, &bare).class, DiffClass::Loosening);
+}

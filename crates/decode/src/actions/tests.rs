@@ -1,5 +1,6 @@
 #![expect(clippy::arithmetic_side_effects, reason = "test arithmetic on small known numbers")]
 
+mod accounts;
 mod attacks;
 mod containers;
 mod cost;

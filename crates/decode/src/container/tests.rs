@@ -58,6 +58,6 @@ fn a_container_is_known_by_its_name() {
     }
     let names: BTreeSet<_> = Container::NAMES.iter().map(|(name, _)| name).collect();
     let containers: BTreeSet<_> = Container::NAMES.iter().map(|(_, known)| known).collect();
-    assert_eq!((names.len(), containers.len()), (17, 17));
+    assert_eq!((names.len(), containers.len()), (18, 18));
     assert_eq!(Container::parse("router"), None);
 }

@@ -54,7 +54,7 @@ pub(super) const OTHERS: &Table = &[
     ("outboundTransfer(address token,address to,uint256 amount,bytes data)", outbound),
     (
         "outboundTransferCustomRefund(address token,address refundTo,address to,uint256 amount,uint256 maxGas,uint256 gasPriceBid,bytes data)",
-        outbound,
+        outbound_with_refund,
     ),
     ("depositEth()", own_value),
     ("withdrawEth(address destination)", withdraw_native),
@@ -147,6 +147,12 @@ fn transfer_tokens(desk: Desk, args: Arguments<'_>) -> Found {
 fn outbound(desk: Desk, args: Arguments<'_>) -> Found {
     let asset = Asset::Token(args.address("token")?);
     Ok(Flow::delivers(desk, asset, args.address("to")?, args.number("amount")?))
+}
+
+/// What of the value the other side does not need.
+fn outbound_with_refund(desk: Desk, args: Arguments<'_>) -> Found {
+    let to = args.address("refundTo")?;
+    Ok(outbound(desk, args)?.and_pays(desk, Asset::Native, to, desk.value))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the form that the tables take")]

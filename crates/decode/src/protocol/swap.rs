@@ -1,4 +1,4 @@
-//! Exchanges: Uniswap V2 and V3, 1inch, 0x.
+//! Exchanges: Uniswap V2 and V3, 0x.
 
 use alloy_primitives::{Address, U256, address};
 use countersign_core::{
@@ -67,6 +67,22 @@ pub(super) const V2: &Table = &[
         "removeLiquidityETH(address token,uint256 liquidity,uint256 amountTokenMin,uint256 amountETHMin,address to,uint256 deadline)",
         remove_liquidity_native,
     ),
+    (
+        "removeLiquidityETHSupportingFeeOnTransferTokens(address token,uint256 liquidity,uint256 amountTokenMin,uint256 amountETHMin,address to,uint256 deadline)",
+        remove_liquidity_native,
+    ),
+    (
+        "removeLiquidityWithPermit(address tokenA,address tokenB,uint256 liquidity,uint256 amountAMin,uint256 amountBMin,address to,uint256 deadline,bool approveMax,uint8 v,bytes32 r,bytes32 s)",
+        remove_liquidity,
+    ),
+    (
+        "removeLiquidityETHWithPermit(address token,uint256 liquidity,uint256 amountTokenMin,uint256 amountETHMin,address to,uint256 deadline,bool approveMax,uint8 v,bytes32 r,bytes32 s)",
+        remove_liquidity_native,
+    ),
+    (
+        "removeLiquidityETHWithPermitSupportingFeeOnTransferTokens(address token,uint256 liquidity,uint256 amountTokenMin,uint256 amountETHMin,address to,uint256 deadline,bool approveMax,uint8 v,bytes32 r,bytes32 s)",
+        remove_liquidity_native,
+    ),
 ];
 
 pub(super) const V3: &Table = &[
@@ -110,21 +126,25 @@ pub(super) const V3: &Table = &[
         "swapTokensForExactTokens(uint256 amountOut,uint256 amountInMax,address[] path,address to)",
         v2_out,
     ),
-    ("unwrapWETH9(uint256 amountMinimum,address recipient)", unwrap),
     ("unwrapWETH9(uint256 amountMinimum)", nothing),
+    ("sweepToken(address token,uint256 amountMinimum)", nothing),
+    ("wrapETH(uint256 value)", nothing),
+    ("pull(address token,uint256 value)", pull),
+];
+
+/// What the routers and the manager of positions have in common: paying out what lies with them, and permits.
+pub(super) const PERIPHERY: &Table = &[
+    ("unwrapWETH9(uint256 amountMinimum,address recipient)", unwrap),
     (
         "unwrapWETH9WithFee(uint256 amountMinimum,address recipient,uint256 feeBips,address feeRecipient)",
         unwrap_with_fee,
     ),
     ("sweepToken(address token,uint256 amountMinimum,address recipient)", sweep),
-    ("sweepToken(address token,uint256 amountMinimum)", nothing),
     (
         "sweepTokenWithFee(address token,uint256 amountMinimum,address recipient,uint256 feeBips,address feeRecipient)",
         sweep_with_fee,
     ),
     ("refundETH()", nothing),
-    ("wrapETH(uint256 value)", nothing),
-    ("pull(address token,uint256 value)", pull),
     (
         "selfPermit(address token,uint256 value,uint256 deadline,uint8 v,bytes32 r,bytes32 s)",
         self_permit,
@@ -143,19 +163,28 @@ pub(super) const V3: &Table = &[
     ),
 ];
 
-pub(super) const ONE_INCH: &Table = &[
+/// The manager of positions. That somebody adds to a position is not among it: whose it is only the chain knows.
+pub(super) const POSITIONS: &Table = &[
     (
-        "swap(address executor,(address srcToken,address dstToken,address srcReceiver,address dstReceiver,uint256 amount,uint256 minReturnAmount,uint256 flags) desc,bytes data)",
-        one_inch,
+        "mint((address token0,address token1,uint24 fee,int24 tickLower,int24 tickUpper,uint256 amount0Desired,uint256 amount1Desired,uint256 amount0Min,uint256 amount1Min,address recipient,uint256 deadline) params)",
+        mint_position,
     ),
     (
-        "swap(address executor,(address srcToken,address dstToken,address srcReceiver,address dstReceiver,uint256 amount,uint256 minReturnAmount,uint256 flags) desc,bytes permit,bytes data)",
-        one_inch,
+        "decreaseLiquidity((uint256 tokenId,uint128 liquidity,uint256 amount0Min,uint256 amount1Min,uint256 deadline) params)",
+        nothing,
     ),
-    ("unoswap(address srcToken,uint256 amount,uint256 minReturn,uint256[] pools)", unoswap),
     (
-        "unoswapTo(address recipient,address srcToken,uint256 amount,uint256 minReturn,uint256[] pools)",
-        unoswap_to,
+        "collect((uint256 tokenId,address recipient,uint128 amount0Max,uint128 amount1Max) params)",
+        collect,
+    ),
+    ("burn(uint256 tokenId)", nothing),
+    (
+        "createAndInitializePoolIfNecessary(address token0,address token1,uint24 fee,uint160 sqrtPriceX96)",
+        nothing,
+    ),
+    (
+        "permit(address spender,uint256 tokenId,uint256 deadline,uint8 v,bytes32 r,bytes32 s)",
+        permit_position,
     ),
 ];
 
@@ -165,6 +194,18 @@ pub(super) const ZERO_EX: &Table = &[
         transform,
     ),
     ("sellToUniswap(address[] tokens,uint256 sellAmount,uint256 minBuyAmount,bool isSushi)", sell),
+    (
+        "sellEthForTokenToUniswapV3(bytes encodedPath,uint256 minBuyAmount,address recipient)",
+        sell_native_by_path,
+    ),
+    (
+        "sellTokenForEthToUniswapV3(bytes encodedPath,uint256 sellAmount,uint256 minBuyAmount,address recipient)",
+        sell_by_path_for_native,
+    ),
+    (
+        "sellTokenForTokenToUniswapV3(bytes encodedPath,uint256 sellAmount,uint256 minBuyAmount,address recipient)",
+        sell_by_path,
+    ),
     ("exec(address operator,address token,uint256 amount,address target,bytes data)", exec),
 ];
 
@@ -175,7 +216,7 @@ const NATIVE: Address = address!("EeeeeEeeeEeEeeEeEeEeeEEEeeeeEeeeeeeeEEeE");
 const MSG_SENDER: Address = Address::with_last_byte(1);
 const ADDRESS_THIS: Address = Address::with_last_byte(2);
 
-fn token(address: Address) -> Asset {
+pub(super) fn token(address: Address) -> Asset {
     if address == NATIVE || address.is_zero() { Asset::Native } else { Asset::Token(address) }
 }
 
@@ -314,6 +355,40 @@ fn sweep_with_fee(desk: Desk, args: Arguments<'_>) -> Found {
     Ok(sweep(desk, args)?.and_pays(desk, token, to, U256::MAX))
 }
 
+/// The position that is made is worth what goes into it.
+fn mint_position(desk: Desk, args: Arguments<'_>) -> Found {
+    let params = args.member("params")?;
+    let (first, second) = (params.address("token0")?, params.address("token1")?);
+    let flow = Flow::takes(Asset::Token(first), params.number("amount0Desired")?)
+        .and_takes(Asset::Token(second), params.number("amount1Desired")?);
+    let flow = flow.and_pays(desk, Asset::Token(first), params.address("recipient")?, U256::MAX);
+    Ok(Flow { wraps_value: true, ..flow })
+}
+
+/// In which tokens only the chain knows; for the zero address it stays for the next step.
+fn collect(desk: Desk, args: Arguments<'_>) -> Found {
+    let params = args.member("params")?;
+    let (id, to) = (params.number("tokenId")?, params.address("recipient")?);
+    if to.is_zero() || to == desk.contract {
+        return Ok(Flow::nothing());
+    }
+    let asset = Asset::Item { collection: desk.contract, id };
+    Ok(Flow::nothing().and_pays(desk, asset, to, U256::MAX))
+}
+
+/// Whose signature it is only the chain knows; whoever it is, somebody may move the position afterwards.
+fn permit_position(desk: Desk, args: Arguments<'_>) -> Found {
+    let effect = Effect::Approve {
+        asset: Asset::Item { collection: desk.contract, id: args.number("tokenId")? },
+        owner: desk.caller,
+        spender: args.address("spender")?,
+        amount: U256::ONE,
+        unlimited: false,
+        deadline: None,
+    };
+    Ok(Flow { effects: vec![(effect, Via::Signature)], ..Flow::nothing() })
+}
+
 fn pull(_: Desk, args: Arguments<'_>) -> Found {
     Ok(Flow::takes(Asset::Token(args.address("token")?), args.number("value")?))
 }
@@ -340,29 +415,10 @@ fn permitted(desk: Desk, token: Address, amount: U256) -> Found {
     Ok(Flow { effects: vec![(effect, Via::Signature)], ..Flow::nothing() })
 }
 
-/// The chain's own currency comes with the call; a receiver of zero is who calls.
-fn taken(from: Address, amount: U256) -> Flow {
+/// The chain's own currency comes with the call.
+pub(super) fn taken(from: Address, amount: U256) -> Flow {
     let asset = token(from);
     if asset == Asset::Native { Flow::nothing() } else { Flow::takes(asset, amount) }
-}
-
-fn one_inch(desk: Desk, args: Arguments<'_>) -> Found {
-    let order = args.member("desc")?;
-    let flow = taken(order.address("srcToken")?, order.number("amount")?);
-    let to = order.address("dstReceiver")?;
-    let to = if to.is_zero() { desk.caller } else { to };
-    Ok(flow.and_pays(desk, token(order.address("dstToken")?), to, U256::MAX))
-}
-
-fn unoswap(_: Desk, args: Arguments<'_>) -> Found {
-    Ok(taken(args.address("srcToken")?, args.number("amount")?))
-}
-
-/// Which token comes out only the pools know.
-fn unoswap_to(desk: Desk, args: Arguments<'_>) -> Found {
-    let from = args.address("srcToken")?;
-    let flow = taken(from, args.number("amount")?);
-    Ok(flow.and_pays(desk, token(from), args.address("recipient")?, U256::MAX))
 }
 
 fn transform(_: Desk, args: Arguments<'_>) -> Found {
@@ -372,6 +428,30 @@ fn transform(_: Desk, args: Arguments<'_>) -> Found {
 fn sell(_: Desk, args: Arguments<'_>) -> Found {
     let (from, _) = list_ends(&args.addresses("tokens")?)?;
     Ok(taken(from, args.number("sellAmount")?))
+}
+
+/// A recipient of zero is who calls.
+fn bought(flow: Flow, desk: Desk, args: Arguments<'_>, asset: Asset) -> Found {
+    let to = args.address("recipient")?;
+    let to = if to.is_zero() { desk.caller } else { to };
+    Ok(flow.and_pays(desk, asset, to, U256::MAX))
+}
+
+fn sell_native_by_path(desk: Desk, args: Arguments<'_>) -> Found {
+    let (_, to) = path_ends(&args.bytes("encodedPath")?)?;
+    bought(Flow::nothing(), desk, args, Asset::Token(to))
+}
+
+fn sell_by_path_for_native(desk: Desk, args: Arguments<'_>) -> Found {
+    let (from, _) = path_ends(&args.bytes("encodedPath")?)?;
+    let flow = Flow::takes(Asset::Token(from), args.number("sellAmount")?);
+    bought(flow, desk, args, Asset::Native)
+}
+
+fn sell_by_path(desk: Desk, args: Arguments<'_>) -> Found {
+    let (from, to) = path_ends(&args.bytes("encodedPath")?)?;
+    let flow = Flow::takes(Asset::Token(from), args.number("sellAmount")?);
+    bought(flow, desk, args, Asset::Token(to))
 }
 
 /// The operator may take so much during the call, and does what `data` says: who gets what comes out

@@ -46,6 +46,12 @@ fn covers(a: &Rule, b: &Rule) -> bool {
     implication::implies((a.kinds, &a.when), (b.kinds, &b.when))
 }
 
+/// Wherever `a` allows, `b` does: a rule that names a function, or where a login leads, allows by it what no
+/// other can.
+fn allows_no_more(a: &Rule, b: &Rule) -> bool {
+    covers(a, b) && a.names_no_more_than(b)
+}
+
 /// Whether a rule stops at least as hard as another.
 fn stops_as_hard(new: &Then, old: &Then) -> bool {
     match (new, old) {
@@ -61,7 +67,7 @@ fn added(after: &Rule, old: &Model) -> DiffClass {
         return DiffClass::Tightening;
     }
     let known = old.rules.iter().any(|before| {
-        before.then == Then::Allow && covers(after, before) && before.spend == after.spend
+        before.then == Then::Allow && allows_no_more(after, before) && before.spend == after.spend
     });
     if known { DiffClass::Same } else { DiffClass::Loosening }
 }
@@ -96,6 +102,8 @@ fn counts_as_much(before: &Rule, new: &Model) -> bool {
 fn changed(before: &Rule, after: &Rule, old: &Model, new: &Model) -> DiffClass {
     let equal = covers(before, after)
         && covers(after, before)
+        && before.names_no_more_than(after)
+        && after.names_no_more_than(before)
         && before.then == after.then
         && before.spend == after.spend;
     if equal {

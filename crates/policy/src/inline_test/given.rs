@@ -56,13 +56,14 @@ const REQUEST_KEYS: [&str; 18] = [
     "owner",
     "actions",
 ];
-const ACTION_KEYS: [&str; 24] = [
+const ACTION_KEYS: [&str; 25] = [
     "text",
     "siwe",
     "primary_type",
     "domain",
     "message",
     "privileged",
+    "unlisted",
     "kind",
     "token",
     "amount",

@@ -115,6 +115,7 @@ impl World {
             let matches = |rule: &usize| {
                 let known = &self.grant.rules[*rule];
                 known.then == Then::Allow
+                    && (!self.acts[act].unlisted || names_selector(&known.cond))
                     && self.entry_holds(known, (act, self.worth(act, &[*rule]), false))
                         == Truth::Yes
             };
@@ -195,6 +196,18 @@ impl Policy {
     /// Whether people have opened a gate; nobody has opened those of the guard.
     fn is_open(&self, world: &World, gate: &str) -> bool {
         self.kind == "grant" && world.open.contains(&gate)
+    }
+}
+
+/// What the registered layout of a contract does not have is allowed by name only.
+fn names_selector(cond: &Cond) -> bool {
+    match cond {
+        Cond::All(parts) => parts.iter().any(names_selector),
+        Cond::Any(parts) => parts.iter().all(names_selector),
+        Cond::Field(Field::Selector, matcher) => {
+            matcher.0.iter().any(|ask| matches!(ask, Ask::In(_)))
+        }
+        Cond::Field(..) | Cond::Not(_) | Cond::Hours => false,
     }
 }
 

@@ -59,6 +59,7 @@ pub(crate) fn action(effect: Effect, target: Option<Address>) -> Action {
         via: Via::Call,
         depth: 0,
         privileged: false,
+        unlisted: false,
         spends: None,
     }
 }

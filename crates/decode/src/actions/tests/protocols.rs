@@ -216,6 +216,67 @@ fn lending_gives_to_the_caller_or_pays_somebody_else() {
 }
 
 #[test]
+fn a_debt_is_paid_back_whole_borrowed_for_somebody_or_lent_for_an_instant() {
+    let aave = Container::AavePool;
+    let repay = |amount, of| {
+        let args = [V::Address(TOKEN), V::Uint(amount, 256), uint(2), V::Address(of)];
+        at(aave, 0, encoded("repay(address,uint256,uint256,address)", &args))
+    };
+    assert_eq!(spent(&repay(number(7), SELF)), Some(vec![out(TOKEN_ASSET, 7)]));
+    assert_eq!(spent(&repay(U256::MAX, SELF)), None, "how much that is only the chain knows");
+    let all_of_theirs =
+        Effect::Transfer { asset: TOKEN_ASSET, from: SELF, to: BOB, amount: U256::MAX };
+    assert_eq!(besides(&repay(U256::MAX, BOB)), [all_of_theirs]);
+    let borrow = |of| {
+        let args = [V::Address(TOKEN), uint(7), uint(2), small(0, 16), V::Address(of)];
+        at(aave, 0, encoded("borrow(address,uint256,uint256,uint16,address)", &args))
+    };
+    assert_eq!((spent(&borrow(SELF)), besides(&borrow(SELF))), (Some(vec![]), vec![]));
+    assert_eq!(besides(&borrow(BOB)), [sent(TOKEN_ASSET, BOB, SELF, 7)]);
+    let flash = [V::Address(BOB), V::Address(TOKEN), uint(7), V::Bytes(vec![]), small(0, 16)];
+    let flash =
+        at(aave, 0, encoded("flashLoanSimple(address,address,uint256,bytes,uint16)", &flash));
+    assert_eq!((spent(&flash), besides(&flash)), (None, vec![given(TOKEN_ASSET, number(7))]));
+    let word = |n| V::FixedBytes(FixedBytes::repeat_byte(n), 32);
+    let supply = [V::Address(TOKEN), uint(7), V::Address(SELF), small(0, 16), uint(9)];
+    let signed = [&supply[..], &[small(27, 8), word(1), word(2)]].concat();
+    let types = "supplyWithPermit(address,uint256,address,uint16,uint256,uint8,bytes32,bytes32)";
+    let signed = at(aave, 0, encoded(types, &signed));
+    assert_eq!(spent(&signed), Some(vec![out(TOKEN_ASSET, 7)]));
+    let asset = TOKEN_ASSET;
+    let (owner, spender, amount) = (SELF, HERE, number(7));
+    let pulls = Effect::Approve { asset, owner, spender, amount, unlimited: false, deadline: None };
+    assert_eq!(besides(&signed), [pulls]);
+}
+
+#[test]
+fn an_order_that_is_taken_costs_what_the_taker_says_at_most() {
+    let order = |taker_asset: U256| {
+        let words = [U256::ZERO, word(BOB), U256::ZERO, word(OTHER), taker_asset];
+        let rest = [number(50), number(70), U256::ZERO];
+        V::Tuple(words.into_iter().chain(rest).map(|word| V::Uint(word, 256)).collect())
+    };
+    let types = "fillOrderArgs((uint256,uint256,uint256,uint256,uint256,uint256,uint256,uint256),bytes32,bytes32,uint256,uint256,bytes)";
+    let fill = |asset: U256, traits: U256, args: Vec<u8>| {
+        let zero = V::FixedBytes(FixedBytes::ZERO, 32);
+        let args =
+            [order(asset), zero.clone(), zero, uint(7), V::Uint(traits, 256), V::Bytes(args)];
+        at(Container::OneInchRouter, 0, encoded(types, &args))
+    };
+    let bit = |n: usize| U256::ONE.wrapping_shl(n);
+    let token = word(TOKEN);
+    assert_eq!(spent(&fill(token, number(3), vec![])), Some(vec![out(TOKEN_ASSET, 7)]));
+    assert_eq!(spent(&fill(token, bit(255) | number(9), vec![])), Some(vec![out(TOKEN_ASSET, 9)]));
+    let unbound = Outflow { asset: TOKEN_ASSET, amount: U256::MAX };
+    assert_eq!(spent(&fill(token, bit(255), vec![])), Some(vec![unbound]));
+    let theirs = fill(token, bit(251), BOB.to_vec());
+    assert_eq!(besides(&theirs), [given(OTHER_ASSET, U256::MAX)]);
+    for unread in [fill(token | bit(160), U256::ZERO, vec![]), fill(token, bit(251), vec![1; 19])] {
+        assert!(matches!(unread[0].effect, Effect::Undecodable { .. }));
+    }
+}
+
+#[test]
 fn vaults_and_the_wrapped_currency_keep_track_of_whose_money_it_is() {
     let weth = Container::Weth;
     let all = at(weth, 5, encoded("deposit()", &[]));

@@ -90,6 +90,7 @@ impl<'t> Login<'t> {
             (!self.scheme.is_none_or(is_scheme), "a login (EIP-4361) whose scheme is none"),
             (!is_authority(self.domain), "a login (EIP-4361) whose domain is no plain host name"),
             (!is_uri(self.uri), "a login (EIP-4361) whose URI is none"),
+            (!is_plainly_hosted(self.uri), "a login (EIP-4361) whose URI names no plain host"),
             (
                 !is_nonce(self.nonce),
                 "a login (EIP-4361) whose nonce is not 8 or more letters and digits",
@@ -126,6 +127,7 @@ impl<'t> Login<'t> {
             ("address", Some(AbiValue::Address(self.address))),
             ("statement", self.statement.map(text)),
             ("uri", Some(text(self.uri))),
+            ("uri_host", host_of(self.uri).map(|host| AbiValue::Text(host.to_ascii_lowercase()))),
             ("version", Some(text("1"))),
             ("chain_id", Some(time(self.chain.0))),
             ("nonce", Some(text(self.nonce))),
@@ -246,6 +248,26 @@ fn is_uri(text: &str) -> bool {
     text.split_once(':').is_some_and(|(scheme, rest)| {
         is_scheme(scheme) && escaped(rest, |b| is_unreserved(b) || is_reserved(b))
     })
+}
+
+/// What stands between `//` and the path.
+fn authority(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    rest.split(['/', '?', '#']).next()
+}
+
+/// The authority without its port.
+fn host_of(uri: &str) -> Option<&str> {
+    let authority = authority(uri)?;
+    let (host, port) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    Some(if port.ends_with(']') { authority } else { host })
+}
+
+/// What browsers open has a host, and no name before it: they would find one even where it is not written as one.
+fn is_plainly_hosted(uri: &str) -> bool {
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
+    let opens = ["http", "https", "ws", "wss", "ftp"].contains(&scheme.as_str());
+    !opens || authority(uri).is_some_and(is_authority)
 }
 
 /// A resource that hands over capabilities: consent to more than a login.

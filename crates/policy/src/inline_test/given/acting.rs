@@ -59,6 +59,7 @@ impl Stage<'_, '_> {
             via,
             depth,
             privileged,
+            unlisted: self.truth(node, "unlisted").unwrap_or(false),
             spends: None,
         };
         if self.truth(node, "recipient.seen").unwrap_or(true) {

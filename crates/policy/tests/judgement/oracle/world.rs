@@ -474,6 +474,7 @@ impl Policy {
 
 /// One action, in the oracle's words.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact that may hold or not")]
 pub(super) struct Act {
     pub(super) kind: &'static str,
     pub(super) token: &'static str,
@@ -489,6 +490,8 @@ pub(super) struct Act {
     pub(super) selector: &'static str,
     pub(super) deadline: Option<u64>,
     pub(super) unreadable: bool,
+    /// A call of a registered contract that its layout does not have.
+    pub(super) unlisted: bool,
     /// A delegation for every chain: its code is on nobody's list.
     pub(super) everywhere: bool,
 }
@@ -532,6 +535,7 @@ impl Act {
             selector: draw.of(&["", "0xaaaaaaaa", "0xbbbbbbbb"]),
             deadline: draw.one_in(2).then(|| draw.below(30)),
             unreadable: kind == "call" && draw.one_in(20),
+            unlisted: kind == "call" && draw.one_in(4),
             everywhere: kind == "delegate" && draw.one_in(2),
         }
     }
@@ -606,6 +610,7 @@ impl Act {
             label: self.label.to_owned(),
             via: if self.via == "call" { Via::Call } else { Via::Signature },
             depth: u8::try_from(self.depth).unwrap(),
+            unlisted: self.unlisted,
             ..action(effect, target)
         }
     }
