@@ -1,5 +1,6 @@
 //! Texts that people can read (EIP-191, `personal_sign` and `eth_sign`).
 
+mod emoji;
 mod login;
 
 use alloy_primitives::{Address, B256, keccak256};
@@ -15,9 +16,14 @@ use super::signed;
 /// The longest text that is signed.
 pub const TEXT_BYTES_MAX: usize = 4096;
 
-/// As many as a digest has. A digest can be ground until all of its bytes are printable, and the wallets of
-/// smart accounts take `personal_sign` over one as consent, so nothing of this length is a text.
+/// As many as a digest has. The wallets of smart accounts take `personal_sign` over one as consent, and whoever
+/// chooses what is hashed can grind until the digest looks like a text.
 const DIGEST_BYTES: usize = 32;
+
+/// How many of 32 bytes may be something else than a small letter or a space. What then passes are fewer than
+/// 2^174 of 2^256 values: one digest of 2^82, which nobody grinds. All printable characters would be one of
+/// 2^46: an afternoon's work.
+const RARE_BYTES_MAX: usize = 4;
 
 /// What is signed: `keccak256(0x19 ‖ "Ethereum Signed Message:\n" ‖ length ‖ bytes)`. No other prefix can
 /// be reached.
@@ -50,14 +56,14 @@ fn readable(bytes: &[u8]) -> Result<&str, &'static str> {
     if bytes.len() > TEXT_BYTES_MAX {
         return Err("a text of more than 4096 bytes");
     }
-    if bytes.len() == DIGEST_BYTES {
-        return Err("32 bytes, as many as a digest has");
+    if bytes.len() == DIGEST_BYTES && !is_plain(bytes) {
+        return Err("32 bytes, as many as a digest has, that are no plain words");
     }
     if bytes.first() == Some(&0x19) {
         return Err("bytes that begin as signed structures do (0x19)");
     }
     let text = std::str::from_utf8(bytes).map_err(|_| "bytes that are no text")?;
-    if let Some(reason) = text.chars().find_map(unseen) {
+    if let Some(reason) = emoji::without(text).find_map(unseen) {
         return Err(reason);
     }
     let digits = text.strip_prefix("0x").unwrap_or(text);
@@ -65,6 +71,12 @@ fn readable(bytes: &[u8]) -> Result<&str, &'static str> {
         return Err("hex digits and nothing else, which nobody can read");
     }
     Ok(text)
+}
+
+/// Whether nothing but a text can be meant by as many bytes as a digest has.
+fn is_plain(bytes: &[u8]) -> bool {
+    let rare = bytes.iter().filter(|b| !b.is_ascii_lowercase() && **b != b' ');
+    rare.count() <= RARE_BYTES_MAX && bytes.iter().all(|b| matches!(b, b' '..=b'~'))
 }
 
 /// Why a character makes people read something else than machines do.
@@ -75,7 +87,7 @@ const fn unseen(c: char) -> Option<&'static str> {
         '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}' => {
             Some("a text with characters that change the direction of reading")
         }
-        // invisible: soft hyphen, joiners, fillers, marks, selectors of variants (but that of emoji), tags
+        // invisible: soft hyphen, joiners, fillers, marks, selectors of variants, tags
         '\u{ad}'
         | '\u{34f}'
         | '\u{115f}'
@@ -89,7 +101,7 @@ const fn unseen(c: char) -> Option<&'static str> {
         | '\u{2060}'..='\u{2065}'
         | '\u{2800}'
         | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0e}'
+        | '\u{fe00}'..='\u{fe0f}'
         | '\u{feff}'
         | '\u{ffa0}'
         | '\u{fff0}'..='\u{fffb}'

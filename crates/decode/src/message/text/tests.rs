@@ -1,4 +1,4 @@
-use alloy_primitives::address;
+use alloy_primitives::{U256, address};
 use countersign_core::json::{Json, Limits};
 use proptest::prelude::*;
 
@@ -68,6 +68,10 @@ fn what_people_can_read_is_a_text() {
         "a",
         "Sign in to Example\n\tNonce: 1234",
         "Grüße, 世界! 👋 ❤️ ¿qué?",
+        "a text of thirty-two characters.",
+        "Sign in to the shop, please: yes",
+        // a family, a technician with a skin, a flag of several parts, a key, a sign, a face that is coloured
+        "👨\u{200d}👩\u{200d}👧\u{200d}👦 👩🏽\u{200d}💻 🏳\u{fe0f}\u{200d}🌈 1\u{fe0f}\u{20e3} ™\u{fe0f} ☺\u{fe0f} 🤷🏽\u{200d}♂\u{fe0f} 🇫🇷",
         "été",
         "éab",
         "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266",
@@ -89,7 +93,11 @@ fn what_nobody_can_read_is_opaque() {
     let cases: &[&[u8]] = &[
         b"",
         &[0xab; 32],
-        b"a text of thirty-two characters.",
+        // 32 printable characters
+        b"d41d8cd98f00b204e9800998ecf8427e",
+        b"Nonce: 7fQ2, Time: 12:30, Id: 42",
+        b"a text of thirty-two characters\n",
+        b"JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP",
         long.as_bytes(),
         hex64.as_bytes(),
         prefixed.as_bytes(),
@@ -111,6 +119,20 @@ fn what_nobody_can_read_is_opaque() {
         "a\u{200f}b".as_bytes(),
         "a\u{200b}b".as_bytes(),
         "a\u{200d}b".as_bytes(),
+        "👨\u{200d}".as_bytes(),
+        "\u{200d}👩".as_bytes(),
+        "👨\u{200d}\u{200d}👩".as_bytes(),
+        "👨\u{200d}b".as_bytes(),
+        "a\u{200d}👩".as_bytes(),
+        "👨\u{fe0f}\u{fe0f}".as_bytes(),
+        "👨\u{fe0f}🏽\u{200d}👩".as_bytes(),
+        "👨🏽\u{fe0f}".as_bytes(),
+        "👨 \u{200d}👩".as_bytes(),
+        "pay\u{fe0f}pal".as_bytes(),
+        "1\u{fe0f}".as_bytes(),
+        "12\u{fe0f}3".as_bytes(),
+        "👨\u{200b}👩".as_bytes(),
+        "🏴\u{e0067}\u{e0062}\u{e007f}".as_bytes(),
         "a\u{feff}b".as_bytes(),
         "a\u{ad}b".as_bytes(),
         "a\u{2028}b".as_bytes(),
@@ -136,6 +158,7 @@ fn a_login_comes_with_its_fields() {
         ("address", AbiValue::Address(WALLET)),
         ("statement", text("I accept the Terms of Service: https://example.com/tos (v2)")),
         ("uri", text("https://example.com/login?next=%2Fhome")),
+        ("uri_host", text("example.com")),
         ("version", text("1")),
         ("chain_id", time(31337)),
         ("nonce", text("32891756")),
@@ -203,6 +226,13 @@ const FORGED: &[(&str, &str)] = &[
     ("URI: https", "URI: "),
     ("URI: https", "URI:https"),
     ("URI: https", "uri: https"),
+    ("URI: https://example.com/", "URI: https:example.com/"),
+    ("URI: https://example.com/", "URI: https:/example.com/"),
+    ("URI: https://example.com/", "URI: https:///example.com/"),
+    ("URI: https://example.com/", "URI: https://example.com@evil.example/"),
+    ("URI: https://example.com/", "URI: https://example.com:x/"),
+    ("URI: https://example.com/", "URI: HTTPS://ex%61mple.com/"),
+    ("URI: https://example.com/", "URI: https://xn--exmple-cua.com/"),
     ("%2F", "%2"),
     ("login?next", "login next"),
     ("Version: 1", "Version: 2"),
@@ -250,6 +280,22 @@ fn what_nearly_is_a_login_is_opaque() {
 }
 
 #[test]
+fn a_logins_uri_names_its_host() {
+    for (uri, host) in [
+        ("https://Example.com:8443/a?b#c", Some("example.com")),
+        ("https://api.example.com?x", Some("api.example.com")),
+        ("http://[::1]:3000/", Some("[::1]")),
+        ("app://callback/x", Some("callback")),
+        ("did:key:z6Mk", None),
+        ("urn:uuid:1", None),
+    ] {
+        let fields = siwe(&LOGIN.replace("https://example.com/login?next=%2Fhome", uri));
+        let expected = host.map(|host| AbiValue::Text(host.into()));
+        assert_eq!(fields.at("uri_host"), expected.as_ref(), "{uri}");
+    }
+}
+
+#[test]
 fn a_login_inside_another_text_is_opaque() {
     for padding in
         [" ".repeat(2000), "\n".repeat(2000), "Hello!\n\n".to_owned(), "\u{a0}".to_owned()]
@@ -262,7 +308,38 @@ fn a_login_inside_another_text_is_opaque() {
     assert!(opaque(LOGIN.replace('\n', "\r\n").as_bytes()).contains("control"));
 }
 
+/// Fewer than 2^174 values of 32 bytes are plain: those with at most four characters that are no small letter and
+/// no space, of all printable ones.
+#[test]
+fn a_digest_that_is_plain_cannot_be_ground() {
+    let choose = |k: u64| (0..k).fold(U256::ONE, |c, i| c * U256::from(32 - i) / U256::from(i + 1));
+    let with = |rare: u64| {
+        let common = U256::from(27).pow(U256::from(32 - rare));
+        choose(rare) * common * U256::from(95 - 27).pow(U256::from(rare))
+    };
+    let plain: U256 = (0..=4).map(with).sum();
+    assert!(plain < U256::ONE << 174, "{}", plain.bit_len());
+    let printable = U256::from(95).pow(U256::from(32));
+    assert!(printable > U256::ONE << 210);
+    let (all_plain, one_rare_more) =
+        (b"aaaaaaaaaaaaaaaaaaaaaaaaaaaa~~~~", b"aaaaaaaaaaaaaaaaaaaaaaaaaaa~~~~~");
+    assert!(is_plain(all_plain) && !is_plain(one_rare_more));
+}
+
 proptest! {
+    /// What cannot be seen is refused wherever it is not part of a picture.
+    #[test]
+    fn an_invisible_character_between_letters_is_opaque(at in 1_usize..4, c in prop::sample::select(vec!['\u{200d}', '\u{fe0f}', '\u{200b}', '\u{fe0e}', '\u{2060}'])) {
+        let mut text = "words".to_owned();
+        text.insert(at, c);
+        opaque(text.as_bytes());
+    }
+
+    #[test]
+    fn thirty_two_random_bytes_are_no_text(bytes in any::<[u8; 32]>()) {
+        opaque(&bytes);
+    }
+
     #[test]
     fn any_bytes_are_one_action(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         effect(&bytes);
