@@ -1,0 +1,81 @@
+//! What honest agents do, as data: each row of `tests/vectors/benign` goes through the real door of the real binary, under a policy
+//! that an operator would write for it, and has to happen. Not one may be refused.
+#![expect(clippy::expect_used, clippy::panic, reason = "a failed test panics")]
+
+use std::{fs, time::Duration};
+
+use countersign_tests::{Setup, StoreKind, World, anvil, config::TOKEN, place};
+use serde_json::Value;
+use tokio::process::Command;
+
+/// All rows of a file together: each waits for a block, or for a signature.
+const ROWS_TIME: Duration = Duration::from_secs(240);
+
+/// Somebody else on the chain: makes what the rows find, and brings signatures to contracts.
+const OTHER_ACCOUNT: usize = 2;
+
+/// The file that stands beside the rows.
+fn vector(name: &str) -> String {
+    let file = place::checkout().join("tests/vectors/benign").join(name);
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+/// A gateway whose configuration names the contracts of the rows.
+async fn world() -> World {
+    let mut setup = Setup::new(StoreKind::Embedded).with(|bot| {
+        bot.policy = vector("policy.yaml");
+        bot.duplicate_window = "0s";
+    });
+    let one_token =
+        format!("    tokens: [ {{ id: usdc, address: \"{TOKEN}\", decimals: 6, price: USD }} ]");
+    setup.changes.push((one_token, vector("chain.yaml").trim_end().to_owned()));
+    World::start(setup).await
+}
+
+async fn program(script: &str, arguments: &[&str]) -> Value {
+    let run = Command::new(place::program("node", "COUNTERSIGN_NODE", &[]))
+        .arg(script)
+        .args(arguments)
+        .current_dir(place::clients())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(ROWS_TIME, run).await.expect("it ends in time");
+    let output = output.expect("it starts");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    serde_json::from_slice(&output.stdout).expect("it says JSON")
+}
+
+/// Every row of a file happens; what may be signed for is signed for once.
+async fn happens(file: &str, rows_min: usize) {
+    let world = world().await;
+    let bot = world.bot();
+    let node = format!("http://{}", world.anvil.address());
+    let (_, other) = anvil::ACCOUNTS.get(OTHER_ACCOUNT).expect("one of anvil's accounts");
+    let arguments = [bot.url().as_str(), &node, &bot.wallet, other, file].map(str::to_owned);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let said = program("benign.mjs", &arguments).await;
+    let failures = said.get("failures").and_then(Value::as_array).expect("a list");
+    let failures: Vec<&str> = failures.iter().filter_map(Value::as_str).collect();
+    assert!(failures.is_empty(), "{} refused:\n{}", failures.len(), failures.join("\n"));
+    let rows = said.get("rows").and_then(Value::as_u64).expect("how many");
+    assert!(usize::try_from(rows).is_ok_and(|rows| rows >= rows_min), "only {rows} rows ran");
+    assert!(world.alice().signed().await >= rows_min, "each leaves a signature");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_honest_agents_send_is_mined() {
+    happens("transactions.json", 100).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_honest_agents_sign_is_theirs_and_works() {
+    happens("signatures.json", 30).await;
+}
+
+/// The code that lies beside the rows is what their source compiles to.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_contracts_of_the_rows_are_what_their_source_says() {
+    let committed: Value = serde_json::from_str(&vector("contracts.json")).expect("JSON");
+    assert!(program("contracts.mjs", &[]).await == committed, "run contracts.mjs again");
+}
