@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, fmt, str::FromStr};
 
+use alloy_primitives::U256;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest number, in bytes: 2^256 has 78 digits.
@@ -15,6 +16,18 @@ pub struct Decimal {
     whole: Box<str>,
     /// Without trailing zeros.
     fraction: Box<str>,
+}
+
+impl Decimal {
+    /// So many units of which ten to this power are one; `None` where that has more digits than are kept.
+    #[must_use]
+    pub fn scaled(units: U256, decimals: u8) -> Option<Self> {
+        let decimals = usize::from(decimals);
+        let digits = format!("{units:0>width$}", width = decimals.checked_add(1)?);
+        let (whole, fraction) = digits.split_at_checked(digits.len().checked_sub(decimals)?)?;
+        let point = if fraction.is_empty() { "" } else { "." };
+        format!("{whole}{point}{fraction}").parse().ok()
+    }
 }
 
 impl FromStr for Decimal {
@@ -89,6 +102,27 @@ mod tests {
 
     fn decimal(text: &str) -> Decimal {
         text.parse().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn base_units_become_whole_units_without_rounding() {
+        for (units, decimals, expect) in [
+            (U256::ZERO, 6, Some("0")),
+            (U256::from(1), 6, Some("0.000001")),
+            (U256::from(1_500_000), 6, Some("1.5")),
+            (U256::from(10_000_000), 6, Some("10")),
+            (U256::from(7), 0, Some("7")),
+            (
+                U256::MAX,
+                77,
+                Some(
+                    "1.15792089237316195423570985008687907853269984665640564039457584007913129639935",
+                ),
+            ),
+            (U256::from(1), 255, None),
+        ] {
+            assert_eq!(Decimal::scaled(units, decimals), expect.map(decimal), "{units} {decimals}");
+        }
     }
 
     #[test]

@@ -79,6 +79,10 @@ pub(crate) enum Field {
     Kind,
     Token,
     Amount,
+    /// The amount in whole units of its token.
+    Units,
+    /// What the token is called, without its chain.
+    Currency,
     Usd,
     From,
     To,
@@ -141,7 +145,7 @@ pub(crate) enum Sim {
     Approvals,
 }
 
-pub(crate) const WORDS: [(&str, Field); 37] = [
+pub(crate) const WORDS: [(&str, Field); 39] = [
     ("chain", Field::Chain),
     ("agent", Field::Agent),
     ("wallet", Field::Wallet),
@@ -150,6 +154,8 @@ pub(crate) const WORDS: [(&str, Field); 37] = [
     ("kind", Field::Kind),
     ("token", Field::Token),
     ("amount", Field::Amount),
+    ("units", Field::Units),
+    ("currency", Field::Currency),
     ("usd", Field::Usd),
     ("from", Field::From),
     ("to", Field::To),
@@ -246,8 +252,8 @@ impl Field {
     /// The kinds that have this field.
     pub(crate) const fn kinds(&self) -> Kinds {
         match self {
-            Self::Amount => Kinds(1 | 2),
-            Self::Token => Kinds(1 | 2 | 4),
+            Self::Amount | Self::Units => Kinds(1 | 2),
+            Self::Token | Self::Currency => Kinds(1 | 2 | 4),
             Self::From | Self::To => Kinds::TRANSFER,
             Self::Spender => Kinds(2 | 4),
             Self::Unlimited | Self::Deadline => Kinds::APPROVE,
@@ -278,6 +284,15 @@ impl Field {
         }
     }
 
+    /// The kinds for which it may be asked where a rule names them: typed data that says what it moves is a transfer,
+    /// an approval .. by its kind, and keeps its fields.
+    pub(crate) const fn kinds_named(&self) -> Kinds {
+        if matches!(self, Self::PrimaryType | Self::Domain(_) | Self::Message(_)) {
+            return Kinds(1 | 2 | 4 | 8 | 32 | 64);
+        }
+        self.kinds()
+    }
+
     /// The type of its values; `None` for an argument, whose type the function says.
     pub(crate) const fn shape(&self) -> Option<Shape> {
         Some(match self {
@@ -285,6 +300,7 @@ impl Field {
             Self::Usd | Self::FeeUsd | Self::Sim(Sim::Out | Sim::In | Sim::Loss | Sim::Excess) => {
                 Shape::Usd
             }
+            Self::Units => Shape::Decimal,
             Self::BalanceShare => Shape::Percent,
             Self::Now => Shape::Instant,
             Self::Chain
@@ -308,7 +324,7 @@ impl Field {
                 Shape::Text
             }
             Self::Context(_) => Shape::Declared,
-            Self::TextSigned | Self::PrimaryType => Shape::Text,
+            Self::TextSigned | Self::PrimaryType | Self::Currency => Shape::Text,
             Self::Domain(_) | Self::Message(_) | Self::Siwe(_) | Self::Absent(_) => Shape::Unread,
         })
     }
@@ -319,6 +335,8 @@ impl Field {
 pub(crate) enum Shape {
     Number,
     Int,
+    /// Exact, with any number of decimals.
+    Decimal,
     Usd,
     /// Hundredths of a percent, written `50%`.
     Percent,
@@ -345,6 +363,7 @@ impl Shape {
         match self {
             Self::Number => "a whole number (decimal, or hex in quotes)",
             Self::Int => "a whole number with an optional sign",
+            Self::Decimal => "a number (decimals in quotes, as in \"0.5\")",
             Self::Usd => "an amount of USD (decimals in quotes, as in \"0.05\")",
             Self::Percent => "a percentage, as in 50%",
             Self::Instant => "an instant, as in 2027-01-31T00:00:00Z",
@@ -379,6 +398,7 @@ impl Shape {
             Self::List(item) => head.parse::<usize>().ok().map(|_| item.as_ref()),
             Self::Number
             | Self::Int
+            | Self::Decimal
             | Self::Usd
             | Self::Percent
             | Self::Instant

@@ -30,6 +30,7 @@ mod risk;
 mod schema;
 mod scope;
 mod sentence;
+mod signed;
 mod simulation;
 mod source;
 mod truth;

@@ -4,6 +4,7 @@ use alloy_primitives::{Address, U256};
 use countersign_core::{
     abi::AbiValue,
     action::{Action, Effect, Via},
+    decimal::Decimal,
     fact::Facts,
     intent::Intent,
     token::Asset,
@@ -13,7 +14,7 @@ use crate::{
     condition::Values,
     field::Field,
     matcher::{Known, Setting},
-    simulation,
+    signed, simulation,
     truth::Why,
     worth::{self, Worth},
 };
@@ -96,7 +97,9 @@ impl Values for View<'_> {
             Field::Privileged
             | Field::Kind
             | Field::Token
+            | Field::Currency
             | Field::Amount
+            | Field::Units
             | Field::From
             | Field::To
             | Field::Spender
@@ -147,6 +150,8 @@ impl View<'_> {
             Field::RecipientSeen => self.seen().map(Known::Bool),
             Field::BalanceShare => self.balance_share().map(Known::Number),
             Field::Token => asset(action).map(|asset| self.token(asset)).ok_or(Why::Unknowable),
+            Field::Currency => self.currency().map(Known::Text),
+            Field::Units => self.units().map(Known::Decimal),
             Field::Chain
             | Field::Agent
             | Field::Wallet
@@ -207,6 +212,11 @@ impl View<'_> {
             (Effect::TypedData { primary_type, .. }, Field::PrimaryType) => {
                 Ok(Known::Text(primary_type.clone()))
             }
+            (_, Field::PrimaryType | Field::Domain(_) | Field::Message(_))
+                if !matches!(self.action.effect, Effect::TypedData { .. }) =>
+            {
+                self.of_typed_data(field)
+            }
             (Effect::TypedData { domain, .. }, Field::Domain(path)) => {
                 Ok(at(domain, &path.0).unwrap_or(Known::Nothing))
             }
@@ -215,6 +225,33 @@ impl View<'_> {
             }
             _ => Err(Why::Unknowable),
         }
+    }
+
+    /// A field of typed data whose meaning is known; a transaction has none.
+    fn of_typed_data(&self, field: &Field) -> Result<Known, Why> {
+        match (self.action.via, self.request.intent.message()) {
+            (Via::Signature, Some(message)) => signed::said(message, field).ok_or(Why::Unknowable),
+            (Via::Signature, None) => Err(Why::Unknowable),
+            (Via::Call, _) => Ok(Known::Nothing),
+        }
+    }
+
+    /// What its token is called: `USDC` for `usdc@8453`.
+    fn currency(&self) -> Result<String, Why> {
+        let asset = asset(self.action).ok_or(Why::Unknowable)?;
+        let fact = worth::token(self.request.facts, asset).ok_or(Why::Unknowable)?;
+        let name = fact.name.rsplit_once('@').map_or(fact.name.as_str(), |(name, _)| name);
+        Ok(name.to_ascii_uppercase())
+    }
+
+    /// The amount in whole units of its token.
+    fn units(&self) -> Result<Decimal, Why> {
+        let asset = asset(self.action).ok_or(Why::Unknowable)?;
+        let decimals = worth::token(self.request.facts, asset).ok_or(Why::Unknowable)?.decimals;
+        let Known::Number(amount) = self.of_effect(&Field::Amount)? else {
+            return Err(Why::Unknowable);
+        };
+        Decimal::scaled(amount, decimals).ok_or(Why::Unknowable)
     }
 
     fn label(&self) -> &str {

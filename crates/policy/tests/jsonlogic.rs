@@ -216,12 +216,27 @@ fn a_rule_that_cannot_be_meant_is_refused() {
             "rule_id: R\nthen: { allow: false, requires_approval_gate: G }",
             "what is never allowed cannot be approved",
         ),
-        ("rule_id: R\nthen: { allow: true, arg_constraints: { a: {} } }", "nothing constrains `a`"),
+        (
+            "rule_id: R\nthen: { allow: true, arg_constraints: { usd: {} } }",
+            "nothing constrains `usd`",
+        ),
         (
             "rule_id: R\nthen: { allow: true, arg_constraints: { a: { min: 1 } } }",
             "has no key `min`",
         ),
         ("rule_id: R\nunless: 1\nthen: { allow: true }", "a rule has no key `unless`"),
+        (
+            "rule_id: R\nthen: { allow: true, arg_constraints: { order_id: { enum: [a] } } }",
+            "no fact is called `order_id`; name a fact (usd, units, currency, token, to, args.NAME with `fn` ..), or write `request.context.order_id` if",
+        ),
+        (
+            "rule_id: R\nthen: { allow: true, arg_constraints: { context.amount: { max: 1 } } }",
+            "no fact is called `context.amount`",
+        ),
+        (
+            "rule_id: R\nif: { \">\": [{ var: amount_usd }, 5] }\nthen: { allow: true }",
+            "there is no value `amount_usd`",
+        ),
         ("rule_id: R.1\nthen: { allow: true }", "the `rule_id` `R.1` is not a name"),
         (
             "rules: [{ rule_id: R, then: { allow: true } }]\nversion: 2",
@@ -279,18 +294,28 @@ fn the_rule_of_the_seed_asks_for_its_gate_and_binds_its_decision() {
 
     let given = |context: &str, more: &str| {
         format!(
-            "{{ action: support.refund, usd: 1, role: support_agent, context: {context}{more} }}"
+            "{{ action: support.refund, token: inr@137, usd: 1, role: support_agent, context: {context}{more} }}"
+        )
+    };
+    let said = "{ refund_amount: 3001, currency: INR }";
+    let of = |token: &str, usd: u32, units: u32| {
+        let amount = format!("{units}000000000000000000");
+        format!(
+            "{{ action: support.refund, token: {token}, usd: {usd}, amount: {amount}, role: support_agent, context: {said} }}"
         )
     };
     let table = [
         (given("{ refund_amount: 3001, currency: INR }", ""), "park: approval_required at GATE_FINANCE_APPROVAL"),
         (given("{ refund_amount: 3001, currency: INR }", ", approved: [GATE_FINANCE_APPROVAL]"), "allow"),
-        (given("{ refund_amount: 3001, currency: EUR }", ""), "deny: rule_denied"),
-        (given("{ refund_amount: 3001 }", ""), "deny: rule_denied"),
+        // what an agent calls its currency is not what it sends
+        (given("{ refund_amount: 3001, currency: EUR }", ", approved: [GATE_FINANCE_APPROVAL]"), "allow"),
+        (of("inr@137", 35, 3000), "park: approval_required at GATE_FINANCE_APPROVAL"),
+        (of("usdc@137", 35, 35), "deny: rule_denied"),
+        ("{ kind: call, action: support.refund, usd: 1, role: support_agent, context: { refund_amount: 3001, currency: INR } }".into(), "deny: rule_denied"),
         (given("{ refund_amount: 3000, currency: INR }", ""), "deny: no_rule_allows"),
         (given("{ currency: INR }", ""), "deny: no_rule_allows"),
-        ("{ action: support.refund, usd: 1, context: { refund_amount: 3001, currency: INR } }".into(), "deny: no_rule_allows"),
-        ("{ action: other, usd: 1, role: support_agent, context: { refund_amount: 3001, currency: INR } }".into(), "deny: no_rule_allows"),
+        ("{ action: support.refund, token: inr@137, usd: 1, context: { refund_amount: 3001, currency: INR } }".into(), "deny: no_rule_allows"),
+        ("{ action: other, token: inr@137, usd: 1, role: support_agent, context: { refund_amount: 3001, currency: INR } }".into(), "deny: no_rule_allows"),
     ];
     for (given, expected) in table {
         let source =
@@ -298,5 +323,45 @@ fn the_rule_of_the_seed_asks_for_its_gate_and_binds_its_decision() {
         let policy = Policy::parse_untested(&source, "p.yaml").unwrap_or_else(|e| panic!("{e}"));
         let got = policy.run_tests().remove(0).got;
         assert!(got.starts_with(expected), "{given}: {got}");
+    }
+}
+
+/// Whether a rule that bounds an argument lets a request through.
+fn bounded(argument: &str, bound: &str, given: &str) -> String {
+    let rules = format!(
+        "[{{ rule_id: R, then: {{ allow: true, arg_constraints: {{ {argument}: {bound} }} }} }}]"
+    );
+    outcome(&rules, given).got
+}
+
+#[test]
+fn a_bounded_argument_is_what_the_transaction_does_and_never_what_the_agent_says() {
+    let lie = "context: { amount_usd: 1, refund_amount: 1, currency: USDC, units: 1, usd: 1 }";
+    for (argument, bound, fits, breaks) in [
+        ("amount_usd", "{ max: 500 }", "usd: 500", "usd: \"500.000001\""),
+        ("refund_amount", "{ max: 500 }", "usd: 500", "usd: 501"),
+        ("totalValue", "{ max: \"0.5\" }", "usd: \"0.5\"", "usd: 1"),
+        ("usd", "{ max: 500 }", "usd: 500", "usd: unknown"),
+        (
+            "units",
+            "{ max: \"1.5\" }",
+            "amount: 1500000000000000000, usd: 0",
+            "amount: 1500000000000000001, usd: 0",
+        ),
+        ("amount", "{ max: 500 }", "amount: 500, usd: 0", "amount: 501, usd: 0"),
+        ("currency", "{ enum: [USDC] }", "usd: 1", "usd: 1, token: inr@1"),
+        ("currency", "{ enum: [USDC] }", "usd: 1", "usd: 1, kind: call"),
+        ("to", "{ enum: [self] }", "usd: 1, to: self", "usd: 1, kind: approve, unlimited: false"),
+        ("request.context.order", "{ enum: [A-7] }", "usd: 1, context: { order: A-7 }", "usd: 1"),
+    ] {
+        let given = |of: &str| {
+            let token =
+                if of.contains("token:") || of.contains("call") { "" } else { ", token: usdc@1" };
+            let said = if of.contains("context:") { String::new() } else { format!(", {lie}") };
+            format!("{{ {of}{token}{said} }}")
+        };
+        assert_eq!(bounded(argument, bound, &given(fits)), "allow", "{argument} {fits}");
+        let got = bounded(argument, bound, &given(breaks));
+        assert!(got.starts_with("deny: rule_denied"), "{argument} {breaks}: {got}");
     }
 }

@@ -212,3 +212,43 @@ fn what_cannot_be_meant_is_refused_where_it_stands() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// What a pact for messages says of one.
+fn of_message(rules: &str, given: &str) -> String {
+    let source = format!(
+        "policies: [{{ name: sign, type: message_sign, rules: {rules} }}]\ntests: [{{ name: t, given: {given}, expect: allow }}]\n"
+    );
+    let pact =
+        Policy::parse_untested(&source, "p.yaml").unwrap_or_else(|e| panic!("{e}\n{source}"));
+    pact.run_tests().remove(0).got
+}
+
+#[test]
+fn a_pact_for_messages_denies_and_asks_by_what_the_message_is() {
+    let order = "{ kind: typed_data, via: signature, primary_type: Order, usd: 0 }";
+    let mail = "{ kind: typed_data, via: signature, primary_type: Mail, domain: { name: Post }, message: { size: 9 }, usd: 0 }";
+    let text = "{ kind: text, via: signature, text: hello, usd: 0 }";
+    for (rules, given, expected) in [
+        ("{ deny_if: { primary_type_in: [Order] } }", order, "deny: rule_denied"),
+        ("{ deny_if: { primary_type_in: [Order] } }", mail, "allow"),
+        ("{ deny_if: { primary_type_in: [Order] } }", text, "allow"),
+        (
+            "{ review_if: { domain_match: [{ param_name: name, op: eq, value: Post }] } }",
+            mail,
+            "park: approval_required",
+        ),
+        (
+            "{ deny_if: { message_match: [{ param_name: size, op: gt, value: 8 }] } }",
+            mail,
+            "deny: rule_denied",
+        ),
+        ("{ deny_if: { text: { matches: \"^hello$\" } } }", text, "deny: rule_denied"),
+        ("{ deny_if: { text: { matches: \"^hello$\" } } }", mail, "allow"),
+        ("{ when: { primary_type_in: [Mail] } }", mail, "allow"),
+        ("{ when: { primary_type_in: [Mail] } }", order, "deny: no_rule_allows"),
+        ("{ when: { primary_type_in: [Mail] } }", text, "deny: no_rule_allows"),
+    ] {
+        let got = of_message(rules, given);
+        assert!(got.starts_with(expected), "{rules} {given}: {got}");
+    }
+}

@@ -107,13 +107,16 @@ struct Pact<'f> {
 /// One policy of a pact: its id, and what all its rules are about.
 struct Subject {
     id: String,
-    scope: Vec<Node>,
+    kind: Kind,
+    filters: Vec<Node>,
     place: Place,
 }
 
 impl Subject {
     fn when(&self, more: &[Node]) -> Node {
-        conjunction([self.scope.as_slice(), more].concat(), self.place)
+        let filters = [self.filters.as_slice(), more].concat();
+        let kinds = self.kind.conditions(&filters, self.place);
+        conjunction([kinds, filters].concat(), self.place)
     }
 }
 
@@ -144,8 +147,7 @@ impl Pact<'_> {
         let when = rules.get("when").filter(|when| !when.is_null()).unwrap_or(&empty);
         let Some(kind) = self.kind(node) else { return };
         let filters = conditions::read(when, kind, self.findings);
-        let scope = [kind.conditions(&filters, node.place), filters].concat();
-        let subject = Subject { id, scope, place: when.place };
+        let subject = Subject { id, kind, filters, place: when.place };
         let denies = match rules.get("effect").map(|effect| (effect, effect.text())) {
             None | Some((_, Some("allow"))) => false,
             Some((_, Some("deny"))) => true,
@@ -332,21 +334,22 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// The kinds of action that belong to it. A transfer that is signed off-chain is a message.
+    /// The kinds of action that belong to it, and have what is asked of them. A transfer that is signed off-chain is a
+    /// message.
     fn conditions(self, filters: &[Node], place: Place) -> Vec<Node> {
         let via = |how: &str| alone("via", word(how, place));
         let kinds = |words: &[&str]| {
             alone("kind", list(words.iter().map(|kind| word(kind, place)).collect(), place))
         };
-        let names_parts = filters.iter().filter_map(Node::map).flatten().any(|entry| {
-            let key = entry.key.as_str();
-            key == "primary_type" || key.starts_with("domain.") || key.starts_with("message.")
-        });
         match self {
             Self::Transfer => vec![alone("kind", word("transfer", place)), via("call")],
             Self::ContractCall => vec![kinds(&["call", "approve", "revoke"]), via("call")],
-            // the fields of messages say themselves which kinds have them
-            Self::MessageSign if names_parts => vec![via("signature")],
+            Self::MessageSign if any_named(filters, &is_of_text) => {
+                vec![kinds(&["text"]), via("signature")]
+            }
+            Self::MessageSign if any_named(filters, &is_of_typed_data) => {
+                vec![kinds(&["typed_data", "transfer", "approve", "revoke"]), via("signature")]
+            }
             Self::MessageSign => {
                 let moving = kinds(&["transfer", "approve", "revoke"]);
                 let moving = conjunction(vec![moving, via("signature")], place);
@@ -364,4 +367,21 @@ impl Kind {
             Self::MessageSign => "message_sign",
         }
     }
+}
+
+fn is_of_text(field: &str) -> bool {
+    field == "text" || field.starts_with("siwe.")
+}
+
+fn is_of_typed_data(field: &str) -> bool {
+    field == "primary_type" || field.starts_with("domain.") || field.starts_with("message.")
+}
+
+/// Whether conditions name such a field.
+fn any_named(conditions: &[Node], is: &impl Fn(&str) -> bool) -> bool {
+    conditions.iter().any(|node| {
+        let inner = |node: &Node| any_named(node.list().unwrap_or(std::slice::from_ref(node)), is);
+        let entries = node.map().unwrap_or_default();
+        entries.iter().any(|entry| is(&entry.key) || inner(&entry.node))
+    })
 }

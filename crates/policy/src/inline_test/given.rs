@@ -102,6 +102,7 @@ pub(super) fn read(node: &Node, scope: Option<&Node>, reader: &mut Reader<'_>) -
     let fee = Some(stage.worth(node, "fee_usd").unwrap_or(Ok(MicroUsd::ZERO)));
     let spent = stage.used(node);
     let intent = stage.intent(node, scope, &actions)?;
+    // not asked for where it is left out
     let simulated = match node.get("sim") {
         Some(sim) => Some(stage.simulated(sim)?),
         None => None,

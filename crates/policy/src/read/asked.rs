@@ -116,9 +116,12 @@ impl Reader<'_> {
             }
             Shape::Text => "eq, ne, in, not_in, matches".to_owned(),
             Shape::Declared => "eq, ne, in, not_in, lt, lte, gt, gte, between, matches".to_owned(),
-            Shape::Number | Shape::Int | Shape::Usd | Shape::Percent | Shape::Instant => {
-                "eq, ne, in, not_in, lt, lte, gt, gte, between".to_owned()
-            }
+            Shape::Number
+            | Shape::Int
+            | Shape::Decimal
+            | Shape::Usd
+            | Shape::Percent
+            | Shape::Instant => "eq, ne, in, not_in, lt, lte, gt, gte, between".to_owned(),
             Shape::Address
             | Shape::Token
             | Shape::Kind
@@ -216,6 +219,7 @@ impl Shape {
             self,
             Self::Number
                 | Self::Int
+                | Self::Decimal
                 | Self::Usd
                 | Self::Percent
                 | Self::Instant

@@ -33,14 +33,14 @@ impl Reader<'_> {
             Condition::Not(inner) => self.fields_fit(inner, context, inferred, at),
             Condition::Hours(_) => {}
             Condition::Field(field, _) => {
-                let lacking = context.without(field.kinds());
+                let lacking = context.without(field.kinds_named());
                 if context == Kinds::ALL {
                     *inferred = inferred.and(field.kinds());
                 } else if !lacking.is_empty() {
                     self.findings.error(
                         at,
                         format!("{} has no field {}", lacking.words(), field.word()),
-                        format!("it is a field of {}; split the rule", field.kinds().words()),
+                        format!("it is a field of {}; split the rule", field.kinds_named().words()),
                     );
                 }
             }

@@ -180,6 +180,7 @@ fn value(text: &str, quoted: bool, shape: &Shape) -> Result<Operand, Option<Stri
     match shape {
         Shape::Number => whole(text).map(Operand::Number).ok_or(None),
         Shape::Int => I256::from_str(text).map(Operand::Int).map_err(|_| None),
+        Shape::Decimal => text.parse().map(Operand::Decimal).map_err(|_| None),
         Shape::Usd => usd(text),
         Shape::Percent => percent(text).map(Operand::Number).ok_or(None),
         Shape::Instant => Timestamp::from_str(text)

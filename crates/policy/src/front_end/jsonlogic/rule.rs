@@ -8,14 +8,14 @@ use super::{
     },
     Bundle,
     expression::{self, Outcome},
-    variable,
+    variable::{self, Meaning},
 };
 use crate::{
     diagnostic::{Findings, Place},
-    field::{Path, Shape},
+    field::{Kinds, Path, Shape},
     mode::ApprovalMode,
     read,
-    source::Node,
+    source::{Entry, Node},
 };
 
 const KEYS: [&str; 6] = ["rule_id", "description", "applies_to", "if", "then", "decision_binding"];
@@ -33,6 +33,84 @@ struct Subject<'a> {
     mode: Option<Node>,
     binding: Option<Node>,
     gate: Option<&'a Node>,
+    /// Whether `applies_to` says kinds of action.
+    names_kinds: bool,
+    /// Whether the currency is constrained.
+    bounds_currency: bool,
+}
+
+/// A field that a constraint looks at.
+struct Reading {
+    field: String,
+    /// The kinds that have it, where the rule does not say kinds itself and not all have it.
+    only: Option<Kinds>,
+    /// Whether other kinds break the constraint: something else looks at them.
+    others_break: bool,
+}
+
+impl Reading {
+    /// What breaks a constraint, as far as this field tells.
+    fn broken(&self, asked: &[(&str, Node)], place: Place) -> Vec<Node> {
+        let kinds = |kinds: Kinds| {
+            let words = kinds.words();
+            list(words.split(", ").map(|kind| word(kind, place)).collect(), place)
+        };
+        let test = |(operator, value): &(&str, Node)| {
+            let test = entry(&self.field, alone(operator, value.clone()));
+            let kind = self.only.map(|only| entry("kind", kinds(only)));
+            map(kind.into_iter().chain([test]).collect(), place)
+        };
+        let others = self.only.filter(|_| self.others_break);
+        let others = others.map(|only| alone("kind", alone("not_in", kinds(only))));
+        asked.iter().map(test).chain(others).collect()
+    }
+}
+
+/// What may not be, as tests of the core language.
+fn asked(node: &Node) -> Vec<(&'static str, Node)> {
+    let mut asked = Vec::new();
+    if let Some(max) = node.get("max") {
+        let exact = max.text().map_or_else(|| max.clone(), |text| word(text, max.place));
+        asked.push(("gt", exact));
+    }
+    if let Some(values) = node.get("enum") {
+        let exact = |value: &Node| match value.plain() {
+            Some("true" | "false") | None => value.clone(),
+            Some(text) => word(text, value.place),
+        };
+        let values = read::each(Some(values)).iter().map(exact).collect();
+        asked.push(("not_in", list(values, node.place)));
+    }
+    asked
+}
+
+impl Subject<'_> {
+    /// Where the facts have an argument; `None` where they have none of this name. Of money in a currency that the rule
+    /// names, both its worth and its amount count, and what the agent says too where the rule asks for it.
+    fn readings(&self, name: &str) -> Option<Vec<Reading>> {
+        let whole =
+            |field: &str| Reading { field: field.to_owned(), only: None, others_break: false };
+        let fits = |f: &AbiFunction| Shape::of_argument(f, &Path(name.to_owned())).is_some();
+        if self.function.as_ref().is_some_and(fits) {
+            return Some(vec![whole(&format!("args.{name}"))]);
+        }
+        let mut readings = match variable::meaning(name)? {
+            Meaning::Field(field) => {
+                let only = variable::kinds(&field).filter(|_| !self.names_kinds);
+                return Some(vec![Reading { field, only, others_break: true }]);
+            }
+            Meaning::Money if self.bounds_currency => {
+                let units = Reading { only: variable::kinds("units"), ..whole("units") };
+                vec![whole("usd"), units]
+            }
+            Meaning::Usd | Meaning::Money => vec![whole("usd")],
+        };
+        let declared = format!("context.{name}");
+        readings.extend(
+            any_field(&self.conditions, &|field| field == declared).then(|| whole(&declared)),
+        );
+        Some(readings)
+    }
 }
 
 impl Bundle {
@@ -96,14 +174,7 @@ impl Bundle {
             }
             Some(None) => return None,
         }
-        if then.get("allow").and_then(Node::plain) == Some("true") && speaks_for_itself(&conditions)
-        {
-            findings.warning(
-                node.place,
-                format!("the rule `{id}` allows by what the agent says of itself"),
-                "an agent can say what it likes: bound the action itself too, or ask people",
-            );
-        }
+        warn_of_words(id, &conditions, then, findings);
         let mode = then.get("approval_mode").filter(|node| !node.is_null()).cloned();
         if let Some(mode) = &mode
             && let Err(error) = mode.text().unwrap_or_default().parse::<ApprovalMode>()
@@ -112,7 +183,22 @@ impl Bundle {
         }
         let gate = then.get("requires_approval_gate").filter(|node| !node.is_null());
         let binding = node.get("decision_binding").filter(|node| !node.is_null()).cloned();
-        Some(Subject { id, place: node.place, conditions, function, mode, binding, gate })
+        let applies_to = node.get("applies_to");
+        let names_kinds = applies_to.is_some_and(|to| to.get("kind").is_some());
+        let constraints = then.get("arg_constraints");
+        let bounds_currency = constraints.is_some_and(|of| of.get("currency").is_some());
+        let place = node.place;
+        Some(Subject {
+            id,
+            place,
+            conditions,
+            function,
+            mode,
+            binding,
+            gate,
+            names_kinds,
+            bounds_currency,
+        })
     }
 
     /// `{ intent, kind, target, fn }`: the intent is what the configuration or the agent calls the action.
@@ -148,31 +234,21 @@ impl Bundle {
         findings: &mut Findings,
     ) {
         known_keys(node, &format!("the constraint on `{name}`"), &CONSTRAINT_KEYS, findings);
-        let field = match &subject.function {
-            Some(function) if Shape::of_argument(function, &Path(name.to_owned())).is_some() => {
-                format!("args.{name}")
-            }
-            Some(_) | None => variable::field(name).unwrap_or_else(|| format!("context.{name}")),
+        let Some(readings) = subject.readings(name) else {
+            let hint = format!(
+                "name a fact (usd, units, currency, token, to, args.NAME with `fn` ..), or write `request.context.{name}` if what the agent says is meant"
+            );
+            findings.error(node.place, format!("no fact is called `{name}`"), hint);
+            return;
         };
-        let mut broken = Vec::new();
-        let asked = |operator: &str, value: Node| alone(&field, alone(operator, value));
-        if let Some(max) = node.get("max") {
-            let exact = max.text().map_or_else(|| max.clone(), |text| word(text, max.place));
-            broken.push(asked("gt", exact));
-        }
-        if let Some(values) = node.get("enum") {
-            let exact = |value: &Node| match value.plain() {
-                Some("true" | "false") | None => value.clone(),
-                Some(text) => word(text, value.place),
-            };
-            let values = read::each(Some(values)).iter().map(exact).collect();
-            broken.push(asked("not_in", list(values, node.place)));
-        }
-        if broken.is_empty() {
+        let asked = asked(node);
+        if asked.is_empty() {
             let hint = "as in { max: 3000 } or { enum: [INR] }";
             findings.error(node.place, format!("nothing constrains `{name}`"), hint);
             return;
         }
+        let broken: Vec<Node> =
+            readings.iter().flat_map(|reading| reading.broken(&asked, node.place)).collect();
         let then = if flag(node, "unless_approved", findings) == Some(true) {
             let gate = subject.gate.and_then(Node::text).unwrap_or(OWNER);
             self.ask(gate, node.place);
@@ -218,14 +294,33 @@ fn flag(node: &Node, key: &str, findings: &mut Findings) -> Option<bool> {
     }
 }
 
-/// Whether a condition names what the agent says of itself.
-fn speaks_for_itself(conditions: &[Node]) -> bool {
-    conditions.iter().any(|node| {
-        let entries = node.map().unwrap_or_default();
-        let inner = |node: &Node| match node.list() {
-            Some(items) => speaks_for_itself(items),
-            None => speaks_for_itself(std::slice::from_ref(node)),
-        };
-        entries.iter().any(|entry| entry.key.starts_with("context.") || inner(&entry.node))
-    })
+/// An agent can say what it likes.
+fn warn_of_words(id: &str, conditions: &[Node], then: &Node, findings: &mut Findings) {
+    let place = then.place;
+    let says = |key: &str| key.starts_with("context.");
+    if then.get("allow").and_then(Node::plain) == Some("true") && any_field(conditions, &says) {
+        findings.warning(
+            place,
+            format!("the rule `{id}` allows by what the agent says of itself"),
+            "an agent can say what it likes: bound the action itself too, or ask people",
+        );
+    } else if any_field(conditions, &says)
+        && !any_field(conditions, &|key| key != "action" && !says(key))
+    {
+        findings.warning(
+            place,
+            format!("the rule `{id}` stops by nothing but what the agent says of itself"),
+            "an agent that says something else is not stopped: ask for a fact (usd, to ..) too",
+        );
+    }
+}
+
+/// Whether a condition names such a field.
+fn any_field(conditions: &[Node], is: &impl Fn(&str) -> bool) -> bool {
+    let named = |entry: &Entry| match entry.key.as_str() {
+        "all" | "any" => any_field(entry.node.list().unwrap_or_default(), is),
+        "not" => any_field(std::slice::from_ref(&entry.node), is),
+        field => is(field),
+    };
+    conditions.iter().any(|node| node.map().unwrap_or_default().iter().any(named))
 }

@@ -185,6 +185,7 @@ impl Stage<'_, '_> {
             | Shape::Text
             | Shape::Bytes
             | Shape::Declared
+            | Shape::Decimal
             | Shape::Unread => self.plain_argument(node, shape),
         }
     }
