@@ -15,6 +15,7 @@ pub mod anvil;
 pub mod binary;
 pub mod books;
 pub mod config;
+pub mod elsewhere;
 pub mod gateway;
 pub mod http;
 pub mod load;

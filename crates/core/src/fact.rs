@@ -1,15 +1,17 @@
 //! Facts: everything that a rule may name, frozen at one instant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, U256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    action::Action,
+    action::{Action, Effect},
     amount::Price,
     approval::GateApproval,
+    context::ContextValue,
     identity::{AgentId, ChainId, WalletId},
+    opinion::Opinion,
     time::Timestamp,
     token::Asset,
 };
@@ -91,6 +93,59 @@ pub struct Granted {
     pub amount: U256,
 }
 
+/// What an oracle says of one address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OracleFact {
+    /// The oracle, as policies call it.
+    pub oracle: String,
+    /// Whom of an action it is asked about.
+    pub asks: Asked,
+    /// About whom it was asked.
+    pub address: Address,
+    /// What it says, by the names of its fields; unknown where it did not answer in time.
+    pub says: Fact<BTreeMap<String, ContextValue>>,
+}
+
+/// Whom of an action an oracle is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Asked {
+    /// Who stands at the other end: the recipient, the spender, or the contract that is called.
+    #[default]
+    Counterparty,
+    /// Who gets what is transferred.
+    To,
+    /// Who may move something later.
+    Spender,
+    /// The contract or account that is called.
+    Target,
+}
+
+impl Asked {
+    /// That address of an action; `None` where it has none.
+    #[must_use]
+    pub fn of(self, action: &Action) -> Option<Address> {
+        match (self, &action.effect) {
+            (Self::Counterparty | Self::To, Effect::Transfer { to, .. }) => Some(*to),
+            (
+                Self::Counterparty | Self::Spender,
+                Effect::Approve { spender, .. } | Effect::Revoke { spender, .. },
+            ) => Some(*spender),
+            (Self::Counterparty, Effect::Delegate { delegate, .. }) => Some(*delegate),
+            (
+                Self::Counterparty,
+                Effect::Call | Effect::Undecodable { .. } | Effect::TypedData { .. },
+            )
+            | (Self::Target, _) => action.target,
+            (
+                Self::Counterparty,
+                Effect::Deploy { .. } | Effect::Text { .. } | Effect::Opaque { .. },
+            )
+            | (Self::To | Self::Spender, _) => None,
+        }
+    }
+}
+
 /// A switch that stops signing (POLICY §1: a freeze is a guard).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "scope", content = "id", rename_all = "snake_case")]
@@ -149,6 +204,12 @@ pub struct Facts {
     /// Without a simulation the request is refused: the chain is configured so, and something needs one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub simulation_required: bool,
+    /// What oracles say, where a rule names them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub oracles: Vec<OracleFact>,
+    /// What a judge says that read the mandate; absent where none was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opinion: Option<Opinion>,
     /// Freezes in force.
     pub freezes: Vec<Freeze>,
     /// Gates that people have opened for this operation, with what they opened.

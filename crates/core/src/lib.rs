@@ -18,6 +18,7 @@ pub mod intent;
 pub mod json;
 pub mod message;
 pub mod operation;
+pub mod opinion;
 pub mod time;
 pub mod token;
 pub mod trace;

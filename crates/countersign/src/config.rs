@@ -6,6 +6,7 @@ mod cross;
 mod environment;
 mod model;
 mod network;
+mod outside;
 mod people;
 mod price;
 mod problem;
@@ -26,7 +27,8 @@ pub(crate) use self::{
         StoreChoice, TokenEntry, WalletEntry,
     },
     network::{is_development, is_mainnet},
-    price::{HttpEntry, PriceBook, SourceEntry},
+    outside::{JudgeEntry, OracleEntry},
+    price::{PriceBook, SourceEntry},
     problem::{Place, Problem, Problems, Report},
     reader::did_you_mean,
 };

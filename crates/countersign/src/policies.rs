@@ -35,8 +35,8 @@ impl Loaded {
         let abis = &self.config.abis;
         let abis = abis.folder.iter().chain(abis.files.iter().map(|abi| &abi.file));
         let files = std::iter::once(&self.config.file).chain(policies).chain(guards).chain(abis);
-        let prices = self.config.prices.secrets().map(|(_, file)| file.to_path_buf());
-        files.cloned().chain(prices).collect()
+        let secrets = self.config.secrets_for_others().map(|(_, file)| file.to_path_buf());
+        files.cloned().chain(secrets).collect()
     }
 }
 
@@ -176,6 +176,7 @@ impl References<'_> {
         self.tokens();
         self.people();
         self.gates(owner);
+        self.oracles();
     }
 
     fn scope(&self) {
@@ -206,6 +207,27 @@ impl References<'_> {
         let names: Vec<&str> = ids.chain(groups).collect();
         for name in self.policy.operators() {
             self.known("operator or group", &name, &names);
+        }
+    }
+
+    fn oracles(&self) {
+        let names: Vec<&str> = self.config.oracles.iter().map(|o| o.name.as_str()).collect();
+        for (name, field) in self.policy.oracles() {
+            self.known("oracle", &name, &names);
+            let Some(oracle) = self.config.oracles.iter().find(|o| o.name == name) else {
+                continue;
+            };
+            if oracle.fields.contains_key(&field) {
+                continue;
+            }
+            let known = oracle.fields.keys().filter(|known| !known.is_empty());
+            let known: Vec<String> = known.map(|known| format!("oracle.{name}.{known}")).collect();
+            let hint = if known.is_empty() {
+                format!("it says one thing: oracle.{name}")
+            } else {
+                format!("it says {}", known.join(", "))
+            };
+            self.refuse(&name, format!("the oracle `{name}` says nothing of `{field}`; {hint}"));
         }
     }
 

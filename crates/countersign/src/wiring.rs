@@ -1,7 +1,9 @@
 //! From the configuration to the engine's parts. What has not changed since the last time is used again: keys
 //! stay unlocked and connections stay open over a reload.
 
+mod headers;
 mod keys;
+mod outside;
 mod prices;
 mod snapshot;
 
@@ -20,7 +22,9 @@ use countersign_core::{
 use countersign_engine::{port::prices::PriceBell, setup::Setup};
 use countersign_server::{Credentials, TokenDigest};
 use countersign_signers::KeystoreSigner;
-use countersign_upstream::{FinalityRule as Finality, NodeChain, NodeOptions, PriceSources};
+use countersign_upstream::{
+    FinalityRule as Finality, HttpJudge, HttpOracles, NodeChain, NodeOptions, PriceSources,
+};
 
 use crate::{
     clock,
@@ -34,6 +38,7 @@ pub(crate) struct Parts {
     chains: BTreeMap<ChainId, (ChainRecipe, Arc<NodeChain>)>,
     keys: BTreeMap<WalletId, (keys::Recipe, Arc<KeystoreSigner>)>,
     prices: Option<prices::Opened>,
+    outside: outside::Outside,
     ear: prices::Ear,
 }
 
@@ -61,9 +66,12 @@ impl Parts {
         }
         let opened = prices::open(&config.prices, &chains, self.prices.as_ref(), &self.ear);
         let prices = opened.map_err(|(place, message)| problems.push(at(config, place, message)));
+        let outside = outside::Outside::open(&config.oracles, config.judge.as_ref());
+        let outside = outside.map_err(|(place, message)| problems.push(at(config, place, message)));
         let keys = keys::unlock(config, &self.keys, &mut problems, &mut warnings);
         if problems.is_empty() {
-            Ok((Self { chains, keys, prices: prices.ok(), ear: self.ear.clone() }, warnings))
+            let (prices, outside) = (prices.ok(), outside.unwrap_or_default());
+            Ok((Self { chains, keys, prices, outside, ear: self.ear.clone() }, warnings))
         } else {
             Err(Problems(problems))
         }
@@ -94,6 +102,16 @@ impl Parts {
     /// Where prices come from.
     pub(crate) fn prices(&self) -> Option<&Arc<PriceSources>> {
         self.prices.as_ref().map(|(_, sources)| sources)
+    }
+
+    /// Whom policies may ask about addresses.
+    pub(crate) fn oracles(&self) -> Option<&Arc<HttpOracles>> {
+        self.outside.oracles.as_ref()
+    }
+
+    /// Who reads mandates.
+    pub(crate) fn judge(&self) -> Option<&Arc<HttpJudge>> {
+        self.outside.judge.as_ref()
     }
 
     /// The opened chains.

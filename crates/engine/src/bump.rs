@@ -20,6 +20,7 @@ use countersign_policy::decision::{Outcome as Decided, Permit};
 use crate::{
     admission::{Admitted, Parties},
     claim::Claim,
+    consult::Hearing,
     engine::Engine,
     gather::Request,
     intake::pending,
@@ -235,9 +236,12 @@ impl Engine {
         asker: Asker<'_>,
     ) -> Result<Permit, BumpError> {
         let Way { setup, parties, record, .. } = way;
-        let approvals = match self.ports().journal.trace(record.trace).await {
-            Ok(Some(evidence)) => opened_gates(setup, *parties, record, &evidence),
-            Ok(None) => Vec::new(),
+        let (approvals, heard) = match self.ports().journal.trace(record.trace).await {
+            Ok(Some(evidence)) => {
+                let approvals = opened_gates(setup, *parties, record, &evidence);
+                (approvals, evidence.decision.facts.and_then(|facts| facts.opinion))
+            }
+            Ok(None) => (Vec::new(), None),
             Err(error) => return Err(BumpError::Unavailable(error.to_string())),
         };
         let proposal = Proposal::Transaction(draft(record, plan));
@@ -247,6 +251,8 @@ impl Engine {
             proposal: &proposal,
             declared: &record.intent.declared,
             approvals: &approvals,
+            // a higher fee changes nothing that a judge reads
+            hearing: Hearing::Heard(heard),
         };
         let mut gathered = match self.gather(setup, request).await {
             Ok(gathered) => gathered,

@@ -15,10 +15,11 @@ use countersign_core::{
     transaction::{TransactionDraft, TransactionPlan},
 };
 use countersign_policy::Identity;
-use futures_util::future::{join, join_all, try_join3};
+use futures_util::future::{join, join_all, try_join3, try_join4};
 
 use crate::{
     admission::{Admitted, Parties},
+    consult::{Hearing, opinion, oracle_facts},
     engine::Engine,
     judge::policies,
     plan::{Fails, Planned, needs_estimate, plan},
@@ -45,13 +46,14 @@ pub(crate) struct Gathered {
 }
 
 /// The request's side of a gathering.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Request<'a> {
     pub(crate) parties: Parties<'a>,
     pub(crate) method: Method,
     pub(crate) proposal: &'a Proposal,
     pub(crate) declared: &'a Declared,
     pub(crate) approvals: &'a [GateApproval],
+    pub(crate) hearing: Hearing,
 }
 
 impl<'a> Request<'a> {
@@ -63,6 +65,7 @@ impl<'a> Request<'a> {
             proposal: &admitted.proposal,
             declared: &admitted.submission.declared,
             approvals: &[],
+            hearing: Hearing::Ask,
         })
     }
 }
@@ -78,11 +81,13 @@ impl Engine {
         let actions = request.proposal.actions(wallet.address, chain);
         let others = counterparties(&actions, wallet.address);
         let mode = simulation(setup, request.parties, &actions);
-        let (complete, from_ledger, mut tokens) =
-            try_join3(self.complete(&request, mode), self.ask_ledger(&request, &others), async {
-                Ok(token_facts(&*setup.prices, chain, &named_by(&actions)).await)
-            })
-            .await?;
+        let (complete, from_ledger, mut tokens, oracles) = try_join4(
+            self.complete(&request, mode),
+            self.ask_ledger(&request, &others),
+            async { Ok(token_facts(&*setup.prices, chain, &named_by(&actions)).await) },
+            async { Ok(oracle_facts(setup, request.parties, &actions).await) },
+        )
+        .await?;
         let Complete { payload, data_fee_max, fails, balance_wei, simulated } = complete;
         let unnamed = unnamed(simulated.as_ref(), &tokens);
         tokens.extend(tokens_of(&*setup.prices, chain, &unnamed).await);
@@ -98,7 +103,7 @@ impl Engine {
         };
         let fee_wei_max = intent.fee_wei_max().unwrap_or(U256::MAX);
         let (at, seen, freezes) = from_ledger;
-        let facts = Facts {
+        let mut facts = Facts {
             at,
             role: request.parties.agent.role.clone(),
             owner: request.parties.agent.owner.clone(),
@@ -111,8 +116,14 @@ impl Engine {
             seen: Fact::Known(seen),
             simulation_required: simulated.is_some() && mode == Simulation::Required,
             simulated,
+            oracles,
+            opinion: None,
             freezes,
             approvals: request.approvals.to_vec(),
+        };
+        facts.opinion = match request.hearing {
+            Hearing::Ask => opinion(setup, request.parties, (&intent, &facts)).await,
+            Hearing::Heard(heard) => heard,
         };
         Ok(Gathered { intent, facts, fails })
     }

@@ -6,6 +6,7 @@ mod adopt;
 mod bump;
 mod carry;
 mod claim;
+mod consult;
 mod desk;
 pub mod engine;
 mod execute;

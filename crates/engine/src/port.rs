@@ -4,10 +4,13 @@ pub mod alarm;
 pub mod chain;
 pub mod clock;
 pub mod journal;
+pub mod judge;
 pub mod ledger;
+pub mod oracles;
 pub mod prices;
 pub mod signer;
 
 pub use self::{
-    chain::Chain, clock::Clock, journal::Journal, ledger::Ledger, prices::Prices, signer::Signer,
+    chain::Chain, clock::Clock, journal::Journal, judge::Judge, ledger::Ledger, oracles::Oracles,
+    prices::Prices, signer::Signer,
 };

@@ -21,6 +21,7 @@ use serde_json::json;
 
 use crate::{
     admission::{Parties, malformed},
+    consult::Hearing,
     engine::Engine,
     gather::{Gathered, Request, no_node},
     intake::ALLOW_FOR,
@@ -105,6 +106,7 @@ impl Engine {
             proposal: &proposal,
             declared: &record.intent.declared,
             approvals: &approvals,
+            hearing: Hearing::of(evidence.decision.facts.as_ref()),
         };
         match self.gather(&setup, request).await {
             Ok(gathered) if record.expires_at.is_some_and(|end| end <= gathered.facts.at) => {

@@ -10,7 +10,7 @@ use countersign_core::{
 use countersign_decode::Registry;
 use countersign_policy::Policy;
 
-use crate::port::{Chain, Prices, Signer};
+use crate::port::{Chain, Judge, Oracles, Prices, Signer};
 
 /// Everything that a request may be served with. A request keeps the snapshot that it began with.
 #[derive(Debug)]
@@ -29,6 +29,10 @@ pub struct Setup {
     pub guards: Vec<Policy>,
     /// Where USD prices come from.
     pub prices: Arc<dyn Prices>,
+    /// Whom policies may ask about addresses; without, `oracle.*` is unknown.
+    pub oracles: Option<Arc<dyn Oracles>>,
+    /// Who reads mandates; without, they are for people only.
+    pub judge: Option<Arc<dyn Judge>>,
 }
 
 impl Setup {

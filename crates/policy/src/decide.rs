@@ -61,7 +61,9 @@ pub(crate) fn judge(
     let guards = guards(intent, policies);
     let mut court = hear(intent, facts, (&policies.grant, &guards), assumed);
     let grant = policies.grant.model();
-    Decision {
+    let gate = mandate_gate(&policies.grant);
+    let opened = court.opens(&gate);
+    let decision = Decision {
         verdicts: std::mem::take(&mut court.verdicts),
         usd: court.usd.iter().map(|usd| usd.ok()).collect(),
         fee_usd: court.request.fee.ok(),
@@ -70,7 +72,17 @@ pub(crate) fn judge(
         policy: grant.id,
         guards: guards.iter().map(|guard| guard.id).collect(),
         outcome: court.outcome(grant),
+    };
+    match &facts.opinion {
+        Some(opinion) => decision.heard(opinion, &gate, opened),
+        None => decision,
     }
+}
+
+/// Who is asked where a judge wants people to look: the grant's own `owner`, else anybody who may approve.
+fn mandate_gate(grant: &Policy) -> Gate {
+    let default = Policy::default_gate(grant.name());
+    grant.gates().iter().find(|gate| gate.id == default.id).cloned().unwrap_or(default)
 }
 
 fn covers(model: &Model, intent: &Intent) -> bool {

@@ -124,8 +124,12 @@ pub(crate) enum Field {
     Context(String),
     /// What a simulation says of the whole transaction.
     Sim(Sim),
-    /// What no source gives yet: `oracle.*`. Always unknown.
-    Absent(String),
+    /// What an oracle says of the address that it is asked about: `oracle.NAME.FIELD`, or `oracle.NAME` where it says one
+    /// thing only.
+    Oracle {
+        name: String,
+        field: String,
+    },
 }
 
 /// What a simulation says of the whole transaction; all but [`Sim::Reverted`] are unknown where it fails.
@@ -198,12 +202,12 @@ impl Field {
             let signatures = functions.iter().map(|f| f.signature().to_owned()).collect();
             return Some(Self::Argument { signatures, path: Path(path.to_owned()) });
         }
-        let rest = |prefix: &str| word.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
         if let Some(path) = word.strip_prefix("context.").filter(|path| !path.is_empty()) {
             return Some(Self::Context(path.to_owned()));
         }
-        if rest("oracle.") {
-            return Some(Self::Absent(word.to_owned()));
+        if let Some(oracle) = word.strip_prefix("oracle.").filter(|name| !name.is_empty()) {
+            let (name, field) = oracle.split_once('.').unwrap_or((oracle, ""));
+            return Some(Self::Oracle { name: name.to_owned(), field: field.to_owned() });
         }
         let path = |family: &str| {
             let path = word.strip_prefix(family).filter(|path| !path.is_empty());
@@ -241,8 +245,9 @@ impl Field {
             ("siwe.", path.0.as_str())
         } else if let Self::Context(path) = self {
             ("context.", path.as_str())
-        } else if let Self::Absent(word) = self {
-            ("", word.as_str())
+        } else if let Self::Oracle { name, field } = self {
+            let point = if field.is_empty() { "" } else { "." };
+            return format!("`oracle.{name}{point}{field}`");
         } else {
             ("", WORDS.iter().find(|(_, known)| known == self).map_or("", |(word, _)| word))
         };
@@ -280,7 +285,7 @@ impl Field {
             | Self::Now
             | Self::Risk
             | Self::Context(_)
-            | Self::Absent(_) => Kinds::ALL,
+            | Self::Oracle { .. } => Kinds::ALL,
         }
     }
 
@@ -323,9 +328,9 @@ impl Field {
             Self::Agent | Self::Wallet | Self::Session | Self::Role | Self::Action | Self::Via => {
                 Shape::Text
             }
-            Self::Context(_) => Shape::Declared,
+            Self::Context(_) | Self::Oracle { .. } => Shape::Declared,
             Self::TextSigned | Self::PrimaryType | Self::Currency => Shape::Text,
-            Self::Domain(_) | Self::Message(_) | Self::Siwe(_) | Self::Absent(_) => Shape::Unread,
+            Self::Domain(_) | Self::Message(_) | Self::Siwe(_) => Shape::Unread,
         })
     }
 }

@@ -9,11 +9,11 @@ use countersign_core::{
 };
 
 use crate::{
-    condition::Condition,
     field::{Field, Kinds, Sim},
     matcher::Known,
     model::{Model, Rule, Spend, Then},
-    policy::{Identity, Policies, Policy},
+    needs,
+    policy::{Identity, Policies},
     truth::Why,
     worth::{self, Worth},
 };
@@ -23,28 +23,13 @@ impl Policies {
     /// their kinds names `sim.*`, or a call that may be allowed moves nobody knows what.
     #[must_use]
     pub fn need_simulation(&self, who: Identity<'_>, actions: &[Action]) -> bool {
-        let Identity { agent, wallet, chain } = who;
-        let models = std::iter::once(&self.grant).chain(&self.guards).map(Policy::model);
-        let mut covering = models.filter(|model| model.scope.covers(agent, wallet, chain));
-        covering.any(|model| names_simulation(model, actions))
+        needs::covering(self, who).any(|model| names_simulation(model, actions))
             || actions.iter().any(|action| leaves_open(self.grant.model(), action))
     }
 }
 
 fn names_simulation(model: &Model, actions: &[Action]) -> bool {
-    let meets = |kinds: Kinds| actions.iter().any(|action| kinds.meets(kind(action)));
-    let rules = model.rules.iter().map(|rule| (rule.kinds, &rule.when));
-    let limits = model.limits.iter().map(|limit| (limit.kinds, &limit.when));
-    rules.chain(limits).any(|(kinds, when)| asks(when) && meets(kinds))
-}
-
-fn asks(condition: &Condition) -> bool {
-    match condition {
-        Condition::All(inner) | Condition::Any(inner) => inner.iter().any(asks),
-        Condition::Not(inner) => asks(inner),
-        Condition::Field(field, _) => matches!(field, Field::Sim(_)),
-        Condition::Hours(_) => false,
-    }
+    needs::fields(model, actions).any(|field| matches!(field, Field::Sim(_)))
 }
 
 /// A call that a rule may allow, and neither a layout nor a rule says what it moves.

@@ -5,7 +5,7 @@ use countersign_core::{
     abi::AbiValue,
     action::{Action, Effect, Via},
     decimal::Decimal,
-    fact::Facts,
+    fact::{Asked, Facts, OracleFact},
     intent::Intent,
     token::Asset,
 };
@@ -40,13 +40,7 @@ pub(crate) struct View<'a> {
 
 /// Who stands at the other end: the recipient, the spender, or the contract that is called.
 pub(crate) fn counterparty(action: &Action) -> Option<Address> {
-    match &action.effect {
-        Effect::Transfer { to, .. } => Some(*to),
-        Effect::Approve { spender, .. } | Effect::Revoke { spender, .. } => Some(*spender),
-        Effect::Call | Effect::Undecodable { .. } | Effect::TypedData { .. } => action.target,
-        Effect::Delegate { delegate, .. } => Some(*delegate),
-        Effect::Deploy { .. } | Effect::Text { .. } | Effect::Opaque { .. } => None,
-    }
+    Asked::Counterparty.of(action)
 }
 
 /// What is moved or may be.
@@ -88,7 +82,7 @@ impl Values for View<'_> {
                 intent.declared.context.get(name).map(Known::from).ok_or(Why::Unknowable)
             }
             Field::Sim(what) => simulation::said(facts, *what),
-            Field::Absent(_) => Err(Why::Unknowable),
+            Field::Oracle { name, field } => self.said_by(name, field),
             Field::TextSigned
             | Field::PrimaryType
             | Field::Domain(_)
@@ -176,7 +170,7 @@ impl View<'_> {
             | Field::Message(_)
             | Field::Siwe(_)
             | Field::Sim(_)
-            | Field::Absent(_) => self.of_effect(field),
+            | Field::Oracle { .. } => self.of_effect(field),
         }
     }
 
@@ -225,6 +219,15 @@ impl View<'_> {
             }
             _ => Err(Why::Unknowable),
         }
+    }
+
+    /// What an oracle says of this action.
+    fn said_by(&self, oracle: &str, field: &str) -> Result<Known, Why> {
+        let about = |fact: &&OracleFact| {
+            fact.oracle == oracle && fact.asks.of(self.action) == Some(fact.address)
+        };
+        let said = self.request.facts.oracles.iter().find(about).and_then(|fact| fact.says.known());
+        said.and_then(|said| said.get(field)).map(Known::from).ok_or(Why::Unknowable)
     }
 
     /// A field of typed data whose meaning is known; a transaction has none.

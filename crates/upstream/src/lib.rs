@@ -1,4 +1,4 @@
-//! The chain, through one or several nodes; and what things cost.
+//! The chain, through one or several nodes; what things cost; and what others say: oracles and a judge.
 //!
 //! [`NodeChain`] is the engine's `Chain` over JSON-RPC: pooled connections, a deadline on every
 //! call, failover for whatever is safe to ask twice, and answers shared between concurrent callers.
@@ -13,8 +13,10 @@ mod data_fee;
 mod endpoint;
 mod flight;
 mod head;
+mod judge;
 mod node;
 mod options;
+mod oracles;
 mod prices;
 mod settlement;
 mod simulation;
@@ -28,7 +30,9 @@ mod tests;
 pub use self::{
     chain::{NodeChain, NodeReport},
     endpoint::UrlFault,
+    judge::{HttpJudge, JudgeError, JudgeOptions},
     options::{DataFee, FinalityRule, NodeOptions, UpstreamError, UrlProblem},
+    oracles::{HttpOracles, OracleError, OracleOptions},
     prices::{
         BasisPoints, ChainlinkOptions, HttpOptions, JsonPointer, PriceOptions, PricePlace,
         PriceSources, SourceOptions, StaticPrices,

@@ -5,9 +5,9 @@
 //! anything there is no price. A price falls no faster than is configured.
 
 mod chainlink;
-mod document;
+pub(crate) mod document;
 mod exact;
-mod http;
+pub(crate) mod http;
 mod judge;
 mod options;
 mod sources;

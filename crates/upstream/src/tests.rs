@@ -5,6 +5,7 @@ mod anvil;
 mod chain;
 mod data_fee;
 mod disagreement;
+mod others;
 mod parsers;
 mod prices;
 mod simulation;

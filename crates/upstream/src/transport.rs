@@ -69,6 +69,19 @@ impl Transport {
         tokio::time::timeout(within, exchange).await.unwrap_or(Err(Fault::Late(within)))
     }
 
+    /// Posts one JSON body with headers of its own.
+    pub(crate) async fn ask(
+        &self,
+        endpoint: &Endpoint,
+        (headers, body): (&HeaderMap, Bytes),
+        within: Duration,
+    ) -> Result<Reply, Fault> {
+        let mut request = request(endpoint, body, None)?;
+        request.headers_mut().extend(headers.clone());
+        let exchange = Box::pin(self.exchange(request));
+        tokio::time::timeout(within, exchange).await.unwrap_or(Err(Fault::Late(within)))
+    }
+
     /// Gets a document. Safe to ask twice; more than these headers is not sent.
     pub(crate) async fn get(
         &self,

@@ -8,6 +8,7 @@ mod door;
 mod failure;
 mod life;
 mod nonces;
+mod others;
 mod outside;
 mod repeating;
 mod replicas;

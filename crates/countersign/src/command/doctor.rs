@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use countersign_core::time::{Millis, Timestamp};
-use countersign_engine::port::{Prices as _, prices::Quote};
+use countersign_core::{
+    fact::Fact,
+    opinion::Opinion,
+    time::{Millis, Timestamp},
+};
+use countersign_engine::port::{Judge as _, Oracles as _, Prices as _, judge::Case, prices::Quote};
 use countersign_store::redis::WeakStore;
 use countersign_upstream::PriceSources;
 use serde_json::{Value, json};
@@ -98,6 +102,7 @@ async fn keys_nodes_and_prices(loaded: &Arc<Loaded>) -> Result<Vec<Finding>, Fai
     if let Some(sources) = parts.prices() {
         findings.extend(prices(sources).await);
     }
+    findings.extend(outside(&parts, &loaded.config).await);
     Ok(findings)
 }
 
@@ -168,6 +173,31 @@ async fn prices(sources: &PriceSources) -> Vec<Finding> {
                 Finding::new(what, true, format!("{price} USD, {source}, {age} s old"))
             }
             Err(error) => Finding::new(what, false, error.to_string()),
+        });
+    }
+    findings
+}
+
+/// Whether oracles answer about the first wallet, on the first chain, and whether a judge answers at all.
+async fn outside(parts: &Parts, config: &Config) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let (chain, wallet) = (config.chains.first(), config.wallets.first());
+    if let (Some(oracles), Some(chain), Some(wallet)) = (parts.oracles(), chain, wallet) {
+        for name in oracles.names() {
+            let said = oracles.say(name, chain.id, wallet.address).await;
+            let (good, detail) = match said {
+                Fact::Known(fields) => (true, format!("answers, {} fields", fields.len())),
+                Fact::Unknown(reason) => (false, reason),
+            };
+            findings.push(Finding::new(format!("oracle {name}"), good, detail));
+        }
+    }
+    if let Some(judge) = parts.judge() {
+        let mandate = "This is a trial: answer allow.".to_owned();
+        let case = Case { mandate, request: json!({}), claims: json!({}) };
+        findings.push(match judge.opinion(&case).await {
+            Opinion::Allow => Finding::new("judge", true, "answers as it is asked to"),
+            Opinion::Review(reason) | Opinion::Deny(reason) => Finding::new("judge", false, reason),
         });
     }
     findings

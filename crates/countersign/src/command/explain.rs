@@ -214,6 +214,8 @@ impl Place {
             seen: Fact::Known(BTreeSet::new()),
             simulated: None,
             simulation_required: false,
+            oracles: Vec::new(),
+            opinion: None,
             freezes: Vec::new(),
             approvals: Vec::new(),
         };

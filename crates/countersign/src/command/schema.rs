@@ -93,6 +93,14 @@ fn configuration() -> Value {
             "operators": list(&operator()),
             "guards": list(&text()),
             "prices": prices(),
+            "oracles": list(&oracle()),
+            "judge": object(
+                &json!({
+                    "url": text(), "model": text(), "key_file": text(), "headers_file": text(),
+                    "deadline": duration(),
+                }),
+                &["url", "model"],
+            ),
             "notify": list(&json!({ "type": "object" })),
             "telemetry": { "type": ["object", "null"] },
         }),
@@ -130,6 +138,19 @@ fn prices() -> Value {
             "refresh": duration(), "sources": list(&source),
         }),
         &[],
+    )
+}
+
+fn oracle() -> Value {
+    object(
+        &json!({
+            "name": text(), "url": text(), "field": text(),
+            "fields": { "type": "object", "additionalProperties": text() },
+            "ask": { "enum": ["counterparty", "to", "spender", "target"] },
+            "bearer_file": text(), "headers_file": text(),
+            "max_age": duration(), "deadline": duration(),
+        }),
+        &["name", "url"],
     )
 }
 
@@ -228,6 +249,7 @@ mod tests {
             include_str!("../config/read.rs"),
             include_str!("../config/chain.rs"),
             include_str!("../config/people.rs"),
+            include_str!("../config/outside.rs"),
             include_str!("../config/price.rs"),
             include_str!("../config/store.rs"),
         ];

@@ -27,6 +27,8 @@ pub(crate) fn check(report: &Report, config: &Config) {
     chains_are_told_apart(report, config);
     unpriced(report, config);
     price_sources(report, config);
+    unique(report, "the oracle", config.oracles.iter().map(|o| (o.place, &o.name)));
+    in_the_clear(report, config);
     secrets(report, config);
 }
 
@@ -143,6 +145,21 @@ fn price_sources(report: &Report, config: &Config) {
     );
 }
 
+/// What can be changed on the way is nobody's word.
+fn in_the_clear(report: &Report, config: &Config) {
+    let development = config.chains.iter().all(|c| network::is_development(c.id));
+    let oracles = config.oracles.iter().map(|oracle| &oracle.url);
+    let urls = oracles.chain(config.judge.iter().map(|judge| &judge.url));
+    for url in urls.filter(|url| url.value.is_in_the_clear()) {
+        let message = "answers over http:// can be changed on the way: use https://, or a server of this machine";
+        if development {
+            report.warn(url.place, message);
+        } else {
+            report.refuse(url.place, message);
+        }
+    }
+}
+
 fn secrets(report: &Report, config: &Config) {
     let all_development = config.chains.iter().all(|chain| network::is_development(chain.id));
     let doors = [&config.rpc, &config.admin].into_iter().filter_map(|door| door.tls.as_ref());
@@ -154,7 +171,8 @@ fn secrets(report: &Report, config: &Config) {
         StoreChoice::Redis(redis) => Some(redis.secrets().map(|file| (redis.place, file))),
         StoreChoice::Embedded(_) => None,
     };
-    let all = keys.chain(wallets).chain(store.into_iter().flatten()).chain(config.prices.secrets());
+    let all =
+        keys.chain(wallets).chain(store.into_iter().flatten()).chain(config.secrets_for_others());
     for (place, file) in all.filter(|(_, file)| is_open_to_others(file)) {
         let message =
             format!("the secret file `{0}` can be read by others: chmod 600 {0}", file.display());

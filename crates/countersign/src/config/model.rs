@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use alloy_primitives::Address;
@@ -15,7 +15,13 @@ use countersign_core::{
 use countersign_decode::Container;
 use countersign_engine::setup::{Role, Simulation};
 
-use super::{abi::Abis, price::PriceBook, problem::Place, store::RedisEntry};
+use super::{
+    abi::Abis,
+    outside::{JudgeEntry, OracleEntry},
+    price::PriceBook,
+    problem::Place,
+    store::RedisEntry,
+};
 
 /// A value and where the file says it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +49,21 @@ pub(crate) struct Config {
     /// Files of policies that may only narrow.
     pub(crate) guards: Vec<Placed<PathBuf>>,
     pub(crate) prices: PriceBook,
+    /// Whom policies may ask about addresses.
+    pub(crate) oracles: Vec<OracleEntry>,
+    /// Who reads mandates.
+    pub(crate) judge: Option<JudgeEntry>,
     /// What the folder of ABIs has.
     pub(crate) abis: Abis,
+}
+
+impl Config {
+    /// Files with what others want to see before they answer: nobody else may read them.
+    pub(crate) fn secrets_for_others(&self) -> impl Iterator<Item = (Place, &Path)> {
+        let oracles = self.oracles.iter().map(|oracle| &oracle.secrets);
+        let files = oracles.chain(self.judge.iter().map(|judge| &judge.secrets));
+        self.prices.secrets().chain(files.flat_map(|files| files.all()))
+    }
 }
 
 /// Where one of the two doors listens.

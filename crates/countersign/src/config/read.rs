@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 use super::{
     abi, chain,
     model::{ChainEntry, Config, Door, Placed, SecretUrl, StoreChoice, TlsFiles},
-    people, price,
+    outside, people, price,
     problem::Report,
     reader::{Section, path_from},
     store::store,
@@ -36,6 +36,9 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
         let operators = s.or("operators", Vec::new(), |r, n| r.list(n, |n| people::operator(r, n)));
         let guards = s.or("guards", Vec::new(), |r, n| r.list(n, |n| policy_file(r, n, folder)));
         let prices = s.or("prices", price::none(), |r, n| price::book(r, n, folder));
+        let oracles =
+            s.or("oracles", Vec::new(), |r, n| r.list(n, |n| outside::oracle(r, n, folder)));
+        let judge = s.or("judge", None, |r, n| outside::judge(r, n, folder).map(Some));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
         later(report, s);
         let (rpc, admin) = doors?;
@@ -53,6 +56,8 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             operators: operators?,
             guards: guards?,
             prices: prices?,
+            oracles: oracles?,
+            judge: judge?,
             abis: abis?,
         })
     });

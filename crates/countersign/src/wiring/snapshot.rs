@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use countersign_core::time::Millis;
 use countersign_decode::Registry;
 use countersign_engine::{
-    port::Prices,
+    port::{Judge, Oracles, Prices},
     setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup},
 };
 use countersign_policy::Policy;
@@ -49,6 +49,8 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         operators: config.operators.iter().map(|o| (o.id.clone(), operator(o))).collect(),
         guards: loaded.guards.clone(),
         prices: prices(parts),
+        oracles: parts.oracles().map(|oracles| Arc::clone(oracles) as Arc<dyn Oracles>),
+        judge: parts.judge().map(|judge| Arc::clone(judge) as Arc<dyn Judge>),
     }
 }
 

@@ -124,6 +124,8 @@ impl House {
                 .into(),
             guards: vec![],
             prices: self.prices.clone(),
+            oracles: None,
+            judge: None,
         }
     }
 

@@ -4,7 +4,7 @@
 mod acting;
 mod simulating;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::{Address, Bytes, U256, keccak256};
 use countersign_core::{
@@ -12,7 +12,7 @@ use countersign_core::{
     amount::MicroUsd,
     approval::{Gate, GateApproval, Vote},
     context::{Context, ContextValue},
-    fact::{Fact, Facts, TokenFact},
+    fact::{Asked, Fact, Facts, OracleFact, TokenFact},
     identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
     intent::{Declared, Intent, Method, Payload},
     time::Timestamp,
@@ -107,7 +107,8 @@ pub(super) fn read(node: &Node, scope: Option<&Node>, reader: &mut Reader<'_>) -
         Some(sim) => Some(stage.simulated(sim)?),
         None => None,
     };
-    let facts = Facts { simulated, ..stage.facts(node, &intent, actions)? };
+    let oracles = asked(node, &actions);
+    let facts = Facts { simulated, oracles, ..stage.facts(node, &intent, actions)? };
     Some(Given { intent, facts, assumed: Assumed { usd, fee }, used: spent })
 }
 
@@ -125,7 +126,8 @@ impl Stage<'_, '_> {
             known.extend(REQUEST_KEYS);
         }
         let args = node.map().unwrap_or_default().iter().map(|entry| entry.key.as_str());
-        known.extend(args.filter(|key| key.starts_with("args.")));
+        let families = ["args.", "oracle."];
+        known.extend(args.filter(|key| families.iter().any(|family| key.starts_with(family))));
         self.reader.keys(node, "`given`", &known)
     }
 
@@ -346,9 +348,44 @@ impl Stage<'_, '_> {
             seen: Fact::Known(std::mem::take(&mut self.seen)),
             simulated: None,
             simulation_required: false,
+            oracles: Vec::new(),
+            opinion: None,
             freezes: Vec::new(),
             approvals,
         })
+    }
+}
+
+/// `oracle.NAME.FIELD: VALUE`: what oracles are imagined to say, of whoever stands at the other end.
+fn asked(node: &Node, actions: &[Action]) -> Vec<OracleFact> {
+    let mut oracles: Vec<OracleFact> = Vec::new();
+    for entry in node.map().unwrap_or_default() {
+        let Some(word) = entry.key.strip_prefix("oracle.") else { continue };
+        let (oracle, field) = word.split_once('.').unwrap_or((word, ""));
+        let Some(value) = entry.node.text().filter(|text| *text != "unknown") else { continue };
+        for address in actions.iter().filter_map(|action| Asked::Counterparty.of(action)) {
+            let says = BTreeMap::from([(field.to_owned(), value_of(entry.node.plain(), value))]);
+            let known = oracles.iter_mut().find(|f| f.oracle == oracle && f.address == address);
+            match known.map(|fact| &mut fact.says) {
+                Some(Fact::Known(known)) => known.extend(says),
+                Some(Fact::Unknown(_)) | None => oracles.push(OracleFact {
+                    oracle: oracle.to_owned(),
+                    asks: Asked::Counterparty,
+                    address,
+                    says: Fact::Known(says),
+                }),
+            }
+        }
+    }
+    oracles
+}
+
+/// What JSON would say with this.
+fn value_of(plain: Option<&str>, text: &str) -> ContextValue {
+    match plain {
+        Some("true") => ContextValue::Bool(true),
+        Some("false") => ContextValue::Bool(false),
+        Some(_) | None => ContextValue::of_text(text),
     }
 }
 

@@ -74,13 +74,6 @@ impl Reader<'_> {
                     return None;
                 };
                 let shape = self.shape(&field, functions, entry.place)?;
-                if let Field::Absent(name) = &field {
-                    self.findings.warning(
-                        entry.place,
-                        format!("nothing gives `{name}` yet, so that it is always unknown"),
-                        "an allow with it never matches, a deny always",
-                    );
-                }
                 self.matcher(node, &shape).map(|matcher| Condition::Field(field, matcher))
             }
         }

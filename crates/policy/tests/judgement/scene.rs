@@ -99,6 +99,8 @@ pub(crate) fn facts(actions: Vec<Action>) -> Facts {
         seen: Fact::Known(BTreeSet::from([FRIEND])),
         simulated: None,
         simulation_required: false,
+        oracles: Vec::new(),
+        opinion: None,
         freezes: Vec::new(),
         approvals: Vec::new(),
     }

@@ -119,6 +119,8 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         operators: BTreeMap::from([operator("alice", &roles), operator("victor", &[Role::View])]),
         guards: Vec::new(),
         prices: Arc::new(FixedPrices::of(&[("ETH", "1000")])),
+        oracles: None,
+        judge: None,
     }
 }
 

@@ -217,6 +217,8 @@ impl World {
                 .into(),
             guards: vec![papers.guard],
             prices: self.prices.clone(),
+            oracles: None,
+            judge: None,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
-use countersign_core::{amount::Price, time::Timestamp};
+use countersign_core::{amount::Price, context::ContextValue, time::Timestamp};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -13,6 +13,9 @@ use super::exact::{self, NoPrice};
 
 /// How deep a pointer may lead.
 const STEPS_MAX: usize = 16;
+
+/// The longest text that is a value, in bytes.
+const TEXT_BYTES_MAX: usize = 256;
 
 /// Later instants are milliseconds: as seconds they lie beyond the year 5000.
 const SECONDS_MAX: u64 = 100_000_000_000;
@@ -63,6 +66,22 @@ pub(super) fn price_at(document: &str, place: &JsonPointer) -> Result<Price, Mis
     exact::price(&found).map_err(|reason| Misread::NoPrice { place: place.clone(), reason })
 }
 
+/// What stands at a place: a number, a text or a truth value; a text that writes a number is one.
+pub(crate) fn value_at(document: &str, place: &JsonPointer) -> Result<ContextValue, Misread> {
+    let absent = || Misread::Absent(place.clone());
+    let found = raw(document, place)?.get();
+    match found {
+        "true" => Ok(ContextValue::Bool(true)),
+        "false" => Ok(ContextValue::Bool(false)),
+        _ if found.starts_with('"') => {
+            let text: String = serde_json::from_str(found).map_err(|_| Misread::NotJson)?;
+            let short = text.len() <= TEXT_BYTES_MAX;
+            short.then(|| ContextValue::of_text(&text)).ok_or_else(absent)
+        }
+        _ => found.parse().map(ContextValue::Number).map_err(|_| absent()),
+    }
+}
+
 /// The instant at a place: seconds or milliseconds since 1970, or RFC 3339.
 pub(super) fn instant_at(document: &str, place: &JsonPointer) -> Result<Timestamp, Misread> {
     let found = leaf(document, place)?;
@@ -77,14 +96,19 @@ pub(super) fn instant_at(document: &str, place: &JsonPointer) -> Result<Timestam
 
 /// A number as it is written, or the content of a text.
 fn leaf<'a>(document: &'a str, place: &JsonPointer) -> Result<Cow<'a, str>, Misread> {
-    let mut here: &RawValue = serde_json::from_str(document).map_err(|_| Misread::NotJson)?;
-    for step in &place.0 {
-        here = below(here.get(), step).ok_or_else(|| Misread::Absent(place.clone()))?;
-    }
+    let here = raw(document, place)?;
     if here.get().starts_with('"') {
         return serde_json::from_str(here.get()).map(Cow::Owned).map_err(|_| Misread::NotJson);
     }
     Ok(Cow::Borrowed(here.get()))
+}
+
+fn raw<'a>(document: &'a str, place: &JsonPointer) -> Result<&'a RawValue, Misread> {
+    let mut here: &RawValue = serde_json::from_str(document).map_err(|_| Misread::NotJson)?;
+    for step in &place.0 {
+        here = below(here.get(), step).ok_or_else(|| Misread::Absent(place.clone()))?;
+    }
+    Ok(here)
 }
 
 /// `None` where there is no such member, or more than one.
@@ -130,7 +154,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 
 /// Why a document does not say what it should. Names places, never what stands there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Misread {
+pub(crate) enum Misread {
     /// No JSON at all.
     #[error("what it says is not JSON")]
     NotJson,

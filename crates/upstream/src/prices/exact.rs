@@ -66,7 +66,7 @@ fn power(text: &str) -> Result<i32, NoPrice> {
 
 /// Why a number is no price. The number itself is not repeated: it may be anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoPrice {
+pub(crate) enum NoPrice {
     /// Not plain digits.
     #[error("what it says is not a number without a sign")]
     NotANumber,

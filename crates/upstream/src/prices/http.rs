@@ -106,7 +106,7 @@ impl HttpPrices {
 }
 
 /// The transport's words are about nodes.
-fn told(fault: &Fault) -> String {
+pub(crate) fn told(fault: &Fault) -> String {
     let Fault::Status(status) = fault else { return fault.to_string() };
     match status {
         300..=399 => {
