@@ -89,7 +89,9 @@ async fn serve(listener: TcpListener, says: Says, asked: Arc<Mutex<Vec<(String, 
                     asked.lock().expect("no panic").push((path, body));
                     let text = says.lock().expect("no panic").clone();
                     match text {
-                        Some(text) => Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(text)))),
+                        Some(text) => {
+                            Ok::<_, hyper::Error>(Response::new(Full::new(Bytes::from(text))))
+                        }
                         None => std::future::pending().await,
                     }
                 }

@@ -125,6 +125,7 @@ fn request(intent: &Intent, facts: &Facts, decision: Decision) -> Value {
         "actions": actions_json(facts, &judgement),
         "feeUsd": judgement.fee_usd,
         "riskScore": judgement.risk_score,
+        "riskParts": judgement.risk_parts,
         "knownCounterparties": seen,
         "waitsForPeople": matches!(outcome, Outcome::Park(_)),
         // to the minute: what is judged again at once is the same question

@@ -14,6 +14,7 @@ use countersign_core::{
     operation::OperationRecord,
     transaction::FeeBid,
 };
+use countersign_policy::PactState;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -166,6 +167,12 @@ impl Engine {
     /// What is left in each window of the agent's limits.
     pub async fn budget(&self, agent: &AgentId) -> Result<Vec<BudgetLine>, Unavailable> {
         self.budget_lines(agent).await
+    }
+
+    /// Where the agent's grant stands: active, completed, expired, or still without a beginning; `None` for an agent that
+    /// is not configured.
+    pub async fn grant_state(&self, agent: &AgentId) -> Result<Option<PactState>, Unavailable> {
+        self.state_of_grant(agent).await
     }
 
     /// One operation of this agent; `None` for one that is unknown or another's. Collects a finished result.

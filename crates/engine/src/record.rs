@@ -12,7 +12,7 @@ use countersign_core::{
 };
 use countersign_policy::{
     ApprovalMode,
-    decision::{Decision, Denial, Outcome, Says, Verdict, Violation},
+    decision::{Decision, Denial, Outcome, RiskPart, Says, Verdict, Violation},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -26,6 +26,7 @@ pub(crate) struct Judgement {
     pub(crate) usd: Vec<Option<countersign_core::amount::MicroUsd>>,
     pub(crate) fee_usd: Option<countersign_core::amount::MicroUsd>,
     pub(crate) risk_score: u8,
+    pub(crate) risk_parts: Vec<RiskPart>,
     pub(crate) approval_mode: ApprovalMode,
     pub(crate) policy: PolicyId,
     pub(crate) guards: Vec<PolicyId>,
@@ -34,9 +35,20 @@ pub(crate) struct Judgement {
 impl Judgement {
     /// Parts a decision into what is recorded and what is acted on.
     pub(crate) fn part(decision: Decision) -> (Self, Outcome) {
-        let Decision { verdicts, usd, fee_usd, risk_score, approval_mode, policy, guards, outcome } =
-            decision;
-        (Self { verdicts, usd, fee_usd, risk_score, approval_mode, policy, guards }, outcome)
+        let Decision {
+            verdicts,
+            usd,
+            fee_usd,
+            risk_score,
+            risk_parts,
+            approval_mode,
+            policy,
+            guards,
+            outcome,
+        } = decision;
+        let judgement =
+            Self { verdicts, usd, fee_usd, risk_score, risk_parts, approval_mode, policy, guards };
+        (judgement, outcome)
     }
 }
 
@@ -113,6 +125,7 @@ pub(crate) fn trace(
         "outcome": ending.word(),
         "code": ending.code(),
         "riskScore": judgement.risk_score,
+        "riskParts": judgement.risk_parts,
         "approvalMode": judgement.approval_mode,
         "violations": ending.violations(),
     });

@@ -3,13 +3,16 @@
 use alloy_primitives::Address;
 use countersign_core::{
     approval::Gate,
-    charge::{Charge, Reading, Unit},
+    charge::{Charge, Reading, Unit, Window},
     identity::{AgentId, ChainId, OperationId},
     intent::Method,
     operation::{Delivery, OperationRecord, OperationState},
     time::Timestamp,
 };
-use countersign_policy::{Identity, Policies, budget, counter_verdicts, decision::Outcome};
+use countersign_policy::{
+    Answer as GrantAnswer, Identity, PactLife, PactState, Policies, Policy, budget,
+    counter_verdicts, decision::Outcome, pact_state,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -77,6 +80,26 @@ impl Engine {
         Ok(charges.iter().zip(readings).map(shown).collect())
     }
 
+    /// Where an agent's grant stands; `None` for an agent that is not configured.
+    pub(crate) async fn state_of_grant(
+        &self,
+        agent: &AgentId,
+    ) -> Result<Option<PactState>, Unavailable> {
+        let setup = self.setup();
+        let Some(agent) = setup.agents.get(agent) else { return Ok(None) };
+        let ledger = &self.ports().ledger;
+        let now = ledger.now().await.map_err(|error| store(&error))?;
+        let policies = Policies { grant: agent.grant.clone(), guards: Vec::new() };
+        let mut charges = window_charges(&setup, agent, &policies, now);
+        charges.retain(|charge| charge.window == Window::Grant);
+        let readings = ledger.status(&charges, None).await.map_err(|error| store(&error))?;
+        let of =
+            |(charge, reading): (&Charge, Reading)| (charge.source.limit.clone(), reading.settled);
+        let settled = charges.iter().zip(readings).map(of).collect();
+        let life = PactLife { answer: answer(&agent.grant, now), revoked: None, settled };
+        Ok(Some(pact_state(&agent.grant, &life, now)))
+    }
+
     pub(crate) async fn operation_view(
         &self,
         agent: &AgentId,
@@ -110,6 +133,15 @@ impl Engine {
         let next = self.ports().ledger.next_nonce(chain.id, &wallet.id).await;
         let next = next.map_err(|error| store(&error))?;
         Ok(Some(next.unwrap_or(0).max(account.nonce)))
+    }
+}
+
+/// Whoever configures a grant has said yes to it. One that lasts needs to say since when.
+fn answer(grant: &Policy, now: Timestamp) -> GrantAnswer {
+    match (grant.starts(), grant.lasts()) {
+        (Some(at), _) => GrantAnswer::Yes(at),
+        (None, None) => GrantAnswer::Yes(now),
+        (None, Some(_)) => GrantAnswer::Awaited,
     }
 }
 
@@ -188,6 +220,7 @@ fn body(
         "charges": charges,
         "policy": judgement.policy,
         "risk_score": judgement.risk_score,
+        "risk_parts": judgement.risk_parts,
         "simulated": gathered.facts.simulated,
         "would_fail": gathered.fails.as_ref().map(|fails| &fails.message),
     })

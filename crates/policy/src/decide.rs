@@ -15,7 +15,8 @@ use countersign_core::{
 use crate::{
     approvals::is_open,
     decision::{
-        Decision, Denial, Ground, Hold, Outcome, Permit, Register, Says, Verdict, Violation,
+        Decision, Denial, Ground, Hold, Outcome, Permit, Register, RiskPart, Says, Verdict,
+        Violation,
     },
     field::Kinds,
     limits,
@@ -68,6 +69,7 @@ pub(crate) fn judge(
         usd: court.usd.iter().map(|usd| usd.ok()).collect(),
         fee_usd: court.request.fee.ok(),
         risk_score: court.request.risk,
+        risk_parts: std::mem::take(&mut court.risk_parts),
         approval_mode: court.mode,
         policy: grant.id,
         guards: guards.iter().map(|guard| guard.id).collect(),
@@ -101,13 +103,15 @@ fn hear<'a>(
     assumed: &Assumed,
 ) -> Court<'a> {
     let fee = assumed.fee.unwrap_or_else(|| worth::of_fee(facts));
-    let request = Request { intent, facts, fee, risk: risk::score(intent, facts) };
+    let risk_parts = risk::parts(intent, facts);
+    let request = Request { intent, facts, fee, risk: risk::score(&risk_parts) };
     let grant = grant.model();
     let in_force = grant.kind == Kind::Grant
         && covers(grant, intent)
         && grant.standing(facts.at) == Standing::InForce;
     let allows = allowances(request, grant, in_force, assumed);
     let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
+    court.risk_parts = risk_parts;
     court.standing(grant, in_force);
     for guard in guards {
         court.policy(guard, None);
@@ -181,6 +185,7 @@ pub(crate) struct Court<'a> {
     pub(crate) charges: Vec<Charge>,
     /// That of the actions, raised by what matched.
     pub(crate) mode: ApprovalMode,
+    pub(crate) risk_parts: Vec<RiskPart>,
 }
 
 impl<'a> Court<'a> {
@@ -193,6 +198,7 @@ impl<'a> Court<'a> {
             asks: Vec::new(),
             charges: Vec::new(),
             mode: ApprovalMode::of_actions(&request.facts.actions),
+            risk_parts: Vec::new(),
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Decision {
     pub fee_usd: Option<MicroUsd>,
     /// 0 to 100: how unusual the request looks. Shown to people.
     pub risk_score: u8,
+    /// What the score consists of.
+    pub risk_parts: Vec<RiskPart>,
     /// How far it reaches: at least as far as its actions do.
     pub approval_mode: ApprovalMode,
     /// The grant's version.
@@ -44,6 +46,15 @@ pub enum Outcome {
     Park(Hold),
     /// No.
     Deny(Denial),
+}
+
+/// One sign that a request is unusual.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RiskPart {
+    /// Its name: `new_counterparty`, `unlimited_allowance` ...
+    pub part: String,
+    /// What it adds to the score.
+    pub points: u8,
 }
 
 /// What one rule or limit said.

@@ -234,7 +234,6 @@ fn what_is_only_suspicious_is_a_warning() {
             "rules: [{ id: a, when: { session: { matches: x } }, then: allow }]",
             "matches anywhere in the text",
         ),
-        ("rules: [{ id: a, when: { oracle.x: 1 }, then: allow }]", "nothing gives `oracle.x` yet"),
         (
             "rules: [{ id: a, when: { kind: transfer }, then: allow }]\nlimits: [{ id: l, when: { kind: deploy }, count: tx, per: 1h, max: 1 }]",
             "limit `l` never counts",

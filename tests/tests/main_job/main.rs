@@ -10,6 +10,7 @@ mod life;
 mod nonces;
 mod others;
 mod outside;
+mod pacts;
 mod repeating;
 mod replicas;
 mod signing;

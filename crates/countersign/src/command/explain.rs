@@ -312,7 +312,7 @@ fn as_json(facts: &Facts, decision: &Decision) -> serde_json::Value {
     json!({
         "outcome": outcome, "code": code, "reason": reason, "actions": facts.actions,
         "usd": decision.usd, "fee_usd": decision.fee_usd, "verdicts": decision.verdicts,
-        "policy": decision.policy, "risk_score": decision.risk_score, "approval_mode": decision.approval_mode,
+        "policy": decision.policy, "risk_score": decision.risk_score, "risk_parts": decision.risk_parts, "approval_mode": decision.approval_mode,
     })
 }
 

@@ -10,7 +10,7 @@ use countersign_core::{
     identity::{ApprovalDigest, OperationId},
     operation::{OperationRecord, OperationState},
     token::Asset,
-    trace::TraceRecord,
+    trace::{DecisionRecord, TraceRecord},
 };
 use countersign_engine::{
     port::journal::Page,
@@ -117,6 +117,12 @@ async fn entry(desk: &Arc<Desk>, record: &OperationRecord) -> Result<Value, Prob
     Ok(view(record, trace.as_ref(), &desk.setup()))
 }
 
+/// What the score consists of; older records do not say.
+fn risk_parts(decision: &DecisionRecord) -> Option<Value> {
+    let said: Value = serde_json::from_str(decision.validation_result.as_str()?).ok()?;
+    said.get("riskParts").cloned()
+}
+
 /// A parked operation with everything that a person needs to judge it: the facts are those that were
 /// frozen when it was parked.
 fn view(record: &OperationRecord, trace: Option<&TraceRecord>, setup: &Setup) -> Value {
@@ -136,6 +142,7 @@ fn view(record: &OperationRecord, trace: Option<&TraceRecord>, setup: &Setup) ->
         "chain": record.chain(),
         "chain_name": setup.chains.get(&record.chain()).map(|chain| &chain.name),
         "risk_score": decision.map(|decision| decision.risk_score),
+        "risk_parts": decision.and_then(risk_parts),
         "rule": decision.and_then(rule).or_else(|| record.gates.first().map(|gate| gate.id.clone())),
         "code": record.code,
         "reason": record.reason,
@@ -165,7 +172,7 @@ fn view(record: &OperationRecord, trace: Option<&TraceRecord>, setup: &Setup) ->
 }
 
 /// The first rule or limit that asked for people.
-fn rule(decision: &countersign_core::trace::DecisionRecord) -> Option<String> {
+fn rule(decision: &DecisionRecord) -> Option<String> {
     let result: Value = serde_json::from_str(decision.validation_result.as_str()?).ok()?;
     result.get("violations")?.as_array()?.first()?.get("rule")?.as_str().map(str::to_owned)
 }

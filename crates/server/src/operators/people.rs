@@ -108,15 +108,20 @@ fn of_agent(mut line: Value, agent: &AgentId) -> Value {
     line
 }
 
-/// `GET /api/agents/{agentId}/policies`: the versions in force, the grant first.
+/// `GET /api/agents/{agentId}/policies`: the versions in force, the grant first, with where it stands.
 pub(crate) async fn policies(
     _: Viewer,
     State(desk): Door,
     Named(agent): Named<AgentId>,
 ) -> Result<Json<super::body::Listing<Value>>, Problem> {
     let setup = desk.setup();
+    let state = desk.gatehouse.engine.grant_state(&agent).await?;
     let agent = setup.agents.get(&agent).ok_or(Problem::NotFound)?;
-    let grant = std::iter::once(policy_view(&agent.grant, "grant"));
+    let mut grant = policy_view(&agent.grant, "grant");
+    if let Some(members) = grant.as_object_mut() {
+        members.insert("state".into(), json!(state));
+    }
+    let grant = std::iter::once(grant);
     let guards = setup.guards.iter().map(|guard| policy_view(guard, "guard"));
     Ok(whole(grant.chain(guards).collect()))
 }
