@@ -17,7 +17,7 @@ use countersign_engine::setup::{Role, Simulation};
 
 use super::{
     abi::Abis,
-    outside::{JudgeEntry, OracleEntry},
+    outside::{JudgeEntry, OracleEntry, SecretFiles},
     price::PriceBook,
     problem::Place,
     store::RedisEntry,
@@ -62,7 +62,7 @@ impl Config {
     pub(crate) fn secrets_for_others(&self) -> impl Iterator<Item = (Place, &Path)> {
         let oracles = self.oracles.iter().map(|oracle| &oracle.secrets);
         let files = oracles.chain(self.judge.iter().map(|judge| &judge.secrets));
-        self.prices.secrets().chain(files.flat_map(|files| files.all()))
+        self.prices.secrets().chain(files.flat_map(SecretFiles::all))
     }
 }
 

@@ -9,7 +9,7 @@ use countersign_engine::{
     setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup},
 };
 use countersign_policy::Policy;
-use countersign_upstream::{NodeChain, PriceSources, StaticPrices};
+use countersign_upstream::{HttpJudge, HttpOracles, NodeChain, PriceSources, StaticPrices};
 
 use super::Parts;
 use crate::{
@@ -49,9 +49,17 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         operators: config.operators.iter().map(|o| (o.id.clone(), operator(o))).collect(),
         guards: loaded.guards.clone(),
         prices: prices(parts),
-        oracles: parts.oracles().map(|oracles| Arc::clone(oracles) as Arc<dyn Oracles>),
-        judge: parts.judge().map(|judge| Arc::clone(judge) as Arc<dyn Judge>),
+        oracles: oracles(parts),
+        judge: judge(parts),
     }
+}
+
+fn oracles(parts: &Parts) -> Option<Arc<dyn Oracles>> {
+    Some(Arc::<HttpOracles>::clone(parts.oracles()?))
+}
+
+fn judge(parts: &Parts) -> Option<Arc<dyn Judge>> {
+    Some(Arc::<HttpJudge>::clone(parts.judge()?))
 }
 
 /// Sources that are not there price nothing.
