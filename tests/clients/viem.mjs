@@ -1,5 +1,6 @@
-// viem with an account that the node holds, as an agent would use it.
+// viem with an account that the node holds, as an agent would use it; with OWN_KEY, with a key of its own.
 import { createPublicClient, createWalletClient, defineChain, http } from "viem";
+import { privateKeyToAccount } from "viem/accounts";
 
 const [url, from, to, wei] = process.argv.slice(2);
 const chain = defineChain({
@@ -9,7 +10,9 @@ const chain = defineChain({
   rpcUrls: { default: { http: [url] } },
 });
 const transport = http(url);
-const wallet = createWalletClient({ account: from, chain, transport });
+const own = process.env.OWN_KEY;
+const account = own ? privateKeyToAccount(own) : from;
+const wallet = createWalletClient({ account, chain, transport });
 const reader = createPublicClient({ chain, transport, pollingInterval: 50 });
 
 try {

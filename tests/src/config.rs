@@ -89,6 +89,19 @@ impl Setup {
         self
     }
 
+    /// The same, and the first agent may use one more of anvil's accounts, whose owner signs.
+    #[must_use]
+    pub fn with_owner_of(mut self, account: usize) -> Self {
+        let (own, id) = (wallet_id(0), wallet_id(account));
+        let (_, address) = anvil::ACCOUNTS.get(account).expect("one of anvil's accounts");
+        let entry =
+            format!("wallets:\n  - {{ id: {id}, address: \"{address}\", signer: external }}\n");
+        let (one, both) = (format!("wallets: [{own}]"), format!("wallets: [{own}, {id}]"));
+        self.changes.push(("wallets:\n".into(), entry));
+        self.changes.push((one.clone(), both.clone()));
+        self.with(|bot| bot.policy = bot.policy.replace(&one, &both))
+    }
+
     /// The same with a change to the first agent.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut AgentSetup)) -> Self {

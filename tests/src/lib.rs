@@ -21,6 +21,7 @@ pub mod http;
 pub mod load;
 pub mod money;
 pub mod operator;
+pub mod owner;
 pub mod place;
 pub mod proxy;
 pub mod redis;

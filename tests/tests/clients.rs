@@ -15,8 +15,7 @@ use alloy_rpc_client::RpcClient;
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use countersign_tests::{
-    Agent, Setup, StoreKind, World,
-    anvil::ACCOUNTS,
+    Agent, Setup, StoreKind, World, anvil,
     config::{PAYEE, STRANGER},
     money::USD,
     place, wait,
@@ -24,6 +23,9 @@ use countersign_tests::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 use tower::Service;
+
+/// The account whose owner signs.
+const OWNED: usize = 2;
 
 /// What a client shows its user: the hash, or everything it says about the refusal.
 type Shown = Result<String, String>;
@@ -59,10 +61,45 @@ async fn check(client: impl AsyncFn(Agent, &str, u128) -> Shown) {
     assert_eq!(world.tap.writes(), ["eth_sendRawTransaction"; 2]);
 }
 
+/// The same for a client that has the key of its account: what it signs is judged before it is sent.
+async fn check_owner(client: impl AsyncFn(Agent, &str, u128) -> Shown) {
+    let world = World::start(Setup::new(StoreKind::Embedded).with_owner_of(OWNED)).await;
+    let (_, wallet) = anvil::ACCOUNTS.get(OWNED).expect("one of anvil's accounts");
+    let owner = Agent { wallet: (*wallet).to_owned(), ..world.bot() };
+    let send = async |to: &str, usd: u128| client(owner.clone(), to, usd.saturating_mul(USD)).await;
+
+    let hash = send(PAYEE, 50).await.expect("an allowed send");
+    let receipt = world.anvil.receipt(&hash).await;
+    assert_eq!(receipt.get("from").and_then(Value::as_str), Some(wallet.to_lowercase().as_str()));
+
+    let refused = send(STRANGER, 1).await.expect_err("a stranger");
+    assert!(refused.contains("User denied by policy [no_rule_allows]"), "{refused}");
+    let parked = send(PAYEE, 200).await.expect_err("above the threshold");
+    assert!(parked.contains("Waiting for approval [amount_above_threshold]"), "{parked}");
+    let id = world.alice().list("/pending-operations").await;
+    let id = id.first().and_then(|item| item.get("id")?.as_str()).expect("one operation waits");
+    assert_eq!(world.alice().approve(id).await.status, 200);
+    wait::until("the approved operation to be paid", async || {
+        (world.anvil.balance(PAYEE).await == 250 * USD).then_some(())
+    })
+    .await;
+    assert_eq!(world.tap.writes(), ["eth_sendRawTransaction"; 2]);
+    assert_eq!(world.alice().list("/incidents").await, Vec::<Value>::new());
+}
+
+/// Runs one of the programs in `tests/clients` with a key of its own.
+async fn run_owner(program: PathBuf, script: &[&str], agent: Agent, to: &str, wei: u128) -> Shown {
+    let (key, _) = anvil::ACCOUNTS.get(OWNED).expect("one of anvil's accounts");
+    let arguments = [&agent.url(), &agent.wallet, to, &wei.to_string()];
+    let shown = last_line(program, script, &arguments, &[("OWN_KEY", key)]).await;
+    assert!(!shown.to_string().contains(&agent.token), "the client shows the token: {shown}");
+    told(&shown)
+}
+
 /// Runs one of the programs in `tests/clients`.
 async fn run(program: PathBuf, script: &[&str], agent: Agent, to: &str, wei: u128) -> Shown {
     let arguments = [&agent.url(), &agent.wallet, to, &wei.to_string()];
-    let shown = last_line(program, script, &arguments).await;
+    let shown = last_line(program, script, &arguments, &[]).await;
     assert!(!shown.to_string().contains(&agent.token), "the client shows the token: {shown}");
     told(&shown)
 }
@@ -70,7 +107,7 @@ async fn run(program: PathBuf, script: &[&str], agent: Agent, to: &str, wei: u12
 /// Runs one of those that speak WebSocket.
 async fn run_socket(program: PathBuf, script: &str, agent: Agent, to: &str, wei: u128) -> Shown {
     let arguments = [&agent.socket_url(), &agent.wallet, to, &wei.to_string()];
-    told(&last_line(program, &[script], &arguments).await)
+    told(&last_line(program, &[script], &arguments, &[]).await)
 }
 
 fn told(shown: &Value) -> Shown {
@@ -78,11 +115,17 @@ fn told(shown: &Value) -> Shown {
     field("hash").ok_or_else(|| field("error").unwrap_or_default())
 }
 
-async fn last_line(program: PathBuf, script: &[&str], arguments: &[&str]) -> Value {
+async fn last_line(
+    program: PathBuf,
+    script: &[&str],
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Value {
     let output = Command::new(program)
         .args(script)
         .args(arguments)
         .env("COUNTERSIGN_CAST", cast())
+        .envs(environment.iter().copied())
         .current_dir(place::clients())
         .kill_on_drop(true)
         .output();
@@ -115,10 +158,10 @@ async fn hears(program: PathBuf, script: &str) {
     let bot = world.bot();
     let url = bot.socket_url();
     let (script, arguments) = ([script], [&url, &bot.wallet, PAYEE, "1000", address]);
-    let client = last_line(program, &script, &arguments);
+    let client = last_line(program, &script, &arguments, &[]);
     // something happens until the client has heard it
     let happening = async {
-        let [.., (_, from)] = ACCOUNTS;
+        let [.., (_, from)] = anvil::ACCOUNTS;
         let call = json!([{"from": from, "to": address}]);
         loop {
             world.anvil.call("eth_sendTransaction", call.clone()).await;
@@ -190,6 +233,37 @@ async fn web3_py() {
 async fn cast_send() {
     let script = place::clients().join("cast.sh");
     check(async |agent, to: &str, wei| run(script.clone(), &[], agent, to, wei).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viem_with_its_own_key() {
+    check_owner(async |agent, to: &str, wei| {
+        run_owner(node(), &["viem.mjs"], agent, to, wei).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ethers_with_its_own_key() {
+    let client =
+        async |agent, to: &str, wei| run_owner(node(), &["ethers.mjs"], agent, to, wei).await;
+    check_owner(client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn web3_py_with_its_own_key() {
+    let python = place::program("python", "COUNTERSIGN_PYTHON", &place::web3py_folders());
+    let client = async |agent, to: &str, wei| {
+        run_owner(python.clone(), &["web3py.py"], agent, to, wei).await
+    };
+    check_owner(client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cast_send_with_its_own_key() {
+    let script = place::clients().join("cast.sh");
+    check_owner(async |agent, to: &str, wei| run_owner(script.clone(), &[], agent, to, wei).await)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

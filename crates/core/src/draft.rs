@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use alloy_primitives::{Address, B256, Bytes, U256};
+use alloy_primitives::{Address, B256, Bytes, U8, U64, U256};
 
 use crate::{
     identity::ChainId,
     json::Json,
-    transaction::{AccessEntry, TransactionDraft, TransactionType},
+    transaction::{
+        AUTHORIZATIONS_MAX, AccessEntry, Authorization, TransactionDraft, TransactionType,
+    },
 };
 
 /// The most gas that one transaction may have on any chain (EIP-7825).
@@ -57,6 +59,15 @@ impl TransactionDraft {
         }
         fields.settle()
     }
+
+    /// What no chain would take is refused, by whichever way it came in: gas below what the bytes cost, sums above what
+    /// a chain can hold, authorisations that nobody has signed.
+    pub(crate) fn can_be_meant(self) -> Result<Self, FieldError> {
+        enough_gas(&self)?;
+        affordable(&self)?;
+        authorised(&self)?;
+        Ok(self)
+    }
 }
 
 /// The members as they are written, before they are compared with each other.
@@ -75,6 +86,7 @@ struct Fields {
     kind: Option<TransactionType>,
     chain: Option<ChainId>,
     access_list: Option<Vec<AccessEntry>>,
+    authorizations: Option<Vec<Authorization>>,
 }
 
 impl Fields {
@@ -97,6 +109,7 @@ impl Fields {
             "type" => self.kind = given(json, kind).map_err(named)?,
             "chainId" => self.chain = given(json, small).map_err(named)?.map(ChainId),
             "accessList" => self.access_list = access_list(json)?,
+            "authorizationList" => self.authorizations = authorizations(json)?,
             _ => return Err(named("is not a field of a transaction".into())),
         }
         Ok(())
@@ -104,6 +117,7 @@ impl Fields {
 
     /// Compares the fields with each other.
     fn settle(mut self) -> Result<TransactionDraft, FieldError> {
+        self.settle_kind()?;
         self.settle_fees()?;
         let data = self.payload()?;
         let access_list = self.access_list.unwrap_or_default();
@@ -120,10 +134,24 @@ impl Fields {
             kind: self.kind,
             chain: self.chain,
             access_list,
+            authorizations: self.authorizations.unwrap_or_default(),
         };
-        enough_gas(&draft)?;
-        affordable(&draft)?;
-        Ok(draft)
+        draft.can_be_meant()
+    }
+
+    /// A list of authorisations makes a type 4, and only that carries one.
+    fn settle_kind(&mut self) -> Result<(), FieldError> {
+        use TransactionType::{AccessList, DynamicFee, Legacy, SetCode};
+        let wrong = |reason| Err(FieldError::new("authorizationList", reason));
+        match (self.authorizations.is_some(), self.kind) {
+            (true, None) => self.kind = Some(SetCode),
+            (true, Some(Legacy | AccessList | DynamicFee)) => {
+                return wrong("goes only with `type` 0x4");
+            }
+            (false, Some(SetCode)) => return wrong("is missing from `type` 0x4"),
+            (true, Some(SetCode)) | (false, None | Some(Legacy | AccessList | DynamicFee)) => {}
+        }
+        Ok(())
     }
 
     fn payload(&mut self) -> Result<Bytes, FieldError> {
@@ -140,9 +168,13 @@ impl Fields {
         let listed = self.access_list.as_ref().is_some_and(|list| !list.is_empty());
         match self.kind {
             // viem fills both from the node's suggestion; the type says which one is meant
-            Some(TransactionType::DynamicFee) if dynamic => self.gas_price = None,
-            Some(TransactionType::DynamicFee) if self.gas_price.is_some() => {
-                return Err(FieldError::new("gasPrice", "does not go with `type` 0x2"));
+            Some(TransactionType::DynamicFee | TransactionType::SetCode) if dynamic => {
+                self.gas_price = None;
+            }
+            Some(TransactionType::DynamicFee | TransactionType::SetCode)
+                if self.gas_price.is_some() =>
+            {
+                return Err(FieldError::new("gasPrice", "does not go with `type` 0x2 or 0x4"));
             }
             Some(TransactionType::Legacy) if listed => {
                 return Err(FieldError::new("accessList", "does not go with `type` 0x0"));
@@ -171,7 +203,6 @@ impl Fields {
 fn refused(name: &str) -> Option<&'static str> {
     match name {
         "gasLimit" => Some("is not a field of a transaction; the gas limit is called `gas`"),
-        "authorizationList" => Some("delegations (EIP-7702) are not signed here"),
         "blobVersionedHashes"
         | "maxFeePerBlobGas"
         | "blobs"
@@ -237,8 +268,8 @@ fn kind(text: &str) -> Result<TransactionType, String> {
         1 => Ok(TransactionType::AccessList),
         2 => Ok(TransactionType::DynamicFee),
         3 => Err("0x3: blob transactions (EIP-4844) are not signed here".into()),
-        4 => Err("0x4: delegations (EIP-7702) are not signed here".into()),
-        _ => Err("is not a type that is signed here: 0x0, 0x1 or 0x2".into()),
+        4 => Ok(TransactionType::SetCode),
+        _ => Err("is not a type that is signed here: 0x0, 0x1, 0x2 or 0x4".into()),
     }
 }
 
@@ -298,6 +329,68 @@ fn storage_key(json: &Json) -> Result<B256, String> {
     B256::try_from(&key[..]).map_err(|_| "must be 0x and 64 hex digits".into())
 }
 
+fn authorizations(json: &Json) -> Result<Option<Vec<Authorization>>, FieldError> {
+    if json.is_null() {
+        return Ok(None);
+    }
+    let wrong = |reason: &str| FieldError::new("authorizationList", reason);
+    let items = json.as_list().ok_or_else(|| wrong("is not an array"))?;
+    if items.len() > AUTHORIZATIONS_MAX {
+        return Err(wrong(&format!("has more than {AUTHORIZATIONS_MAX} entries")));
+    }
+    items.iter().map(authorization).collect::<Result<_, _>>().map(Some)
+}
+
+fn authorization(json: &Json) -> Result<Authorization, FieldError> {
+    let wrong =
+        |name: &str, reason: &str| FieldError::new(name, reason).within("authorizationList");
+    let members = json.as_object().ok_or_else(|| wrong("[]", "is not an object"))?;
+    let (mut chain_id, mut delegate, mut count) = (None, None, None);
+    let (mut y_parity, mut v, mut r, mut s) = (None, None, None, None);
+    for (name, value) in members {
+        let named = |error: String| wrong(name, &error);
+        match name.as_str() {
+            "chainId" => chain_id = given(value, small::<u64>).map_err(named)?,
+            "address" => delegate = given(value, address).map_err(named)?,
+            "nonce" => count = given(value, nonce).map_err(named)?,
+            "yParity" => y_parity = given(value, parity).map_err(named)?,
+            // the same in the writing of before EIP-2718, which some clients add
+            "v" => v = given(value, parity_of_v).map_err(named)?,
+            "r" => r = given(value, quantity).map_err(named)?,
+            "s" => s = given(value, quantity).map_err(named)?,
+            _ => return Err(wrong(name, "is not a field of an authorisation")),
+        }
+    }
+    if y_parity.is_some() && v.is_some() && y_parity != v {
+        return Err(wrong("v", "differs from `yParity`"));
+    }
+    let missing = |name: &'static str| move || wrong(name, "is missing");
+    Ok(Authorization {
+        chain_id: U64::from(chain_id.ok_or_else(missing("chainId"))?),
+        address: delegate.ok_or_else(missing("address"))?,
+        nonce: U64::from(count.ok_or_else(missing("nonce"))?),
+        y_parity: U8::from(y_parity.or(v).ok_or_else(missing("yParity"))?),
+        r: r.ok_or_else(missing("r"))?,
+        s: s.ok_or_else(missing("s"))?,
+    })
+}
+
+fn parity(text: &str) -> Result<u8, String> {
+    match small(text)? {
+        parity @ 0..=1 => Ok(parity),
+        2..=u8::MAX => Err("is neither 0x0 nor 0x1".into()),
+    }
+}
+
+fn parity_of_v(text: &str) -> Result<u8, String> {
+    match small(text)? {
+        27 => Ok(0),
+        28 => Ok(1),
+        v @ 0..=1_u8 => Ok(v),
+        2..=u8::MAX => Err("is none of 0x0, 0x1, 0x1b and 0x1c".into()),
+    }
+}
+
 /// Gas that cannot even pay for the transaction's own bytes would be refused by every node.
 fn enough_gas(draft: &TransactionDraft) -> Result<(), FieldError> {
     let least = intrinsic_gas(draft);
@@ -310,7 +403,7 @@ fn enough_gas(draft: &TransactionDraft) -> Result<(), FieldError> {
     }
 }
 
-/// The yellow paper's intrinsic gas with EIP-2028, EIP-2930 and EIP-3860; without later floors, which
+/// The yellow paper's intrinsic gas with EIP-2028, EIP-2930, EIP-3860 and EIP-7702; without later floors, which
 /// not every chain has.
 fn intrinsic_gas(draft: &TransactionDraft) -> u64 {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
@@ -328,7 +421,26 @@ fn intrinsic_gas(draft: &TransactionDraft) -> u64 {
         .iter()
         .map(|entry| count(entry.storage_keys.len()).saturating_mul(1900).saturating_add(2400));
     let listed = listed.fold(0, u64::saturating_add);
-    21_000_u64.saturating_add(payload).saturating_add(creation).saturating_add(listed)
+    let authorised = count(draft.authorizations.len()).saturating_mul(25_000);
+    let parts = [payload, creation, listed, authorised];
+    parts.into_iter().fold(21_000, u64::saturating_add)
+}
+
+fn authorised(draft: &TransactionDraft) -> Result<(), FieldError> {
+    if draft.kind != Some(TransactionType::SetCode) {
+        return Ok(());
+    }
+    let wrong = |reason: &str| Err(FieldError::new("authorizationList", reason));
+    if draft.to.is_none() {
+        return Err(FieldError::new("to", "is missing: a transaction of type 0x4 deploys nothing"));
+    }
+    match draft.authorizations.as_slice() {
+        [] => wrong("is empty"),
+        some if some.iter().any(|one| one.authority().is_none()) => {
+            wrong("has an authorisation that nobody can have signed")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Value and the most that the fee can be, together, must be a number that a chain can hold.

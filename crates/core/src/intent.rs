@@ -1,13 +1,14 @@
 //! What an authenticated agent wants: agent, wallet, chain and exact payload.
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     context::Context,
     identity::{AgentId, ChainId, Fingerprint, WalletId},
     message::Message,
-    transaction::TransactionPlan,
+    raw::RawTransaction,
+    transaction::{AccessEntry, Authorization, TransactionPlan},
 };
 
 /// The signing methods of the agents' door.
@@ -19,6 +20,9 @@ pub enum Method {
     /// `eth_signTransaction`
     #[serde(rename = "eth_signTransaction")]
     SignTransaction,
+    /// `eth_sendRawTransaction`: signed by the wallet's owner, and judged all the same.
+    #[serde(rename = "eth_sendRawTransaction")]
+    SendRawTransaction,
     /// `personal_sign`
     #[serde(rename = "personal_sign")]
     PersonalSign,
@@ -37,6 +41,7 @@ impl Method {
         match self {
             Self::SendTransaction => "eth_sendTransaction",
             Self::SignTransaction => "eth_signTransaction",
+            Self::SendRawTransaction => "eth_sendRawTransaction",
             Self::PersonalSign => "personal_sign",
             Self::Sign => "eth_sign",
             Self::SignTypedData => "eth_signTypedData_v4",
@@ -86,6 +91,9 @@ pub struct Intent {
     pub data_fee_max: U256,
     /// The nonce that the client fixed.
     pub nonce: Option<u64>,
+    /// The signature that came with it, over exactly this payload at exactly this nonce: of a wallet whose owner signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Signature>,
     /// What the agent says about it.
     pub declared: Declared,
 }
@@ -107,6 +115,13 @@ impl Intent {
             Payload::Message(message) => Some(message),
             Payload::Transaction(_) => None,
         }
+    }
+
+    /// The transaction as its owner signed it; `None` for what is signed here.
+    #[must_use]
+    pub fn raw(&self) -> Option<RawTransaction> {
+        let transaction = self.plan()?.clone().with_nonce(self.nonce?);
+        RawTransaction::assemble(transaction, self.signature?)
     }
 
     /// The most that the fee can be, in wei: gas × price, and what the chain adds; nothing for a message, `None` on
@@ -138,8 +153,9 @@ impl Intent {
         }
     }
 
-    /// What makes two requests the same payload: agent, method, wallet, chain, to, value, data and
-    /// access list, or the digest of a message; not gas, fees, type or nonce (CONTRACT §3).
+    /// What makes two requests the same payload: agent, method, wallet, chain, to, value, data, access list and
+    /// authorisations, or the digest of a message; not gas, fees, type or nonce (CONTRACT §3). Of what was signed
+    /// elsewhere, the hash.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         let subject = Subject {
@@ -148,11 +164,13 @@ impl Intent {
             method: self.method,
             chain: self.chain(),
         };
-        match &self.payload {
-            Payload::Transaction(plan) => {
-                fingerprint(&subject, plan.to, plan.value, (&plan.data, &plan.access_list))
+        match (&self.payload, self.raw()) {
+            (_, Some(raw)) => digest_fingerprint(&subject, raw.hash()),
+            (Payload::Transaction(plan), None) => {
+                let carried = (&plan.data[..], &plan.access_list[..], &plan.authorizations[..]);
+                fingerprint(&subject, plan.to, plan.value, carried)
             }
-            Payload::Message(message) => message_fingerprint(&subject, message.digest),
+            (Payload::Message(message), None) => digest_fingerprint(&subject, message.digest),
         }
     }
 }
@@ -176,7 +194,7 @@ pub fn fingerprint(
     subject: &Subject<'_>,
     to: Option<Address>,
     value: alloy_primitives::U256,
-    (data, access_list): (&[u8], &[crate::transaction::AccessEntry]),
+    (data, access_list, authorizations): (&[u8], &[AccessEntry], &[Authorization]),
 ) -> Fingerprint {
     let mut bytes = said_by(subject);
     let mut part = |text: &[u8]| {
@@ -191,13 +209,21 @@ pub fn fingerprint(
             part(key.as_slice());
         }
     }
+    for Authorization { chain_id, address, nonce, y_parity, r, s } in authorizations {
+        let mut signed = address.to_vec();
+        for number in [U256::from(*chain_id), U256::from(*nonce), U256::from(*y_parity), *r, *s] {
+            signed.extend_from_slice(&number.to_be_bytes::<32>());
+        }
+        part(&signed);
+    }
     let digest: B256 = keccak256(&bytes);
     Fingerprint(digest)
 }
 
-/// The fingerprint of a message. `eth_sign` and `personal_sign` of one text are the same payload.
+/// The fingerprint of what one digest says all of: a message, or a transaction that was signed elsewhere. `eth_sign` and
+/// `personal_sign` of one text are the same payload.
 #[must_use]
-pub fn message_fingerprint(subject: &Subject<'_>, digest: B256) -> Fingerprint {
+pub fn digest_fingerprint(subject: &Subject<'_>, digest: B256) -> Fingerprint {
     let same = subject.method == Method::Sign;
     let method = if same { Method::PersonalSign } else { subject.method };
     let mut bytes = said_by(&Subject { method, ..*subject });

@@ -19,6 +19,7 @@ pub mod json;
 pub mod message;
 pub mod operation;
 pub mod opinion;
+pub mod raw;
 pub mod time;
 pub mod token;
 pub mod trace;

@@ -1,11 +1,17 @@
 //! Transactions: what a client asked for, and what will be signed.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxLegacy};
-use alloy_eips::eip2930::{AccessList, AccessListItem};
-use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U256};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702, TxLegacy};
+use alloy_eips::{
+    eip2930::{AccessList, AccessListItem},
+    eip7702::{Authorization as Unsigned, SignedAuthorization},
+};
+use alloy_primitives::{Address, B256, Bytes, Signature, TxKind, U8, U64, U256};
 use serde::{Deserialize, Serialize};
 
 use crate::identity::ChainId;
+
+/// The most authorisations of one transaction.
+pub const AUTHORIZATIONS_MAX: usize = 16;
 
 /// The transaction types that the gateway signs (EIP-2718).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +23,8 @@ pub enum TransactionType {
     AccessList,
     /// Type 2 (EIP-1559).
     DynamicFee,
+    /// Type 4 (EIP-7702): it carries authorisations that others have signed.
+    SetCode,
 }
 
 /// What a client asked to have signed, after strict parsing. Absent fields are filled before the
@@ -47,6 +55,8 @@ pub struct TransactionDraft {
     pub chain: Option<ChainId>,
     /// EIP-2930 access list.
     pub access_list: Vec<AccessEntry>,
+    /// EIP-7702 authorisations, of a type 4 only.
+    pub authorizations: Vec<Authorization>,
 }
 
 /// One entry of an EIP-2930 access list.
@@ -57,6 +67,54 @@ pub struct AccessEntry {
     pub address: Address,
     /// Its storage slots.
     pub storage_keys: Vec<B256>,
+}
+
+/// An EIP-7702 authorisation as its authority has signed it: from then on the code of `address` acts as that account.
+/// It is carried, never made: no method here signs one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Authorization {
+    /// The chain that it is for; zero is every chain.
+    pub chain_id: U64,
+    /// The code that is to act; zero takes a delegation back.
+    pub address: Address,
+    /// The authority's nonce.
+    pub nonce: U64,
+    /// 0 or 1.
+    pub y_parity: U8,
+    /// Of the signature.
+    pub r: U256,
+    /// Of the signature.
+    pub s: U256,
+}
+
+impl Authorization {
+    /// Who signed it; `None` where nobody can have: then a chain passes it over.
+    #[must_use]
+    pub fn authority(&self) -> Option<Address> {
+        self.sealed().recover_authority().ok()
+    }
+
+    /// The digest that its authority signs.
+    #[must_use]
+    pub fn signing_hash(&self) -> B256 {
+        self.sealed().inner().signature_hash()
+    }
+
+    /// The one chain that it is for; `None` is every chain.
+    #[must_use]
+    pub fn chain(&self) -> Option<ChainId> {
+        Some(self.chain_id.to::<u64>()).filter(|chain| *chain != 0).map(ChainId)
+    }
+
+    fn sealed(&self) -> SignedAuthorization {
+        let unsigned = Unsigned {
+            chain_id: U256::from(self.chain_id),
+            address: self.address,
+            nonce: self.nonce.to(),
+        };
+        SignedAuthorization::new_unchecked(unsigned, self.y_parity.to(), self.r, self.s)
+    }
 }
 
 /// The price of gas, in wei per gas. Stored as decimal text: JSON numbers end before 128 bits do.
@@ -99,6 +157,15 @@ impl FeeBid {
             Self::Dynamic { max_fee, .. } => max_fee,
         }
     }
+
+    /// What one unit of gas may give to whoever includes it, in wei.
+    #[must_use]
+    pub const fn tip(self) -> u128 {
+        match self {
+            Self::Price(price) => price,
+            Self::Dynamic { tip, .. } => tip,
+        }
+    }
 }
 
 /// A transaction that lacks only its nonce: what a permit covers.
@@ -120,6 +187,9 @@ pub struct TransactionPlan {
     pub fee: FeeBid,
     /// EIP-2930 access list.
     pub access_list: Vec<AccessEntry>,
+    /// EIP-7702 authorisations, of a type 4 only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authorizations: Vec<Authorization>,
 }
 
 impl TransactionPlan {
@@ -127,6 +197,31 @@ impl TransactionPlan {
     #[must_use]
     pub fn fee_wei_max(&self) -> Option<U256> {
         U256::from(self.gas).checked_mul(U256::from(self.fee.ceiling()))
+    }
+
+    /// A draft that leaves nothing open but, perhaps, the nonce.
+    #[must_use]
+    pub fn into_draft(self, from: Address, nonce: Option<u64>) -> TransactionDraft {
+        let Self { chain, kind, to, value, data, gas, fee, access_list, authorizations } = self;
+        let (gas_price, max_fee_per_gas, max_priority_fee_per_gas) = match fee {
+            FeeBid::Price(price) => (Some(price), None, None),
+            FeeBid::Dynamic { max_fee, tip } => (None, Some(max_fee), Some(tip)),
+        };
+        TransactionDraft {
+            from: Some(from),
+            to,
+            value,
+            data,
+            gas: Some(gas),
+            gas_price,
+            max_fee_per_gas,
+            max_priority_fee_per_gas,
+            nonce,
+            kind: Some(kind),
+            chain: Some(chain),
+            access_list,
+            authorizations,
+        }
     }
 
     /// Binds the nonce.
@@ -153,6 +248,7 @@ impl UnsignedTransaction {
             Sealed::Legacy(tx) => tx.signature_hash(),
             Sealed::AccessList(tx) => tx.signature_hash(),
             Sealed::DynamicFee(tx) => tx.signature_hash(),
+            Sealed::SetCode(tx) => tx.signature_hash(),
         }
     }
 
@@ -170,6 +266,10 @@ impl UnsignedTransaction {
                 (signed.encoded_2718().into(), *signed.hash())
             }
             Sealed::DynamicFee(tx) => {
+                let signed = tx.into_signed(signature);
+                (signed.encoded_2718().into(), *signed.hash())
+            }
+            Sealed::SetCode(tx) => {
                 let signed = tx.into_signed(signature);
                 (signed.encoded_2718().into(), *signed.hash())
             }
@@ -207,13 +307,23 @@ impl UnsignedTransaction {
                 nonce,
                 gas_limit,
                 max_fee_per_gas: gas_price,
-                max_priority_fee_per_gas: match plan.fee {
-                    FeeBid::Dynamic { tip, .. } => tip,
-                    FeeBid::Price(price) => price,
-                },
+                max_priority_fee_per_gas: plan.fee.tip(),
                 to,
                 value,
                 access_list: access_list(&plan.access_list),
+                input,
+            }),
+            TransactionType::SetCode => Sealed::SetCode(TxEip7702 {
+                chain_id,
+                nonce,
+                gas_limit,
+                max_fee_per_gas: gas_price,
+                max_priority_fee_per_gas: plan.fee.tip(),
+                // no type 4 deploys: whatever reads one refuses it without a recipient
+                to: plan.to.unwrap_or_default(),
+                value,
+                access_list: access_list(&plan.access_list),
+                authorization_list: plan.authorizations.iter().map(Authorization::sealed).collect(),
                 input,
             }),
         }
@@ -224,6 +334,7 @@ enum Sealed {
     Legacy(TxLegacy),
     AccessList(alloy_consensus::TxEip2930),
     DynamicFee(TxEip1559),
+    SetCode(TxEip7702),
 }
 
 fn access_list(entries: &[AccessEntry]) -> AccessList {

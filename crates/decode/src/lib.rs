@@ -122,6 +122,7 @@ mod actions;
 mod call;
 mod canonical;
 mod container;
+mod delegation;
 mod layout;
 mod message;
 mod privileged;
@@ -134,6 +135,7 @@ pub use actions::actions;
 pub use call::Call;
 pub use canonical::decode_call;
 pub use container::Container;
+pub use delegation::delegations;
 pub use layout::DecodeError;
 pub use message::{
     Authority, TEXT_BYTES_MAX, TypedData, text_actions, text_digest, typed_data_authority,

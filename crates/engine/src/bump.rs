@@ -19,6 +19,7 @@ use countersign_policy::decision::{Outcome as Decided, Permit};
 
 use crate::{
     admission::{Admitted, Parties},
+    brought::EXTERNALLY_SIGNED,
     claim::Claim,
     consult::Hearing,
     engine::Engine,
@@ -75,7 +76,7 @@ pub enum BumpError {
     #[error("{reason}")]
     Refused {
         /// Stable code: of the limit or rule, or `fee_ceiling_exceeded`, `fee_too_low`, `balance_too_low`, `attempts`,
-        /// `frozen`, `sealed`.
+        /// `frozen`, `sealed`, `externally_signed`.
         code: String,
         /// One sentence without a full stop.
         reason: String,
@@ -206,6 +207,10 @@ impl Engine {
     async fn on_its_way(&self, id: OperationId) -> Result<OperationRecord, BumpError> {
         let record = self.ports().ledger.operation(id).await;
         let record = record.map_err(|e| BumpError::no_store(&e))?.ok_or(BumpError::Missing)?;
+        if record.intent.signature.is_some() {
+            let reason = "its wallet signs for itself: only whoever has the key can put another transaction in its place";
+            return Err(BumpError::refused(EXTERNALLY_SIGNED, reason));
+        }
         let sent = [S::Prepared, S::Signed, S::Broadcast, S::Unknown, S::Cancelling];
         if sent.contains(&record.state) {
             Ok(record)
@@ -314,7 +319,7 @@ impl Engine {
         let UnsignedTransaction { plan, nonce } = &newest.transaction;
         let wallet = way.record.intent.address;
         let kind = match plan.kind {
-            TransactionType::DynamicFee => TransactionType::DynamicFee,
+            TransactionType::DynamicFee | TransactionType::SetCode => TransactionType::DynamicFee,
             TransactionType::Legacy | TransactionType::AccessList => TransactionType::Legacy,
         };
         let mut nothing = TransactionPlan {
@@ -326,6 +331,7 @@ impl Engine {
             gas: GAS_TRANSFER,
             fee: at_market(raised(plan.fee), &way.head),
             access_list: Vec::new(),
+            authorizations: Vec::new(),
         };
         let asked = TransactionDraft { gas: None, nonce: None, ..draft(way.record, &nothing) };
         // a chain may want more for it than Ethereum does; one that does not say gets Ethereum's
@@ -415,25 +421,7 @@ fn permitted(outcome: Decided) -> Result<Permit, BumpError> {
 }
 
 fn draft(record: &OperationRecord, plan: &TransactionPlan) -> TransactionDraft {
-    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = plan.clone();
-    let (gas_price, max_fee_per_gas, max_priority_fee_per_gas) = match fee {
-        FeeBid::Price(price) => (Some(price), None, None),
-        FeeBid::Dynamic { max_fee, tip } => (None, Some(max_fee), Some(tip)),
-    };
-    TransactionDraft {
-        from: Some(record.intent.address),
-        to,
-        value,
-        data,
-        gas: Some(gas),
-        gas_price,
-        max_fee_per_gas,
-        max_priority_fee_per_gas,
-        nonce: record.intent.nonce,
-        kind: Some(kind),
-        chain: Some(chain),
-        access_list,
-    }
+    plan.clone().into_draft(record.intent.address, record.intent.nonce)
 }
 
 /// What the fee of each charge comes to: in proportion, rounded up, from the dearest attempt so far.

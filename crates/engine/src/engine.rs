@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 use countersign_core::{
     identity::{AgentId, ApprovalDigest, ChainId, OperationId},
     operation::OperationRecord,
@@ -48,6 +48,17 @@ pub struct Ports {
 /// How many operations are remembered about which people were told.
 const TOLD_MAX: usize = 65_536;
 
+/// What people are told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Told {
+    /// What is wrong with an attempt of an operation.
+    Attempt(OperationId, usize),
+    /// A signature of a key that is here, made elsewhere, over this.
+    Leaked(B256),
+    /// Code that acts as a wallet whose key is here.
+    Delegated(ChainId, Address, Address),
+}
+
 /// The gateway without its doors.
 #[derive(Debug)]
 pub struct Engine {
@@ -60,7 +71,7 @@ pub struct Engine {
     collecting: Claims,
     turns: Turns,
     tracking: Mutex<BTreeSet<LaneId>>,
-    told: Mutex<BTreeSet<(OperationId, usize)>>,
+    told: Mutex<BTreeSet<Told>>,
     adopted: Mutex<Weak<Setup>>,
     adopting: tokio::sync::Mutex<()>,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
@@ -291,11 +302,16 @@ impl Engine {
 
     /// Whether nobody was told yet, by this process, what is wrong with this attempt of an operation.
     pub(crate) fn tell_once(&self, operation: OperationId, attempt: usize) -> bool {
+        self.tells(Told::Attempt(operation, attempt))
+    }
+
+    /// Whether nobody was told of this yet, by this process.
+    pub(crate) fn tells(&self, what: Told) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= TOLD_MAX {
             told.clear();
         }
-        told.insert((operation, attempt))
+        told.insert(what)
     }
 
     /// The setup whose limits are known to count everything.

@@ -49,7 +49,7 @@ pub(crate) struct Rest {
 /// What one attempt to commit came to.
 pub(crate) enum Step {
     Over(Rest, Outcome),
-    Waits(GapJob, Wait),
+    Waits(Box<GapJob>, Wait),
 }
 
 impl Engine {
@@ -72,7 +72,7 @@ impl Engine {
             }
             Ok(Commitment::Refused(reservation, refusal)) => {
                 if let Some(why) = wait(&refusal) {
-                    return Step::Waits(GapJob { reservation, errand, rest }, why);
+                    return Step::Waits(Box::new(GapJob { reservation, errand, rest }), why);
                 }
                 let outcome = self.refused(&record, refusal).await;
                 Step::Over(rest, outcome)
@@ -130,6 +130,7 @@ impl Engine {
             floor: account.nonce,
             in_flight_max: wallet.in_flight_max,
             shrinks_only: errand.shrinks_only,
+            shared_lane: wallet.signer.is_external(),
             counterparties: errand.counterparties.clone(),
         })
     }
@@ -229,7 +230,7 @@ impl Engine {
     ) -> Option<Signed> {
         let record = committed.record().clone();
         let wallet = setup.wallets.get(record.wallet())?;
-        match sign(committed.authorize(), &*wallet.signer, wallet.address).await {
+        match sign(committed.authorize(), &wallet.signer, wallet.address).await {
             Ok(signed) => Some(signed),
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "no signature");
@@ -242,7 +243,7 @@ impl Engine {
     /// Tells people once for each operation; a sweep goes on asking the signer.
     async fn no_signature(&self, record: &OperationRecord, error: &SignError) {
         let (severity, code) = match error {
-            SignError::Signer(_) => (Severity::High, "signer_unavailable"),
+            SignError::Signer(_) | SignError::Changed(_) => (Severity::High, "signer_unavailable"),
             SignError::NotOurs { .. } => (Severity::Critical, "foreign_signature"),
         };
         if self.tell_once(record.id, NO_SIGNATURE) {

@@ -18,7 +18,7 @@ use countersign_policy::Identity;
 use futures_util::future::{join, join_all, try_join3, try_join4};
 
 use crate::{
-    admission::{Admitted, Parties},
+    admission::{Admitted, Parties, malformed},
     consult::{Hearing, opinion, oracle_facts},
     engine::Engine,
     judge::policies,
@@ -98,6 +98,7 @@ impl Engine {
             method: request.method,
             data_fee_max,
             nonce: request.proposal.nonce(),
+            signature: request.proposal.signature(),
             declared: request.declared.clone(),
             payload,
         };
@@ -132,11 +133,16 @@ impl Engine {
     async fn complete(&self, request: &Request<'_>, mode: Simulation) -> Result<Complete, Answer> {
         let chain = request.parties.chain;
         let draft = match request.proposal {
-            Proposal::Transaction(draft) => draft,
             Proposal::Message(read) => return Ok(Complete::message(read.message.clone())),
+            Proposal::Transaction(_) | Proposal::Signed(_) => request.proposal.draft(),
         };
+        let draft = draft.ok_or_else(|| malformed("params", "must be one transaction"))?;
         let (head, estimate, balance) = Self::ask_chain(request, draft).await?;
         let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
+        // INVARIANT: of what is signed, what is judged is what was signed
+        if request.proposal.signed().is_some_and(|signed| *signed != plan) {
+            return Err(malformed("raw", "says something that no chain takes as it stands"));
+        }
         let simulated = simulated(request.parties, &plan, mode);
         let (data_fee_max, simulated) = join(chain.port.data_fee_max(&plan), simulated).await;
         let data_fee_max = data_fee_max.map_err(no_node)?;

@@ -56,7 +56,11 @@ struct Case<'a> {
 impl Engine {
     /// A request from its submission to its reply.
     pub(crate) async fn serve(self: &Arc<Self>, submission: Submission, caller: Caller) -> Reply {
-        let admitted = match Admitted::admit(self.setup(), submission, caller) {
+        let setup = self.setup();
+        if let Some(reply) = self.signed_elsewhere(&setup, &submission).await {
+            return reply;
+        }
+        let admitted = match Admitted::admit(setup, submission, caller) {
             Ok(admitted) => admitted,
             Err(answer) => return Reply::of(answer),
         };
@@ -88,7 +92,7 @@ impl Engine {
             drop(gathering);
             return self.known(admitted, found).await;
         }
-        self.judged(admitted, gathering.await?).await
+        Box::pin(self.judged(admitted, gathering.await?)).await
     }
 
     /// What is already known of the request's operation.

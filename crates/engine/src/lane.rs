@@ -175,13 +175,13 @@ impl Worker {
         match self.engine.commit_step(job).await {
             Step::Over(rest, outcome) => tell(rest, outcome),
             Step::Waits(job, why) if self.waiting.len() >= GAPS_MAX => {
-                self.give_up(job, why).await;
+                self.give_up(*job, why).await;
             }
             Step::Waits(job, why) => {
                 let now = self.engine.ports().clock.monotonic();
                 let patience = why.patience(&job.rest.setup, job.reservation.record());
                 let until = Millis(now.0.saturating_add(patience.0));
-                self.waiting.push(Gap { job: Box::new(job), why, until });
+                self.waiting.push(Gap { job, why, until });
             }
         }
     }
@@ -207,7 +207,7 @@ impl Worker {
                 }
                 Step::Waits(job, why) => {
                     closed |= job.reservation.record().intent.nonce.is_none();
-                    self.waiting.insert(place, Gap { job: Box::new(job), why, until });
+                    self.waiting.insert(place, Gap { job, why, until });
                     place = place.saturating_add(1);
                 }
             }

@@ -3,10 +3,12 @@
 
 mod admission;
 mod adopt;
+mod brought;
 mod bump;
 mod carry;
 mod claim;
 mod consult;
+mod delegated;
 mod desk;
 pub mod engine;
 mod execute;

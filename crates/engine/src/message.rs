@@ -63,6 +63,7 @@ impl Engine {
             floor: 0,
             in_flight_max: 0,
             shrinks_only: errand.shrinks_only,
+            shared_lane: false,
             counterparties: errand.counterparties.clone(),
         };
         match self.commit(reservation, &commit).await {

@@ -70,6 +70,7 @@ pub(crate) fn plan(
         gas,
         fee,
         access_list: draft.access_list.clone(),
+        authorizations: draft.authorizations.clone(),
     };
     let total = plan.fee_wei_max().and_then(|fee| fee.checked_add(plan.value));
     match total {
@@ -114,7 +115,7 @@ fn fees(draft: &TransactionDraft, head: &Head) -> Result<(TransactionType, FeeBi
         TransactionType::Legacy | TransactionType::AccessList => {
             FeeBid::Price(draft.gas_price.unwrap_or(head.gas_price))
         }
-        TransactionType::DynamicFee => dynamic(draft, head)?,
+        TransactionType::DynamicFee | TransactionType::SetCode => dynamic(draft, head)?,
     };
     Ok((kind, fee))
 }
@@ -136,7 +137,7 @@ fn dynamic(draft: &TransactionDraft, head: &Head) -> Result<FeeBid, Answer> {
 
 /// Whether a node must be asked what the call needs, or whether it would fail at all.
 pub(crate) fn needs_estimate(draft: &TransactionDraft) -> bool {
-    draft.gas.is_none() || !draft.data.is_empty()
+    draft.gas.is_none() || !draft.data.is_empty() || !draft.authorizations.is_empty()
 }
 
 /// What a plan can take out of the wallet's balance at most, in wei, with what the chain adds to its fee.
@@ -170,6 +171,7 @@ mod tests {
             kind: None,
             chain: None,
             access_list: vec![],
+            authorizations: vec![],
         }
     }
 

@@ -149,7 +149,7 @@ pub(crate) fn trace(
         gates: gates.iter().map(|gate| json!(gate)).collect(),
     };
     NewTrace {
-        trace_hash: TraceHash(hash_of(&json!(decision))),
+        trace_hash: decision_hash(&decision),
         decision,
         status: ending.status(),
         attestation: false,
@@ -255,6 +255,11 @@ pub(crate) fn approval_digest(
         "expiresAt": expires_at,
         "evidence": evidence,
     })))
+}
+
+/// What a decision is called.
+pub(crate) fn decision_hash(decision: &DecisionRecord) -> TraceHash {
+    TraceHash(hash_of(&json!(decision)))
 }
 
 /// SHA-256 of canonical JSON: keys sorted, no spaces.

@@ -11,7 +11,7 @@ use countersign_core::{
     operation::{Money, OperationRecord, OperationState},
     time::Millis,
     trace::{TraceRecord, TraceStatus, TraceUpdate},
-    transaction::{FeeBid, TransactionDraft, TransactionPlan},
+    transaction::{TransactionDraft, TransactionPlan},
 };
 use countersign_policy::{
     decide,
@@ -31,7 +31,7 @@ use crate::{
         chain::Head,
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
     },
-    proposal::Proposal,
+    proposal::{Presigned, Proposal},
     record::approval_digest,
     reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
@@ -316,9 +316,11 @@ pub(crate) fn parties<'a>(setup: &'a Setup, record: &OperationRecord) -> Option<
     let agent = setup.agents.get(record.agent())?;
     // the rights are those in force now, as for a fresh request
     let may_use = agent.wallets.contains(record.wallet());
+    let wallet = setup.wallets.get(record.wallet())?;
+    let same_signer = wallet.signer.is_external() == record.intent.signature.is_some();
     Some(Parties {
         agent: Some(agent).filter(|_| may_use)?,
-        wallet: setup.wallets.get(record.wallet())?,
+        wallet: Some(wallet).filter(|_| same_signer)?,
         chain: setup.chains.get(&record.chain())?,
     })
 }
@@ -383,6 +385,10 @@ async fn proposed_again(
     parties: Parties<'_>,
     record: &OperationRecord,
 ) -> Result<Proposal, Answer> {
+    if record.intent.signature.is_some() {
+        let raw = record.intent.raw().ok_or_else(|| malformed("raw", "is not signed any more"))?;
+        return Ok(Proposal::Signed(Box::new(Presigned::new(raw))));
+    }
     match &record.intent.payload {
         Payload::Transaction(plan) => {
             let head = parties.chain.port.head().await.map_err(no_node)?;
@@ -398,27 +404,17 @@ async fn proposed_again(
 /// The plan that people saw, unless the chain would not take its fee any more: then a fresh one, which
 /// the gate's drift has to allow.
 fn draft_again(record: &OperationRecord, plan: &TransactionPlan, head: &Head) -> TransactionDraft {
-    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = plan.clone();
     let rising = |base: u128| base.saturating_add(base.checked_div(8).unwrap_or(0));
-    let holds = head.base_fee.is_none_or(|base| fee.ceiling() >= rising(base));
-    let (gas_price, max_fee, tip) = match fee {
-        _ if !holds => (None, None, None),
-        FeeBid::Price(price) => (Some(price), None, None),
-        FeeBid::Dynamic { max_fee, tip } => (None, Some(max_fee), Some(tip)),
-    };
+    let holds = head.base_fee.is_none_or(|base| plan.fee.ceiling() >= rising(base));
+    let draft = plan.clone().into_draft(record.intent.address, record.intent.nonce);
+    if holds {
+        return draft;
+    }
     TransactionDraft {
-        from: Some(record.intent.address),
-        to,
-        value,
-        data,
-        gas: Some(gas),
-        gas_price,
-        max_fee_per_gas: max_fee,
-        max_priority_fee_per_gas: tip,
-        nonce: record.intent.nonce,
-        kind: Some(kind),
-        chain: Some(chain),
-        access_list,
+        gas_price: None,
+        max_fee_per_gas: None,
+        max_priority_fee_per_gas: None,
+        ..draft
     }
 }
 

@@ -42,10 +42,16 @@ impl Setup {
         agent.wallets.iter().filter_map(|id| self.wallets.get(id)).find(|w| w.address == address)
     }
 
-    /// Whether an address is any managed wallet's.
+    /// The wallet with this address, whoever may use it.
     #[must_use]
-    pub fn is_managed(&self, address: Address) -> bool {
-        self.wallets.values().any(|wallet| wallet.address == address)
+    pub fn wallet_at(&self, address: Address) -> Option<&WalletSetup> {
+        self.wallets.values().find(|wallet| wallet.address == address)
+    }
+
+    /// Whether the key of this address is here: then nobody else ought to have a signature of it that was not made here.
+    #[must_use]
+    pub fn holds_key_of(&self, address: Address) -> bool {
+        self.wallet_at(address).is_some_and(|wallet| !wallet.signer.is_external())
     }
 }
 
@@ -105,10 +111,36 @@ pub struct WalletSetup {
     pub id: WalletId,
     /// Its address.
     pub address: Address,
-    /// Its key.
-    pub signer: Arc<dyn Signer>,
+    /// Who signs for it.
+    pub signer: WalletSigner,
     /// The most operations that may be committed and not terminal, per chain.
     pub in_flight_max: u32,
+}
+
+/// Who signs for a wallet.
+#[derive(Debug, Clone)]
+pub enum WalletSigner {
+    /// The gateway, with its key.
+    Held(Arc<dyn Signer>),
+    /// Its owner, elsewhere: the gateway judges what was signed, and can put nothing in its place.
+    External,
+}
+
+impl WalletSigner {
+    /// Whether the key is somewhere else.
+    #[must_use]
+    pub const fn is_external(&self) -> bool {
+        match self {
+            Self::External => true,
+            Self::Held(_) => false,
+        }
+    }
+}
+
+impl<S: Signer + 'static> From<Arc<S>> for WalletSigner {
+    fn from(signer: Arc<S>) -> Self {
+        Self::Held(signer)
+    }
 }
 
 /// One agent.

@@ -13,7 +13,8 @@ use countersign_core::{
 use countersign_policy::decision::Permit;
 
 use crate::port::ledger::{Commit, CommitAnswer, LedgerError};
-use crate::port::{Ledger, Signer, ledger::SignedBytes, signer::SignerError};
+use crate::port::{Ledger, ledger::SignedBytes, signer::SignerError};
+use crate::setup::WalletSigner;
 
 /// Money held for one operation, in stage `S`.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ pub struct Reserved {
 #[derive(Debug)]
 pub struct Committed {
     bound: Bound,
+    given: Option<Signature>,
 }
 
 /// What is bound, exactly as it is to be signed.
@@ -102,7 +104,10 @@ impl Reservation<Reserved> {
     fn bound(self, record: Box<OperationRecord>) -> Commitment {
         let permitted = self.stage.permit.intent();
         let inside = match (permitted.plan(), record.attempts.first()) {
-            (Some(plan), Some(attempt)) => lies_inside(&attempt.transaction.plan, plan),
+            (Some(plan), Some(attempt)) => {
+                lies_inside(&attempt.transaction.plan, plan)
+                    && permitted.signature == record.intent.signature
+            }
             (None, None) => record.message() == permitted.message(),
             (Some(_), None) | (None, Some(_)) => false,
         };
@@ -119,13 +124,15 @@ impl Reservation<Reserved> {
 
 /// Exact in everything that moves value; gas and fee at most what was permitted.
 fn lies_inside(payload: &TransactionPlan, permitted: &TransactionPlan) -> bool {
-    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = payload;
+    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list, authorizations } =
+        payload;
     *chain == permitted.chain
         && *kind == permitted.kind
         && *to == permitted.to
         && *value == permitted.value
         && *data == permitted.data
         && *access_list == permitted.access_list
+        && *authorizations == permitted.authorizations
         && *gas <= permitted.gas
         && fee.ceiling() <= permitted.fee.ceiling()
 }
@@ -150,8 +157,9 @@ impl Reservation<Committed> {
             attempt: attempt.number,
         });
         let message = record.message().filter(|_| record.state == OperationState::Prepared);
+        let given = record.intent.signature;
         match transaction.or_else(|| message.cloned().map(Bound::Message)) {
-            Some(bound) => Ok(Self { record, stage: Committed { bound } }),
+            Some(bound) => Ok(Self { record, stage: Committed { bound, given } }),
             None => Err(record),
         }
     }
@@ -172,7 +180,8 @@ impl Reservation<Committed> {
 
     /// The right to one signature over exactly the bound payload.
     pub(crate) fn authorize(self) -> Authorized {
-        Authorized { operation: self.record.id, bound: self.stage.bound }
+        let Committed { bound, given } = self.stage;
+        Authorized { operation: self.record.id, bound, given }
     }
 }
 
@@ -182,6 +191,8 @@ impl Reservation<Committed> {
 pub struct Authorized {
     operation: OperationId,
     bound: Bound,
+    /// The owner's signature, where it came with the request.
+    given: Option<Signature>,
 }
 
 impl Authorized {
@@ -241,19 +252,30 @@ pub(crate) enum SignError {
         /// Whose signature it ought to be.
         expected: Address,
     },
+    /// Who signs for the wallet was changed in the configuration after the operation was judged.
+    #[error("the signer of {0} is another one now than when this was judged")]
+    Changed(Address),
 }
 
-/// Has an authorised payload signed, and checks the signature before anybody else sees it.
+/// Has an authorised payload signed, or takes the signature that its owner gave with it, and checks it before anybody
+/// else sees it.
 pub(crate) async fn sign(
     authorized: Authorized,
-    signer: &dyn Signer,
+    signer: &WalletSigner,
     expected: Address,
 ) -> Result<Signed, SignError> {
-    let signature = signer.sign(&authorized).await?;
+    let signature = match (signer, authorized.given) {
+        (WalletSigner::Held(key), None) => key.sign(&authorized).await?,
+        (WalletSigner::External, Some(given)) => given,
+        // INVARIANT: what another hand signed never passes for the work of a key that is here
+        (WalletSigner::Held(_), Some(_)) | (WalletSigner::External, None) => {
+            return Err(SignError::Changed(expected));
+        }
+    };
     if recovered(&signature, authorized.bound.digest()) != Some(expected) {
         return Err(SignError::NotOurs { expected });
     }
-    let Authorized { operation, bound } = authorized;
+    let Authorized { operation, bound, given: _ } = authorized;
     let made = match bound {
         Bound::Transaction { transaction, attempt } => {
             let (raw, hash): (Bytes, B256) = transaction.encode_signed(signature);

@@ -148,8 +148,11 @@ impl Engine {
     }
 }
 
-/// Whether no other bytes of ours can hold the operation's nonce.
+/// Whether no other bytes can hold the operation's nonce: neither ours nor those of an owner who signs elsewhere.
 fn holds_alone(record: &OperationRecord) -> bool {
+    if record.intent.signature.is_some() {
+        return false;
+    }
     let signed = record.attempts.iter().filter(|attempt| attempt.hash.is_some()).count();
     let payload = record.attempts.iter().all(|attempt| attempt.purpose == Purpose::Payload);
     signed == 1 && payload

@@ -6,6 +6,7 @@ use countersign_core::{
     intent::{Declared, Method},
     message::Content,
     operation::OperationState,
+    raw::RawTransaction,
     time::{Millis, Timestamp},
     transaction::{TransactionDraft, UnsignedTransaction},
 };
@@ -41,6 +42,8 @@ pub struct Submission {
 pub enum Draft {
     /// A transaction; what it leaves open is filled in.
     Transaction(TransactionDraft),
+    /// A transaction that its sender has signed already.
+    Raw(Box<RawTransaction>),
     /// A message.
     Message {
         /// Whose key is to sign.
@@ -51,11 +54,12 @@ pub enum Draft {
 }
 
 impl Draft {
-    /// Whose key is to sign, where the client says.
+    /// Whose key is to sign, or has signed, where the client says.
     #[must_use]
     pub const fn from(&self) -> Option<Address> {
         match self {
             Self::Transaction(draft) => draft.from,
+            Self::Raw(raw) => Some(raw.sender()),
             Self::Message { from, .. } => Some(*from),
         }
     }
@@ -76,6 +80,8 @@ pub enum Answer {
     Malformed(Malformed),
     /// 4100: not this agent's account; the same for foreign and unknown ones.
     NotYours(Address),
+    /// 4100: an account of this agent whose key is elsewhere.
+    SignsItself(Address),
     /// -32003: the node refused before anything was signed.
     NodeRefused(NodeRefused),
     /// -32010: something that is needed does not answer, and nothing was committed. Safe to repeat.

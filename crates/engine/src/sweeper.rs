@@ -14,7 +14,10 @@ use serde_json::json;
 use crate::{
     engine::Engine,
     lane::Task,
-    port::ledger::{LedgerError, OperationQuery},
+    port::{
+        journal::NewTrace,
+        ledger::{LedgerError, OperationQuery},
+    },
     redeem::{TAKEOVER_AFTER, is_undecided},
     stage::Reservation,
 };
@@ -79,7 +82,10 @@ impl Engine {
                 Chore::Track => self.track(),
                 Chore::Sweep => self.sweep().await,
                 Chore::Watch => Box::pin(self.watch_chains()).await,
-                Chore::Audit => self.audit().await,
+                Chore::Audit => {
+                    self.audit().await;
+                    Box::pin(self.look_for_delegations()).await;
+                }
                 Chore::Messages => self.look_at_messages().await,
             }
             self.ports().clock.sleep(pause).await;
@@ -212,6 +218,21 @@ impl Engine {
         incident.agent = about.map(|record| record.agent().clone());
         incident.session = about.and_then(|record| record.intent.declared.session.clone());
         incident.trace_hash = about.map(|record| record.trace);
+        self.store(&incident).await;
+    }
+
+    /// Tells people what a refusal that led to no operation says.
+    pub(crate) async fn raise_about(
+        &self,
+        severity: Severity,
+        code: &str,
+        title: &str,
+        about: &NewTrace,
+    ) {
+        let mut incident = self.incident(severity, code, (title, String::new()));
+        incident.agent.clone_from(&about.decision.agent_id);
+        incident.session.clone_from(&about.decision.session);
+        incident.trace_hash = Some(about.trace_hash);
         self.store(&incident).await;
     }
 

@@ -17,6 +17,7 @@ use futures_util::future::join_all;
 use crate::{
     engine::Engine,
     execute::outcome_of,
+    intake::failed_update,
     lane::LaneId,
     plan::outflow_max,
     port::{
@@ -299,7 +300,11 @@ impl Engine {
         match self.ports().ledger.release_committed(id, &proof).await {
             Ok(released) => {
                 self.unfollow(&released);
-                self.stop_wallet(&released).await;
+                if released.intent.signature.is_some() {
+                    self.replaced_by_owner(&released).await;
+                } else {
+                    self.stop_wallet(&released).await;
+                }
             }
             Err(error) => {
                 tracing::warn!(operation = %id, %error, "a conflict is not noted yet");
@@ -315,6 +320,14 @@ impl Engine {
         tracked.suspect_since =
             tracked.suspect_since.filter(|_| is_missing).or(is_missing.then_some(now));
         tracked.suspect_since.is_some_and(|since| now.0.saturating_sub(since.0) >= SUSPECT_FOR.0)
+    }
+
+    /// Whose key is elsewhere may use the nonce for something else, at any time: what was judged here cannot happen any
+    /// more, and holds nothing.
+    async fn replaced_by_owner(&self, record: &OperationRecord) {
+        tracing::info!(operation = %record.id, "the wallet's owner used the nonce for another transaction");
+        self.note(record, &failed_update("replaced_by_owner")).await;
+        self.hub().wake(record.id);
     }
 
     /// The key is used elsewhere: nothing more is signed with it until a person has looked.

@@ -122,8 +122,8 @@ impl Engine {
         pending: bool,
     ) -> Result<Option<u64>, Unavailable> {
         let setup = self.setup();
-        let wallet = setup.wallets.values().find(|wallet| wallet.address == address);
-        let (Some(wallet), Some(chain)) = (wallet, setup.chains.get(&chain)) else {
+        let (Some(wallet), Some(chain)) = (setup.wallet_at(address), setup.chains.get(&chain))
+        else {
             return Ok(None);
         };
         let account = chain.port.account(address).await.map_err(|error| node(&error))?;
@@ -231,9 +231,11 @@ fn view(record: &OperationRecord) -> OperationView {
     let status = if parked { "PENDING_APPROVAL" } else { record.state.name() };
     let transaction = signed(record).map(|Signed { hash, raw, .. }| match record.intent.method {
         Method::SignTransaction => raw.to_string(),
-        Method::SendTransaction | Method::PersonalSign | Method::Sign | Method::SignTypedData => {
-            hash.to_string()
-        }
+        Method::SendTransaction
+        | Method::SendRawTransaction
+        | Method::PersonalSign
+        | Method::Sign
+        | Method::SignTypedData => hash.to_string(),
     });
     let result = transaction.or_else(|| record.signature.as_ref().map(ToString::to_string));
     OperationView {

@@ -232,6 +232,12 @@ impl<'a> Court<'a> {
             let text = "the message cannot be read for what it is".to_owned();
             self.refuse(grant, "message", "undecodable_message", text);
         }
+        let everywhere =
+            |action: &Action| matches!(action.effect, Effect::Delegate { chain: None, .. });
+        if facts.actions.iter().any(everywhere) {
+            let text = "code would act as an account on every chain".to_owned();
+            self.refuse(grant, "delegation", "delegation_everywhere", text);
+        }
         self.facts_that_refuse(grant);
         let deploys_nothing = |plan: &TransactionPlan| plan.to.is_none() && plan.data.is_empty();
         if self.request.intent.plan().is_some_and(deploys_nothing) {

@@ -144,6 +144,12 @@ pub(crate) fn settle(answer: Answer) -> Result<Given, Fault> {
             let sentence = format!("This agent has no account {address:#x} here");
             Err(Fault::new(UNAUTHORISED, &sentence))
         }
+        Answer::SignsItself(address) => {
+            let sentence = format!(
+                "The account {address:#x} signs for itself: sign with its own key, and send that with eth_sendRawTransaction"
+            );
+            Err(Fault::new(UNAUTHORISED, &sentence))
+        }
         Answer::NodeRefused(refused) => Err(node_refused(refused)),
         Answer::Unavailable(unavailable) => Err(unavailable.into()),
         Answer::Broken => Err(Fault::unknown()),

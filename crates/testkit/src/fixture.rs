@@ -106,9 +106,11 @@ pub fn intent(n: u64) -> Intent {
             gas: 21_000,
             fee: FeeBid::Dynamic { max_fee: 2_000_000_000, tip: 1_000_000_000 },
             access_list: Vec::new(),
+            authorizations: Vec::new(),
         }),
         data_fee_max: alloy_primitives::U256::ZERO,
         nonce: None,
+        signature: None,
         declared: Declared::default(),
     }
 }
@@ -309,6 +311,7 @@ pub fn commit(n: u64) -> Commit {
         floor: 0,
         in_flight_max: 16,
         shrinks_only: false,
+        shared_lane: false,
         counterparties: vec![address(2)],
     }
 }

@@ -2,8 +2,12 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use alloy_primitives::{Address, Signature};
+use alloy_primitives::{Address, B256, Signature, U8, U64, U256};
 use async_trait::async_trait;
+use countersign_core::{
+    raw::RawTransaction,
+    transaction::{Authorization, UnsignedTransaction},
+};
 use countersign_engine::{
     port::{Signer, signer::SignerError},
     stage::Authorized,
@@ -26,6 +30,34 @@ impl FakeSigner {
         secret[24..].copy_from_slice(&n.to_be_bytes());
         let key = SigningKey::from_slice(&secret).unwrap();
         Self { key, broken: AtomicBool::new(false), signatures: AtomicU64::new(0) }
+    }
+
+    /// What the owner of this key signs who uses it elsewhere. Not counted.
+    #[must_use]
+    pub fn sign_elsewhere(&self, transaction: UnsignedTransaction) -> RawTransaction {
+        let signature = self.by_key(transaction.signing_hash());
+        RawTransaction::assemble(transaction, signature).unwrap()
+    }
+
+    /// An authorisation (EIP-7702) by this key; chain 0 is every chain.
+    #[must_use]
+    pub fn authorise(&self, chain: u64, delegate: Address, nonce: u64) -> Authorization {
+        let mut one = Authorization {
+            chain_id: U64::from(chain),
+            address: delegate,
+            nonce: U64::from(nonce),
+            y_parity: U8::ZERO,
+            r: U256::ZERO,
+            s: U256::ZERO,
+        };
+        let signature = self.by_key(one.signing_hash());
+        one.y_parity = U8::from(u8::from(signature.v()));
+        (one.r, one.s) = (signature.r(), signature.s());
+        one
+    }
+
+    fn by_key(&self, digest: B256) -> Signature {
+        self.key.sign_prehash_recoverable(digest.as_slice()).unwrap().into()
     }
 
     /// Whether it refuses from now on.
@@ -52,8 +84,7 @@ impl Signer for FakeSigner {
             return Err(SignerError::Unavailable { address, reason });
         }
         self.signatures.fetch_add(1, Ordering::SeqCst);
-        let hash = authorized.bound().digest();
-        Ok(self.key.sign_prehash_recoverable(hash.as_slice()).unwrap().into())
+        Ok(self.by_key(authorized.bound().digest()))
     }
 
     fn is_deterministic(&self) -> bool {

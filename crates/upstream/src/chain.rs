@@ -330,6 +330,8 @@ struct Call<'a> {
     max_priority_fee_per_gas: Option<U128>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     access_list: &'a [countersign_core::transaction::AccessEntry],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    authorization_list: &'a [countersign_core::transaction::Authorization],
 }
 
 impl<'a> Call<'a> {
@@ -344,6 +346,7 @@ impl<'a> Call<'a> {
             max_fee_per_gas: draft.max_fee_per_gas.map(U128::from),
             max_priority_fee_per_gas: draft.max_priority_fee_per_gas.map(U128::from),
             access_list: &draft.access_list,
+            authorization_list: &draft.authorizations,
         }
     }
 }

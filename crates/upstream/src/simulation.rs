@@ -11,7 +11,7 @@ use std::time::Duration;
 use alloy_primitives::{Address, Bytes, U64, U256, hex, keccak256};
 use countersign_core::{
     fact::Simulated,
-    transaction::{AccessEntry, TransactionPlan},
+    transaction::{AccessEntry, Authorization, TransactionPlan},
 };
 use countersign_engine::port::chain::ChainError;
 use serde::{Deserialize, Serialize};
@@ -169,6 +169,8 @@ struct Call<'a> {
     gas: U64,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     access_list: &'a [AccessEntry],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    authorization_list: &'a [Authorization],
 }
 
 impl<'a> Call<'a> {
@@ -180,6 +182,7 @@ impl<'a> Call<'a> {
             data: &plan.data,
             gas: U64::from(plan.gas),
             access_list: &plan.access_list,
+            authorization_list: &plan.authorizations,
         }
     }
 }

@@ -10,6 +10,7 @@ mod life;
 mod nonces;
 mod others;
 mod outside;
+mod owners;
 mod pacts;
 mod repeating;
 mod replicas;

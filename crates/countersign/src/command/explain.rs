@@ -18,7 +18,8 @@ use countersign_core::{
     transaction::{FeeBid, TransactionDraft, TransactionPlan, TransactionType},
 };
 use countersign_decode::{
-    Authority, Call, Registry, TypedData, actions, text_actions, text_digest, typed_data_authority,
+    Authority, Call, Registry, TypedData, actions, delegations, text_actions, text_digest,
+    typed_data_authority,
 };
 use countersign_engine::setup::TokenSetup;
 use countersign_policy::{
@@ -180,7 +181,11 @@ impl Place {
             Call { wallet: self.address, to: draft.to, value: draft.value, data: &draft.data };
         Ok(Asked {
             method: Method::SendTransaction,
-            actions: actions(&call, &self.registry),
+            actions: {
+                let mut all = actions(&call, &self.registry);
+                all.extend(delegations(&draft.authorizations));
+                all
+            },
             payload: Payload::Transaction(self.plan(&draft)),
             nonce: draft.nonce,
         })
@@ -196,6 +201,7 @@ impl Place {
             payload,
             data_fee_max: U256::ZERO,
             nonce,
+            signature: None,
             declared: Declared::default(),
         };
         let facts = Facts {
@@ -226,13 +232,18 @@ impl Place {
         let fee = draft.max_fee_per_gas.or(draft.gas_price).unwrap_or(WEI_PER_GAS);
         TransactionPlan {
             chain: self.chain,
-            kind: TransactionType::DynamicFee,
+            kind: if draft.authorizations.is_empty() {
+                TransactionType::DynamicFee
+            } else {
+                TransactionType::SetCode
+            },
             to: draft.to,
             value: draft.value,
             data: draft.data.clone(),
             gas: draft.gas.unwrap_or(GAS),
             fee: FeeBid::Dynamic { max_fee: fee, tip: draft.max_priority_fee_per_gas.unwrap_or(0) },
             access_list: draft.access_list.clone(),
+            authorizations: draft.authorizations.clone(),
         }
     }
 
@@ -297,6 +308,7 @@ fn draft(args: &ExplainArgs, decimals: u8) -> Result<TransactionDraft, Failure> 
         kind: None,
         chain: None,
         access_list: Vec::new(),
+        authorizations: Vec::new(),
     })
 }
 

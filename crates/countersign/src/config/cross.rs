@@ -164,9 +164,9 @@ fn secrets(report: &Report, config: &Config) {
     let all_development = config.chains.iter().all(|chain| network::is_development(chain.id));
     let doors = [&config.rpc, &config.admin].into_iter().filter_map(|door| door.tls.as_ref());
     let keys = doors.map(|tls| (Place::default(), tls.key.as_path()));
-    let wallets = config.wallets.iter();
-    let wallets = wallets
-        .flat_map(|w| [(w.place, w.keystore.as_path()), (w.place, w.password_file.as_path())]);
+    let held = config.wallets.iter().filter_map(|w| Some((w.place, w.keystore()?)));
+    let wallets = held
+        .flat_map(|(place, key)| [(place, key.keystore.as_path()), (place, &key.password_file)]);
     let store = match &config.store {
         StoreChoice::Redis(redis) => Some(redis.secrets().map(|file| (redis.place, file))),
         StoreChoice::Embedded(_) => None,

@@ -228,9 +228,34 @@ pub(crate) struct WalletEntry {
     pub(crate) place: Place,
     pub(crate) id: WalletId,
     pub(crate) address: Address,
+    pub(crate) signer: SignerEntry,
+    pub(crate) in_flight_max: u32,
+}
+
+/// Who signs for a wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SignerEntry {
+    /// This gateway, with a key from a file.
+    Keystore(KeystoreEntry),
+    /// Its owner, elsewhere.
+    External,
+}
+
+/// A key and what unlocks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeystoreEntry {
     pub(crate) keystore: PathBuf,
     pub(crate) password_file: PathBuf,
-    pub(crate) in_flight_max: u32,
+}
+
+impl WalletEntry {
+    /// The key's files, where it is here.
+    pub(crate) const fn keystore(&self) -> Option<&KeystoreEntry> {
+        match &self.signer {
+            SignerEntry::Keystore(entry) => Some(entry),
+            SignerEntry::External => None,
+        }
+    }
 }
 
 /// One agent.

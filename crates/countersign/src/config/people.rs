@@ -10,10 +10,12 @@ use countersign_engine::setup::Role;
 
 use super::{
     chain::address,
-    model::{AgentEntry, OperatorEntry, Placed, TokenDigest, WalletEntry},
+    model::{
+        AgentEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest, WalletEntry,
+    },
     problem::Report,
     read::{file, policy_file},
-    yaml::Node,
+    yaml::{Node, Value},
 };
 
 /// The most that a caller is held open.
@@ -30,23 +32,28 @@ pub(crate) fn wallet(report: &Report, node: &Node, folder: &Path) -> Option<Wall
     report.section(node, "a wallet", |s| {
         let id = s.required("id").and_then(|n| report.read_as(n, WalletId::parse));
         let address = s.required("address").and_then(|n| address(report, n));
-        let signer = s.required("signer").and_then(|n| {
-            report.section(n, "`signer`", |s| {
-                let keystore = s.required("keystore").and_then(|n| file(report, n, folder));
-                let password = s.required("password_file").and_then(|n| file(report, n, folder));
-                Some((keystore?, password?))
-            })?
-        });
+        let signer = s.required("signer").and_then(|n| signer(report, n, folder));
         let in_flight_max = s.or("max_in_flight", IN_FLIGHT, in_flight);
-        let (keystore, password_file) = signer?;
         Some(WalletEntry {
             place: s.place(),
             id: id?,
             address: address?,
-            keystore,
-            password_file,
+            signer: signer?,
             in_flight_max: in_flight_max?,
         })
+    })?
+}
+
+/// `external`, or the files of a key.
+fn signer(report: &Report, node: &Node, folder: &Path) -> Option<SignerEntry> {
+    if matches!(&node.value, Value::Text(_)) {
+        return report.word(node, &[("external", ())]).map(|()| SignerEntry::External);
+    }
+    report.section(node, "`signer`", |s| {
+        let keystore = s.required("keystore").and_then(|n| file(report, n, folder));
+        let password_file = s.required("password_file").and_then(|n| file(report, n, folder));
+        let entry = KeystoreEntry { keystore: keystore?, password_file: password_file? };
+        Some(SignerEntry::Keystore(entry))
     })?
 }
 

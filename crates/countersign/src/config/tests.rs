@@ -439,6 +439,11 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
             "20:108: there is no wallet `ops-1`",
         ],
     ),
+    (
+        "signer: { keystore: key.json, password_file: key.password }",
+        "signer: eternal",
+        &["18:81: `eternal` is not one of external; did you mean `external`?"],
+    ),
     ("keystore: key.json", "keystore: lost.json", &["18:93: there is no file `lost.json`"]),
     (
         "keystore: key.json",

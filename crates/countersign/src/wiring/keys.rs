@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use super::at;
-use crate::config::{Config, Problem, WalletEntry, is_development};
+use crate::config::{Config, KeystoreEntry, Problem, WalletEntry, is_development};
 
 /// Unlocking one may take a gigabyte: so many at once.
 const AT_ONCE: usize = 4;
@@ -27,7 +27,7 @@ pub(super) type Recipe = [u8; 32];
 
 pub(super) type Keys = BTreeMap<WalletId, (Recipe, Arc<KeystoreSigner>)>;
 
-/// Unlocks the key of every wallet; those that are known already are used again.
+/// Unlocks the key of every wallet that has one here; those that are known already are used again.
 pub(super) fn unlock(
     config: &Config,
     known: &Keys,
@@ -35,7 +35,9 @@ pub(super) fn unlock(
     warnings: &mut Vec<Problem>,
 ) -> Keys {
     let mut keys = Keys::new();
-    for (wallet, opened) in config.wallets.iter().zip(open_all(&config.wallets, known)) {
+    let held: Vec<Held<'_>> =
+        config.wallets.iter().filter_map(|wallet| Some((wallet, wallet.keystore()?))).collect();
+    for ((wallet, _), opened) in held.iter().zip(open_all(&held, known)) {
         let (recipe, key) = match opened {
             Ok(opened) => opened,
             Err(message) => {
@@ -59,10 +61,13 @@ pub(super) fn unlock(
     keys
 }
 
+/// A wallet whose key is here, with its files.
+type Held<'a> = (&'a WalletEntry, &'a KeystoreEntry);
+
 type Opened = Result<(Recipe, Arc<KeystoreSigner>), String>;
 
 /// In the order of the wallets.
-fn open_all(wallets: &[WalletEntry], known: &Keys) -> Vec<Opened> {
+fn open_all(wallets: &[Held<'_>], known: &Keys) -> Vec<Opened> {
     let next = AtomicUsize::new(0);
     let opened: Mutex<BTreeMap<usize, Opened>> = Mutex::default();
     thread::scope(|scope| {
@@ -70,8 +75,8 @@ fn open_all(wallets: &[WalletEntry], known: &Keys) -> Vec<Opened> {
             scope.spawn(|| {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(wallet) = wallets.get(index) else { break };
-                    let key = open(wallet, known);
+                    let Some((wallet, entry)) = wallets.get(index) else { break };
+                    let key = open(&wallet.id, entry, known);
                     opened.lock().unwrap_or_else(PoisonError::into_inner).insert(index, key);
                 }
             });
@@ -80,20 +85,20 @@ fn open_all(wallets: &[WalletEntry], known: &Keys) -> Vec<Opened> {
     opened.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }
 
-fn open(wallet: &WalletEntry, known: &Keys) -> Opened {
-    let recipe = recipe(wallet)?;
-    if let Some((_, key)) = known.get(&wallet.id).filter(|(of, _)| *of == recipe) {
+fn open(wallet: &WalletId, entry: &KeystoreEntry, known: &Keys) -> Opened {
+    let recipe = recipe(entry)?;
+    if let Some((_, key)) = known.get(wallet).filter(|(of, _)| *of == recipe) {
         return Ok((recipe, Arc::clone(key)));
     }
-    let password = password(&wallet.password_file)?;
+    let password = password(&entry.password_file)?;
     let key =
-        KeystoreSigner::open(&wallet.keystore, &password).map_err(|error| error.to_string())?;
+        KeystoreSigner::open(&entry.keystore, &password).map_err(|error| error.to_string())?;
     Ok((recipe, Arc::new(key)))
 }
 
-fn recipe(wallet: &WalletEntry) -> Result<Recipe, String> {
+fn recipe(entry: &KeystoreEntry) -> Result<Recipe, String> {
     let mut hasher = Sha256::new();
-    for file in [&wallet.keystore, &wallet.password_file] {
+    for file in [&entry.keystore, &entry.password_file] {
         let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
         hasher.update(Sha256::digest(zeroize::Zeroizing::new(bytes).as_slice()));
     }

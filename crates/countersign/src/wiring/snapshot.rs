@@ -6,14 +6,14 @@ use countersign_core::time::Millis;
 use countersign_decode::Registry;
 use countersign_engine::{
     port::{Judge, Oracles, Prices},
-    setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup},
+    setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup, WalletSigner},
 };
 use countersign_policy::Policy;
 use countersign_upstream::{HttpJudge, HttpOracles, NodeChain, PriceSources, StaticPrices};
 
 use super::Parts;
 use crate::{
-    config::{AbiFile, AgentEntry, ChainEntry, OperatorEntry, Subject, TokenEntry},
+    config::{AbiFile, AgentEntry, ChainEntry, OperatorEntry, SignerEntry, Subject, TokenEntry},
     policies::Loaded,
 };
 
@@ -31,8 +31,14 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         Some((entry.id, chain(entry, Arc::clone(port), (&config.abis.files, &policies))))
     };
     let wallet = |entry: &crate::config::WalletEntry| {
-        let (_, key) = parts.keys.get(&entry.id)?;
-        let (id, signer) = (entry.id.clone(), Arc::clone(key));
+        let signer = match &entry.signer {
+            SignerEntry::Keystore(_) => {
+                let (_, key) = parts.keys.get(&entry.id)?;
+                WalletSigner::from(Arc::clone(key))
+            }
+            SignerEntry::External => WalletSigner::External,
+        };
+        let id = entry.id.clone();
         let wallet =
             WalletSetup { id, address: entry.address, signer, in_flight_max: entry.in_flight_max };
         Some((entry.id.clone(), wallet))

@@ -447,7 +447,7 @@ pub enum RejectAnswer {
 /// A nonce to be bound. A second call for the same operation returns the same nonce.
 ///
 /// The lane's next nonce is one more than its highest; where no entry is open (all operations of
-/// this wallet and chain are terminal, or there are none) it is at least `floor`. It is kept for
+/// this wallet and chain are terminal, or there are none) or the lane is shared it is at least `floor`. It is kept for
 /// [`NONCE_HELD_FOR`] after its creation for an operation of the lane that is `PARKED` or `APPROVED` and whose client
 /// fixed it.
 ///
@@ -465,6 +465,8 @@ pub struct Commit {
     pub in_flight_max: u32,
     /// `true` if only authority shrinks: then a freeze does not stop it, unless it is [`Freeze::All`].
     pub shrinks_only: bool,
+    /// `true` if somebody else may use nonces of this wallet: then `floor` counts on a lane that is not empty, too.
+    pub shared_lane: bool,
     /// Counterparties to remember as seen.
     pub counterparties: Vec<Address>,
 }

@@ -21,7 +21,9 @@ use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
     port::{Clock, Ledger, Signer},
-    setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
+    setup::{
+        AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup, WalletSigner,
+    },
     submission::{Answer, Draft, Reply, Submission},
 };
 use countersign_policy::Policy;
@@ -112,8 +114,12 @@ impl House {
             hold: Millis::ZERO,
         };
         let signer: Arc<dyn Signer> = self.signer.clone();
-        let wallet =
-            WalletSetup { address: signer.address(), id: wallet, signer, in_flight_max: 100 };
+        let wallet = WalletSetup {
+            address: signer.address(),
+            id: wallet,
+            signer: WalletSigner::Held(signer),
+            in_flight_max: 100,
+        };
         Setup {
             app: AppId::parse("default").unwrap(),
             chains: BTreeMap::from([(CHAIN, self.chain_setup())]),
@@ -250,6 +256,7 @@ pub(crate) fn send(house: &House, to: Address, usd: u64) -> Submission {
             kind: None,
             chain: None,
             access_list: vec![],
+            authorizations: vec![],
         }),
         declared: Declared::default(),
         key: None,
@@ -301,6 +308,6 @@ impl Clock for Seeded {
 pub(crate) fn draft(submission: &mut Submission) -> &mut TransactionDraft {
     match &mut submission.draft {
         Draft::Transaction(draft) => draft,
-        Draft::Message { .. } => panic!("a message has no nonce"),
+        Draft::Message { .. } | Draft::Raw(_) => panic!("nothing is open in it"),
     }
 }

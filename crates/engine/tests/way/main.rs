@@ -9,6 +9,7 @@
 )]
 
 mod attempts;
+mod brought;
 mod crash;
 mod flow;
 mod house;

@@ -311,9 +311,11 @@ impl Stage<'_, '_> {
                 gas: self.small(node, "gas").unwrap_or(21_000),
                 fee: FeeBid::Dynamic { max_fee: 0, tip: 0 },
                 access_list: Vec::new(),
+                authorizations: Vec::new(),
             }),
             data_fee_max: alloy_primitives::U256::ZERO,
             nonce: self.small(node, "nonce"),
+            signature: None,
             declared: Declared {
                 reason: None,
                 action: self.text(node, "declared"),

@@ -41,9 +41,11 @@ pub(crate) fn intent() -> Intent {
             gas: 21_000,
             fee: FeeBid::Dynamic { max_fee: 0, tip: 0 },
             access_list: Vec::new(),
+            authorizations: Vec::new(),
         }),
         data_fee_max: alloy_primitives::U256::ZERO,
         nonce: None,
+        signature: None,
         declared: Declared::default(),
     }
 }

@@ -1,7 +1,12 @@
 //! Calls that may end in a signature.
 
 use countersign_core::{
-    draft::FieldError, identity::ChainId, intent::Method, json::Json, time::Millis,
+    draft::{FieldError, bytes},
+    identity::ChainId,
+    intent::Method,
+    json::Json,
+    raw::RawTransaction,
+    time::Millis,
     transaction::TransactionDraft,
 };
 use countersign_engine::submission::{Draft, Reply, Signed, Submission};
@@ -53,6 +58,7 @@ fn submission(
     let chain = visit.chain()?;
     let (draft, beside) = match method {
         Method::SendTransaction | Method::SignTransaction => transaction(chain, params)?,
+        Method::SendRawTransaction => raw(chain, params)?,
         Method::PersonalSign | Method::Sign | Method::SignTypedData => {
             message::parse(method, params)?
         }
@@ -85,6 +91,22 @@ fn transaction(chain: ChainId, params: &[Json]) -> Result<(Draft, Option<&Json>)
     }
     same_chain(&draft, chain)?;
     Ok((Draft::Transaction(draft), beside))
+}
+
+/// Bytes that their sender has signed.
+fn raw(chain: ChainId, params: &[Json]) -> Result<(Draft, Option<&Json>), FieldError> {
+    let wrong = |reason: &str| FieldError::new("raw", reason);
+    let (text, beside) = match params {
+        [raw] => (raw, None),
+        [raw, beside] => (raw, Some(beside)),
+        _ => return Err(FieldError::new("params", "must be one signed transaction")),
+    };
+    let text = text.as_text().ok_or_else(|| wrong("is not a string of 0x and hex digits"))?;
+    let raw = RawTransaction::parse(&bytes(text).map_err(|error| wrong(&error))?)?;
+    if raw.transaction().plan.chain != chain {
+        return Err(wrong(&format!("is not for chain {chain}, that of this path")));
+    }
+    Ok((Draft::Raw(Box::new(raw)), beside))
 }
 
 fn submitted(
@@ -121,7 +143,9 @@ fn same_chain(draft: &TransactionDraft, chain: ChainId) -> Result<(), FieldError
 fn written(visit: &Visit, method: Method, signed: &Signed) -> String {
     let raw = || Value::from(signed.raw.to_string()).to_string();
     match method {
-        Method::SendTransaction => Value::from(signed.hash.to_string()).to_string(),
+        Method::SendTransaction | Method::SendRawTransaction => {
+            Value::from(signed.hash.to_string()).to_string()
+        }
         Method::SignTransaction if visit.wants_raw_and_tx => {
             geth::raw_and_tx(signed).unwrap_or_else(raw)
         }
@@ -152,7 +176,9 @@ mod geth {
                 let chain = signed.transaction.plan.chain.0;
                 chain.saturating_mul(2).saturating_add(35).saturating_add(parity)
             }
-            TransactionType::AccessList | TransactionType::DynamicFee => {
+            TransactionType::AccessList
+            | TransactionType::DynamicFee
+            | TransactionType::SetCode => {
                 tx.insert("yParity".into(), quantity(parity));
                 parity
             }
@@ -179,10 +205,14 @@ mod geth {
             TransactionType::Legacy => "0x0",
             TransactionType::AccessList => "0x1",
             TransactionType::DynamicFee => "0x2",
+            TransactionType::SetCode => "0x4",
         };
         set("type", kind.into());
         if kind != "0x0" {
             set("accessList", json!(plan.access_list));
+        }
+        if kind == "0x4" {
+            set("authorizationList", json!(plan.authorizations));
         }
         set("gasPrice", quantity(plan.fee.ceiling()));
         if let FeeBid::Dynamic { max_fee, tip } = plan.fee {

@@ -95,9 +95,12 @@ fn none(params: &[Json]) -> Result<(), FieldError> {
     if params.is_empty() { Ok(()) } else { Err(FieldError::new("params", "must be empty")) }
 }
 
+/// The accounts that this gateway signs for. One that signs for itself is not among them: clients take the first for
+/// one that they can send from.
 fn accounts(visit: &Visit) -> Result<Vec<Address>, Fault> {
-    let wallets = visit.agent()?.wallets.iter();
-    Ok(wallets.filter_map(|id| visit.setup.wallets.get(id)).map(|wallet| wallet.address).collect())
+    let wallets = visit.agent()?.wallets.iter().filter_map(|id| visit.setup.wallets.get(id));
+    let ours = wallets.filter(|wallet| !wallet.signer.is_external());
+    Ok(ours.map(|wallet| wallet.address).collect())
 }
 
 /// EIP-5792, for the chain of the path: no smart accounts.
@@ -106,7 +109,7 @@ fn capabilities(visit: &Visit, params: &[Json]) -> Result<Value, Fault> {
     if let Some(account) = params.first() {
         let text = account.as_text().ok_or_else(|| wrong_address("must be a string"))?;
         let account = address(text).map_err(wrong_address)?;
-        if !accounts(visit)?.contains(&account) {
+        if visit.setup.wallet_of(visit.agent()?, account).is_none() {
             let sentence = format!("This agent has no account {account:#x} here");
             return Err(Fault::new(UNAUTHORISED, &sentence));
         }

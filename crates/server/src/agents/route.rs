@@ -87,6 +87,7 @@ fn local(name: &str) -> Option<(&'static str, Route)> {
     match name {
         "eth_sendTransaction" => judge("eth_sendTransaction", Method::SendTransaction),
         "eth_signTransaction" => judge("eth_signTransaction", Method::SignTransaction),
+        "eth_sendRawTransaction" => judge("eth_sendRawTransaction", Method::SendRawTransaction),
         "personal_sign" => judge("personal_sign", Method::PersonalSign),
         "eth_sign" => judge("eth_sign", Method::Sign),
         "eth_signTypedData_v4" => judge("eth_signTypedData_v4", Method::SignTypedData),
@@ -183,8 +184,8 @@ mod tests {
             "\u{435}th_sendTransaction",
             "eth_send\u{200b}Transaction",
             "",
-            "eth_sendRawTransaction",
             "eth_sendRawTransactionSync",
+            "eth_sendRawTransactionConditional",
             "eth_sendTransactionSync",
             "eth_sendUnsignedTransaction",
             "eth_sendPrivateTransaction",

@@ -120,6 +120,13 @@ fn the_other_answers_have_their_codes() {
             format!("This agent has no account {account:#x} here. Nothing was sent."),
         ),
         (
+            Answer::SignsItself(account),
+            UNAUTHORISED,
+            format!(
+                "The account {account:#x} signs for itself: sign with its own key, and send that with eth_sendRawTransaction. Nothing was sent."
+            ),
+        ),
+        (
             Answer::Unavailable(Unavailable {
                 code: "store_unavailable",
                 reason: "the store does not answer".into(),
@@ -157,6 +164,7 @@ fn no_message_of_ours_changes_what_a_client_does() {
         denied("approval_rejected", &text),
         Answer::Malformed(malformed),
         Answer::NotYours(Address::ZERO),
+        Answer::SignsItself(Address::ZERO),
         Answer::Unavailable(unavailable),
     ];
     answers.extend(OperationState::ALL.map(pending));

@@ -226,7 +226,8 @@ fn attempt(attempt: &Attempt) -> Value {
 
 /// A planned transaction; numbers that JavaScript cannot hold are hex quantities.
 fn plan(plan: &TransactionPlan) -> Value {
-    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list } = plan;
+    let TransactionPlan { chain, kind, to, value, data, gas, fee, access_list, authorizations } =
+        plan;
     let fee = match fee {
         FeeBid::Price(price) => json!({"gas_price": format!("{price:#x}")}),
         FeeBid::Dynamic { max_fee, tip } => json!({
@@ -243,5 +244,6 @@ fn plan(plan: &TransactionPlan) -> Value {
         "gas": gas,
         "fee": fee,
         "access_list": access_list,
+        "authorizations": authorizations,
     })
 }

@@ -68,6 +68,7 @@ async fn wallet_view(wallet: &WalletSetup, setup: &Arc<Setup>) -> Value {
     json!({
         "id": wallet.id,
         "address": wallet.address,
+        "external": wallet.signer.is_external(),
         "max_in_flight": wallet.in_flight_max,
         "agents": setup.agents.values().filter(holds).map(|agent| &agent.id).collect::<Vec<_>>(),
         "chains": join_all(accounts).await,

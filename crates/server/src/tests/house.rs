@@ -93,7 +93,7 @@ fn operator(id: &str, roles: &[Role]) -> (OperatorId, OperatorSetup) {
 fn wallet(id: &str, signer: Arc<FakeSigner>) -> (WalletId, WalletSetup) {
     let id = WalletId::parse(id).unwrap();
     let address = signer.address();
-    (id.clone(), WalletSetup { id, address, signer, in_flight_max: 16 })
+    (id.clone(), WalletSetup { id, address, signer: signer.into(), in_flight_max: 16 })
 }
 
 fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {

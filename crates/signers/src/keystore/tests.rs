@@ -31,6 +31,7 @@ fn eip155_transaction() -> UnsignedTransaction {
         gas: 21_000,
         fee: FeeBid::Price(20_000_000_000),
         access_list: Vec::new(),
+        authorizations: Vec::new(),
     }
     .with_nonce(9)
 }

@@ -43,7 +43,8 @@ impl Step<'_> {
         }
         let in_flight = self.in_flight(&lane)?;
         let highest = self.next_nonce(&lane)?.unwrap_or(0);
-        let next = if in_flight == 0 { highest.max(commit.floor) } else { highest };
+        let from_chain = in_flight == 0 || commit.shared_lane;
+        let next = if from_chain { highest.max(commit.floor) } else { highest };
         let nonce = record.intent.nonce.unwrap_or(next);
         if nonce > next {
             return Ok(CommitAnswer::Gap { next });

@@ -247,8 +247,15 @@ impl Ledger for RedisLedger {
     }
 
     async fn commit(&self, commit: &Commit) -> Result<CommitAnswer, LedgerError> {
-        let Commit { operation, fence, floor, in_flight_max, shrinks_only, counterparties } =
-            commit;
+        let Commit {
+            operation,
+            fence,
+            floor,
+            in_flight_max,
+            shrinks_only,
+            shared_lane,
+            counterparties,
+        } = commit;
         if *floor > AMOUNT_MAX {
             return Err(LedgerError::Refused(format!("`{floor}` is no transaction count")));
         }
@@ -258,6 +265,7 @@ impl Ledger for RedisLedger {
             .arg("floor", floor)
             .arg("in_flight_max", in_flight_max)
             .maybe("shrinks_only", shrinks_only.then_some("yes"))
+            .maybe("shared_lane", shared_lane.then_some("yes"))
             .arg("counterparties", addresses(counterparties));
         let mut answer = self.link.run(Script::Commit, call).await?;
         Ok(match answer.tag()?.as_str() {

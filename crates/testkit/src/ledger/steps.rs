@@ -55,7 +55,8 @@ impl Books {
         };
         let in_flight = self.lane(chain, &wallet).filter(|o| IN_FLIGHT.contains(&o.state)).count();
         let highest = self.next_nonce(chain, &wallet).unwrap_or(0);
-        let next = if in_flight == 0 { highest.max(commit.floor) } else { highest };
+        let from_chain = in_flight == 0 || commit.shared_lane;
+        let next = if from_chain { highest.max(commit.floor) } else { highest };
         let nonce = record.intent.nonce.unwrap_or(next);
         if nonce > next {
             return Ok(CommitAnswer::Gap { next });

@@ -99,6 +99,7 @@ impl Wish {
                 kind: None,
                 chain: None,
                 access_list: vec![],
+                authorizations: vec![],
             }),
             declared: Declared::default(),
             key: self.key.clone(),
@@ -186,7 +187,7 @@ const fn name(heard: &Heard) -> &'static str {
         Heard::Said(Answer::Denied(_)) => "heard.denied",
         Heard::Said(Answer::Pending(_)) => "heard.pending",
         Heard::Said(Answer::Malformed(_)) => "heard.malformed",
-        Heard::Said(Answer::NotYours(_)) => "heard.not_yours",
+        Heard::Said(Answer::NotYours(_) | Answer::SignsItself(_)) => "heard.not_yours",
         Heard::Said(Answer::NodeRefused(_)) => "heard.node_refused",
         Heard::Said(Answer::Unavailable(_)) => "heard.unavailable",
         Heard::Said(Answer::Broken) => "heard.broken",
@@ -260,6 +261,7 @@ async fn pursue(world: &Arc<World>, chance: &Chance, wish: &Wish) {
                 | Answer::Denied(_)
                 | Answer::Malformed(_)
                 | Answer::NotYours(_)
+                | Answer::SignsItself(_)
                 | Answer::NodeRefused(_),
             ) => return,
             Heard::Said(Answer::Pending(pending)) => {

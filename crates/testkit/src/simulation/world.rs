@@ -16,7 +16,7 @@ use countersign_core::{
 use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
-    port::{Ledger, Signer},
+    port::{Ledger, Signer as _},
     setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
 };
 use tokio::sync::oneshot;
@@ -224,7 +224,7 @@ impl World {
 
     fn wallet_setup(&self, key: &Arc<Key>, id: &str) -> (WalletId, WalletSetup) {
         let id = WalletId::parse(id).unwrap();
-        let signer: Arc<dyn Signer> = key.clone();
+        let signer = key.clone().into();
         let (address, in_flight_max) = (key.address(), self.plan.in_flight_max);
         (id.clone(), WalletSetup { id, address, signer, in_flight_max })
     }

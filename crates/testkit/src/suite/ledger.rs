@@ -111,6 +111,7 @@ macro_rules! ledger_suite {
             a_commit_binds_nonce_and_payload_and_moves_the_money
             a_second_commit_returns_the_same_nonce_whatever_happened
             nonces_follow_each_other_and_the_floor_counts_on_an_empty_lane_only
+            on_a_shared_lane_the_floor_counts_while_something_is_in_flight
             lanes_of_other_wallets_and_chains_are_their_own
             a_fixed_nonce_is_bound_in_its_turn
             only_so_many_are_in_flight

@@ -106,6 +106,7 @@ fn draft() -> TransactionDraft {
         kind: None,
         chain: Some(ChainId(31337)),
         access_list: Vec::new(),
+        authorizations: Vec::new(),
     }
 }
 

@@ -22,6 +22,7 @@ pub(super) fn plan(data_len: usize) -> TransactionPlan {
         gas: 50_000,
         fee: FeeBid::Dynamic { max_fee: 100, tip: 1 },
         access_list: Vec::new(),
+        authorizations: Vec::new(),
     }
 }
 

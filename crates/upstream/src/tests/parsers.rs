@@ -226,6 +226,7 @@ fn draft() -> TransactionDraft {
         kind: None,
         chain: None,
         access_list: Vec::new(),
+        authorizations: Vec::new(),
     }
 }
 

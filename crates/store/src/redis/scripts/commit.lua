@@ -19,7 +19,7 @@ end
 
 local nonces, open = lane(KEY.lane, op), redis.call('SCARD', lane(KEY.in_flight, op))
 local next = tonumber(redis.call('HGET', nonces, 'next') or '0')
-if open == 0 then next = math.max(next, tonumber(A.floor)) end
+if open == 0 or A.shared_lane then next = math.max(next, tonumber(A.floor)) end
 local nonce = op.fixed_nonce and tonumber(op.fixed_nonce) or next
 if nonce > next then return { 'gap', int(next) } end
 if nonce < next then return { 'nonce_taken', int(next) } end

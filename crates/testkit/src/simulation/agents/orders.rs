@@ -64,6 +64,7 @@ impl Orders {
                 Answer::Denied(_)
                     | Answer::Malformed(_)
                     | Answer::NotYours(_)
+                    | Answer::SignsItself(_)
                     | Answer::NodeRefused(_)
                     | Answer::Unavailable(_)
             )

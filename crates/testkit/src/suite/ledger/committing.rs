@@ -44,6 +44,26 @@ pub(super) async fn fixed(desk: &Desk, n: u64, nonce: u64, floor: u64) -> String
     says(desk, &Commit { floor, ..commit(n) }).await
 }
 
+/// The owner of a wallet may use nonces elsewhere: what the chain has mined is not waited for.
+pub async fn on_a_shared_lane_the_floor_counts_while_something_is_in_flight(
+    bench: &mut dyn LedgerBench,
+) {
+    let desk = Desk::at(bench).await;
+    assert_eq!(fixed(&desk, 1, 4, 4).await, "nonce 4");
+    for n in [2, 3] {
+        let mut intent = intent(n);
+        intent.nonce = Some(6);
+        let reserve = Reserve { operation: operation_of(n, intent), ..fixture::reserve(n, vec![]) };
+        desk.ledger.reserve(&reserve).await.unwrap();
+    }
+    let shared = |n, floor| Commit { floor, shared_lane: true, ..commit(n) };
+    assert_eq!(says(&desk, &Commit { floor: 6, ..commit(2) }).await, "gap, next 5");
+    assert_eq!(says(&desk, &shared(2, 5)).await, "gap, next 5");
+    assert_eq!(says(&desk, &shared(2, 7)).await, "taken, next 7");
+    assert_eq!(says(&desk, &shared(2, 6)).await, "nonce 6");
+    assert_eq!(says(&desk, &shared(3, 0)).await, "taken, next 7");
+}
+
 pub async fn a_commit_binds_nonce_and_payload_and_moves_the_money(bench: &mut dyn LedgerBench) {
     let desk = Desk::at(bench).await;
     let charge = rolling("day", 40, 100);

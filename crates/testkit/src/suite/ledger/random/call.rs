@@ -174,6 +174,7 @@ impl Call<'_> {
                     floor: *floor,
                     in_flight_max: *in_flight_max,
                     shrinks_only: *shrinks_only,
+                    shared_lane: floor % 2 == 1,
                     ..fixture::commit(*n)
                 };
                 told(ledger.commit(&commit).await)
