@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{decimal::Decimal, draft::FieldError, json::Json};
+use crate::{
+    decimal::Decimal,
+    draft::{FieldError, harmless},
+    json::Json,
+};
 
 /// The most values.
 const VALUES_MAX: usize = 64;
@@ -59,8 +63,9 @@ impl Context {
     ) -> Result<(), FieldError> {
         for (name, json) in members {
             let name = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-            let wrong =
-                |reason: &str| Err(FieldError::new("context", format!("`{name}` {reason}")));
+            let wrong = |reason: &str| {
+                Err(FieldError::new("context", format!("`{}` {reason}", harmless(&name))))
+            };
             match json {
                 Json::Null => {}
                 Json::Object(inner) => match depth.checked_sub(1) {
@@ -88,7 +93,7 @@ impl Context {
             return wrong(format!("a name is empty or longer than {NAME_MAX} bytes"));
         }
         if matches!(&value, ContextValue::Text(text) if text.len() > TEXT_MAX) {
-            return wrong(format!("`{name}` is longer than {TEXT_MAX} bytes"));
+            return wrong(format!("`{}` is longer than {TEXT_MAX} bytes", harmless(name)));
         }
         if self.0.len() >= VALUES_MAX {
             return wrong(format!("has more than {VALUES_MAX} values"));
@@ -96,7 +101,7 @@ impl Context {
         // `{"a.b": 1, "a": {"b": 2}}` would be two answers to one question
         match self.0.insert(name.to_owned(), value) {
             None => Ok(()),
-            Some(_) => wrong(format!("says `{name}` twice")),
+            Some(_) => wrong(format!("says `{}` twice", harmless(name))),
         }
     }
 
@@ -154,6 +159,18 @@ mod tests {
             &long,
         ] {
             assert_eq!(read(text).unwrap_err().field, "context", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_terminal_would_act_on_is_not_repeated() {
+        for text in [
+            r#"{"a\nb\u001b[2J": [1]}"#,
+            r#"{"a\nb": 1e3}"#,
+            r#"{"\u0007.b": 1, "\u0007": {"b": 2}}"#,
+        ] {
+            let reason = read(text).unwrap_err().reason;
+            assert!(reason.contains("(unprintable name)"), "{reason}");
         }
     }
 }

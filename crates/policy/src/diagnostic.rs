@@ -98,11 +98,11 @@ impl Findings {
     fn diagnostic(&self, place: Place, message: String, hint: String) -> Diagnostic {
         let known = place.line > 0;
         Diagnostic {
-            file: self.file.clone(),
+            file: one_line(self.file.clone()),
             line: known.then_some(place.line),
             column: known.then_some(place.column),
-            message,
-            hint,
+            message: one_line(message),
+            hint: one_line(hint),
         }
     }
 
@@ -121,5 +121,26 @@ impl Findings {
         let mut warnings = std::mem::take(&mut self.warnings);
         warnings.sort_by_key(|(place, _)| *place);
         warnings.into_iter().map(|(_, found)| found).collect()
+    }
+}
+
+/// Without controls: a message quotes the file, and neither a list of messages nor a terminal must take that for its own.
+fn one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_is_quoted_in_one_line() {
+        let mut findings = Findings::new("p.yaml");
+        findings.error(Place::default(), "`a\r\nb\u{1b}[2Jc` is no address", "write\tone");
+        let told = findings.into_errors().to_string();
+        assert_eq!(told, "p.yaml: `a  b [2Jc` is no address; write one");
     }
 }

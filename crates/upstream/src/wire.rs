@@ -4,6 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use alloy_primitives::{Address, B256, U256, hex};
 use bytes::Bytes;
+use countersign_core::json::{Json, Limits};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{DeserializeOwned, Error as _},
@@ -137,9 +138,13 @@ struct ReceivedError<'a> {
 
 impl ReceivedError<'_> {
     fn clean(self, endpoint: &Endpoint) -> NodeError {
-        let message = endpoint.scrub(&self.message);
-        let message = message.chars().filter(|c| !c.is_control()).take(WORDS_LEN_MAX).collect();
-        let data = self.data.map(|data| endpoint.scrub(data.get()));
+        // secrets are looked for in what will be shown: a control or an escape could stand inside one
+        let message: String = self.message.chars().filter(|c| !c.is_control()).collect();
+        let message = endpoint.scrub(&message).chars().take(WORDS_LEN_MAX).collect();
+        let data = self.data.and_then(|data| {
+            let plain = Json::parse(data.get().as_bytes(), Limits::REQUEST).ok()?;
+            Some(endpoint.scrub(&plain.to_string()))
+        });
         NodeError { code: self.code, message, data }
     }
 }

@@ -148,6 +148,23 @@ fn a_truncated_answer_is_none() {
     }
 }
 
+#[test]
+fn a_secret_that_a_node_wraps_up_is_found_all_the_same() {
+    for error in [
+        r#"{"code": 1, "message": "SECRETSECRET"}"#,
+        r#"{"code": 1, "message": "SECRET\u0000SECRET \u0053ECRETSECRET"}"#,
+        r#"{"code": 1, "message": "", "data": "\u0053ECRETSECRET"}"#,
+        r#"{"code": 1, "message": "", "data": {"url": ["http:\/\/node\/key\/\u0053\u0045CRETSECRET"]}}"#,
+        r#"{"code": 1, "message": "", "data": {"SECRETSECRE\u0054": 1}}"#,
+    ] {
+        let body = format!(r#"{{"jsonrpc": "2.0", "id": 7, "error": {error}}}"#);
+        let Ok(Answer::Error(clean)) = read(body.as_bytes()) else { panic!("{body}") };
+        let shown = format!("{} {}", clean.message, clean.data.unwrap_or_default());
+        assert!(shown.contains("***") && !shown.contains("\\u"), "{shown}");
+        assert!(!shown.contains("SECRETSECRET"), "{shown}");
+    }
+}
+
 /// Xorshift: the same bytes on every run.
 fn noise(state: &mut u64) -> usize {
     *state ^= *state << 13;
