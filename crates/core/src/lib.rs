@@ -13,6 +13,8 @@ pub mod context;
 pub mod decimal;
 pub mod draft;
 pub mod fact;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod identity;
 pub mod intent;
 pub mod json;

@@ -123,6 +123,8 @@ mod call;
 mod canonical;
 mod container;
 mod delegation;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod layout;
 mod message;
 mod privileged;

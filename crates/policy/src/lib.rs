@@ -12,6 +12,8 @@ mod diagnostic;
 mod diff;
 mod field;
 mod front_end;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod implication;
 mod import;
 mod inline_test;

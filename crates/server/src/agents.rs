@@ -50,6 +50,8 @@ mod crowd;
 mod feed;
 mod filters;
 mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod handshake;
 mod judged;
 mod local;

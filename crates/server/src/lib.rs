@@ -30,6 +30,8 @@ use std::{io, sync::Arc};
 use countersign_engine::Engine;
 use tokio::sync::watch;
 
+#[cfg(any(test, fuzzing))]
+pub use self::agents::fuzz;
 pub use self::{
     credential::{Credentials, Keyring, TokenDigest},
     door::{Bound, Door, DoorError, TlsFiles},

@@ -28,6 +28,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::door::Bound;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::head::Head;
 use self::pulse::{Pulse, Watched};
 
 mod head;

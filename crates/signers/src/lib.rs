@@ -4,6 +4,8 @@
 //! authorised. There is no function here that signs a digest and none that gives a key back.
 
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keystore;
 mod narrow;
 mod storage;

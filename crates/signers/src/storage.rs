@@ -158,6 +158,15 @@ impl Stored {
         self.address.as_deref()
     }
 
+    /// Whether opening it takes no time worth counting.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn is_cheap(&self) -> bool {
+        match &self.crypto.kdf {
+            Kdf::Scrypt { n, p, r, .. } => product([*n, *r, *p]) <= 1024,
+            Kdf::Pbkdf2 { c, .. } => *c <= 100,
+        }
+    }
+
     /// Whether trying passwords is cheap.
     pub(crate) fn weakness(&self) -> Option<Weakness> {
         let is_weak = match &self.crypto.kdf {

@@ -12,6 +12,8 @@ mod chain;
 mod data_fee;
 mod endpoint;
 mod flight;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod head;
 mod judge;
 mod node;

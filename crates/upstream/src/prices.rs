@@ -7,6 +7,8 @@
 mod chainlink;
 pub(crate) mod document;
 mod exact;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod http;
 mod judge;
 mod options;

@@ -243,7 +243,7 @@ async fn block_at(visit: &Visit<'_>, height: u64) -> Result<Option<Block>, Fault
 }
 
 /// `None` for a transaction that is not mined. What does not fit is not believed.
-fn actual(
+pub(crate) fn actual(
     receipt: &Receipt,
     hash: B256,
     expected: Option<&Expected>,

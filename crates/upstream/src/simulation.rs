@@ -5,6 +5,8 @@
 
 mod effects;
 mod frame;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 
 use std::time::Duration;
 

@@ -79,7 +79,10 @@ fn simulated(visit: &Visit, params: &[Json]) -> Result<Submission, Fault> {
     submitted(visit, method, (draft, beside), seat)
 }
 
-fn transaction(chain: ChainId, params: &[Json]) -> Result<(Draft, Option<&Json>), FieldError> {
+pub(super) fn transaction(
+    chain: ChainId,
+    params: &[Json],
+) -> Result<(Draft, Option<&Json>), FieldError> {
     let (transaction, beside) = match params {
         [transaction] => (transaction, None),
         [transaction, beside] => (transaction, Some(beside)),

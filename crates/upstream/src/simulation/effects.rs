@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::wire::Data;
 
 /// More assets or spenders than this are no ordinary transaction.
-const ENTRIES_MAX: usize = 256;
+pub(super) const ENTRIES_MAX: usize = 256;
 
 /// `Transfer(address,address,uint256)`
 const TRANSFER: B256 = b256!("ddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");

@@ -4,6 +4,7 @@ use alloy_dyn_abi::{DynSolType, DynSolValue};
 use proptest::{collection::vec, prelude::*, sample::Index};
 
 use super::*;
+use crate::fuzz::{oracle, theirs};
 
 fn types() -> impl Strategy<Value = DynSolType> {
     let simple = prop_oneof![
@@ -76,31 +77,6 @@ fn encoded(function: &AbiFunction, value: &DynSolValue) -> Vec<u8> {
     [function.selector().as_slice(), &value.abi_encode_params()].concat()
 }
 
-/// Ours as theirs.
-fn theirs(ty: &DynSolType, value: &AbiValue) -> DynSolValue {
-    match (ty, value) {
-        (DynSolType::Address, AbiValue::Address(a)) => DynSolValue::Address(*a),
-        (DynSolType::Bool, AbiValue::Bool(b)) => DynSolValue::Bool(*b),
-        (DynSolType::Uint(bits), AbiValue::Uint(n)) => DynSolValue::Uint(*n, *bits),
-        (DynSolType::Int(bits), AbiValue::Int(n)) => DynSolValue::Int(*n, *bits),
-        (DynSolType::FixedBytes(len), AbiValue::Bytes(b)) => {
-            DynSolValue::FixedBytes(B256::right_padding_from(b), *len)
-        }
-        (DynSolType::Bytes, AbiValue::Bytes(b)) => DynSolValue::Bytes(b.to_vec()),
-        (DynSolType::String, AbiValue::Text(t)) => DynSolValue::String(t.clone()),
-        (DynSolType::Array(item), AbiValue::List(v)) => {
-            DynSolValue::Array(v.iter().map(|v| theirs(item, v)).collect())
-        }
-        (DynSolType::FixedArray(item, _), AbiValue::List(v)) => {
-            DynSolValue::FixedArray(v.iter().map(|v| theirs(item, v)).collect())
-        }
-        (DynSolType::Tuple(types), AbiValue::Tuple(members)) => DynSolValue::Tuple(
-            types.iter().zip(members).map(|(ty, (_, value))| theirs(ty, value)).collect(),
-        ),
-        (ty, value) => panic!("{value:?} is no {ty:?}"),
-    }
-}
-
 /// A way to spoil an encoding.
 #[derive(Debug, Clone)]
 enum Mutation {
@@ -149,28 +125,6 @@ impl Mutation {
                 body.splice(at..at, again);
             }
         }
-    }
-}
-
-/// What the field's decoder makes of it, if encoding gives the same bytes again. Theirs keeps bits
-/// that the type does not have, and writes them again, so the oracle asks for that too.
-fn oracle(ty: &DynSolType, body: &[u8]) -> Option<DynSolValue> {
-    let canonical = |value: &DynSolValue| value.abi_encode_params() == body && fits(value);
-    ty.abi_decode_params(body).ok().filter(canonical)
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "a feature gives the enum another variant")]
-fn fits(value: &DynSolValue) -> bool {
-    match value {
-        DynSolValue::Uint(number, bits) => number.bit_len() <= *bits,
-        DynSolValue::Int(number, bits) => {
-            [I256::ZERO, I256::MINUS_ONE].contains(&number.asr(bits - 1))
-        }
-        DynSolValue::FixedBytes(word, len) => word[*len..].iter().all(|byte| *byte == 0),
-        DynSolValue::Array(items) | DynSolValue::FixedArray(items) | DynSolValue::Tuple(items) => {
-            items.iter().all(fits)
-        }
-        _ => true,
     }
 }
 

@@ -1,0 +1,4 @@
+//! `countersign_server::fuzz::headers` under libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| countersign_server::fuzz::headers(bytes));
