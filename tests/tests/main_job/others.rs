@@ -168,15 +168,13 @@ async fn a_new_recipient_and_a_large_share_of_the_balance_are_seen_and_named_in_
     })
     .await;
     // known as soon as it is settled
-    let mut amount = 10;
     wait::until("a known recipient", async || {
         let params = json!([bot.transfer(PAYEE, &usd(11))]);
         let said = bot.call("countersign_simulate", params).await.expect("a verdict");
         (said["outcome"] == "allow" && said["risk_parts"] == json!([])).then_some(())
     })
     .await;
-    amount += 1;
-    bot.send(PAYEE, &usd(amount)).await.expect("known now");
+    bot.send(PAYEE, &usd(12)).await.expect("known now");
     // 10 000 ETH at 1 000 USD each: half of what the account began with
     let most = bot.send(PAYEE, &usd(6_000_000)).await.expect_err("more than half");
     assert_eq!(most.text("code"), "half_the_balance");
