@@ -13,10 +13,10 @@ use std::{
     str::FromStr,
 };
 
-use alloy_consensus::{Transaction as _, TxEnvelope};
+use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_json_abi::Function;
-use alloy_primitives::{Signature, U256, keccak256};
+use alloy_primitives::{Bytes, Signature, U256, keccak256};
 use serde_json::{Number, Value, json};
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     draft::{FieldError, GAS_MAX},
     identity::ChainId,
     json::{Json, JsonError, Limits},
+    raw::RawTransaction,
     time::{Millis, Timestamp},
     transaction::{FeeBid, TransactionDraft, TransactionPlan, TransactionType},
 };
@@ -39,9 +40,10 @@ mod replay;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this crate.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     ("json", json),
     ("transaction", transaction),
+    ("raw", raw),
     ("context", context),
     ("scalars", scalars),
     ("signature", signature),
@@ -156,14 +158,19 @@ fn written(draft: &TransactionDraft) -> Value {
         TransactionType::Legacy => "0x0",
         TransactionType::AccessList => "0x1",
         TransactionType::DynamicFee => "0x2",
+        TransactionType::SetCode => "0x4",
     });
-    json!({
+    let mut shown = json!({
         "from": draft.from, "to": draft.to, "value": draft.value, "data": draft.data, "type": kind,
         "gas": quantity(draft.gas.map(u128::from)), "nonce": quantity(draft.nonce.map(u128::from)),
         "gasPrice": quantity(draft.gas_price), "maxFeePerGas": quantity(draft.max_fee_per_gas),
         "maxPriorityFeePerGas": quantity(draft.max_priority_fee_per_gas),
         "chainId": quantity(draft.chain.map(|chain| chain.0.into())), "accessList": draft.access_list,
-    })
+    });
+    if !draft.authorizations.is_empty() {
+        shown["authorizationList"] = json!(draft.authorizations);
+    }
+    shown
 }
 
 fn is_signed_as_it_is(draft: TransactionDraft) {
@@ -181,25 +188,45 @@ fn is_signed_as_it_is(draft: TransactionDraft) {
     assert_eq!(listed, plan.access_list.len());
 }
 
+/// A signed transaction that is read gives back its bytes, and another implementation reads the same signer from them.
+pub fn raw(bytes: &[u8]) {
+    let bytes = Bytes::copy_from_slice(bytes);
+    match RawTransaction::parse(&bytes) {
+        Err(error) => is_presentable(&error),
+        Ok(read) => {
+            assert_eq!(read.encoded(), bytes);
+            assert_eq!(read.hash(), keccak256(&bytes));
+            let theirs = TxEnvelope::decode_2718(&mut bytes.as_ref()).unwrap();
+            assert_eq!(theirs.recover_signer().unwrap(), read.sender());
+            assert_eq!(theirs.chain_id(), Some(read.transaction().plan.chain.0));
+        }
+    }
+}
+
 /// What the gateway would fill in, roughly.
 fn planned(draft: TransactionDraft) -> TransactionPlan {
     let priced = draft.gas_price.is_some();
+    let delegates = !draft.authorizations.is_empty();
     let kind = match draft.kind {
         Some(kind) => kind,
+        None if delegates => TransactionType::SetCode,
         None if priced && draft.access_list.is_empty() => TransactionType::Legacy,
         None if priced => TransactionType::AccessList,
         None => TransactionType::DynamicFee,
     };
     let ceiling = draft.max_fee_per_gas.or(draft.gas_price).unwrap_or(1);
     let fee = match kind {
-        TransactionType::DynamicFee => FeeBid::Dynamic { max_fee: ceiling, tip: 0 },
+        TransactionType::DynamicFee | TransactionType::SetCode => {
+            FeeBid::Dynamic { max_fee: ceiling, tip: 0 }
+        }
         TransactionType::Legacy | TransactionType::AccessList => FeeBid::Price(ceiling),
     };
     // EIP-155 has no room for larger ones, and none is served
     let chain = draft.chain.filter(|chain| chain.0 < 1 << 62).unwrap_or(ChainId(1));
     let (to, value, data) = (draft.to, draft.value, draft.data);
     let (gas, access_list) = (draft.gas.unwrap_or(GAS_MAX), draft.access_list);
-    TransactionPlan { chain, kind, to, value, data, gas, fee, access_list }
+    let authorizations = draft.authorizations;
+    TransactionPlan { chain, kind, to, value, data, gas, fee, access_list, authorizations }
 }
 
 /// What an agent says of its own: stored and read again, it is the same.

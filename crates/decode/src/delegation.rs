@@ -29,6 +29,7 @@ fn delegation(one: &Authorization) -> Action {
         via: Via::Signature,
         depth: 0,
         privileged: false,
+        unlisted: false,
         spends: None,
     }
 }

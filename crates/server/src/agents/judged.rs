@@ -97,7 +97,7 @@ pub(super) fn transaction(
 }
 
 /// Bytes that their sender has signed.
-fn raw(chain: ChainId, params: &[Json]) -> Result<(Draft, Option<&Json>), FieldError> {
+pub(super) fn raw(chain: ChainId, params: &[Json]) -> Result<(Draft, Option<&Json>), FieldError> {
     let wrong = |reason: &str| FieldError::new("raw", reason);
     let (text, beside) = match params {
         [raw] => (raw, None),

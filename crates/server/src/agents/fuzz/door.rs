@@ -51,7 +51,7 @@ fn header(line: &[u8]) -> Option<(HeaderName, HeaderValue)> {
 }
 
 fn is_the_same_beside_a_call(said: &Said) {
-    let Said { declared, key } = said;
+    let Said { declared, key, scope: _ } = said;
     if !declared.context.is_empty() {
         return;
     }

@@ -75,7 +75,7 @@ fn asks_for_the_same(call: &RpcCall) {
                 is_the_same_message(method, &draft);
             }
         }
-        (name, Route::Answer(_)) => assert_eq!(name, call.method),
+        (name, Route::Answer(_) | Route::Subscription(_)) => assert_eq!(name, call.method),
         (name, Route::Forward(read)) => assert_eq!((name, read.method), (&*call.method, name)),
     }
 }
@@ -85,6 +85,7 @@ fn judged(method: Method, params: &[Json]) {
         Method::SendTransaction | Method::SignTransaction => {
             judged::transaction(ChainId(31337), params)
         }
+        Method::SendRawTransaction => judged::raw(ChainId(31337), params),
         Method::PersonalSign | Method::Sign | Method::SignTypedData => {
             message::parse(method, params)
         }
