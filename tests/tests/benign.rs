@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 /// All rows of a file together: each waits for a block, or for a signature.
-const ROWS_TIME: Duration = Duration::from_secs(240);
+const ROWS_TIME: Duration = Duration::from_mins(4);
 
 /// Somebody else on the chain: makes what the rows find, and brings signatures to contracts.
 const OTHER_ACCOUNT: usize = 2;

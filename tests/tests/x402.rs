@@ -82,7 +82,7 @@ async fn an_agent_pays_for_what_it_reads(store: StoreKind) {
         let budget = world.bot().call("countersign_budget", json!([])).await.expect("a budget");
         let limits = budget.as_array().expect("a list").clone();
         let day = limits.into_iter().find(|limit| limit["limit"] == "day").expect("the day");
-        day["used"].clone()
+        day.get("used").cloned().expect("what is used")
     };
     assert_eq!(used().await, "0.26");
     world.anvil.call("anvil_mine", json!(["0x3"])).await;

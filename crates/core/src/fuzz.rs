@@ -167,8 +167,8 @@ fn written(draft: &TransactionDraft) -> Value {
         "maxPriorityFeePerGas": quantity(draft.max_priority_fee_per_gas),
         "chainId": quantity(draft.chain.map(|chain| chain.0.into())), "accessList": draft.access_list,
     });
-    if !draft.authorizations.is_empty() {
-        shown["authorizationList"] = json!(draft.authorizations);
+    if let Some(members) = shown.as_object_mut().filter(|_| !draft.authorizations.is_empty()) {
+        members.insert("authorizationList".into(), json!(draft.authorizations));
     }
     shown
 }

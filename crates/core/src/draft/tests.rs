@@ -116,18 +116,7 @@ fn a_field_that_cannot_be_meant_is_named() {
         (r#""type":"0x7f""#, "type"),
         (r#""type":"0x04""#, "type"),
         (r#""type":"0x3""#, "type"),
-        (r#""type":"0x4""#, "authorizationList"),
         (r#""type":2"#, "type"),
-        (r#""type":"0x2","authorizationList":[]"#, "authorizationList"),
-        (r#""type":"0x4","authorizationList":[]"#, "authorizationList"),
-        (r#""type":"0x4","authorizationList":null"#, "authorizationList"),
-        (r#""authorizationList":[]"#, "authorizationList"),
-        (r#""authorizationList":{}"#, "authorizationList"),
-        (r#""authorizationList":[1]"#, "authorizationList.[]"),
-        (r#""authorizationList":[{"delegate":"0x1"}]"#, "authorizationList.delegate"),
-        (r#""authorizationList":[{"yParity":"0x2"}]"#, "authorizationList.yParity"),
-        (r#""authorizationList":[{"yParity":"0x0","v":"0x1c"}]"#, "authorizationList.v"),
-        (r#""authorizationList":[{"chainId":"0x1"}]"#, "authorizationList.address"),
         (r#""blobVersionedHashes":[]"#, "blobVersionedHashes"),
         (r#""maxFeePerBlobGas":"0x1""#, "maxFeePerBlobGas"),
         (
@@ -164,6 +153,26 @@ fn a_field_that_cannot_be_meant_is_named() {
     assert!(with(r#""gasLimit":"0x1""#).unwrap_err().reason.contains("`gas`"));
     for text in ["[]", "null", "\"0x\"", "1"] {
         assert_eq!(read(text).unwrap_err().field, "transaction");
+    }
+}
+
+#[test]
+fn a_list_of_authorisations_that_cannot_be_meant_is_named() {
+    for (member, field) in [
+        (r#""type":"0x4""#, "authorizationList"),
+        (r#""type":"0x2","authorizationList":[]"#, "authorizationList"),
+        (r#""type":"0x4","authorizationList":[]"#, "authorizationList"),
+        (r#""type":"0x4","authorizationList":null"#, "authorizationList"),
+        (r#""authorizationList":[]"#, "authorizationList"),
+        (r#""authorizationList":{}"#, "authorizationList"),
+        (r#""authorizationList":[1]"#, "authorizationList.[]"),
+        (r#""authorizationList":[{"delegate":"0x1"}]"#, "authorizationList.delegate"),
+        (r#""authorizationList":[{"yParity":"0x2"}]"#, "authorizationList.yParity"),
+        (r#""authorizationList":[{"yParity":"0x0","v":"0x1c"}]"#, "authorizationList.v"),
+        (r#""authorizationList":[{"chainId":"0x1"}]"#, "authorizationList.address"),
+    ] {
+        let error = with(member).unwrap_err();
+        assert_eq!(error.field, field, "{member}: {error}");
     }
 }
 

@@ -118,7 +118,7 @@ fn the_other_form_of_a_signature_is_refused() {
     for kind in KINDS {
         let (transaction, raw) = sign(plan(kind));
         let low = RawTransaction::parse(&raw).unwrap().signature();
-        let high = Signature::new(low.r(), order - low.s(), !low.v());
+        let high = Signature::new(low.r(), order.checked_sub(low.s()).unwrap(), !low.v());
         let (raw, _) = transaction.encode_signed(high);
         assert!(refusal(&raw).contains("low form"), "{kind:?}");
     }
