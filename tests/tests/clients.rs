@@ -219,6 +219,33 @@ async fn viem() {
     check(async |agent, to: &str, wei| run(node(), &["viem.mjs"], agent, to, wei).await).await;
 }
 
+/// `getCapabilities`, `sendCalls`, `getCallsStatus` and `waitForCallsStatus`, as they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn viem_calls() {
+    let world = World::start(Setup::new(StoreKind::Embedded)).await;
+    let send = async |to: &str, usd: u128| {
+        run(node(), &["viem_calls.mjs"], world.bot(), to, usd.saturating_mul(USD)).await
+    };
+    let last = send(PAYEE, 51).await.expect("an allowed bundle");
+    world.anvil.receipt(&last).await;
+    assert_eq!(world.anvil.balance(PAYEE).await, 51 * USD);
+    let refused = send(STRANGER, 2).await.expect_err("a stranger");
+    assert!(refused.contains("User denied by policy [no_rule_allows]"), "{refused}");
+    let parked = send(PAYEE, 200).await.expect_err("above the threshold, as a sum");
+    assert!(parked.contains("Waiting for approval [amount_above_threshold]"), "{parked}");
+    let id = world.alice().list("/pending-operations").await;
+    let id = id.first().and_then(|item| item.get("id")?.as_str()).expect("one operation waits");
+    assert_eq!(world.alice().approve(id).await.status, 200);
+    wait::until("the approved bundle to be paid", async || {
+        (world.anvil.balance(PAYEE).await == 251 * USD).then_some(())
+    })
+    .await;
+    let collected = send(PAYEE, 200).await.expect("the result of the approved bundle");
+    world.anvil.receipt(&collected).await;
+    assert_eq!(world.anvil.balance(PAYEE).await, 251 * USD, "paid once");
+    assert_eq!(world.tap.writes(), ["eth_sendRawTransaction"; 4]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn ethers() {
     check(async |agent, to: &str, wei| run(node(), &["ethers.mjs"], agent, to, wei).await).await;

@@ -214,4 +214,66 @@ pub struct Facts {
     pub freezes: Vec<Freeze>,
     /// Gates that people have opened for this operation, with what they opened.
     pub approvals: Vec<GateApproval>,
+    /// How the rest is shared among the calls of a bundle, in order; empty for what is one transaction or message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallFacts>,
+}
+
+/// What belongs to one call of a bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFacts {
+    /// How many of the actions are its own: they stand in the order of the calls.
+    pub actions: usize,
+    /// Gas limit.
+    pub gas: u64,
+    /// The most that its fee can be, in wei.
+    pub fee_wei_max: U256,
+    /// What it would do by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simulated: Option<Fact<Simulated>>,
+}
+
+impl Facts {
+    /// The facts of each call by itself, in order; none where this is no bundle.
+    #[must_use]
+    pub fn of_calls(&self) -> Vec<Self> {
+        let mut actions = self.actions.iter();
+        let of = |call: &CallFacts| Self {
+            actions: actions.by_ref().take(call.actions).cloned().collect(),
+            gas: call.gas,
+            fee_wei_max: call.fee_wei_max,
+            simulated: call.simulated.clone(),
+            calls: Vec::new(),
+            ..self.clone()
+        };
+        self.calls.iter().map(of).collect()
+    }
+}
+
+impl Simulated {
+    /// What several transactions would do together, as far as each was told by itself.
+    #[must_use]
+    pub fn together(self, other: Self) -> Self {
+        let mut changes = self.changes;
+        for change in other.changes {
+            match changes.iter_mut().find(|known| known.asset == change.asset) {
+                Some(known) => known.add(&change),
+                None => changes.push(change),
+            }
+        }
+        Self {
+            wallet: self.wallet,
+            reverted: self.reverted || other.reverted,
+            changes,
+            approvals: [self.approvals, other.approvals].concat(),
+        }
+    }
+}
+
+impl Change {
+    fn add(&mut self, other: &Self) {
+        let lost = self.lost.saturating_add(other.lost);
+        let gained = self.gained.saturating_add(other.gained);
+        (self.lost, self.gained) = (lost.saturating_sub(gained), gained.saturating_sub(lost));
+    }
 }

@@ -4,6 +4,7 @@ use alloy_primitives::{Address, B256, Signature, U256, keccak256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bundle::{Bundle, Call},
     context::Context,
     identity::{AgentId, ChainId, Fingerprint, WalletId},
     message::Message,
@@ -32,6 +33,9 @@ pub enum Method {
     /// `eth_signTypedData_v4`, and `eth_signTypedData` with an object.
     #[serde(rename = "eth_signTypedData_v4")]
     SignTypedData,
+    /// `wallet_sendCalls` (EIP-5792): each call is a transaction, sent in order.
+    #[serde(rename = "wallet_sendCalls")]
+    SendCalls,
 }
 
 impl Method {
@@ -45,6 +49,7 @@ impl Method {
             Self::PersonalSign => "personal_sign",
             Self::Sign => "eth_sign",
             Self::SignTypedData => "eth_signTypedData_v4",
+            Self::SendCalls => "wallet_sendCalls",
         }
     }
 }
@@ -96,9 +101,42 @@ pub struct Intent {
     pub signature: Option<Signature>,
     /// What the agent says about it.
     pub declared: Declared,
+    /// Its place in a bundle of calls, if it came in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<Box<Bundle>>,
 }
 
 impl Intent {
+    /// The further calls that it stands for, until its bundle is split.
+    #[must_use]
+    pub fn rest(&self) -> &[Call] {
+        self.bundle.as_deref().map_or(&[], |bundle| bundle.rest.as_slice())
+    }
+
+    /// One intent for each call, in order: what is signed for each.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Self> {
+        let alone = |index: u32, payload: Payload, data_fee_max: U256| {
+            let bundle = self.bundle.as_ref().map(|bundle| {
+                let id = bundle.id.clone();
+                Box::new(Bundle {
+                    handle: bundle.handle,
+                    id,
+                    index,
+                    count: bundle.count,
+                    rest: Vec::new(),
+                })
+            });
+            Self { payload, data_fee_max, bundle, ..self.clone() }
+        };
+        let index = self.bundle.as_ref().map_or(0, |bundle| bundle.index);
+        let first = alone(index, self.payload.clone(), self.data_fee_max);
+        let further = (index..).skip(1).zip(self.rest()).map(|(index, call)| {
+            alone(index, Payload::Transaction(call.plan.clone()), call.data_fee_max)
+        });
+        std::iter::once(first).chain(further).collect()
+    }
+
     /// The transaction; `None` for a message.
     #[must_use]
     pub const fn plan(&self) -> Option<&TransactionPlan> {
@@ -124,24 +162,27 @@ impl Intent {
         RawTransaction::assemble(transaction, self.signature?)
     }
 
-    /// The most that the fee can be, in wei: gas × price, and what the chain adds; nothing for a message, `None` on
-    /// overflow of 256 bits.
+    /// The most that the fee can be, in wei: gas × price, and what the chain adds, of every call; nothing for a message,
+    /// `None` on overflow of 256 bits.
     #[must_use]
     pub fn fee_wei_max(&self) -> Option<U256> {
         let gas = self.plan().map_or(Some(U256::ZERO), TransactionPlan::fee_wei_max)?;
-        gas.checked_add(self.data_fee_max)
+        let first = gas.checked_add(self.data_fee_max)?;
+        self.rest().iter().try_fold(first, |sum, call| sum.checked_add(call.fee_wei_max()?))
     }
 
-    /// The gas limit; nothing for a message.
+    /// The gas limit, of all calls together; nothing for a message.
     #[must_use]
     pub fn gas(&self) -> u64 {
-        self.plan().map_or(0, |plan| plan.gas)
+        let first = self.plan().map_or(0, |plan| plan.gas);
+        self.rest().iter().fold(first, |sum, call| sum.saturating_add(call.plan.gas))
     }
 
-    /// Wei that the transaction itself carries; nothing for a message.
+    /// Wei that the transaction itself carries, of all calls together; nothing for a message.
     #[must_use]
     pub fn value(&self) -> U256 {
-        self.plan().map_or(U256::ZERO, |plan| plan.value)
+        let first = self.plan().map_or(U256::ZERO, |plan| plan.value);
+        self.rest().iter().fold(first, |sum, call| sum.saturating_add(call.plan.value))
     }
 
     /// The chain that the signature is for.
@@ -164,12 +205,17 @@ impl Intent {
             method: self.method,
             chain: self.chain(),
         };
+        let of_plan = |plan: &TransactionPlan| {
+            let carried = (&plan.data[..], &plan.access_list[..], &plan.authorizations[..]);
+            fingerprint(&subject, plan.to, plan.value, carried)
+        };
         match (&self.payload, self.raw()) {
             (_, Some(raw)) => digest_fingerprint(&subject, raw.hash()),
-            (Payload::Transaction(plan), None) => {
-                let carried = (&plan.data[..], &plan.access_list[..], &plan.authorizations[..]);
-                fingerprint(&subject, plan.to, plan.value, carried)
+            (Payload::Transaction(plan), None) if self.method == Method::SendCalls => {
+                let rest = self.rest().iter().map(|call| of_plan(&call.plan));
+                calls_fingerprint(std::iter::once(of_plan(plan)).chain(rest))
             }
+            (Payload::Transaction(plan), None) => of_plan(plan),
             (Payload::Message(message), None) => digest_fingerprint(&subject, message.digest),
         }
     }
@@ -229,6 +275,13 @@ pub fn digest_fingerprint(subject: &Subject<'_>, digest: B256) -> Fingerprint {
     let mut bytes = said_by(&Subject { method, ..*subject });
     bytes.extend_from_slice(digest.as_slice());
     Fingerprint(keccak256(&bytes))
+}
+
+/// The fingerprint of a bundle, from those of its calls in their order.
+#[must_use]
+pub fn calls_fingerprint(calls: impl Iterator<Item = Fingerprint>) -> Fingerprint {
+    let bytes: Vec<u8> = calls.flat_map(|Fingerprint(call)| call.0).collect();
+    Fingerprint(keccak256(bytes))
 }
 
 fn said_by(subject: &Subject<'_>) -> Vec<u8> {

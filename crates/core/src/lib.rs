@@ -8,6 +8,7 @@ pub mod abi;
 pub mod action;
 pub mod amount;
 pub mod approval;
+pub mod bundle;
 pub mod charge;
 pub mod context;
 pub mod decimal;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::B256;
 use countersign_core::{
-    identity::{Fingerprint, KeyHash},
+    identity::{AgentId, Fingerprint, KeyHash},
     intent::Subject,
     time::Millis,
 };
@@ -15,7 +15,7 @@ use crate::{
     proposal::Proposal,
     reply::Caller,
     setup::{AgentSetup, ChainSetup, Setup, WalletSetup},
-    submission::{Answer, Malformed, Submission, Unavailable},
+    submission::{Answer, Draft, Malformed, Submission, Unavailable},
     turn::Turn,
 };
 
@@ -64,7 +64,7 @@ impl Admitted {
         let fingerprint = proposal.fingerprint(&subject);
         let repeat = Repeat {
             fingerprint,
-            key: submission.key.as_deref().map(|key| key_hash(&submission, key)),
+            key: key_of(&submission),
             window: agent.duplicate_window,
             batch: submission.batch,
         };
@@ -112,6 +112,31 @@ fn wallet_for<'a>(
         return Err(malformed("from", "name the account that is to sign"));
     };
     setup.wallet_of(agent, from).ok_or(Answer::NotYours(from))
+}
+
+fn key_of(submission: &Submission) -> Option<KeyHash> {
+    match chosen_id(submission) {
+        Some(id) => Some(bundle_key(&submission.agent, id)),
+        None => submission.key.as_deref().map(|key| key_hash(submission, key)),
+    }
+}
+
+/// The id that the caller chose for its bundle of calls.
+pub(crate) fn chosen_id(submission: &Submission) -> Option<&str> {
+    match &submission.draft {
+        Draft::Calls(bundle) => bundle.id.as_deref(),
+        Draft::Transaction(_) | Draft::Message { .. } => None,
+    }
+}
+
+/// The id that a caller chose for a bundle is its key, and never that of anything else.
+pub(crate) fn bundle_key(agent: &AgentId, id: &str) -> KeyHash {
+    let mut hasher = Sha256::new();
+    hasher.update(agent.as_str());
+    // no text has this byte, so no idempotency key is this one
+    hasher.update([0xff]);
+    hasher.update(id);
+    KeyHash(B256::from(<[u8; 32]>::from(hasher.finalize())))
 }
 
 /// One agent's keys never meet another's, and no agent's text becomes part of a store key.

@@ -258,6 +258,7 @@ impl Engine {
             approvals: &approvals,
             // a higher fee changes nothing that a judge reads
             hearing: Hearing::Heard(heard),
+            bundle: record.intent.bundle.as_deref(),
         };
         let mut gathered = match self.gather(setup, request).await {
             Ok(gathered) => gathered,
@@ -396,7 +397,7 @@ impl Engine {
         task: Task,
         claim: Claim,
     ) -> Result<OperationRecord, BumpError> {
-        match self.carry_on_alone(Arc::clone(setup), task, claim).await {
+        match self.carry_on_alone(Arc::clone(setup), vec![task], claim).await {
             Outcome::Finished(record) => Ok(*record),
             Outcome::Open => Err(BumpError::Busy),
         }

@@ -43,18 +43,17 @@ impl Engine {
     pub(crate) async fn carry_out(
         self: &Arc<Self>,
         admitted: &Admitted,
-        task: Task,
+        (record, tasks): (OperationRecord, Vec<Task>),
         claim: Option<Claim>,
     ) -> Reply {
         admitted.turn.give_back();
-        let record = task.record().clone();
         let setup = Arc::clone(admitted.setup());
         let gap_wait = setup.chains.get(&record.chain()).map_or(Millis::ZERO, |c| c.gap_wait);
         let patience = self.ports().clock.sleep(Millis(gap_wait.0.saturating_add(SIGN_WAIT.0)));
         let mut caller = admitted.caller.clone();
         let gone = pin!(caller.gone());
         let impatient = select(patience, gone);
-        let work = pin!(self.enqueue(setup, task, claim));
+        let work = pin!(self.carry_tasks(setup, tasks, claim));
         let record = match select(work, impatient).await {
             Either::Left((Outcome::Finished(record), _)) => *record,
             Either::Left((Outcome::Open, _)) | Either::Right(_) => self.current(record).await,
@@ -70,14 +69,31 @@ impl Engine {
         self.ports().clock.monotonic().0.saturating_sub(admitted.submission.received.0)
     }
 
+    /// Tasks in their order; what becomes of the first.
+    pub(crate) async fn carry_tasks(
+        self: &Arc<Self>,
+        setup: Arc<Setup>,
+        mut tasks: Vec<Task>,
+        claim: Option<Claim>,
+    ) -> Outcome {
+        match (tasks.pop(), tasks.is_empty()) {
+            (None, _) => Outcome::Open,
+            (Some(only), true) => self.enqueue(setup, only, claim).await,
+            (Some(last), false) => {
+                tasks.push(last);
+                self.carry_in_order(setup, tasks, claim).await
+            }
+        }
+    }
+
     /// Carries out what nobody waits for, and notes the signature.
     pub(crate) async fn carry_on_alone(
         self: &Arc<Self>,
         setup: Arc<Setup>,
-        task: Task,
+        tasks: Vec<Task>,
         claim: Claim,
     ) -> Outcome {
-        let outcome = self.enqueue(setup, task, Some(claim)).await;
+        let outcome = self.carry_tasks(setup, tasks, Some(claim)).await;
         if let Outcome::Finished(record) = &outcome
             && record.state.is_signed()
         {
@@ -87,7 +103,7 @@ impl Engine {
     }
 
     /// Puts a task into its lane and waits until its first send is over.
-    async fn enqueue(
+    pub(crate) async fn enqueue(
         self: &Arc<Self>,
         setup: Arc<Setup>,
         task: Task,

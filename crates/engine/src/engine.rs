@@ -26,7 +26,9 @@ use crate::{
     reorg::SeenBlocks,
     reply::Caller,
     setup::{OperatorSetup, Setup},
-    submission::{Answer, BudgetLine, OperationView, Reply, Simulation, Submission, Unavailable},
+    submission::{
+        Answer, BudgetLine, CallsView, OperationView, Reply, Simulation, Submission, Unavailable,
+    },
     sweeper::PRESENT_FOR,
     tracker::Tracked,
     turn::Turns,
@@ -193,6 +195,15 @@ impl Engine {
         id: OperationId,
     ) -> Result<Option<OperationView>, Unavailable> {
         self.operation_view(agent, id).await
+    }
+
+    /// What became of a bundle of calls of this agent; `None` for one that is unknown or another's.
+    pub async fn calls_status(
+        &self,
+        agent: &AgentId,
+        id: &str,
+    ) -> Result<Option<CallsView>, Unavailable> {
+        self.calls_view(agent, id).await
     }
 
     /// The transaction count of a managed wallet, with in-flight ones if `pending`; `None` if the address is

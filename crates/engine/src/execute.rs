@@ -329,7 +329,7 @@ pub(crate) fn outcome_of(broadcast: Broadcast) -> SentOutcome {
     }
 }
 
-fn shortfall(needed: U256, balance: U256) -> String {
+pub(crate) fn shortfall(needed: U256, balance: U256) -> String {
     format!(
         "the wallet's balance of {balance} wei does not cover value, fee and what is in flight: {needed} wei"
     )

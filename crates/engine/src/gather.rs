@@ -7,7 +7,8 @@ use countersign_core::{
     abi::AbiValue,
     action::{Action, Effect},
     approval::GateApproval,
-    fact::{Fact, Facts, Simulated, TokenFact},
+    bundle::{Bundle, Call},
+    fact::{CallFacts, Fact, Facts, Simulated, TokenFact},
     intent::{Declared, Intent, Method, Payload},
     message::Message,
     time::Timestamp,
@@ -21,8 +22,9 @@ use crate::{
     admission::{Admitted, Parties, malformed},
     consult::{Hearing, opinion, oracle_facts},
     engine::Engine,
+    execute::shortfall,
     judge::policies,
-    plan::{Fails, Planned, needs_estimate, plan},
+    plan::{Fails, Planned, needs_estimate, outflow_max, plan},
     port::{
         chain::{ChainError, Estimate, Head},
         ledger::LedgerError,
@@ -54,6 +56,8 @@ pub(crate) struct Request<'a> {
     pub(crate) declared: &'a Declared,
     pub(crate) approvals: &'a [GateApproval],
     pub(crate) hearing: Hearing,
+    /// Its place in a bundle, where it was asked for in one.
+    pub(crate) bundle: Option<&'a Bundle>,
 }
 
 impl<'a> Request<'a> {
@@ -66,6 +70,7 @@ impl<'a> Request<'a> {
             declared: &admitted.submission.declared,
             approvals: &[],
             hearing: Hearing::Ask,
+            bundle: None,
         })
     }
 }
@@ -78,7 +83,8 @@ impl Engine {
         request: Request<'_>,
     ) -> Result<Gathered, Answer> {
         let Parties { wallet, chain, .. } = request.parties;
-        let actions = request.proposal.actions(wallet.address, chain);
+        let of_calls = request.proposal.actions_of_calls(wallet.address, chain);
+        let actions = of_calls.concat();
         let others = counterparties(&actions, wallet.address);
         let mode = simulation(setup, request.parties, &actions);
         let (complete, from_ledger, mut tokens, oracles) = try_join4(
@@ -88,7 +94,8 @@ impl Engine {
             async { Ok(oracle_facts(setup, request.parties, &actions).await) },
         )
         .await?;
-        let Complete { payload, data_fee_max, fails, balance_wei, simulated } = complete;
+        let Complete { payload, rest, shares, data_fee_max, fails, balance_wei, simulated } =
+            complete;
         let unnamed = unnamed(simulated.as_ref(), &tokens);
         tokens.extend(tokens_of(&*setup.prices, chain, &unnamed).await);
         let intent = Intent {
@@ -101,6 +108,7 @@ impl Engine {
             signature: request.proposal.signature(),
             declared: request.declared.clone(),
             payload,
+            bundle: request.proposal.bundle(rest).or_else(|| request.bundle.cloned().map(Box::new)),
         };
         let fee_wei_max = intent.fee_wei_max().unwrap_or(U256::MAX);
         let (at, seen, freezes) = from_ledger;
@@ -121,6 +129,7 @@ impl Engine {
             opinion: None,
             freezes,
             approvals: request.approvals.to_vec(),
+            calls: shares_of(shares, &of_calls),
         };
         facts.opinion = match request.hearing {
             Hearing::Ask => opinion(setup, request.parties, (&intent, &facts)).await,
@@ -134,6 +143,9 @@ impl Engine {
         let chain = request.parties.chain;
         let draft = match request.proposal {
             Proposal::Message(read) => return Ok(Complete::message(read.message.clone())),
+            Proposal::Calls(bundle) => {
+                return Self::complete_calls(request, &bundle.calls, mode).await;
+            }
             Proposal::Transaction(_) | Proposal::Signed(_) => request.proposal.draft(),
         };
         let draft = draft.ok_or_else(|| malformed("params", "must be one transaction"))?;
@@ -148,7 +160,36 @@ impl Engine {
         let data_fee_max = data_fee_max.map_err(no_node)?;
         let payload = Payload::Transaction(plan);
         let balance_wei = Fact::Known(balance);
-        Ok(Complete { payload, data_fee_max, fails, balance_wei, simulated })
+        let (rest, shares) = (Vec::new(), Vec::new());
+        Ok(Complete { payload, rest, shares, data_fee_max, fails, balance_wei, simulated })
+    }
+
+    /// The same for the calls of a bundle, each after those before it.
+    async fn complete_calls(
+        request: &Request<'_>,
+        drafts: &[TransactionDraft],
+        mode: Simulation,
+    ) -> Result<Complete, Answer> {
+        let Parties { wallet, chain, .. } = request.parties;
+        let (port, address) = (&chain.port, wallet.address);
+        let estimates = port.estimate_in_order(address, drafts);
+        let asked = try_join3(port.head(), port.account(address), estimates).await;
+        let (head, account, estimates) = asked.map_err(no_node)?;
+        let mut planned = Vec::with_capacity(drafts.len());
+        for (draft, estimate) in drafts.iter().zip(estimates) {
+            planned.push(plan(chain.id, draft, &head, Some(estimate))?);
+        }
+        let each = planned.iter().map(|planned| async {
+            let simulated = simulated(request.parties, &planned.plan, mode);
+            join(port.data_fee_max(&planned.plan), simulated).await
+        });
+        let told = join_all(each).await;
+        let mut shares = Vec::with_capacity(planned.len());
+        for (planned, (data_fee_max, simulated)) in planned.into_iter().zip(told) {
+            let data_fee_max = data_fee_max.map_err(no_node)?;
+            shares.push(Share { planned, data_fee_max, simulated });
+        }
+        Complete::of_calls(shares, account.balance)
     }
 
     async fn ask_chain(
@@ -182,13 +223,57 @@ impl Engine {
     }
 }
 
+/// One call of a bundle with what the node said about it.
+struct Share {
+    planned: Planned,
+    data_fee_max: U256,
+    simulated: Option<Fact<Simulated>>,
+}
+
 /// A payload with what the node said about it.
 struct Complete {
     payload: Payload,
+    /// The further calls of a bundle.
+    rest: Vec<Call>,
+    /// What belongs to each call of a bundle of several, but for its actions.
+    shares: Vec<CallFacts>,
     data_fee_max: U256,
     fails: Option<Fails>,
     balance_wei: Fact<U256>,
     simulated: Option<Fact<Simulated>>,
+}
+
+/// Why the bundle would fail: the first call of which the node says so, or the wallet cannot pay for all of them.
+fn fails_together(shares: &[Share], balance: U256) -> Option<Fails> {
+    let numbered = (1_usize..).zip(shares);
+    let mut failing = numbered.filter_map(|(n, share)| Some((n, share.planned.fails.as_ref()?)));
+    if let Some((n, fails)) = failing.next() {
+        return Some(Fails { message: format!("call {n}: {}", fails.message), ..fails.clone() });
+    }
+    let outflows = shares.iter().map(|s| outflow_max(&s.planned.plan, s.data_fee_max));
+    let needed = outflows.fold(U256::ZERO, U256::saturating_add);
+    (needed > balance).then(|| Fails {
+        code: None,
+        message: shortfall(needed, balance),
+        data: None,
+    })
+}
+
+fn together(
+    one: Option<Fact<Simulated>>,
+    other: Option<Fact<Simulated>>,
+) -> Option<Fact<Simulated>> {
+    match (one?, other?) {
+        (Fact::Known(one), Fact::Known(other)) => Some(Fact::Known(one.together(other))),
+        (unknown @ Fact::Unknown(_), _) | (_, unknown @ Fact::Unknown(_)) => Some(unknown),
+    }
+}
+
+/// Each call's share with the number of its actions.
+fn shares_of(shares: Vec<CallFacts>, actions: &[Vec<Action>]) -> Vec<CallFacts> {
+    let with =
+        |(share, actions): (CallFacts, &Vec<Action>)| CallFacts { actions: actions.len(), ..share };
+    shares.into_iter().zip(actions).map(with).collect()
 }
 
 /// How this request is simulated: not at all where nobody needs it (POLICY §5).
@@ -218,7 +303,35 @@ impl Complete {
     fn message(message: Message) -> Self {
         let balance_wei = Fact::Unknown("the balance is not asked for a message".into());
         let payload = Payload::Message(message);
-        Self { payload, data_fee_max: U256::ZERO, fails: None, balance_wei, simulated: None }
+        let (rest, shares, data_fee_max) = (Vec::new(), Vec::new(), U256::ZERO);
+        Self { payload, rest, shares, data_fee_max, fails: None, balance_wei, simulated: None }
+    }
+
+    fn of_calls(shares: Vec<Share>, balance: U256) -> Result<Self, Answer> {
+        let fails = fails_together(&shares, balance);
+        let all = shares.iter().map(|share| share.simulated.clone());
+        let simulated = all.reduce(together).flatten();
+        let mut facts = Vec::with_capacity(shares.len());
+        let mut calls = Vec::with_capacity(shares.len());
+        for Share { planned, data_fee_max, simulated } in shares {
+            let call = Call { plan: planned.plan, data_fee_max };
+            let (gas, fee) = (call.plan.gas, call.fee_wei_max().unwrap_or(U256::MAX));
+            facts.push(CallFacts { actions: 0, gas, fee_wei_max: fee, simulated });
+            calls.push(call);
+        }
+        let mut calls = calls.into_iter();
+        let first = calls.next().ok_or_else(|| malformed("calls", "there are none"))?;
+        let rest: Vec<Call> = calls.collect();
+        Ok(Self {
+            payload: Payload::Transaction(first.plan),
+            // a single call is judged like any transaction
+            shares: if rest.is_empty() { Vec::new() } else { facts },
+            rest,
+            data_fee_max: first.data_fee_max,
+            fails,
+            balance_wei: Fact::Known(balance),
+            simulated,
+        })
     }
 }
 

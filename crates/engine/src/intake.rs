@@ -12,11 +12,10 @@ use countersign_policy::decision::{Denial, Ground, Hold, Outcome, Permit};
 use futures_util::future::{Either, ready, select};
 
 use crate::{
-    admission::{Admitted, Parties, malformed},
+    admission::{Admitted, Parties, chosen_id, malformed},
     engine::Engine,
     gather::{Gathered, Request, no_store},
     judge::judge,
-    lane::{Errand, Task},
     port::{
         journal::NewTrace,
         ledger::{
@@ -27,7 +26,6 @@ use crate::{
     record::{Ending, Judgement, approval_digest, trace},
     reply::Caller,
     setup::Setup,
-    stage::{Reservation, Reserved},
     submission::{Answer, Denied, NodeRefused, Pending, Reply, Submission, Unavailable},
 };
 
@@ -98,6 +96,10 @@ impl Engine {
     /// What is already known of the request's operation.
     async fn known(self: &Arc<Self>, admitted: &Admitted, found: Found) -> Result<Round, Answer> {
         match found {
+            Found::KeyConflict(_) if chosen_id(&admitted.submission).is_some() => {
+                Err(Answer::DuplicateBundle)
+            }
+            Found::Same(record) if is_answered(admitted, &record) => Err(Answer::DuplicateBundle),
             Found::KeyConflict(_) => {
                 Err(malformed("idempotencyKey", "this key belongs to another payload"))
             }
@@ -113,6 +115,13 @@ impl Engine {
     async fn find(&self, admitted: &Admitted) -> Result<Found, Answer> {
         let ledger = &self.ports().ledger;
         let found = ledger.find(&admitted.repeat).await.map_err(|e| no_store(&e))?;
+        if found == Found::Nothing
+            && let Some(id) = chosen_id(&admitted.submission)
+        {
+            let other = self.bundle_of(&admitted.submission.agent, id).await;
+            let other = other.map_err(|e| no_store(&e))?;
+            return other.map_or(Ok(found), |_| Err(Answer::DuplicateBundle));
+        }
         let Some(nonce) = admitted.proposal.nonce().filter(|_| found == Found::Nothing) else {
             return Ok(found);
         };
@@ -144,7 +153,10 @@ impl Engine {
         gathered: Gathered,
     ) -> Result<Round, Answer> {
         let (judgement, outcome) = judge(admitted.setup(), admitted.parties()?, &gathered);
-        let id = OperationId::from_random(self.ports().clock.random());
+        let id = match &gathered.intent.bundle {
+            Some(bundle) => bundle.handle.operation(0),
+            None => OperationId::from_random(self.ports().clock.random()),
+        };
         let case = Case { id, admitted, gathered, judgement };
         self.act(case, outcome).await
     }
@@ -214,9 +226,9 @@ impl Engine {
         match self.reserve(case.admitted.setup(), &reserve).await? {
             ReserveAnswer::Reserved(record) => {
                 self.recorded(&entry, &record).await?;
-                let reservation = Reservation::<Reserved>::new(permit, record);
-                let task = Task::Commit { reservation, errand: case.errand() };
-                Ok(Ok(Round::Done(self.carry_out(case.admitted, task, claim).await)))
+                let reserved = OperationRecord::clone(&record);
+                let tasks = self.tasks(permit, record, &case.gathered.facts).await;
+                Ok(Ok(Round::Done(self.carry_out(case.admitted, (reserved, tasks), claim).await)))
             }
             ReserveAnswer::Over(overruns) => Ok(Err(permit.overrun(&overruns))),
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
@@ -314,10 +326,6 @@ impl Case<'_> {
         (entry, Parking { gates, digest, expires_at })
     }
 
-    fn errand(&self) -> Errand {
-        Errand::of(&self.gathered.facts.actions, self.gathered.intent.address)
-    }
-
     fn operation(
         &self,
         entry: &NewTrace,
@@ -334,6 +342,12 @@ impl Case<'_> {
             reason: reason.into(),
         }
     }
+}
+
+/// Whether the caller knows of a bundle with the id that it chose: then the id cannot be meant for another.
+fn is_answered(admitted: &Admitted, record: &OperationRecord) -> bool {
+    let signed = record.state.is_signed() && record.delivery == Delivery::Collected;
+    signed && chosen_id(&admitted.submission).is_some()
 }
 
 impl From<Option<Reply>> for Round {

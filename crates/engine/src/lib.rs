@@ -5,6 +5,8 @@ mod admission;
 mod adopt;
 mod brought;
 mod bump;
+mod bundle;
+mod calls;
 mod carry;
 mod claim;
 mod consult;

@@ -3,9 +3,10 @@
 use alloy_primitives::{Address, B256, Signature};
 use countersign_core::{
     action::Action,
+    bundle::{Bundle, Call as BundledCall},
     draft::FieldError,
     identity::{ChainId, Fingerprint},
-    intent::{Subject, digest_fingerprint, fingerprint},
+    intent::{Subject, calls_fingerprint, digest_fingerprint, fingerprint},
     message::{Content, Message},
     raw::RawTransaction,
     transaction::{Authorization, TransactionDraft, TransactionPlan},
@@ -17,7 +18,7 @@ use countersign_decode::{
 use crate::{
     admission::malformed,
     setup::ChainSetup,
-    submission::{Answer, Draft},
+    submission::{Answer, CallsDraft, Draft},
 };
 
 /// A payload that is not complete, or not judged, yet.
@@ -29,6 +30,8 @@ pub(crate) enum Proposal {
     Signed(Box<Presigned>),
     /// A message, with what its signature would do.
     Message(Box<ReadMessage>),
+    /// Several transactions, in order; none of them fixes a nonce.
+    Calls(Box<CallsDraft>),
 }
 
 /// A transaction that is signed, with the draft that it comes to.
@@ -64,6 +67,7 @@ impl Proposal {
                 for_chain(&signed.draft, chain.id)?;
                 Ok(Self::Signed(Box::new(signed)))
             }
+            Draft::Calls(bundle) => Ok(Self::Calls(bundle.clone())),
             Draft::Message { content, .. } => Self::of_message(content, wallet, chain)
                 .map_err(|FieldError { field, reason }| malformed(&field, &reason)),
         }
@@ -92,31 +96,45 @@ impl Proposal {
 
     /// What makes a request with it the same payload.
     pub(crate) fn fingerprint(&self, subject: &Subject<'_>) -> Fingerprint {
+        let of = |draft: &TransactionDraft| {
+            let carried = (&draft.data[..], &draft.access_list[..], &draft.authorizations[..]);
+            fingerprint(subject, draft.to, draft.value, carried)
+        };
         match self {
-            Self::Transaction(draft) => {
-                let carried = (&draft.data[..], &draft.access_list[..], &draft.authorizations[..]);
-                fingerprint(subject, draft.to, draft.value, carried)
-            }
+            Self::Transaction(draft) => of(draft),
+            Self::Calls(bundle) => calls_fingerprint(bundle.calls.iter().map(of)),
             Self::Signed(signed) => digest_fingerprint(subject, signed.raw.hash()),
             Self::Message(read) => digest_fingerprint(subject, read.message.digest),
         }
     }
 
-    /// What signing it would do, by everything that the chain's registry knows.
-    pub(crate) fn actions(&self, wallet: Address, chain: &ChainSetup) -> Vec<Action> {
+    /// What signing it would do, by everything that the chain's registry knows: of each call of a bundle, in order;
+    /// everything else is one.
+    pub(crate) fn actions_of_calls(&self, wallet: Address, chain: &ChainSetup) -> Vec<Vec<Action>> {
         match self {
-            Self::Transaction(draft) => does(draft, wallet, chain),
-            Self::Signed(signed) => does(&signed.draft, wallet, chain),
-            Self::Message(read) => read.actions.clone(),
+            Self::Transaction(draft) => vec![does(draft, wallet, chain)],
+            Self::Signed(signed) => vec![does(&signed.draft, wallet, chain)],
+            Self::Calls(bundle) => {
+                bundle.calls.iter().map(|draft| does(draft, wallet, chain)).collect()
+            }
+            Self::Message(read) => vec![read.actions.clone()],
         }
     }
 
-    /// The transaction, as far as it is said; `None` for a message.
+    /// The place of its first call in its bundle, which stands for all of them.
+    pub(crate) fn bundle(&self, rest: Vec<BundledCall>) -> Option<Box<Bundle>> {
+        let Self::Calls(bundle) = self else { return None };
+        let count = u32::try_from(bundle.calls.len()).unwrap_or(u32::MAX);
+        let (handle, id) = (bundle.handle, bundle.id.clone());
+        Some(Box::new(Bundle { handle, id, index: 0, count, rest }))
+    }
+
+    /// The one transaction, as far as it is said; `None` for a message and for a bundle.
     pub(crate) fn draft(&self) -> Option<&TransactionDraft> {
         match self {
             Self::Transaction(draft) => Some(draft),
             Self::Signed(signed) => Some(&signed.draft),
-            Self::Message(_) => None,
+            Self::Message(_) | Self::Calls(_) => None,
         }
     }
 
@@ -124,7 +142,7 @@ impl Proposal {
     pub(crate) fn signed(&self) -> Option<&TransactionPlan> {
         match self {
             Self::Signed(signed) => Some(&signed.raw.transaction().plan),
-            Self::Transaction(_) | Self::Message(_) => None,
+            Self::Transaction(_) | Self::Message(_) | Self::Calls(_) => None,
         }
     }
 
@@ -132,7 +150,7 @@ impl Proposal {
     pub(crate) fn signature(&self) -> Option<Signature> {
         match self {
             Self::Signed(signed) => Some(signed.raw.signature()),
-            Self::Transaction(_) | Self::Message(_) => None,
+            Self::Transaction(_) | Self::Message(_) | Self::Calls(_) => None,
         }
     }
 

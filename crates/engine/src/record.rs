@@ -174,6 +174,7 @@ fn proposed(intent: &Intent, facts: &Facts, judgement: &Judgement) -> Value {
         "wallet": intent.wallet,
         "from": intent.address,
         "chainId": intent.chain(),
+        "calls": calls_json(intent),
         "to": plan.and_then(|plan| plan.to),
         "valueWei": intent.value().to_string(),
         "data": plan.map(|plan| &plan.data),
@@ -186,6 +187,20 @@ fn proposed(intent: &Intent, facts: &Facts, judgement: &Judgement) -> Value {
         "declaredContext": intent.declared.context,
         "actions": actions_json(facts, judgement),
     })
+}
+
+/// Every call of a bundle as it would be signed; `null` for what is none.
+fn calls_json(intent: &Intent) -> Option<Vec<Value>> {
+    let call = |call: Intent| {
+        let plan = call.plan();
+        json!({
+            "to": plan.and_then(|plan| plan.to),
+            "valueWei": call.value().to_string(),
+            "data": plan.map(|plan| &plan.data),
+            "gas": call.gas(),
+        })
+    };
+    intent.bundle.is_some().then(|| intent.calls().into_iter().map(call).collect())
 }
 
 /// Each action with its USD value; `null` is unknown.

@@ -21,12 +21,13 @@ use serde_json::json;
 
 use crate::{
     admission::{Parties, malformed},
+    bundle::CallTurn,
     consult::Hearing,
     engine::Engine,
     gather::{Gathered, Request, no_node},
     intake::ALLOW_FOR,
     judge::{judge, policies},
-    lane::{Errand, Task},
+    lane::Task,
     port::{
         chain::Head,
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
@@ -35,8 +36,7 @@ use crate::{
     record::approval_digest,
     reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
-    stage::{Reservation, Reserved},
-    submission::Answer,
+    submission::{Answer, CallsDraft},
 };
 
 /// How often a redemption is judged anew because the books moved.
@@ -49,7 +49,7 @@ enum Next {
     /// Judge again.
     Again,
     /// It is allowed and reserved anew.
-    CarryOut(Arc<Setup>, Box<Task>),
+    CarryOut(Arc<Setup>, Vec<Task>),
 }
 
 /// Whether the decision behind a reservation is recorded.
@@ -72,8 +72,8 @@ impl Engine {
             match self.redeem_once(&record).await {
                 Next::Rest => return,
                 Next::Again => {}
-                Next::CarryOut(setup, task) => {
-                    self.carry_on_alone(setup, *task, claim).await;
+                Next::CarryOut(setup, tasks) => {
+                    self.carry_on_alone(setup, tasks, claim).await;
                     return;
                 }
             }
@@ -87,7 +87,7 @@ impl Engine {
             self.give_back(record, "configuration_changed", reason).await;
             return Next::Rest;
         };
-        if !self.delay_is_over(record).await {
+        if !self.delay_is_over(record).await || self.call_turn(record).await != CallTurn::Now {
             return Next::Rest;
         }
         if self.wait_for_limits(&setup).await.is_err() {
@@ -107,6 +107,7 @@ impl Engine {
             declared: &record.intent.declared,
             approvals: &approvals,
             hearing: Hearing::of(evidence.decision.facts.as_ref()),
+            bundle: record.intent.bundle.as_deref(),
         };
         match self.gather(&setup, request).await {
             Ok(gathered) if record.expires_at.is_some_and(|end| end <= gathered.facts.at) => {
@@ -233,10 +234,8 @@ impl Engine {
         let redeem = case.redeem(permit.charges().to_vec(), Disposition::Allow(until));
         match self.ports().ledger.redeem(&redeem).await {
             Ok(RedeemAnswer::Redeemed(record)) => {
-                let errand = Errand::of(&case.gathered.facts.actions, record.intent.address);
-                let reservation = Reservation::<Reserved>::new(permit, record);
-                let task = Box::new(Task::Commit { reservation, errand });
-                Ok(Next::CarryOut(Arc::clone(case.setup), task))
+                let tasks = self.tasks(permit, record, &case.gathered.facts).await;
+                Ok(Next::CarryOut(Arc::clone(case.setup), tasks))
             }
             Ok(RedeemAnswer::Over(overruns)) => Err(permit.overrun(&overruns)),
             Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
@@ -392,7 +391,17 @@ async fn proposed_again(
     match &record.intent.payload {
         Payload::Transaction(plan) => {
             let head = parties.chain.port.head().await.map_err(no_node)?;
-            Ok(Proposal::Transaction(draft_again(record, plan, &head)))
+            let first = draft_again(record, plan, &head);
+            let Some(bundle) = record.intent.bundle.as_deref().filter(|b| b.is_whole()) else {
+                return Ok(Proposal::Transaction(first));
+            };
+            let rest = bundle.rest.iter().map(|call| draft_again(record, &call.plan, &head));
+            Ok(Proposal::Calls(Box::new(CallsDraft {
+                from: record.intent.address,
+                id: bundle.id.clone(),
+                handle: bundle.handle,
+                calls: std::iter::once(first).chain(rest).collect(),
+            })))
         }
         Payload::Message(message) => {
             Proposal::of_message(&message.content, record.intent.address, parties.chain)

@@ -303,7 +303,9 @@ pub(crate) fn signed(record: &OperationRecord) -> Option<Signed> {
     let hash = record.hash().filter(|_| record.state.is_signed())?;
     let attempt = record.attempts.iter().find(|attempt| attempt.hash == Some(hash))?;
     let raw = attempt.raw.clone()?;
-    Some(Signed { operation: record.id, hash, raw, transaction: attempt.transaction.clone() })
+    let bundle = record.intent.bundle.as_ref().map(|bundle| bundle.name());
+    let transaction = attempt.transaction.clone();
+    Some(Signed { operation: record.id, hash, raw, transaction, bundle })
 }
 
 fn refused_answer(record: &OperationRecord, evidence: Option<&TraceRecord>) -> Answer {

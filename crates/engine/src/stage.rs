@@ -94,6 +94,10 @@ impl Reservation<Reserved> {
         ledger: &dyn Ledger,
         commit: &Commit,
     ) -> Result<Commitment, (Self, LedgerError)> {
+        // INVARIANT: what stands for a whole bundle holds the money of all its calls and signs none of them.
+        if !self.stage.permit.intent().rest().is_empty() {
+            return Ok(Commitment::Elsewhere(self.record));
+        }
         match ledger.commit(commit).await {
             Ok(CommitAnswer::Bound(record)) => Ok(self.bound(record)),
             Ok(refused) => Ok(Commitment::Refused(self, refused)),

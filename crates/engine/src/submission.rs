@@ -2,6 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use countersign_core::{
+    bundle::BundleHandle,
     identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash},
     intent::{Declared, Method},
     message::Content,
@@ -51,6 +52,21 @@ pub enum Draft {
         /// What it says; typed data as the client wrote it.
         content: Content,
     },
+    /// Transactions, one after the other (EIP-5792).
+    Calls(Box<CallsDraft>),
+}
+
+/// A bundle of calls.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CallsDraft {
+    /// Whose key is to sign.
+    pub from: Address,
+    /// The id that the caller chose: no other bundle of the agent ever has it.
+    pub id: Option<String>,
+    /// What the gateway calls it; fresh, from random bytes.
+    pub handle: BundleHandle,
+    /// The calls in their order; at least one, at most [`countersign_core::bundle::CALLS_MAX`].
+    pub calls: Vec<TransactionDraft>,
 }
 
 impl Draft {
@@ -61,6 +77,7 @@ impl Draft {
             Self::Transaction(draft) => draft.from,
             Self::Raw(raw) => Some(raw.sender()),
             Self::Message { from, .. } => Some(*from),
+            Self::Calls(bundle) => Some(bundle.from),
         }
     }
 }
@@ -82,6 +99,8 @@ pub enum Answer {
     NotYours(Address),
     /// 4100: an account of this agent whose key is elsewhere.
     SignsItself(Address),
+    /// 5720: the agent has another bundle of calls with this id, or has had its answer.
+    DuplicateBundle,
     /// -32003: the node refused before anything was signed.
     NodeRefused(NodeRefused),
     /// -32010: something that is needed does not answer, and nothing was committed. Safe to repeat.
@@ -101,6 +120,8 @@ pub struct Signed {
     pub raw: Bytes,
     /// What was signed.
     pub transaction: UnsignedTransaction,
+    /// What the agent knows the bundle by, if it is a call of one.
+    pub bundle: Option<String>,
 }
 
 /// A signature over a message exists.
@@ -270,6 +291,76 @@ pub struct OperationView {
     pub expires_at: Option<Timestamp>,
     /// The trace of its decision.
     pub trace: TraceHash,
+}
+
+/// `wallet_getCallsStatus`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallsView {
+    /// As it was asked for.
+    pub id: String,
+    /// Where.
+    pub chain: ChainId,
+    /// What all calls came to.
+    pub status: CallsStatus,
+    /// Of those that were mined, in the order of the calls.
+    pub receipts: Vec<CallReceipt>,
+}
+
+/// The states of a bundle that EIP-5792 numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallsStatus {
+    /// 100: not all of it is decided.
+    Pending,
+    /// 200: all of it is on the chain, and nothing reverted.
+    Confirmed,
+    /// 400: none of it is on the chain, or ever will be.
+    Failed,
+    /// 500: what is on the chain reverted.
+    Reverted,
+    /// 600: some of it took effect.
+    Partial,
+}
+
+impl CallsStatus {
+    /// The number.
+    #[must_use]
+    pub const fn code(self) -> u16 {
+        match self {
+            Self::Pending => 100,
+            Self::Confirmed => 200,
+            Self::Failed => 400,
+            Self::Reverted => 500,
+            Self::Partial => 600,
+        }
+    }
+}
+
+/// The part of a receipt that EIP-5792 asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallReceipt {
+    /// What contracts noted.
+    pub logs: Vec<CallLog>,
+    /// Whether it did not revert.
+    pub succeeded: bool,
+    /// Its block.
+    pub block_hash: B256,
+    /// Its block's number.
+    pub block_number: u64,
+    /// Gas.
+    pub gas_used: u64,
+    /// Its hash.
+    pub transaction_hash: B256,
+}
+
+/// One log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CallLog {
+    /// The contract.
+    pub address: Address,
+    /// Its data.
+    pub data: Bytes,
+    /// Its topics.
+    pub topics: Vec<B256>,
 }
 
 /// `countersign_simulate`: the verdict without the act. Fields as CONTRACT §3 shows them, as JSON.

@@ -187,7 +187,7 @@ impl Engine {
         let Some(claim) = self.claims().take(record.id) else { return };
         self.follow_newer(&record);
         let Ok(committed) = Reservation::committed(Box::new(record)) else { return };
-        self.carry_on_alone(self.setup(), Task::Sign(committed), claim).await;
+        self.carry_on_alone(self.setup(), vec![Task::Sign(committed)], claim).await;
     }
 
     /// Whether a seal or a freeze stands against a signature now, or nobody can say. A cancel is the way out: as when it

@@ -229,14 +229,16 @@ fn body(
 fn view(record: &OperationRecord) -> OperationView {
     let parked = record.state == OperationState::Parked;
     let status = if parked { "PENDING_APPROVAL" } else { record.state.name() };
-    let transaction = signed(record).map(|Signed { hash, raw, .. }| match record.intent.method {
-        Method::SignTransaction => raw.to_string(),
-        Method::SendTransaction
-        | Method::SendRawTransaction
-        | Method::PersonalSign
-        | Method::Sign
-        | Method::SignTypedData => hash.to_string(),
-    });
+    let transaction =
+        signed(record).map(|Signed { hash, raw, bundle, .. }| match record.intent.method {
+            Method::SignTransaction => raw.to_string(),
+            Method::SendCalls => bundle.unwrap_or_else(|| hash.to_string()),
+            Method::SendTransaction
+            | Method::SendRawTransaction
+            | Method::PersonalSign
+            | Method::Sign
+            | Method::SignTypedData => hash.to_string(),
+        });
     let result = transaction.or_else(|| record.signature.as_ref().map(ToString::to_string));
     OperationView {
         id: record.id,

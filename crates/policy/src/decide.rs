@@ -3,6 +3,8 @@
 //! No order among rules: deny beats approve beats allow, nothing allows = deny, every action needs an allow.
 //! Windows are not judged here: each becomes a charge that the store checks when it reserves.
 
+use std::borrow::Cow;
+
 use countersign_core::{
     action::{Action, Effect},
     approval::Gate,
@@ -26,6 +28,7 @@ use crate::{
     risk,
     scope::Kind,
     sentence,
+    together::hear_together,
     truth::{Truth, Why},
     view::{Request, View},
     worth::{self, Worth},
@@ -35,6 +38,9 @@ use crate::{
 ///
 /// Guards whose scope does not cover the request are skipped. What it returns allows nothing that the store
 /// has not also reserved.
+///
+/// A bundle of calls is judged call by call and as a whole. What was split from one is judged by its own part of the
+/// bundle's facts.
 pub fn decide(intent: &Intent, facts: &Facts, policies: &Policies) -> Decision {
     judge(intent, facts, policies, &Assumed::default())
 }
@@ -43,7 +49,29 @@ pub fn decide(intent: &Intent, facts: &Facts, policies: &Policies) -> Decision {
 #[must_use]
 pub fn charges(intent: &Intent, facts: &Facts, policies: &Policies) -> Vec<Charge> {
     let guards = guards(intent, policies);
-    hear(intent, facts, (&policies.grant, &guards), &Assumed::default()).charges
+    let part = part(intent, facts);
+    listen(intent, &part, (policies, &guards), &Assumed::default()).charges
+}
+
+/// The facts as far as they are of this intent.
+fn part<'a>(intent: &Intent, facts: &'a Facts) -> Cow<'a, Facts> {
+    let split = intent.bundle.as_ref().filter(|bundle| !bundle.is_whole());
+    let index = split.and_then(|bundle| usize::try_from(bundle.index).ok());
+    let own = index.and_then(|index| facts.of_calls().into_iter().nth(index));
+    own.map_or(Cow::Borrowed(facts), Cow::Owned)
+}
+
+fn listen<'a>(
+    intent: &'a Intent,
+    facts: &'a Facts,
+    (policies, guards): (&Policies, &[&Model]),
+    assumed: &Assumed,
+) -> Court<'a> {
+    if facts.calls.is_empty() {
+        hear(intent, facts, (&policies.grant, guards), assumed)
+    } else {
+        hear_together(intent, facts, (policies, guards))
+    }
 }
 
 /// Worths that a test in a policy file states instead of deriving them from prices.
@@ -60,7 +88,8 @@ pub(crate) fn judge(
     assumed: &Assumed,
 ) -> Decision {
     let guards = guards(intent, policies);
-    let mut court = hear(intent, facts, (&policies.grant, &guards), assumed);
+    let part = part(intent, facts);
+    let mut court = listen(intent, &part, (policies, &guards), assumed);
     let grant = policies.grant.model();
     let gate = mandate_gate(&policies.grant);
     let opened = court.opens(&gate);
@@ -96,7 +125,7 @@ fn guards<'a>(intent: &Intent, policies: &'a Policies) -> Vec<&'a Model> {
 }
 
 /// Everything that the grant and the guards have to say.
-fn hear<'a>(
+pub(crate) fn hear<'a>(
     intent: &'a Intent,
     facts: &'a Facts,
     (grant, guards): (&Policy, &[&Model]),
@@ -183,6 +212,8 @@ pub(crate) struct Court<'a> {
     pub(crate) denials: Vec<Reason>,
     pub(crate) asks: Vec<(Gate, Reason)>,
     pub(crate) charges: Vec<Charge>,
+    /// How many of the charges are each call's, in order; empty for what is no bundle.
+    pub(crate) shares: Vec<usize>,
     /// That of the actions, raised by what matched.
     pub(crate) mode: ApprovalMode,
     pub(crate) risk_parts: Vec<RiskPart>,
@@ -197,6 +228,7 @@ impl<'a> Court<'a> {
             denials: Vec::new(),
             asks: Vec::new(),
             charges: Vec::new(),
+            shares: Vec::new(),
             mode: ApprovalMode::of_actions(&request.facts.actions),
             risk_parts: Vec::new(),
         }
@@ -267,7 +299,7 @@ impl<'a> Court<'a> {
         }
     }
 
-    fn refuse(&mut self, model: &Model, rule: &str, code: &str, sentence: String) {
+    pub(crate) fn refuse(&mut self, model: &Model, rule: &str, code: &str, sentence: String) {
         self.verdicts.push(Verdict {
             policy: model.name.clone(),
             rule: rule.to_owned(),
@@ -362,13 +394,13 @@ impl<'a> Court<'a> {
     }
 
     fn outcome(self, grant: &Model) -> Outcome {
-        let Self { request, denials, asks, charges, .. } = self;
+        let Self { request, denials, asks, charges, shares, .. } = self;
         let (intent, policy) = (request.intent.clone(), grant.id);
         if !denials.is_empty() {
             return Outcome::Deny(denial(denials));
         }
         if asks.is_empty() {
-            return Outcome::Allow(Permit { intent, charges, policy });
+            return Outcome::Allow(Permit { intent, charges, shares, policy });
         }
         if asks.iter().all(|(_, reason)| reason.owed) {
             return Outcome::Deny(denial(asks.into_iter().map(|(_, reason)| reason).collect()));

@@ -95,10 +95,27 @@ pub enum Says {
 pub struct Permit {
     pub(crate) intent: Intent,
     pub(crate) charges: Vec<Charge>,
+    pub(crate) shares: Vec<usize>,
     pub(crate) policy: PolicyId,
 }
 
 impl Permit {
+    /// One permit for each call of a bundle, in order, with the charges that are its own: together those of the whole.
+    /// What is no bundle stays one.
+    pub fn split(self) -> Vec<Self> {
+        let Self { intent, charges, shares, policy } = self;
+        let mut charges = charges.into_iter();
+        let intents = intent.calls();
+        if shares.len() != intents.len() {
+            return vec![Self { intent, charges: charges.collect(), shares: Vec::new(), policy }];
+        }
+        let of = |(intent, share): (Intent, usize)| {
+            let charges = charges.by_ref().take(share).collect();
+            Self { intent, charges, shares: Vec::new(), policy }
+        };
+        intents.into_iter().zip(shares).map(of).collect()
+    }
+
     /// What it covers.
     #[must_use]
     pub const fn intent(&self) -> &Intent {

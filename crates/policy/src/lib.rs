@@ -36,6 +36,7 @@ mod sentence;
 mod signed;
 mod simulation;
 mod source;
+mod together;
 mod truth;
 mod view;
 mod window;

@@ -13,7 +13,7 @@ impl Permit {
     /// else the same request parked at the gates of those that ask. A refusal that names no charge of
     /// this permit denies.
     pub fn overrun(self, overruns: &[Overrun]) -> Outcome {
-        let Self { intent, charges, policy } = self;
+        let Self { intent, charges, shares: _, policy } = self;
         let gates = Vec::new();
         let triggers = Vec::new();
         Hold {
@@ -80,8 +80,9 @@ pub fn counter_verdicts(charges: &[Charge], readings: &[Reading]) -> (Vec<Verdic
     for (index, charge) in charges.iter().enumerate() {
         let full = Reading { settled: charge.limit, ..Reading::default() };
         let reading = readings.get(index).copied().unwrap_or(full);
-        let before = earlier(charges.get(..index).unwrap_or_default(), charge);
-        let refused = Refused { charge, reading, before };
+        let before = amounts(charges.get(..index).unwrap_or_default(), charge);
+        let asked = charge.amount().unwrap_or(u64::MAX);
+        let refused = Refused { charge, reading, before, asked };
         if !refused.fits() && refused.stops() {
             overruns.push(Overrun { index, reading });
         }
@@ -90,28 +91,38 @@ pub fn counter_verdicts(charges: &[Charge], readings: &[Reading]) -> (Vec<Verdic
     (verdicts, overruns)
 }
 
-/// What charges of the same reservation take out of the same counter before this one.
-fn earlier(charges: &[Charge], charge: &Charge) -> u64 {
-    let same = |other: &&Charge| other.counter == charge.counter && other.window == charge.window;
-    let amounts = charges.iter().filter(same).map(|other| other.amount().unwrap_or(u64::MAX));
-    amounts.fold(0, u64::saturating_add)
-}
-
 fn refused<'a>(charges: &'a [Charge], overruns: &[Overrun]) -> Vec<Refused<'a>> {
     let mut sorted: Vec<&Overrun> = overruns.iter().collect();
     sorted.sort_by_key(|overrun| overrun.index);
-    let found = sorted.into_iter().filter_map(|overrun| {
-        let charge = charges.get(overrun.index)?;
-        Some(Refused { charge, reading: overrun.reading, before: 0 })
-    });
-    found.collect()
+    let mut found: Vec<Refused<'a>> = Vec::new();
+    for Overrun { index, reading } in sorted {
+        let Some(charge) = charges.get(*index) else { continue };
+        // the calls of a bundle meet a limit together
+        if !found.iter().any(|known| is_same(known.charge, charge)) {
+            let asked = amounts(charges, charge);
+            found.push(Refused { charge, reading: *reading, before: 0, asked });
+        }
+    }
+    found
+}
+
+fn is_same(charge: &Charge, other: &Charge) -> bool {
+    charge.counter == other.counter && charge.window == other.window
+}
+
+/// What all of these take out of one charge's counter.
+fn amounts(charges: &[Charge], of: &Charge) -> u64 {
+    let same = charges.iter().filter(|charge| is_same(charge, of));
+    same.map(|charge| charge.amount().unwrap_or(u64::MAX)).fold(0, u64::saturating_add)
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Refused<'a> {
     charge: &'a Charge,
     reading: Reading,
+    /// What charges of the same reservation take out of the same counter before this one.
     before: u64,
+    asked: u64,
 }
 
 impl Refused<'_> {
@@ -145,14 +156,14 @@ impl Refused<'_> {
             code: self.charge.source.code.clone(),
             limit: Some(self.shown(self.charge.limit)),
             current: Some(self.shown(self.used())),
-            requested: Some(self.shown(self.charge.amount().unwrap_or(u64::MAX))),
+            requested: Some(self.shown(self.asked)),
             frees_at: self.reading.frees_at.map(|at| at.to_string()),
         }
     }
 
     /// `100 USD asked, 50 of 1000 USD left, frees 2026-01-01T00:00:00Z`
     fn reason(&self) -> String {
-        let asked = self.shown(self.charge.amount().unwrap_or(u64::MAX));
+        let asked = self.shown(self.asked);
         let left = self.shown(self.charge.limit.saturating_sub(self.used()));
         let limit = self.shown(self.charge.limit);
         let unit = match self.charge.unit {

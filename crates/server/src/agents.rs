@@ -46,6 +46,7 @@ use self::{
 };
 
 mod call;
+mod calls;
 mod crowd;
 mod feed;
 mod filters;

@@ -31,6 +31,16 @@ pub(crate) const PENDING: i64 = -32002;
 pub(crate) const NODE_REFUSED: i64 = -32003;
 /// Something that is needed does not answer, and nothing was committed.
 pub(crate) const UNAVAILABLE: i64 = -32010;
+/// EIP-5792: a capability that is not known, and not optional.
+pub(crate) const CAPABILITY: i64 = 5700;
+/// EIP-5792: another chain than the path's.
+pub(crate) const OTHER_CHAIN: i64 = 5710;
+/// EIP-5792: the agent has another bundle with this id.
+pub(crate) const DUPLICATE_BUNDLE: i64 = 5720;
+/// EIP-5792: too many calls.
+pub(crate) const BUNDLE_TOO_LARGE: i64 = 5740;
+/// EIP-5792: the calls cannot be made as one.
+pub(crate) const NOT_ATOMIC: i64 = 5760;
 /// EIP-5792: no such bundle of calls.
 pub(crate) const UNKNOWN_BUNDLE: i64 = 5730;
 
@@ -90,6 +100,8 @@ impl Fault {
             PENDING => "pending",
             NODE_REFUSED => "node_refused",
             UNAVAILABLE => "unavailable",
+            CAPABILITY | OTHER_CHAIN | DUPLICATE_BUNDLE | BUNDLE_TOO_LARGE | NOT_ATOMIC => "bundle",
+            UNKNOWN_BUNDLE => "unknown_bundle",
             _ => "node_error",
         }
     }
@@ -149,6 +161,10 @@ pub(crate) fn settle(answer: Answer) -> Result<Given, Fault> {
                 "The account {address:#x} signs for itself: sign with its own key, and send that with eth_sendRawTransaction"
             );
             Err(Fault::new(UNAUTHORISED, &sentence))
+        }
+        Answer::DuplicateBundle => {
+            let message = "A bundle of calls with this id was submitted before; wallet_getCallsStatus tells what became of it. Nothing more was sent.";
+            Err(Fault { code: DUPLICATE_BUNDLE, message: message.into(), data: None })
         }
         Answer::NodeRefused(refused) => Err(node_refused(refused)),
         Answer::Unavailable(unavailable) => Err(unavailable.into()),

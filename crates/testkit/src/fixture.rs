@@ -112,6 +112,7 @@ pub fn intent(n: u64) -> Intent {
         nonce: None,
         signature: None,
         declared: Declared::default(),
+        bundle: None,
     }
 }
 

@@ -28,7 +28,7 @@ use countersign_engine::port::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
     },
 };
 
@@ -186,6 +186,10 @@ impl Ledger for ModelLedger {
 
     async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
         self.with(|books| books.redeem(redeem))
+    }
+
+    async fn split(&self, split: &Split) -> Result<SplitAnswer, LedgerError> {
+        self.with(|books| books.split(split))
     }
 
     async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError> {

@@ -25,7 +25,7 @@ use countersign_engine::port::{
         ReadCall,
     },
 };
-use futures_util::future::{BoxFuture, join, join_all, try_join};
+use futures_util::future::{BoxFuture, join, join_all, try_join, try_join_all};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -277,6 +277,17 @@ impl Chain for NodeChain {
         }
     }
 
+    async fn estimate_in_order(
+        &self,
+        from: Address,
+        drafts: &[TransactionDraft],
+    ) -> Result<Vec<Estimate>, ChainError> {
+        if let Some(estimates) = self.estimated_in_order(from, drafts).await? {
+            return Ok(estimates);
+        }
+        try_join_all(drafts.iter().map(|draft| self.estimate_gas(from, draft))).await
+    }
+
     async fn simulate(
         &self,
         wallet: Address,
@@ -313,7 +324,7 @@ fn millis(length: Duration) -> Millis {
 /// estimate at the newest state, whatever waits before.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Call<'a> {
+pub(crate) struct Call<'a> {
     from: Address,
     #[serde(skip_serializing_if = "Option::is_none")]
     to: Option<Address>,
@@ -335,6 +346,12 @@ struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
+    /// The same without a fee: what it needs does not depend on it, and balances do.
+    pub(crate) fn unpriced(from: Address, draft: &'a TransactionDraft) -> Self {
+        let call = Self::new(from, draft);
+        Self { gas_price: None, max_fee_per_gas: None, max_priority_fee_per_gas: None, ..call }
+    }
+
     fn new(from: Address, draft: &'a TransactionDraft) -> Self {
         Self {
             from,

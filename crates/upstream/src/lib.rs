@@ -15,6 +15,7 @@ mod flight;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod head;
+mod in_order;
 mod judge;
 mod node;
 mod options;

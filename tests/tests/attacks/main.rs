@@ -34,7 +34,10 @@ macro_rules! vectors {
     };
 }
 
-vectors! { json, transport, methods, transactions, calldata, prices, scenarios, approvals, tenancy, money, nonces, signatures }
+vectors! {
+    json, transport, methods, transactions, bundles, calldata, prices, scenarios, approvals, tenancy, money, nonces,
+    signatures
+}
 
 /// The lists of attacks on money and on judgement are complete: each has a row, or a test that proves it.
 #[test]

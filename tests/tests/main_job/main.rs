@@ -4,6 +4,7 @@
 
 mod approval;
 mod attempts;
+mod bundles;
 mod door;
 mod failure;
 mod life;

@@ -203,6 +203,7 @@ impl Place {
             nonce,
             signature: None,
             declared: Declared::default(),
+            bundle: None,
         };
         let facts = Facts {
             at: clock::now(),
@@ -224,6 +225,7 @@ impl Place {
             opinion: None,
             freezes: Vec::new(),
             approvals: Vec::new(),
+            calls: Vec::new(),
         };
         (intent, facts)
     }

@@ -37,6 +37,16 @@ pub trait Chain: fmt::Debug + Send + Sync {
         draft: &TransactionDraft,
     ) -> Result<Estimate, ChainError>;
 
+    /// What each of these calls needs if they are made one after the other, from the wallet's address.
+    async fn estimate_in_order(
+        &self,
+        from: Address,
+        drafts: &[TransactionDraft],
+    ) -> Result<Vec<Estimate>, ChainError> {
+        let each = drafts.iter().map(|draft| self.estimate_gas(from, draft));
+        futures_util::future::try_join_all(each).await
+    }
+
     /// Sends signed bytes to a node and reports what it said, without interpreting state.
     async fn broadcast(&self, raw: &Bytes, hash: B256) -> Broadcast;
 

@@ -28,7 +28,7 @@ use countersign_engine::{
             Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
             DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
             OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat,
-            Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+            Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
         },
     },
     submission::Answer,
@@ -110,6 +110,7 @@ mortal! {
     deny(denied: &NewOperation) -> DenyAnswer;
     reserve(reserve: &Reserve) -> ReserveAnswer;
     redeem(redeem: &Redeem) -> RedeemAnswer;
+    split(split: &Split) -> SplitAnswer;
     approve(approve: &Approve) -> ApproveAnswer;
     reject(reject: &Reject) -> RejectAnswer;
     expire(max: u32) -> Vec<OperationRecord>;
@@ -146,7 +147,7 @@ mortal! {
 }
 
 /// No operation has two payloads, no nonce two operations, and when all is quiet nothing is held.
-fn books_balance(house: &House, cut: Cut) {
+pub(crate) fn books_balance(house: &House, cut: Cut) {
     let all = house.ledger.all();
     let mut nonces = BTreeMap::new();
     for record in &all {
@@ -178,7 +179,7 @@ async fn what_is_signed_without_an_answer_is_sent_by_a_later_look() {
     assert_eq!((house.paid(), house.only().state), (eth(50), OperationState::Executed));
 }
 
-async fn successor(house: &House) -> Arc<Engine> {
+pub(crate) async fn successor(house: &House) -> Arc<Engine> {
     house.ledger.restart();
     let engine = house.gateway().await;
     house.settle_down(&engine).await;

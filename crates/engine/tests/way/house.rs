@@ -308,6 +308,8 @@ impl Clock for Seeded {
 pub(crate) fn draft(submission: &mut Submission) -> &mut TransactionDraft {
     match &mut submission.draft {
         Draft::Transaction(draft) => draft,
-        Draft::Message { .. } | Draft::Raw(_) => panic!("nothing is open in it"),
+        Draft::Message { .. } | Draft::Raw(_) | Draft::Calls(_) => {
+            panic!("nothing is open in it")
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 mod attempts;
 mod brought;
+mod bundles;
 mod crash;
 mod flow;
 mod house;

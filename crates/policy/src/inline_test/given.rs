@@ -322,6 +322,7 @@ impl Stage<'_, '_> {
                 session: self.text(node, "session"),
                 context: self.context(node),
             },
+            bundle: None,
         })
     }
 
@@ -354,6 +355,7 @@ impl Stage<'_, '_> {
             opinion: None,
             freezes: Vec::new(),
             approvals,
+            calls: Vec::new(),
         })
     }
 }

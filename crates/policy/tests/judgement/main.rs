@@ -15,3 +15,4 @@ mod properties;
 mod scene;
 mod simulated;
 mod spends;
+mod together;

@@ -47,6 +47,7 @@ pub(crate) fn intent() -> Intent {
         nonce: None,
         signature: None,
         declared: Declared::default(),
+        bundle: None,
     }
 }
 
@@ -105,6 +106,7 @@ pub(crate) fn facts(actions: Vec<Action>) -> Facts {
         opinion: None,
         freezes: Vec::new(),
         approvals: Vec::new(),
+        calls: Vec::new(),
     }
 }
 

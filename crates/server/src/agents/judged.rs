@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::answer::{self, Fault, Given};
 
-use super::{AgentsDoor, Outcome, Seat, Visit, message, said::Said};
+use super::{AgentsDoor, Outcome, Seat, Visit, calls, message, said::Said};
 
 impl AgentsDoor {
     pub(super) async fn judge(
@@ -24,7 +24,7 @@ impl AgentsDoor {
         params: &[Json],
         seat: Seat,
     ) -> Outcome {
-        let submission = match submission(visit, method, params, seat) {
+        let submission = match self.submission(visit, method, params, seat) {
             Ok(submission) => submission,
             Err(fault) => return Err(fault).into(),
         };
@@ -38,7 +38,7 @@ impl AgentsDoor {
 
     /// The verdict without the act.
     pub(super) async fn simulate(&self, visit: &Visit, params: &[Json]) -> Result<String, Fault> {
-        let submission = simulated(visit, params)?;
+        let submission = self.simulated(visit, params)?;
         match self.engine.simulate(submission).await {
             Ok(simulation) => Ok(simulation.body.to_string()),
             Err(answer) => match answer::settle(answer) {
@@ -47,36 +47,40 @@ impl AgentsDoor {
             },
         }
     }
-}
 
-fn submission(
-    visit: &Visit,
-    method: Method,
-    params: &[Json],
-    seat: Seat,
-) -> Result<Submission, Fault> {
-    let chain = visit.chain()?;
-    let (draft, beside) = match method {
-        Method::SendTransaction | Method::SignTransaction => transaction(chain, params)?,
-        Method::SendRawTransaction => raw(chain, params)?,
-        Method::PersonalSign | Method::Sign | Method::SignTypedData => {
-            message::parse(method, params)?
+    fn submission(
+        &self,
+        visit: &Visit,
+        method: Method,
+        params: &[Json],
+        seat: Seat,
+    ) -> Result<Submission, Fault> {
+        let chain = visit.chain()?;
+        let (draft, beside) = match method {
+            Method::SendTransaction | Method::SignTransaction => transaction(chain, params)?,
+            Method::SendRawTransaction => raw(chain, params)?,
+            Method::PersonalSign | Method::Sign | Method::SignTypedData => {
+                message::parse(method, params)?
+            }
+            Method::SendCalls => calls::parse(params, chain, self.handle())?,
+        };
+        submitted(visit, method, (draft, beside), seat)
+    }
+
+    /// What is simulated is a transaction, a message or a bundle of calls.
+    fn simulated(&self, visit: &Visit, params: &[Json]) -> Result<Submission, Fault> {
+        let seat = Seat { batch: None };
+        if let [first] | [first, _] = params {
+            let beside = params.get(1);
+            if let Some((method, draft)) = message::in_object(first)? {
+                return submitted(visit, method, (draft, beside), seat);
+            }
+            if let Some(draft) = calls::in_object(first, visit.chain()?, self.handle())? {
+                return submitted(visit, Method::SendCalls, (draft, beside), seat);
+            }
         }
-    };
-    submitted(visit, method, (draft, beside), seat)
-}
-
-/// What is simulated is a transaction or a message.
-fn simulated(visit: &Visit, params: &[Json]) -> Result<Submission, Fault> {
-    let seat = Seat { batch: None };
-    let (method, draft, beside) = match params {
-        [first] | [first, _] => match message::in_object(first)? {
-            Some((method, draft)) => (method, draft, params.get(1)),
-            None => return submission(visit, Method::SendTransaction, params, seat),
-        },
-        _ => return submission(visit, Method::SendTransaction, params, seat),
-    };
-    submitted(visit, method, (draft, beside), seat)
+        self.submission(visit, Method::SendTransaction, params, seat)
+    }
 }
 
 pub(super) fn transaction(
@@ -120,6 +124,11 @@ fn submitted(
 ) -> Result<Submission, Fault> {
     let index = seat.batch.map(|(_, index)| index);
     let said = visit.said.clone()?.and(Said::in_parameter(beside)?, index)?;
+    let chosen = matches!(&draft, Draft::Calls(bundle) if bundle.id.is_some());
+    if chosen && said.key.is_some() {
+        let reason = "does not go with `id`: the id of a bundle is its key";
+        return Err(FieldError::new("idempotencyKey", reason).into());
+    }
     Ok(Submission {
         agent: visit.agent.clone(),
         chain: visit.chain()?,
@@ -152,6 +161,7 @@ fn written(visit: &Visit, method: Method, signed: &Signed) -> String {
         Method::SignTransaction if visit.wants_raw_and_tx => {
             geth::raw_and_tx(signed).unwrap_or_else(raw)
         }
+        Method::SendCalls => calls::result(signed),
         Method::SignTransaction | Method::PersonalSign | Method::Sign | Method::SignTypedData => {
             raw()
         }

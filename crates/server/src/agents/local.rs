@@ -9,7 +9,7 @@ use countersign_core::{
 use countersign_engine::submission::{BudgetLine, OperationView};
 use serde_json::{Value, json};
 
-use crate::answer::{Fault, UNAUTHORISED, UNKNOWN_BUNDLE};
+use crate::answer::{Fault, UNAUTHORISED};
 
 use super::{
     AgentsDoor, Visit,
@@ -45,9 +45,7 @@ impl AgentsDoor {
                 visit.chain()?.to_string().into()
             }
             Local::Capabilities => capabilities(visit, params)?,
-            Local::CallsStatus => {
-                return Err(Fault::new(UNKNOWN_BUNDLE, "There is no such bundle of calls"));
-            }
+            Local::CallsStatus => self.calls_status(visit, params).await?,
             Local::Health => {
                 none(params)?;
                 "OK".into()
@@ -114,7 +112,19 @@ fn capabilities(visit: &Visit, params: &[Json]) -> Result<Value, Fault> {
             return Err(Fault::new(UNAUTHORISED, &sentence));
         }
     }
-    Ok(json!({format!("{:#x}", chain.0): {"atomic": {"status": "unsupported"}}}))
+    let chain = format!("{:#x}", chain.0);
+    Ok(match params.get(1).filter(|chains| !chains.is_null()) {
+        Some(asked) if !names(asked, &chain)? => json!({}),
+        Some(_) | None => json!({chain: {"atomic": {"status": "unsupported"}}}),
+    })
+}
+
+/// Whether a list of chain ids names this one.
+fn names(chains: &Json, chain: &str) -> Result<bool, FieldError> {
+    let wrong = || FieldError::new("chainIds", "must be a list of chain ids");
+    let chains = chains.as_list().ok_or_else(wrong)?;
+    let texts = chains.iter().map(Json::as_text).collect::<Option<Vec<_>>>();
+    Ok(texts.ok_or_else(wrong)?.contains(&chain))
 }
 
 fn operation(view: OperationView) -> Value {

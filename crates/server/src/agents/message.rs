@@ -19,7 +19,10 @@ pub(super) fn parse(method: Method, params: &[Json]) -> Result<(Draft, Option<&J
     let account_last = match method {
         Method::PersonalSign => account(second).is_ok() || account(first).is_err(),
         Method::Sign | Method::SignTypedData => account(first).is_err() && account(second).is_ok(),
-        Method::SendTransaction | Method::SignTransaction | Method::SendRawTransaction => false,
+        Method::SendTransaction
+        | Method::SignTransaction
+        | Method::SendRawTransaction
+        | Method::SendCalls => false,
     };
     let (from, content) = if account_last { (second, first) } else { (first, second) };
     let from = account(from).map_err(|reason| FieldError::new("from", reason))?;
@@ -29,7 +32,8 @@ pub(super) fn parse(method: Method, params: &[Json]) -> Result<(Draft, Option<&J
         | Method::Sign
         | Method::SendTransaction
         | Method::SignTransaction
-        | Method::SendRawTransaction => Content::Text(text(content)?),
+        | Method::SendRawTransaction
+        | Method::SendCalls => Content::Text(text(content)?),
     };
     Ok((Draft::Message { from, content }, beside))
 }

@@ -18,7 +18,7 @@ use countersign_engine::port::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
     },
 };
 
@@ -90,6 +90,11 @@ impl Ledger for EmbeddedLedger {
     async fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
         let redeem = redeem.clone();
         self.write(move |step| step.redeem(&redeem)).await
+    }
+
+    async fn split(&self, split: &Split) -> Result<SplitAnswer, LedgerError> {
+        let split = split.clone();
+        self.write(move |step| step.split(&split)).await
     }
 
     async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError> {

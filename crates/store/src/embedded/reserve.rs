@@ -5,7 +5,8 @@ use countersign_core::{
     operation::{Delivery, OperationRecord, OperationState},
 };
 use countersign_engine::port::ledger::{
-    DenyAnswer, Disposition, Found, NewOperation, Redeem, RedeemAnswer, Reserve, ReserveAnswer,
+    DenyAnswer, Disposition, Found, LedgerError, NewOperation, Part, Redeem, RedeemAnswer, Reserve,
+    ReserveAnswer, Split, SplitAnswer,
 };
 
 use super::{counters::Move, fault::Fault, worker::Step};
@@ -82,6 +83,56 @@ impl Step<'_> {
         Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, "redeem")?)))
     }
 
+    pub(super) fn split(&self, split: &Split) -> Result<SplitAnswer, Fault> {
+        let mut record = self.known(split.operation)?;
+        if record.fence == split.fence.saturating_add(1)
+            && let Some(again) = self.parts_again(&split.parts)?
+        {
+            return Ok(SplitAnswer::Split(again));
+        }
+        let allowed = record.state == OperationState::Allowed && record.fence == split.fence;
+        if !allowed || self.is_over(&record) {
+            return Ok(SplitAnswer::Elsewhere(Box::new(record)));
+        }
+        let (first, further) = split.parts_of(&record).map_err(refused)?;
+        for part in further {
+            if self.operation(part.id)?.is_some() {
+                return Err(Fault::Refused(format!("{} is there already", part.id)));
+            }
+        }
+        record.intent = first.intent.clone();
+        record.charges.clone_from(&first.charges);
+        record.fence = record.fence.saturating_add(1);
+        let record = self.update(record, "split")?;
+        let new = further.iter().map(|part| self.part(&record, part));
+        let new: Vec<OperationRecord> = new.collect();
+        for part in &new {
+            self.insert(part, "split")?;
+        }
+        Ok(SplitAnswer::Split([vec![record], new].concat()))
+    }
+
+    /// Every part, if it was split into them before.
+    fn parts_again(&self, parts: &[Part]) -> Result<Option<Vec<OperationRecord>>, Fault> {
+        parts.iter().map(|part| self.operation(part.id)).collect()
+    }
+
+    fn part(&self, whole: &OperationRecord, part: &Part) -> OperationRecord {
+        OperationRecord {
+            id: part.id,
+            intent: part.intent.clone(),
+            charges: part.charges.clone(),
+            fingerprint: part.fingerprint(),
+            key: None,
+            batch: None,
+            delivery: Delivery::Collected,
+            fence: 0,
+            created_at: self.now,
+            updated_at: self.now,
+            ..whole.clone()
+        }
+    }
+
     /// Approved; or allowed, and nobody but this gateway works on it.
     fn is_redeemable(&self, record: &OperationRecord, gateway: &str) -> Result<bool, Fault> {
         if record.state == OperationState::Allowed {
@@ -127,6 +178,13 @@ impl Step<'_> {
             finished_at: None,
         }
     }
+}
+
+fn refused(error: LedgerError) -> Fault {
+    Fault::Refused(match error {
+        LedgerError::Refused(why) => why,
+        other => other.to_string(),
+    })
 }
 
 /// What a disposition makes of a record.

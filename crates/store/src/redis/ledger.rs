@@ -27,13 +27,13 @@ use countersign_engine::port::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
     },
 };
 
 use self::packing::{
     addresses, adoption, asked_before, attempt, changed, charged, cursor_from, freeze_from, limit,
-    new_operation, overruns, reading, records, scope, unknown, words,
+    new_operation, overruns, parting, reading, records, scope, unknown, words,
 };
 use super::{
     FORMAT,
@@ -196,6 +196,17 @@ impl Ledger for RedisLedger {
             "elsewhere" => RedeemAnswer::Elsewhere(next_record(&mut answer)?),
             "over" => RedeemAnswer::Over(overruns(&mut answer)?),
             "period_moved" => RedeemAnswer::PeriodMoved,
+            other => return Err(unknown(other)),
+        })
+    }
+
+    async fn split(&self, split: &Split) -> Result<SplitAnswer, LedgerError> {
+        let missing = || LedgerError::Refused(format!("there is no operation {}", split.operation));
+        let record = self.operation(split.operation).await?.ok_or_else(missing)?;
+        let mut answer = self.link.run(Script::Split, parting(split, &record)?).await?;
+        Ok(match answer.tag()?.as_str() {
+            "split" => SplitAnswer::Split(records(answer.list()?)?),
+            "elsewhere" => SplitAnswer::Elsewhere(next_record(&mut answer)?),
             other => return Err(unknown(other)),
         })
     }

@@ -269,6 +269,18 @@ impl Call {
         self.maybe(&format!("={name}"), value)
     }
 
+    /// The fields of a record and nothing else, as names and values in turn.
+    pub(super) fn into_fields(self) -> Vec<String> {
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let field = |pair: &[Vec<u8>]| match pair {
+            [name, value] => {
+                text(name).strip_prefix('=').map(|name| [name.to_owned(), text(value)])
+            }
+            _ => None,
+        };
+        self.0.chunks(2).filter_map(field).flatten().collect()
+    }
+
     /// The command with its stamp and these arguments.
     fn command(&self, stamp: &Self, command: &mut Cmd, keys: &Keys) -> Cmd {
         command.arg(1).arg(keys.meta());

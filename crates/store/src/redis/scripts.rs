@@ -103,6 +103,7 @@ scripts! {
     WRITES (operations) Deny = "deny";
     WRITES (money) Reserve = "reserve";
     WRITES (money) Redeem = "redeem";
+    WRITES (operations) Split = "split";
     WRITES (operations) Approve = "approve";
     WRITES (money) Reject = "reject";
     WRITES (money) Expire = "expire";
@@ -157,7 +158,7 @@ impl Script {
 
     /// Whether it is a step towards a signature.
     pub(super) const fn binds(self) -> bool {
-        matches!(self, Self::Reserve | Self::Redeem | Self::Commit | Self::Bump)
+        matches!(self, Self::Reserve | Self::Redeem | Self::Split | Self::Commit | Self::Bump)
     }
 }
 

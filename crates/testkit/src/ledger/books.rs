@@ -15,7 +15,7 @@ use countersign_engine::port::{
     ledger::{
         Approve, ApproveAnswer, COLLECT_WITHIN, DenyAnswer, Disposition, Found, LedgerError,
         NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, Repeat, Reserve,
-        ReserveAnswer,
+        ReserveAnswer, Split, SplitAnswer,
     },
 };
 
@@ -201,6 +201,45 @@ impl Books {
         record.state = OperationState::Allowed;
         dispose(&mut record, &redeem.disposition);
         Ok(RedeemAnswer::Redeemed(Box::new(self.replace(record))))
+    }
+
+    pub(super) fn split(&mut self, split: &Split) -> Result<SplitAnswer, LedgerError> {
+        let mut record = self.known(split.operation)?;
+        if record.fence == split.fence + 1 {
+            let parts: Option<Vec<_>> =
+                split.parts.iter().map(|part| self.operation(part.id).cloned()).collect();
+            if let Some(parts) = parts {
+                return Ok(SplitAnswer::Split(parts));
+            }
+        }
+        let allowed = record.state == OperationState::Allowed && record.fence == split.fence;
+        if !allowed || self.is_over(&record) {
+            return Ok(SplitAnswer::Elsewhere(Box::new(record)));
+        }
+        let (first, further) = split.parts_of(&record)?;
+        if further.iter().any(|part| self.operation(part.id).is_some()) {
+            return Err(refused("a part is there already"));
+        }
+        record.intent = first.intent.clone();
+        record.charges.clone_from(&first.charges);
+        record.fence += 1;
+        let mut parts = vec![self.replace(record.clone())];
+        for part in further {
+            parts.push(self.append(OperationRecord {
+                id: part.id,
+                intent: part.intent.clone(),
+                charges: part.charges.clone(),
+                fingerprint: part.fingerprint(),
+                key: None,
+                batch: None,
+                delivery: Delivery::Collected,
+                fence: 0,
+                created_at: self.now,
+                updated_at: self.now,
+                ..record.clone()
+            }));
+        }
+        Ok(SplitAnswer::Split(parts))
     }
 
     /// Approved; or allowed, and nobody but this gateway works on it.

@@ -24,7 +24,7 @@ use countersign_engine::port::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
     },
 };
 
@@ -201,6 +201,7 @@ flawed! {
     deny(denied: &NewOperation) -> DenyAnswer;
     reserve(reserve: &Reserve) -> ReserveAnswer;
     redeem(redeem: &Redeem) -> RedeemAnswer;
+    split(split: &Split) -> SplitAnswer;
     approve(approve: &Approve) -> ApproveAnswer;
     reject(reject: &Reject) -> RejectAnswer;
     expire(max: u32) -> Vec<OperationRecord>;
@@ -239,6 +240,7 @@ flawed! {
 as_they_are! {
     now() -> Timestamp;
     deny(denied: &NewOperation) -> DenyAnswer;
+    split(split: &Split) -> SplitAnswer;
     reject(reject: &Reject) -> RejectAnswer;
     release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
     signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;

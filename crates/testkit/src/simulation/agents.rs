@@ -190,6 +190,7 @@ const fn name(heard: &Heard) -> &'static str {
         Heard::Said(Answer::NotYours(_) | Answer::SignsItself(_)) => "heard.not_yours",
         Heard::Said(Answer::NodeRefused(_)) => "heard.node_refused",
         Heard::Said(Answer::Unavailable(_)) => "heard.unavailable",
+        Heard::Said(Answer::DuplicateBundle) => "heard.duplicate_bundle",
         Heard::Said(Answer::Broken) => "heard.broken",
     }
 }
@@ -262,6 +263,7 @@ async fn pursue(world: &Arc<World>, chance: &Chance, wish: &Wish) {
                 | Answer::Malformed(_)
                 | Answer::NotYours(_)
                 | Answer::SignsItself(_)
+                | Answer::DuplicateBundle
                 | Answer::NodeRefused(_),
             ) => return,
             Heard::Said(Answer::Pending(pending)) => {

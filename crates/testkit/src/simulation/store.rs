@@ -22,7 +22,7 @@ use countersign_engine::port::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Disposition, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
         NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
-        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes,
+        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
     },
 };
 
@@ -229,6 +229,7 @@ store! {
         deny(denied: NewOperation) -> DenyAnswer, tells_nothing;
         reserve(reserve: Reserve) -> ReserveAnswer, tell_reserve;
         redeem(redeem: Redeem) -> RedeemAnswer, tell_redeem;
+        split(split: Split) -> SplitAnswer, tells_nothing;
         approve(approve: Approve) -> ApproveAnswer, tell_approve;
         reject(reject: Reject) -> RejectAnswer, tell_reject;
         commit(commit: Commit) -> CommitAnswer, tell_commit;

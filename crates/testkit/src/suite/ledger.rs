@@ -32,6 +32,7 @@ pub mod redeeming;
 pub mod reserving;
 pub mod sending;
 pub mod settling;
+pub mod splitting;
 pub mod windowing;
 
 /// Runs the whole suite against one store. Takes an async function that makes a fresh bench; the crate
@@ -106,6 +107,13 @@ macro_rules! ledger_suite {
             only_what_is_approved_or_forsaken_is_redeemed
             a_gateway_redeems_what_it_took_in_itself
             nothing_is_redeemed_when_its_time_has_come
+        );
+        $crate::ledger_suite!(@ $mode $make, splitting:
+            a_split_shares_the_charges_out_and_moves_no_counter
+            the_same_split_again_is_the_same_whatever_happened
+            only_what_is_allowed_and_judged_last_is_split
+            what_does_not_share_all_the_charges_out_is_no_split
+            a_part_is_found_by_no_request_and_survives
         );
         $crate::ledger_suite!(@ $mode $make, committing:
             a_commit_binds_nonce_and_payload_and_moves_the_money

@@ -6,20 +6,21 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::OperationId,
-    operation::OperationRecord,
+    operation::{Delivery, OperationRecord, OperationState},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::ledger::{
-    Bump, Disposition, LedgerError, NewOperation, Overrun, Repeat,
+    Bump, Disposition, LedgerError, NewOperation, Overrun, Part, Repeat, Split,
 };
+use serde_json::json;
 
 use crate::{
     adoption::Lacking,
     redis::{
         link::Call,
         record::{
-            charge_fields, charge_lines, disposition_fields, json, new_fields, plan_digest,
-            purpose_name, read_record,
+            charge_fields, charge_lines, delivery_name, disposition_fields, intent_fields,
+            json as document, new_fields, plan_digest, purpose_name, read_record,
         },
         reply::{Reply, damaged},
     },
@@ -65,8 +66,55 @@ pub(super) fn attempt(
         .arg("charges", charge_lines(dearer, false))
         .field(&format!("purpose:{number}"), purpose)
         .field(&format!("plan_digest:{number}"), plan_digest(plan)?)
-        .field(&format!("plan:{number}"), json(plan)?);
+        .field(&format!("plan:{number}"), document(plan)?);
     charge_fields(call, dearer)
+}
+
+/// The parts of an operation, with the charges that they were found to share.
+pub(super) fn parting(split: &Split, record: &OperationRecord) -> Result<Call, LedgerError> {
+    let call = Call::new().arg("operation", split.operation).arg("fence", split.fence);
+    // what was split before shows its first part's charges by now; the script knows it by its parts
+    let (first, further) = match split.parts_of(record) {
+        Err(why) if record.fence == split.fence => return Err(why),
+        Ok(parts) => parts,
+        Err(_) => match split.parts.split_first() {
+            Some(parts) => parts,
+            None => return Err(LedgerError::Refused("nothing is split into nothing".into())),
+        },
+    };
+    let parts = further.iter().map(|part| {
+        let fields = part_fields(record, part)?.into_fields();
+        Ok(json!({ "id": part.id, "fields": fields }))
+    });
+    let parts = parts.collect::<Result<Vec<_>, LedgerError>>()?;
+    let held = charge_lines(&record.charges, true);
+    let call = call.arg("held", held).arg("parts", document(&parts)?);
+    charge_fields(intent_fields(call, &first.intent)?, &first.charges)
+}
+
+fn part_fields(whole: &OperationRecord, part: &Part) -> Result<Call, LedgerError> {
+    let new = NewOperation {
+        id: part.id,
+        gateway: whole.gateway.clone(),
+        intent: part.intent.clone(),
+        repeat: Repeat {
+            fingerprint: part.fingerprint(),
+            key: None,
+            window: Millis::ZERO,
+            batch: None,
+        },
+        trace: whole.trace,
+        code: whole.code.clone(),
+        reason: whole.reason.clone(),
+    };
+    let call = new_fields(Call::new().field("id", part.id), &new)?
+        .field("delivery", delivery_name(Delivery::Collected))
+        .field("state", OperationState::Allowed.name())
+        .maybe_field(
+            "gates",
+            Some(&whole.gates).filter(|g| !g.is_empty()).map(document).transpose()?,
+        );
+    charge_fields(call, &part.charges)
 }
 
 /// What an operation lacks, with what it was found on.

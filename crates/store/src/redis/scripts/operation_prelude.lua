@@ -169,17 +169,20 @@ local function put(t, verb, op, changes)
   return record(op.id)
 end
 
--- A new operation from the fields in F. Answers the whole record.
-local function create(t, verb, id)
+-- A new operation from fields (name, value, ...). Answers the whole record.
+local function create_from(t, verb, id, fields)
   local op = { id = id, created_at = int(t) }
   local changes = { 'created_at', op.created_at }
-  for i = 1, #F do changes[#changes + 1] = F[i] end
-  for i = 1, #F, 2 do if F[i] ~= 'state' then op[F[i]] = F[i + 1] end end
+  for i = 1, #fields do changes[#changes + 1] = fields[i] end
+  for i = 1, #fields, 2 do if fields[i] ~= 'state' then op[fields[i]] = fields[i + 1] end end
   redis.call('ZADD', P .. KEY.operations, op.created_at, id)
   redis.call('ZADD', P .. KEY.of_agent .. op.agent, op.created_at, id)
   if op.key then redis.call('HSET', P .. KEY.idempotency, op.key, id) end
   return put(t, verb, op, changes)
 end
+
+-- A new operation from the fields in F.
+local function create(t, verb, id) return create_from(t, verb, id, F) end
 
 local function lives(gateway, t)
   local alive_until = redis.call('HGET', P .. KEY.gateways, gateway)
