@@ -125,7 +125,7 @@ fn key_of(submission: &Submission) -> Option<KeyHash> {
 pub(crate) fn chosen_id(submission: &Submission) -> Option<&str> {
     match &submission.draft {
         Draft::Calls(bundle) => bundle.id.as_deref(),
-        Draft::Transaction(_) | Draft::Message { .. } => None,
+        Draft::Transaction(_) | Draft::Raw(_) | Draft::Message { .. } => None,
     }
 }
 

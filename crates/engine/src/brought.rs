@@ -77,7 +77,7 @@ impl Engine {
                 Some(answer) => Some(answer),
                 None => self.authorised_elsewhere(of(draft, None)).await,
             },
-            Draft::Message { .. } => signs_itself(setup, agent, submission),
+            Draft::Message { .. } | Draft::Calls(_) => signs_itself(setup, agent, submission),
         };
         answer.map(Reply::of)
     }
@@ -163,7 +163,7 @@ impl Engine {
                 Err(error) => tracing::warn!(%operation, %error, "a send is not noted"),
             }
         }
-        Answer::Signed(Signed { operation, hash, raw, transaction })
+        Answer::Signed(Signed { operation, hash, raw, transaction, bundle: None })
     }
 
     /// What a stray signature says. One whose nonce is used up can have been read from the chain, and does nothing.

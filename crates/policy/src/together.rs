@@ -45,8 +45,20 @@ pub(crate) fn hear_together<'a>(
 fn join(court: &mut Court<'_>, alone: Vec<Court<'_>>) {
     let mut shares = Vec::with_capacity(alone.len());
     for call in alone {
-        let Court { request, usd: _, verdicts, denials, asks, charges, shares: _, mode } = call;
-        court.request.risk = court.request.risk.max(request.risk);
+        let Court {
+            request,
+            usd: _,
+            risk_parts,
+            verdicts,
+            denials,
+            asks,
+            charges,
+            shares: _,
+            mode,
+        } = call;
+        if request.risk > court.request.risk {
+            (court.request.risk, court.risk_parts) = (request.risk, risk_parts);
+        }
         court.mode = court.mode.max(mode);
         for verdict in verdicts.into_iter().filter(decides) {
             if !court.verdicts.contains(&verdict) {

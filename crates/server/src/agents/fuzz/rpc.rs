@@ -2,13 +2,14 @@
 
 use alloy_primitives::hex;
 use countersign_core::{
-    identity::ChainId, intent::Method, json::Json, message::Content, transaction::TransactionDraft,
+    bundle::BundleHandle, identity::ChainId, intent::Method, json::Json, message::Content,
+    transaction::TransactionDraft,
 };
 use countersign_engine::submission::Draft;
 
 use crate::agents::{
     call::{BATCH_MAX, BadCall, Envelope, RpcCall},
-    judged, message,
+    calls, judged, message,
     route::{Local, Route, UNKNOWN, route},
     said::Said,
 };
@@ -86,6 +87,7 @@ fn judged(method: Method, params: &[Json]) {
             judged::transaction(ChainId(31337), params)
         }
         Method::SendRawTransaction => judged::raw(ChainId(31337), params),
+        Method::SendCalls => return bundled(params),
         Method::PersonalSign | Method::Sign | Method::SignTypedData => {
             message::parse(method, params)
         }
@@ -102,6 +104,13 @@ fn judged(method: Method, params: &[Json]) {
                 assert!(!error.to_string().contains(char::is_control), "{error}");
             }
         }
+    }
+}
+
+fn bundled(params: &[Json]) {
+    let handle = BundleHandle::from_random([[1; 16], [2; 16]]);
+    if let Err(fault) = calls::parse(params, ChainId(31337), handle) {
+        assert!(!fault.message.contains(char::is_control), "{fault:?}");
     }
 }
 
