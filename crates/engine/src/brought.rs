@@ -153,7 +153,7 @@ impl Engine {
                 Err(error) => return no_store(&error),
             }
         }
-        let (operation, transaction) = (record.id, raw.transaction().clone());
+        let (operation, transaction) = (record.id, Box::new(raw.transaction().clone()));
         let (hash, raw) = (raw.hash(), raw.encoded());
         if waits_for_a_block(&record, hash) {
             let said = outcome_of(chain.port.broadcast(&raw, hash).await);

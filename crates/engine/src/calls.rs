@@ -218,7 +218,8 @@ mod tests {
     fn only_32_bytes_name_a_bundle_of_the_gateways_own() {
         let handle = format!("{:#x}", B256::repeat_byte(7));
         assert_eq!(named(&handle), Some(BundleHandle(B256::repeat_byte(7)).operation(0)));
-        for other in [&handle[..64], &handle[2..], "", "0x", "mine"] {
+        let [short, bare] = [handle.trim_end_matches('7'), handle.trim_start_matches("0x")];
+        for other in [short, bare, "", "0x", "mine"] {
             assert_eq!(named(other), None, "{other}");
         }
     }

@@ -158,7 +158,7 @@ impl Engine {
             None => OperationId::from_random(self.ports().clock.random()),
         };
         let case = Case { id, admitted, gathered, judgement };
-        self.act(case, outcome).await
+        Box::pin(self.act(case, outcome)).await
     }
 
     /// Reserves or refuses; where the store finds a limit overrun, its word replaces the outcome.

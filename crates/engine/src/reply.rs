@@ -304,7 +304,7 @@ pub(crate) fn signed(record: &OperationRecord) -> Option<Signed> {
     let attempt = record.attempts.iter().find(|attempt| attempt.hash == Some(hash))?;
     let raw = attempt.raw.clone()?;
     let bundle = record.intent.bundle.as_ref().map(|bundle| bundle.name());
-    let transaction = attempt.transaction.clone();
+    let transaction = Box::new(attempt.transaction.clone());
     Some(Signed { operation: record.id, hash, raw, transaction, bundle })
 }
 

@@ -119,7 +119,7 @@ pub struct Signed {
     /// The raw bytes.
     pub raw: Bytes,
     /// What was signed.
-    pub transaction: UnsignedTransaction,
+    pub transaction: Box<UnsignedTransaction>,
     /// What the agent knows the bundle by, if it is a call of one.
     pub bundle: Option<String>,
 }

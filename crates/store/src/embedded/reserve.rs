@@ -183,7 +183,11 @@ impl Step<'_> {
 fn refused(error: LedgerError) -> Fault {
     Fault::Refused(match error {
         LedgerError::Refused(why) => why,
-        other => other.to_string(),
+        other @ (LedgerError::Unavailable(_)
+        | LedgerError::Ambiguous(_)
+        | LedgerError::Damaged(_)
+        | LedgerError::Lost(_)
+        | LedgerError::Clock(_)) => other.to_string(),
     })
 }
 
