@@ -50,8 +50,8 @@ fn says(limits: &str, calls: &[(Address, u64)]) -> String {
 fn limits_and_gates_see_the_sum_and_rules_see_every_call() {
     let cap = "  - { id: cap, sum: usd, per: tx, max: 100, code: too_much }\n";
     let day = "  - { id: day, sum: usd, per: 24h, max: 100, code: day_over }\n";
-    let fees = "  - { id: fees, sum: fee, per: tx, max: 0.0025, code: fee_over }\n";
-    let many = "  - { id: many, count: actions, per: tx, max: 2, code: too_many }\n";
+    let fees = "  - { id: fees, sum: fee_usd, per: tx, max: \"0.0025\", code: fee_over }\n";
+    let many = "  - { id: many, count: action, per: tx, max: 2, code: too_many }\n";
     let usd = 1000;
     for (limits, calls, expected) in [
         (cap, &[(FRIEND, 50 * usd), (FRIEND, 50 * usd)][..], "allow"),
@@ -69,7 +69,7 @@ fn limits_and_gates_see_the_sum_and_rules_see_every_call() {
 
 #[test]
 fn a_permit_is_split_into_what_each_call_takes_and_nothing_is_lost() {
-    let limits = "limits:\n  - { id: day, sum: usd, per: 24h, max: 100 }\n  - { id: n, count: requests, per: 24h, max: 9 }\n";
+    let limits = "limits:\n  - { id: day, sum: usd, per: 24h, max: 100 }\n  - { id: n, count: tx, per: 24h, max: 9 }\n";
     let policies = alone(grant(&format!("{RULE}{limits}")));
     let (intent, facts) = bundle(&[(FRIEND, 10_000), (FRIEND, 20_000), (FRIEND, 30_000)]);
     let Outcome::Allow(permit) = decide(&intent, &facts, &policies).outcome else {
