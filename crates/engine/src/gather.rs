@@ -15,7 +15,7 @@ use countersign_core::{
     token::Asset,
     transaction::{TransactionDraft, TransactionPlan},
 };
-use countersign_policy::Identity;
+use countersign_policy::{Identity, Spent};
 use futures_util::future::{join, join_all, try_join3, try_join4};
 
 use crate::{
@@ -87,10 +87,11 @@ impl Engine {
         let actions = of_calls.concat();
         let others = counterparties(&actions, wallet.address);
         let mode = simulation(setup, request.parties, &actions);
+        let priced = priced(setup, request.parties, &actions);
         let (complete, from_ledger, mut tokens, oracles) = try_join4(
             self.complete(&request, mode),
             self.ask_ledger(&request, &others),
-            async { Ok(token_facts(&*setup.prices, chain, &named_by(&actions)).await) },
+            async { Ok(token_facts(&*setup.prices, chain, &priced).await) },
             async { Ok(oracle_facts(setup, request.parties, &actions).await) },
         )
         .await?;
@@ -354,6 +355,18 @@ fn named_by(actions: &[Action]) -> BTreeSet<Address> {
     for action in actions {
         name_addresses(action, &mut named);
     }
+    named
+}
+
+/// Every token whose price a judgement may need: what actions name, and what a rule says that they move.
+fn priced(setup: &Setup, parties: Parties<'_>, actions: &[Action]) -> BTreeSet<Address> {
+    let tokens = &parties.chain.tokens;
+    let contract = |spent: Spent<'_>| match spent {
+        Spent::At(contract) => Some(contract),
+        Spent::Named(name) => tokens.iter().find(|t| t.name.eq_ignore_ascii_case(name))?.address,
+    };
+    let mut named = named_by(actions);
+    named.extend(policies(setup, parties).spent(actions).filter_map(contract));
     named
 }
 

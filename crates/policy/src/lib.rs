@@ -52,6 +52,7 @@ pub use diff::{Change, Diff, DiffClass, diff};
 pub use front_end::{Format, FormatError};
 pub use import::import;
 pub use mode::{ApprovalMode, ModeError};
+pub use needs::Spent;
 pub use pact::{Answer, PactLife, PactState, pact_state};
 pub use policy::{Identity, LimitView, Policies, Policy, RuleView, TestOutcome};
 pub use schema::schema;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use alloy_primitives::Address;
 use countersign_core::action::Action;
 
 use crate::{
     condition::Condition,
     field::{Field, Kinds},
-    model::Model,
+    matcher::Operand,
+    model::{Model, MoveToken, Rule, Spend},
     policy::{Identity, Policies, Policy},
 };
 
@@ -19,6 +21,25 @@ impl Policies {
         named.filter_map(oracle).map(|(name, _)| name).collect()
     }
 
+    /// The tokens that `spend` of a rule names for a call which may be allowed: what is called need not name them itself.
+    pub fn spent<'a>(&'a self, actions: &'a [Action]) -> impl Iterator<Item = Spent<'a>> {
+        let speaks = |rule: &&Rule| {
+            let kind = |action: &Action| Kinds::of(action.effect.kind()).unwrap_or(Kinds::NONE);
+            actions.iter().any(|action| rule.kinds.meets(kind(action)))
+        };
+        let rules = self.grant.model().rules.iter().filter(speaks);
+        rules
+            .flat_map(|rule| match &rule.spend {
+                Spend::Moves(moves) => moves.as_slice(),
+                Spend::Unsaid | Spend::Nothing | Spend::OnUse => &[],
+            })
+            .filter_map(|movement| match &movement.token {
+                MoveToken::Named(Operand::Address(token)) => Some(Spent::At(*token)),
+                MoveToken::Named(Operand::Token(name)) => Some(Spent::Named(name)),
+                MoveToken::Named(_) | MoveToken::Part(_) => None,
+            })
+    }
+
     /// The mandates of all policies that cover the request, the grant's first; `None` where there are none.
     #[must_use]
     pub fn mandate(&self, who: Identity<'_>) -> Option<String> {
@@ -26,6 +47,15 @@ impl Policies {
             covering(self, who).filter_map(|model| model.guidance.as_deref()).collect();
         (!texts.is_empty()).then(|| texts.join("\n\n"))
     }
+}
+
+/// A token, as a rule names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent<'a> {
+    /// By its contract.
+    At(Address),
+    /// By its name in the configuration.
+    Named(&'a str),
 }
 
 impl Policy {
