@@ -46,6 +46,16 @@ fn test(a: &Test, b: &Test) -> bool {
         | (Test::Count(a), Test::Count(b)) => matcher(a, b),
         (Test::None(a), Test::None(b)) => matcher(b, a),
         (Test::Part(path, a), Test::Part(other, b)) => path == other && matcher(a, b),
+        // the same bound, also where only the request knows the type of what it bounds
+        (Test::Below(a), Test::Below(b))
+        | (Test::AtMost(a), Test::AtMost(b))
+        | (Test::Above(a), Test::Above(b))
+        | (Test::AtLeast(a), Test::AtLeast(b))
+            if a == b =>
+        {
+            true
+        }
+        (Test::Between(a, b), Test::Between(low, high)) if a == low && b == high => true,
         (a, b) => match (Bounds::of(a), Bounds::of(b)) {
             (Some(a), Some(b)) => a.lie_within(&b),
             _ => false,
@@ -119,5 +129,21 @@ fn compare(a: &Operand, b: &Operand) -> Option<Ordering> {
         (Operand::Int(a), Operand::Int(b)) => Some(a.cmp(b)),
         (Operand::Decimal(a), Operand::Decimal(b)) => Some(a.cmp(b)),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{DiffClass, Policy, diff};
+
+    #[test]
+    fn a_bound_of_a_message_implies_itself() {
+        for bound in ["lt: 50", "lte: 50", "gt: 50", "gte: 50", "between: [1, 50]"] {
+            let rule = format!("when: {{ primary_type: Order, message.total: {{ {bound} }} }}");
+            let source =
+                format!("policy: p\nkind: grant\nrules:\n  - {{ id: r, {rule}, then: allow }}\n");
+            let policy = Policy::parse_untested(&source, "p.yaml").unwrap();
+            assert_eq!(diff(&policy, &policy).class, DiffClass::Same, "{bound}");
+        }
     }
 }
