@@ -90,9 +90,6 @@ impl Engine {
         if !self.delay_is_over(record).await || self.call_turn(record).await != CallTurn::Now {
             return Next::Rest;
         }
-        if self.wait_for_limits(&setup).await.is_err() {
-            return Next::Rest;
-        }
         let Some(evidence) = self.evidence(record).await else { return Next::Rest };
         let approvals = opened_gates(&setup, parties, record, &evidence);
         let proposal = match proposed_again(parties, record).await {
@@ -218,6 +215,15 @@ impl Engine {
         Next::Again
     }
 
+    /// What follows where limits came while facts were gathered: they may have charged this operation already, and the
+    /// charges of older ones would take their place.
+    async fn limits_moved(self: &Arc<Self>, setup: &Arc<Setup>) -> Option<Next> {
+        if !Arc::ptr_eq(setup, &self.setup()) {
+            return Some(Next::Again);
+        }
+        self.wait_for_limits(setup).await.is_err().then_some(Next::Rest)
+    }
+
     async fn denied_again(self: &Arc<Self>, record: &OperationRecord, denial: Denial) {
         if denial.ground == Ground::Policy {
             self.give_back(record, &denial.code, &denial.reason).await;
@@ -232,6 +238,9 @@ impl Engine {
         let until =
             case.record.expires_at.unwrap_or_else(|| case.gathered.facts.at.after(ALLOW_FOR));
         let redeem = case.redeem(permit.charges().to_vec(), Disposition::Allow(until));
+        if let Some(next) = self.limits_moved(case.setup).await {
+            return Ok(next);
+        }
         match self.ports().ledger.redeem(&redeem).await {
             Ok(RedeemAnswer::Redeemed(record)) => {
                 let tasks = self.tasks(permit, record, &case.gathered.facts).await;
@@ -248,6 +257,9 @@ impl Engine {
         let parking = case.parking(&hold);
         let expires_at = parking.expires_at;
         let redeem = case.redeem(hold.charges().to_vec(), Disposition::Park(parking));
+        if let Some(next) = self.limits_moved(case.setup).await {
+            return Ok(next);
+        }
         match self.ports().ledger.redeem(&redeem).await {
             Ok(RedeemAnswer::Redeemed(record)) => {
                 let update = TraceUpdate {

@@ -125,7 +125,7 @@ impl World {
         let usd: Vec<Usd> = acts.clone().map(|act| self.worth(act, &allows[act])).collect();
         let mut denied = !in_force
             || allows.iter().any(Vec::is_empty)
-            || self.acts.iter().any(|act| act.unreadable)
+            || self.acts.iter().any(|act| act.unreadable || act.everywhere)
             || (self.frozen && !self.acts.iter().all(|act| act.kind == "revoke" && act.value == 0));
         let mut asked = false;
         for policy in [&self.grant, &self.guard] {
