@@ -1,7 +1,17 @@
 //! Limits that come, go and change while money moves.
 
+use std::sync::Arc;
+
+use async_trait::async_trait;
 use countersign_core::{charge::Charge, operation::OperationState as S, time::Millis};
-use countersign_engine::submission::Answer;
+use countersign_engine::{
+    port::{
+        Prices,
+        prices::{PriceError, Quote},
+    },
+    submission::Answer,
+};
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::house::{House, PAYEE, POLICY, eth, operator, send, take};
 
@@ -124,4 +134,47 @@ async fn a_limit_lowered_while_money_is_held_lets_nothing_new_through_until_it_i
     assert_eq!(asked, "rolling_limit_exceeded");
     house.settle_down(&engine).await;
     assert_eq!(house.paid(), eth(95));
+}
+
+/// Prices that take as long as the test says, and tell when they are asked.
+#[derive(Debug)]
+struct SlowPrices {
+    prices: Arc<dyn Prices>,
+    asked: mpsc::UnboundedSender<()>,
+    answers: Semaphore,
+}
+
+#[async_trait]
+impl Prices for SlowPrices {
+    async fn price(&self, symbol: &str) -> Result<Quote, PriceError> {
+        self.asked.send(()).unwrap();
+        self.answers.acquire().await.unwrap().forget();
+        self.prices.price(symbol).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_come_while_an_approved_operation_is_judged_again_keep_what_they_charged() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(send(&house, PAYEE, 200)).await);
+    let parked = house.only();
+    let (asked, mut is_asked) = mpsc::unbounded_channel();
+    let prices =
+        Arc::new(SlowPrices { prices: house.prices.clone(), asked, answers: Semaphore::new(0) });
+    let mut slow = house.setup(POLICY);
+    slow.prices = prices.clone();
+    engine.replace(slow);
+    engine.approve(&operator("bob"), parked.id, parked.digest.unwrap(), None).await.unwrap();
+    let judged_again = async {
+        is_asked.recv().await.unwrap();
+        engine.replace(house.setup(&POLICY.replace("id: day,", "id: daily,")));
+        take(engine.submit(send(&house, PAYEE, 1)).await);
+        prices.answers.add_permits(100);
+    };
+    tokio::join!(judged_again, house.settle_down(&engine));
+    house.settle_down(&engine).await;
+    assert_eq!(house.paid(), eth(201));
+    let spent = house.counts_of(charge(&house, "daily")).await;
+    assert_eq!(spent.iter().sum::<u64>() / 1_000_000, 201, "{spent:?}");
 }
