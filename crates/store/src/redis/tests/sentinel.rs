@@ -1,6 +1,6 @@
 //! Sentinel: a master that dies, and one that comes back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use countersign_engine::port::{
     Ledger,
@@ -12,13 +12,9 @@ use countersign_testkit::{
     redis_server::{RedisServer, eventually},
 };
 use secrecy::SecretString;
-use tokio::time::Instant;
 
 use super::bench::options;
 use crate::redis::{OpenError, RedisAddress, RedisOptions, RedisStore, SentinelLogin, Topology};
-
-/// How long these sentinels may take to replace a master. It is three seconds where the machine has nothing else to do.
-const REPLACED_WITHIN: Duration = Duration::from_secs(30);
 
 fn through(sentinels: &Sentinels, acknowledge_replicas: u32) -> RedisOptions {
     let mut options = options("redis://unused");
@@ -33,7 +29,7 @@ async fn ledger(options: RedisOptions) -> Arc<dyn Ledger> {
 }
 
 async fn reserved(ledger: &dyn Ledger, n: u64) -> Result<(), LedgerError> {
-    let answer = ledger.reserve(&reserve(n, vec![rolling("day", 1, 1000)])).await?;
+    let answer = ledger.reserve(&reserve(n, vec![rolling("day", 1, 1_000_000)])).await?;
     assert!(matches!(answer, ReserveAnswer::Reserved(_) | ReserveAnswer::Same(_)), "{answer:?}");
     Ok(())
 }
@@ -66,31 +62,45 @@ async fn when_the_master_dies_its_replica_is_found_and_nothing_acknowledged_is_l
     eventually("some writes", async || holds(&replica, 20).await).await;
     master.down().await;
     let acknowledged = writer.await.unwrap();
-    let died = Instant::now();
     assert!(acknowledged.len() >= 19, "{acknowledged:?}");
 
-    let found = loop {
-        match ledger.operation(operation_id(1)).await {
-            Ok(found) => break found,
-            Err(LedgerError::Unavailable(_)) => {}
+    // how long it takes is the sentinels' business, and so is changing their minds once more: until they rest, the
+    // ledger says that it is unavailable
+    for n in &acknowledged {
+        eventually("the replica to answer", async || {
+            match ledger.operation(operation_id(*n)).await {
+                Ok(found) => {
+                    assert!(found.is_some(), "operation {n} was acknowledged and is lost");
+                    true
+                }
+                Err(LedgerError::Unavailable(_)) => false,
+                Err(other) => panic!("{other:?}"),
+            }
+        })
+        .await;
+    }
+    eventually("the replica to say what it is", async || match ledger.describe().await {
+        Ok(status) => {
+            assert_eq!((status.missing, status.sealed), (None, None));
+            true
+        }
+        Err(LedgerError::Unavailable(_)) => false,
+        Err(other) => panic!("{other:?}"),
+    })
+    .await;
+
+    // nobody can acknowledge until one follows the other
+    master.up().await;
+    eventually("a write to be acknowledged by two", async || {
+        match reserved(&*ledger, 2000).await {
+            Ok(()) => true,
+            Err(LedgerError::Unavailable(_) | LedgerError::Ambiguous(_)) => false,
             Err(other) => panic!("{other:?}"),
         }
-        assert!(died.elapsed() < REPLACED_WITHIN, "the replica is not found");
-    };
-    println!("found after {:?}, {} writes acknowledged", died.elapsed(), acknowledged.len());
-    assert!(found.is_some());
-    for n in acknowledged {
-        assert!(ledger.operation(operation_id(n)).await.unwrap().is_some(), "operation {n}");
-    }
-    let status = ledger.describe().await.unwrap();
-    assert_eq!((status.missing, status.sealed), (None, None));
-
-    // nobody can acknowledge until one follows the other; sentinels may have changed their minds again meanwhile
-    master.up().await;
-    let follows = async || master.online().await.saturating_add(replica.online().await) == 1;
-    eventually("one server to follow the other", follows).await;
-    reserved(&*ledger, 2000).await.unwrap();
-    assert!(holds(&master, 2000).await && holds(&replica, 2000).await);
+    })
+    .await;
+    let both = async || holds(&master, 2000).await && holds(&replica, 2000).await;
+    eventually("both to hold it", both).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
