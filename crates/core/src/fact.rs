@@ -237,14 +237,20 @@ impl Facts {
     /// The facts of each call by itself, in order; none where this is no bundle.
     #[must_use]
     pub fn of_calls(&self) -> Vec<Self> {
+        if self.calls.is_empty() {
+            return Vec::new();
+        }
+        let mut common = self.clone();
+        common.actions.clear();
+        common.calls.clear();
+        common.simulated = None;
         let mut actions = self.actions.iter();
         let of = |call: &CallFacts| Self {
             actions: actions.by_ref().take(call.actions).cloned().collect(),
             gas: call.gas,
             fee_wei_max: call.fee_wei_max,
             simulated: call.simulated.clone(),
-            calls: Vec::new(),
-            ..self.clone()
+            ..common.clone()
         };
         self.calls.iter().map(of).collect()
     }

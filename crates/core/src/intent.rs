@@ -127,7 +127,18 @@ impl Intent {
                     rest: Vec::new(),
                 })
             });
-            Self { payload, data_fee_max, bundle, ..self.clone() }
+            Self {
+                agent: self.agent.clone(),
+                wallet: self.wallet.clone(),
+                address: self.address,
+                method: self.method,
+                payload,
+                data_fee_max,
+                nonce: self.nonce,
+                signature: self.signature,
+                declared: self.declared.clone(),
+                bundle,
+            }
         };
         let index = self.bundle.as_ref().map_or(0, |bundle| bundle.index);
         let first = alone(index, self.payload.clone(), self.data_fee_max);
@@ -160,6 +171,13 @@ impl Intent {
     pub fn raw(&self) -> Option<RawTransaction> {
         let transaction = self.plan()?.clone().with_nonce(self.nonce?);
         RawTransaction::assemble(transaction, self.signature?)
+    }
+
+    /// The hash of the transaction that came signed, without recovering who signed it.
+    fn signed_hash(&self) -> Option<B256> {
+        let signature = self.signature?;
+        let transaction = self.plan()?.clone().with_nonce(self.nonce?);
+        Some(transaction.encode_signed(signature).1)
     }
 
     /// The most that the fee can be, in wei: gas × price, and what the chain adds, of every call; nothing for a message,
@@ -209,8 +227,8 @@ impl Intent {
             let carried = (&plan.data[..], &plan.access_list[..], &plan.authorizations[..]);
             fingerprint(&subject, plan.to, plan.value, carried)
         };
-        match (&self.payload, self.raw()) {
-            (_, Some(raw)) => digest_fingerprint(&subject, raw.hash()),
+        match (&self.payload, self.signed_hash()) {
+            (_, Some(hash)) => digest_fingerprint(&subject, hash),
             (Payload::Transaction(plan), None) if self.method == Method::SendCalls => {
                 let rest = self.rest().iter().map(|call| of_plan(&call.plan));
                 calls_fingerprint(std::iter::once(of_plan(plan)).chain(rest))

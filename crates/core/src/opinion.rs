@@ -38,7 +38,7 @@ impl Opinion {
         else {
             return unclear();
         };
-        let reason = harmless(reason);
+        let reason = one_line(reason);
         match verdict {
             "allow" => Self::Allow,
             "review" => Self::Review(reason),
@@ -50,12 +50,12 @@ impl Opinion {
     /// The opinion where no judge answered in time: the gate is asked.
     #[must_use]
     pub fn absent(why: &str) -> Self {
-        Self::Review(format!("the judge did not answer: {}", harmless(why)))
+        Self::Review(format!("the judge did not answer: {}", one_line(why)))
     }
 }
 
 /// One line without controls: an agent may have had a hand in it.
-fn harmless(reason: &str) -> String {
+fn one_line(reason: &str) -> String {
     let clean = reason.chars().map(|c| if c.is_control() { ' ' } else { c });
     let text: String = clean.take(REASON_MAX).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -8,6 +8,7 @@ use countersign_core::{
     intent::Subject,
     time::Millis,
 };
+use countersign_policy::Identity;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -48,7 +49,7 @@ impl Admitted {
     pub(crate) fn admit(
         setup: Arc<Setup>,
         submission: Submission,
-        caller: Caller,
+        (caller, turn): (Caller, Turn),
     ) -> Result<Self, Answer> {
         let agent = setup.agents.get(&submission.agent).ok_or_else(gone)?;
         let unserved = || malformed("chainId", "this chain is not served");
@@ -70,7 +71,6 @@ impl Admitted {
         };
         let hold = submission.wait.unwrap_or(agent.hold).min(HOLD_MAX);
         let wallet = wallet.id.clone();
-        let turn = Turn::default();
         Ok(Self { setup, submission, fingerprint, repeat, hold, caller, wallet, proposal, turn })
     }
 
@@ -101,6 +101,13 @@ pub(crate) struct Parties<'a> {
     pub(crate) wallet: &'a WalletSetup,
     /// Where.
     pub(crate) chain: &'a ChainSetup,
+}
+
+impl<'a> Parties<'a> {
+    /// Whom policies name.
+    pub(crate) const fn identity(&self) -> Identity<'a> {
+        Identity { agent: &self.agent.id, wallet: &self.wallet.id, chain: self.chain.id }
+    }
 }
 
 fn wallet_for<'a>(

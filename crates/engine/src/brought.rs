@@ -30,6 +30,7 @@ use crate::{
     setup::{AgentSetup, ChainSetup, Setup},
     submission::{Answer, Denied, Draft, NodeRefused, Reply, Signed, Submission},
     tracker::is_unseen,
+    turn::Turn,
 };
 
 /// The code of what was signed by a key that has no business here, and of what only such a key could sign.
@@ -56,6 +57,7 @@ struct Brought<'a> {
     draft: &'a TransactionDraft,
     /// The hash of its bytes, where it is signed as a whole.
     hash: Option<B256>,
+    turn: &'a Turn,
 }
 
 impl Engine {
@@ -64,10 +66,11 @@ impl Engine {
         self: &Arc<Self>,
         setup: &Setup,
         submission: &Submission,
+        turn: &Turn,
     ) -> Option<Reply> {
         let agent = setup.agents.get(&submission.agent)?;
         let chain = setup.chains.get(&submission.chain)?;
-        let of = |draft, hash| Brought { setup, agent, chain, submission, draft, hash };
+        let of = |draft, hash| Brought { setup, agent, chain, submission, draft, hash, turn };
         let answer = match &submission.draft {
             Draft::Raw(raw) => {
                 let draft = RawTransaction::clone(raw).into_draft();
@@ -97,7 +100,7 @@ impl Engine {
         };
         let alarm = match made {
             Some(record) if own.is_some() && *record.agent() == agent.id => {
-                return Some(self.send_again(chain, record, raw).await);
+                return Some(self.send_again(brought, record, raw).await);
             }
             None if setup.holds_key_of(raw.sender()) => Some(self.leak(chain, raw).await),
             // of another agent's request: the key is safe. Of a key that nobody knows: nobody's alarm
@@ -137,7 +140,7 @@ impl Engine {
     /// out that no node has seen.
     async fn send_again(
         &self,
-        chain: &ChainSetup,
+        brought: Brought<'_>,
         record: OperationRecord,
         raw: &RawTransaction,
     ) -> Answer {
@@ -156,7 +159,9 @@ impl Engine {
         let (operation, transaction) = (record.id, Box::new(raw.transaction().clone()));
         let (hash, raw) = (raw.hash(), raw.encoded());
         if waits_for_a_block(&record, hash) {
-            let said = outcome_of(chain.port.broadcast(&raw, hash).await);
+            // as for any other request, others are judged meanwhile
+            brought.turn.give_back();
+            let said = outcome_of(brought.chain.port.broadcast(&raw, hash).await);
             let newest = record.attempts.last().map_or(0, |attempt| attempt.number);
             match self.ports().ledger.sent(operation, newest, &said).await {
                 Ok(record) => self.follow(&record),

@@ -241,14 +241,11 @@ impl Engine {
         asker: Asker<'_>,
     ) -> Result<Permit, BumpError> {
         let Way { setup, parties, record, .. } = way;
-        let (approvals, heard) = match self.ports().journal.trace(record.trace).await {
-            Ok(Some(evidence)) => {
-                let approvals = opened_gates(setup, *parties, record, &evidence);
-                (approvals, evidence.decision.facts.and_then(|facts| facts.opinion))
-            }
-            Ok(None) => (Vec::new(), None),
-            Err(error) => return Err(BumpError::Unavailable(error.to_string())),
-        };
+        let evidence = self.ports().journal.trace(record.trace).await;
+        let evidence = evidence.map_err(|error| BumpError::Unavailable(error.to_string()))?;
+        let approvals = evidence.as_ref().map(|e| opened_gates(setup, *parties, record, e));
+        let approvals = approvals.unwrap_or_default();
+        let facts = evidence.as_ref().and_then(|evidence| evidence.decision.facts.as_ref());
         let proposal = Proposal::Transaction(draft(record, plan));
         let request = Request {
             parties: *parties,
@@ -256,8 +253,7 @@ impl Engine {
             proposal: &proposal,
             declared: &record.intent.declared,
             approvals: &approvals,
-            // a higher fee changes nothing that a judge reads
-            hearing: Hearing::Heard(heard),
+            hearing: Hearing::of(facts),
             bundle: record.intent.bundle.as_deref(),
         };
         let mut gathered = match self.gather(setup, request).await {

@@ -75,12 +75,20 @@ impl Engine {
         };
         let found = match self.ports().ledger.find(&repeat).await? {
             Found::Same(record) | Found::KeyConflict(record) => Some(*record),
-            Found::Nothing => match named(id) {
-                Some(operation) => self.ports().ledger.operation(operation).await?,
-                None => None,
-            },
+            Found::Nothing => return self.bundle_by_handle(agent, id).await,
         };
-        Ok(found.filter(|record| record.agent() == agent && record.intent.bundle.is_some()))
+        Ok(found.filter(|record| is_bundle_of(record, agent)))
+    }
+
+    /// The same, where the gateway made the id.
+    pub(crate) async fn bundle_by_handle(
+        &self,
+        agent: &AgentId,
+        id: &str,
+    ) -> Result<Option<OperationRecord>, LedgerError> {
+        let Some(operation) = named(id) else { return Ok(None) };
+        let found = self.ports().ledger.operation(operation).await?;
+        Ok(found.filter(|record| is_bundle_of(record, agent)))
     }
 
     /// The receipt of a mined call, as a node has it; nothing where the node has not the one that the books know.
@@ -106,6 +114,10 @@ impl Engine {
             ReadAnswer::Error { message, .. } => Err(no_node(message)),
         }
     }
+}
+
+fn is_bundle_of(record: &OperationRecord, agent: &AgentId) -> bool {
+    record.agent() == agent && record.intent.bundle.is_some()
 }
 
 /// The first operation of a bundle whose id the gateway made.

@@ -11,7 +11,7 @@ use countersign_core::{
     time::Timestamp,
 };
 use countersign_policy::{
-    Identity, Policies, decide,
+    Policies, decide,
     decision::{Decision, Outcome},
 };
 use futures_util::future::join_all;
@@ -19,7 +19,6 @@ use serde_json::{Value, json};
 
 use crate::{
     admission::Parties,
-    judge::policies,
     port::{Oracles, judge::Case},
     record::{Judgement, actions_json},
     setup::Setup,
@@ -36,26 +35,25 @@ pub(crate) enum Hearing {
     /// Where there is a mandate, and somebody to read it.
     #[default]
     Ask,
-    /// It was heard already, or not asked: the same request is not judged twice.
-    Heard(Option<Opinion>),
+    /// It was heard already: the same request is not judged twice.
+    Heard(Opinion),
 }
 
 impl Hearing {
     /// Of an operation whose decision is recorded. One that nobody was asked about is heard now.
     pub(crate) fn of(recorded: Option<&Facts>) -> Self {
         let heard = recorded.and_then(|facts| facts.opinion.clone());
-        heard.map_or(Self::Ask, |opinion| Self::Heard(Some(opinion)))
+        heard.map_or(Self::Ask, Self::Heard)
     }
 }
 
 /// What oracles say of a request's addresses, where a rule that may speak of it names them.
 pub(crate) async fn oracle_facts(
     setup: &Setup,
-    parties: Parties<'_>,
+    (parties, policies): (Parties<'_>, &Policies),
     actions: &[Action],
 ) -> Vec<OracleFact> {
-    let policies = policies(setup, parties);
-    let named = policies.oracles(identity(parties), actions);
+    let named = policies.oracles(parties.identity(), actions);
     let (Some(oracles), false) = (&setup.oracles, named.is_empty()) else { return Vec::new() };
     let asked = named.into_iter().filter_map(|name| Some((name, oracles.asks(name)?)));
     let questions = asked.flat_map(|(name, asks)| {
@@ -81,13 +79,12 @@ async fn answered(
 /// What a judge thinks of a request that the rules do not refuse, where a policy has a mandate.
 pub(crate) async fn opinion(
     setup: &Setup,
-    parties: Parties<'_>,
+    (parties, policies): (Parties<'_>, &Policies),
     (intent, facts): (&Intent, &Facts),
 ) -> Option<Opinion> {
     let judge = setup.judge.as_ref()?;
-    let policies = policies(setup, parties);
-    let mandate = policies.mandate(identity(parties))?;
-    let case = case(mandate, (intent, facts), &policies)?;
+    let mandate = policies.mandate(parties.identity())?;
+    let case = case(mandate, (intent, facts), policies)?;
     let opinion = judge.opinion(&case).await;
     tracing::info!(agent = %intent.agent, ?opinion, "a judge read the mandate");
     Some(opinion)
@@ -131,9 +128,4 @@ fn request(intent: &Intent, facts: &Facts, decision: Decision) -> Value {
         // to the minute: what is judged again at once is the same question
         "at": Timestamp::from_millis(minute),
     })
-}
-
-fn identity(parties: Parties<'_>) -> Identity<'_> {
-    let Parties { agent, wallet, chain } = parties;
-    Identity { agent: &agent.id, wallet: &wallet.id, chain: chain.id }
 }

@@ -9,7 +9,7 @@ use crate::{
     engine::{Engine, Told},
     port::{
         chain::{ReadAnswer, ReadCall},
-        journal::IncidentQuery,
+        journal::{IncidentQuery, JournalError},
     },
     setup::{ChainSetup, WalletSetup},
 };
@@ -34,34 +34,44 @@ impl Engine {
         join_all(looks).await;
     }
 
-    /// What cannot be read now is read at the next look.
+    /// What cannot be read or frozen now is at the next look.
     async fn look_for_delegation(&self, chain: &ChainSetup, wallet: &WalletSetup) {
         let Some(delegate) = delegate_of(chain, wallet.address).await else { return };
-        if !self.tells(Told::Delegated(chain.id, wallet.address, delegate)) {
+        let told = Told::Delegated(chain.id, wallet.address, delegate);
+        if self.has_told(&told) {
             return;
         }
         let title = format!(
             "the code at {delegate} acts as the wallet {} on chain {}: limits do not hold it",
             wallet.id, chain.id
         );
-        if self.was_raised(&title).await {
-            return;
+        match self.was_raised(&title).await {
+            Ok(false) => {}
+            // whoever has lifted that freeze knows why
+            Ok(true) => {
+                self.tells(told);
+                return;
+            }
+            Err(error) => {
+                tracing::error!(wallet = %wallet.id, %error, "whether a delegation is known cannot be read");
+                return;
+            }
         }
         let freeze = Freeze::Wallet(wallet.id.clone());
         if let Err(error) = self.ports().ledger.freeze(&freeze).await {
             tracing::error!(wallet = %wallet.id, %error, "a delegated wallet could not be frozen");
+            return;
         }
+        self.tells(told);
         let text = "Its key signed an authorisation (EIP-7702) that was not made here. The wallet is frozen. Where this is meant, lift the freeze: for this delegate it is not set again.";
         self.report(Severity::Critical, DELEGATED, (&title, text.into())).await;
     }
 
     /// Whether another process has told people of it, and frozen the wallet, before.
-    async fn was_raised(&self, title: &str) -> bool {
+    async fn was_raised(&self, title: &str) -> Result<bool, JournalError> {
         let query = IncidentQuery { limit: INCIDENTS_MAX, ..IncidentQuery::default() };
-        let page = self.ports().journal.incidents(&query).await;
-        page.is_ok_and(|page| {
-            page.items.iter().any(|known| known.code == DELEGATED && known.title == title)
-        })
+        let page = self.ports().journal.incidents(&query).await?;
+        Ok(page.items.iter().any(|known| known.code == DELEGATED && known.title == title))
     }
 }
 

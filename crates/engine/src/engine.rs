@@ -325,6 +325,11 @@ impl Engine {
         told.insert(what)
     }
 
+    /// Whether people were told of this, by this process.
+    pub(crate) fn has_told(&self, what: &Told) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(what)
+    }
+
     /// The setup whose limits are known to count everything.
     pub(crate) fn adopted(&self) -> MutexGuard<'_, Weak<Setup>> {
         self.adopted.lock().unwrap_or_else(PoisonError::into_inner)

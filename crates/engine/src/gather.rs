@@ -15,7 +15,7 @@ use countersign_core::{
     token::Asset,
     transaction::{TransactionDraft, TransactionPlan},
 };
-use countersign_policy::{Identity, Spent};
+use countersign_policy::{Policies, Spent};
 use futures_util::future::{join, join_all, try_join3, try_join4};
 
 use crate::{
@@ -32,7 +32,7 @@ use crate::{
     },
     proposal::Proposal,
     reply::SEALED,
-    setup::{ChainSetup, Setup, Simulation, TokenSetup},
+    setup::{ChainSetup, Setup, SimulationMode, TokenSetup},
     submission::{Answer, Unavailable},
 };
 
@@ -86,13 +86,14 @@ impl Engine {
         let of_calls = request.proposal.actions_of_calls(wallet.address, chain);
         let actions = of_calls.concat();
         let others = counterparties(&actions, wallet.address);
-        let mode = simulation(setup, request.parties, &actions);
-        let priced = priced(setup, request.parties, &actions);
+        let policies = policies(setup, request.parties);
+        let mode = simulation(&policies, request.parties, &actions);
+        let priced = priced(&policies, request.parties, &actions);
         let (complete, from_ledger, mut tokens, oracles) = try_join4(
             self.complete(&request, mode),
             self.ask_ledger(&request, &others),
             async { Ok(token_facts(&*setup.prices, chain, &priced).await) },
-            async { Ok(oracle_facts(setup, request.parties, &actions).await) },
+            async { Ok(oracle_facts(setup, (request.parties, &policies), &actions).await) },
         )
         .await?;
         let Complete { payload, rest, shares, data_fee_max, fails, balance_wei, simulated } =
@@ -124,7 +125,7 @@ impl Engine {
             nonce: intent.nonce,
             balance_wei,
             seen: Fact::Known(seen),
-            simulation_required: simulated.is_some() && mode == Simulation::Required,
+            simulation_required: simulated.is_some() && mode == SimulationMode::Required,
             simulated,
             oracles,
             opinion: None,
@@ -133,23 +134,27 @@ impl Engine {
             calls: shares_of(shares, &of_calls),
         };
         facts.opinion = match request.hearing {
-            Hearing::Ask => opinion(setup, request.parties, (&intent, &facts)).await,
-            Hearing::Heard(heard) => heard,
+            Hearing::Ask => opinion(setup, (request.parties, &policies), (&intent, &facts)).await,
+            Hearing::Heard(heard) => Some(heard),
         };
         Ok(Gathered { intent, facts, fails })
     }
 
     /// The payload as it would be signed. A message is complete, and no node is asked about it.
-    async fn complete(&self, request: &Request<'_>, mode: Simulation) -> Result<Complete, Answer> {
+    async fn complete(
+        &self,
+        request: &Request<'_>,
+        mode: SimulationMode,
+    ) -> Result<Complete, Answer> {
         let chain = request.parties.chain;
         let draft = match request.proposal {
             Proposal::Message(read) => return Ok(Complete::message(read.message.clone())),
             Proposal::Calls(bundle) => {
                 return Self::complete_calls(request, &bundle.calls, mode).await;
             }
-            Proposal::Transaction(_) | Proposal::Signed(_) => request.proposal.draft(),
+            Proposal::Transaction(draft) => draft,
+            Proposal::Signed(signed) => &signed.draft,
         };
-        let draft = draft.ok_or_else(|| malformed("params", "must be one transaction"))?;
         let (head, estimate, balance) = Self::ask_chain(request, draft).await?;
         let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
         // INVARIANT: of what is signed, what is judged is what was signed
@@ -169,7 +174,7 @@ impl Engine {
     async fn complete_calls(
         request: &Request<'_>,
         drafts: &[TransactionDraft],
-        mode: Simulation,
+        mode: SimulationMode,
     ) -> Result<Complete, Answer> {
         let Parties { wallet, chain, .. } = request.parties;
         let (port, address) = (&chain.port, wallet.address);
@@ -278,19 +283,17 @@ fn shares_of(shares: Vec<CallFacts>, actions: &[Vec<Action>]) -> Vec<CallFacts> 
 }
 
 /// How this request is simulated: not at all where nobody needs it (POLICY §5).
-fn simulation(setup: &Setup, parties: Parties<'_>, actions: &[Action]) -> Simulation {
-    let Parties { agent, wallet, chain } = parties;
-    let who = Identity { agent: &agent.id, wallet: &wallet.id, chain: chain.id };
-    let needed = policies(setup, parties).need_simulation(who, actions);
-    if needed { chain.simulation } else { Simulation::Off }
+fn simulation(policies: &Policies, parties: Parties<'_>, actions: &[Action]) -> SimulationMode {
+    let needed = policies.need_simulation(parties.identity(), actions);
+    if needed { parties.chain.simulation } else { SimulationMode::Off }
 }
 
 async fn simulated(
     parties: Parties<'_>,
     plan: &TransactionPlan,
-    mode: Simulation,
+    mode: SimulationMode,
 ) -> Option<Fact<Simulated>> {
-    if mode == Simulation::Off {
+    if mode == SimulationMode::Off {
         return None;
     }
     let Parties { wallet, chain, .. } = parties;
@@ -359,14 +362,14 @@ fn named_by(actions: &[Action]) -> BTreeSet<Address> {
 }
 
 /// Every token whose price a judgement may need: what actions name, and what a rule says that they move.
-fn priced(setup: &Setup, parties: Parties<'_>, actions: &[Action]) -> BTreeSet<Address> {
+fn priced(policies: &Policies, parties: Parties<'_>, actions: &[Action]) -> BTreeSet<Address> {
     let tokens = &parties.chain.tokens;
     let contract = |spent: Spent<'_>| match spent {
         Spent::At(contract) => Some(contract),
         Spent::Named(name) => tokens.iter().find(|t| t.name.eq_ignore_ascii_case(name))?.address,
     };
     let mut named = named_by(actions);
-    named.extend(policies(setup, parties).spent(actions).filter_map(contract));
+    named.extend(policies.spent(actions).filter_map(contract));
     named
 }
 

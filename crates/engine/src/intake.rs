@@ -27,6 +27,7 @@ use crate::{
     reply::Caller,
     setup::Setup,
     submission::{Answer, Denied, NodeRefused, Pending, Reply, Submission, Unavailable},
+    turn::Turn,
 };
 
 /// How often a request is begun again because the world moved between two of its steps.
@@ -55,10 +56,12 @@ impl Engine {
     /// A request from its submission to its reply.
     pub(crate) async fn serve(self: &Arc<Self>, submission: Submission, caller: Caller) -> Reply {
         let setup = self.setup();
-        if let Some(reply) = self.signed_elsewhere(&setup, &submission).await {
+        let turn = Turn::default();
+        self.turns().take(&submission.agent, &turn).await;
+        if let Some(reply) = self.signed_elsewhere(&setup, &submission, &turn).await {
             return reply;
         }
-        let admitted = match Admitted::admit(setup, submission, caller) {
+        let admitted = match Admitted::admit(setup, submission, (caller, turn)) {
             Ok(admitted) => admitted,
             Err(answer) => return Reply::of(answer),
         };
@@ -118,7 +121,8 @@ impl Engine {
         if found == Found::Nothing
             && let Some(id) = chosen_id(&admitted.submission)
         {
-            let other = self.bundle_of(&admitted.submission.agent, id).await;
+            // as a key it was just asked for; as a handle it would be another bundle's
+            let other = self.bundle_by_handle(&admitted.submission.agent, id).await;
             let other = other.map_err(|e| no_store(&e))?;
             return other.map_or(Ok(found), |_| Err(Answer::DuplicateBundle));
         }

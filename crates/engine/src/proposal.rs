@@ -38,7 +38,7 @@ pub(crate) enum Proposal {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Presigned {
     pub(crate) raw: RawTransaction,
-    draft: TransactionDraft,
+    pub(crate) draft: TransactionDraft,
 }
 
 impl Presigned {

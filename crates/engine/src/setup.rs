@@ -77,12 +77,12 @@ pub struct ChainSetup {
     /// How long the next transaction of a wallet may stay unmined before its fee is raised; zero: for ever.
     pub bump_after: Millis,
     /// Whether a node may be asked what a transaction would do.
-    pub simulation: Simulation,
+    pub simulation: SimulationMode,
 }
 
 /// Whether a node is asked what a transaction would do, where a judgement needs to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Simulation {
+pub enum SimulationMode {
     /// Never: whoever needs it goes without.
     Off,
     /// Where it answers.

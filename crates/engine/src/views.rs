@@ -25,12 +25,13 @@ use crate::{
     reply::{Caller, signed},
     setup::{AgentSetup, Setup},
     submission::{Answer, BudgetLine, OperationView, Signed, Simulation, Submission, Unavailable},
+    turn::Turn,
 };
 
 impl Engine {
     pub(crate) async fn simulated(&self, submission: Submission) -> Result<Simulation, Answer> {
         let (_listening, caller) = Caller::new();
-        let admitted = Admitted::admit(self.setup(), submission, caller)?;
+        let admitted = Admitted::admit(self.setup(), submission, (caller, Turn::default()))?;
         let parties = admitted.parties()?;
         let request = Request::fresh(&admitted)?;
         let gathered = self.gather(admitted.setup(), request).await?;

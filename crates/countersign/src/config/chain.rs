@@ -3,7 +3,7 @@
 use alloy_primitives::{Address, U256, utils::parse_units};
 use countersign_core::{abi::AbiFunction, identity::ChainId, time::Millis};
 use countersign_decode::Container;
-use countersign_engine::setup::Simulation;
+use countersign_engine::setup::SimulationMode;
 
 use super::{
     model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, TokenEntry},
@@ -42,7 +42,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
         let fee_ceiling = s.or("fee_ceiling_gwei", 500_000_000_000, |r, n| r.read_as(n, gwei));
         let bump_after = s.or("bump_after", BUMP_AFTER, |r, n| within(r, n, BUMP_AFTER_MAX));
         let stale_after = s.or("stale_after", None, |r, n| within(r, n, STALE_AFTER_MAX).map(Some));
-        let simulation = s.or("simulate", Simulation::WhenAvailable, simulate);
+        let simulation = s.or("simulate", SimulationMode::WhenAvailable, simulate);
         let native = s.or("native", ether(), native);
         let tokens = s.or("tokens", Vec::new(), |r, n| r.list(n, |n| token(r, n)));
         let contracts = s.or("contracts", Vec::new(), |r, n| r.list(n, |n| contract(r, n)));
@@ -88,11 +88,11 @@ pub(crate) fn chain_id(report: &Report, node: &Node) -> Option<ChainId> {
     }
 }
 
-fn simulate(report: &Report, node: &Node) -> Option<Simulation> {
+fn simulate(report: &Report, node: &Node) -> Option<SimulationMode> {
     let words = [
-        ("when_available", Simulation::WhenAvailable),
-        ("off", Simulation::Off),
-        ("required", Simulation::Required),
+        ("when_available", SimulationMode::WhenAvailable),
+        ("off", SimulationMode::Off),
+        ("required", SimulationMode::Required),
     ];
     report.word(node, &words)
 }

@@ -13,7 +13,7 @@ use countersign_core::{
     time::Millis,
 };
 use countersign_decode::Container;
-use countersign_engine::setup::{Role, Simulation};
+use countersign_engine::setup::{Role, SimulationMode};
 
 use super::{
     abi::Abis,
@@ -168,7 +168,7 @@ pub(crate) struct ChainEntry {
     pub(crate) bump_after: Millis,
     /// Zero: a newest block may be of any age.
     pub(crate) stale_after: Millis,
-    pub(crate) simulation: Simulation,
+    pub(crate) simulation: SimulationMode,
     pub(crate) native: NativeEntry,
     pub(crate) tokens: Vec<TokenEntry>,
     pub(crate) contracts: Vec<ContractEntry>,

@@ -20,7 +20,10 @@ use countersign_engine::{
 };
 use countersign_testkit::{FakeSigner, chain::Mood};
 
-use crate::house::{CHAIN, House, PAYEE, POLICY, STRANGER, draft, eth, operator, send, take};
+use crate::{
+    crash::{Cut, Mortal},
+    house::{CHAIN, House, PAYEE, POLICY, STRANGER, draft, eth, operator, send, take},
+};
 
 /// A policy that lets code at the payee act for others, and counts nothing.
 const DELEGATES: &str = r#"
@@ -417,4 +420,23 @@ async fn a_wallet_that_code_acts_for_is_frozen_and_told_once() {
     let next = owned.house.gateway().await;
     owned.house.settle_down(&next).await;
     assert_eq!(owned.house.ledger.freezes().await.unwrap(), [], "who lifted it meant it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_code_acts_for_is_frozen_whatever_call_of_the_store_is_lost() {
+    for cut in 0..24 {
+        let house = House::new();
+        let code = format!("\"0xef0100{}\"", "77".repeat(20));
+        house.chain.answer_read("eth_getCode", ReadAnswer::Result(code.into_bytes().into()));
+        let mortal = Mortal::over(&house, Cut::OnlyBefore(cut));
+        let engine = house.gateway_over(mortal.clone());
+        house.pass(&engine, Millis(150_000)).await;
+        assert!(mortal.was_cut(), "{cut}");
+        let hot = Freeze::Wallet(crate::house::wallet());
+        assert_eq!(house.ledger.freezes().await.unwrap(), [hot], "{cut}");
+        let query = IncidentQuery { limit: 100, ..IncidentQuery::default() };
+        let told = engine.ports().journal.incidents(&query).await.unwrap();
+        let told = told.items.iter().filter(|one| one.code == "wallet_delegated").count();
+        assert_eq!(told, 1, "{cut}");
+    }
 }

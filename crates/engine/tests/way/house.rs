@@ -151,7 +151,7 @@ impl House {
             registry: Registry::new(),
             gap_wait: Millis(2000),
             bump_after: Millis::ZERO,
-            simulation: countersign_engine::setup::Simulation::WhenAvailable,
+            simulation: countersign_engine::setup::SimulationMode::WhenAvailable,
         }
     }
 

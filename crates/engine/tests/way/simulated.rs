@@ -6,7 +6,7 @@ use countersign_core::{
     token::Asset,
 };
 use countersign_engine::{
-    setup::{Setup, Simulation, TokenSetup},
+    setup::{Setup, SimulationMode, TokenSetup},
     submission::{Answer, Submission},
 };
 
@@ -24,7 +24,7 @@ limits:
   - { id: cap, sum: usd, per: tx, max: 500, code: per_tx_limit_exceeded }
 ";
 
-fn setup(house: &House, simulation: Simulation) -> Setup {
+fn setup(house: &House, simulation: SimulationMode) -> Setup {
     let mut setup = house.setup(POLICY);
     for chain in setup.chains.values_mut() {
         chain.simulation = simulation;
@@ -58,7 +58,7 @@ fn takes(house: &House, thousandths: u64) {
     }));
 }
 
-async fn code(house: &House, simulation: Simulation, submission: Submission) -> String {
+async fn code(house: &House, simulation: SimulationMode, submission: Submission) -> String {
     let engine = house.gateway().await;
     engine.replace(setup(house, simulation));
     match take(engine.submit(submission).await) {
@@ -74,7 +74,7 @@ async fn an_unreadable_call_is_worth_what_it_is_seen_to_take() {
         let house = House::new();
         takes(&house, thousandths);
         let call = call(&house);
-        assert_eq!(code(&house, Simulation::WhenAvailable, call).await, expect);
+        assert_eq!(code(&house, SimulationMode::WhenAvailable, call).await, expect);
         assert_eq!(house.chain.simulations(), 1);
     }
 }
@@ -82,9 +82,9 @@ async fn an_unreadable_call_is_worth_what_it_is_seen_to_take() {
 #[tokio::test(start_paused = true)]
 async fn what_nobody_can_tell_is_unknown_or_refused() {
     for (simulation, expect, asked) in [
-        (Simulation::Off, "per_tx_limit_exceeded", 0),
-        (Simulation::WhenAvailable, "per_tx_limit_exceeded", 1),
-        (Simulation::Required, "simulation_failed", 1),
+        (SimulationMode::Off, "per_tx_limit_exceeded", 0),
+        (SimulationMode::WhenAvailable, "per_tx_limit_exceeded", 1),
+        (SimulationMode::Required, "simulation_failed", 1),
     ] {
         let house = House::new();
         let call = call(&house);
@@ -97,7 +97,7 @@ async fn what_nobody_can_tell_is_unknown_or_refused() {
 async fn what_is_plain_is_not_simulated() {
     let house = House::new();
     let pays = send(&house, PAYEE, 10);
-    assert_eq!(code(&house, Simulation::Required, pays).await, "sent");
+    assert_eq!(code(&house, SimulationMode::Required, pays).await, "sent");
     assert_eq!(house.chain.simulations(), 0);
     house.chain.mine();
     assert_eq!(house.paid(), eth(10));
@@ -111,6 +111,6 @@ async fn a_token_that_contradicts_the_configuration_is_refused() {
         takes(&house, 1);
         house.chain.set_decimals(DOLLAR, U256::from(said));
         let call = call(&house);
-        assert_eq!(code(&house, Simulation::WhenAvailable, call).await, expect);
+        assert_eq!(code(&house, SimulationMode::WhenAvailable, call).await, expect);
     }
 }

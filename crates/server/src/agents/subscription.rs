@@ -84,7 +84,7 @@ impl AgentsDoor {
         params: &[Json],
     ) -> Result<String, Fault> {
         let interest = Interest::parse(params)?;
-        own.room()?;
+        own.state().room()?;
         let logs = matches!(interest, Interest::Logs(_));
         let news = self.feeds.join(&self.engine, visit.chain()?, logs).await?;
         let id = format!("0x{}", hex::encode(self.engine.ports().clock.random()));
@@ -113,18 +113,9 @@ impl Subscriptions {
         Outcome { result: Ok(result), receipt: Some(receipt) }
     }
 
-    fn room(&self) -> Result<(), Fault> {
-        if self.state().open.len() < SUBSCRIPTIONS_MAX {
-            return Ok(());
-        }
-        let sentence =
-            format!("a connection has at most {SUBSCRIPTIONS_MAX} subscriptions; end one");
-        Err(Fault::new(PARAMS, &sentence))
-    }
-
     fn add(&self, id: String, interest: Interest, news: News) -> Result<(), Fault> {
-        self.room()?;
         let mut state = self.state();
+        state.room()?;
         state.open.insert(id, Subscription { interest, is_known: false });
         state.news.get_or_insert(news);
         Ok(())
@@ -152,6 +143,17 @@ impl Subscriptions {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn room(&self) -> Result<(), Fault> {
+        if self.open.len() < SUBSCRIPTIONS_MAX {
+            return Ok(());
+        }
+        let sentence =
+            format!("a connection has at most {SUBSCRIPTIONS_MAX} subscriptions; end one");
+        Err(Fault::new(PARAMS, &sentence))
     }
 }
 

@@ -108,7 +108,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         registry: Registry::new(),
         gap_wait: Millis(1000),
         bump_after: Millis::ZERO,
-        simulation: countersign_engine::setup::Simulation::WhenAvailable,
+        simulation: countersign_engine::setup::SimulationMode::WhenAvailable,
     };
     let roles = [Role::View, Role::Approve, Role::Freeze, Role::Policy];
     Setup {

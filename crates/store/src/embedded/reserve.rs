@@ -104,7 +104,7 @@ impl Step<'_> {
         record.charges.clone_from(&first.charges);
         record.fence = record.fence.saturating_add(1);
         let record = self.update(record, "split")?;
-        let new = further.iter().map(|part| self.part(&record, part));
+        let new = further.iter().map(|part| part.of(&record, self.now));
         let new: Vec<OperationRecord> = new.collect();
         for part in &new {
             self.insert(part, "split")?;
@@ -115,22 +115,6 @@ impl Step<'_> {
     /// Every part, if it was split into them before.
     fn parts_again(&self, parts: &[Part]) -> Result<Option<Vec<OperationRecord>>, Fault> {
         parts.iter().map(|part| self.operation(part.id)).collect()
-    }
-
-    fn part(&self, whole: &OperationRecord, part: &Part) -> OperationRecord {
-        OperationRecord {
-            id: part.id,
-            intent: part.intent.clone(),
-            charges: part.charges.clone(),
-            fingerprint: part.fingerprint(),
-            key: None,
-            batch: None,
-            delivery: Delivery::Collected,
-            fence: 0,
-            created_at: self.now,
-            updated_at: self.now,
-            ..whole.clone()
-        }
     }
 
     /// Approved; or allowed, and nobody but this gateway works on it.

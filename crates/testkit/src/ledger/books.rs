@@ -225,19 +225,7 @@ impl Books {
         record.fence += 1;
         let mut parts = vec![self.replace(record.clone())];
         for part in further {
-            parts.push(self.append(OperationRecord {
-                id: part.id,
-                intent: part.intent.clone(),
-                charges: part.charges.clone(),
-                fingerprint: part.fingerprint(),
-                key: None,
-                batch: None,
-                delivery: Delivery::Collected,
-                fence: 0,
-                created_at: self.now,
-                updated_at: self.now,
-                ..record.clone()
-            }));
+            parts.push(self.append(part.of(&record, self.now)));
         }
         Ok(SplitAnswer::Split(parts))
     }

@@ -188,7 +188,7 @@ impl World {
             registry: registry(),
             gap_wait: Millis(2000),
             bump_after: self.plan.bump_after,
-            simulation: countersign_engine::setup::Simulation::WhenAvailable,
+            simulation: countersign_engine::setup::SimulationMode::WhenAvailable,
         };
         let agent = |(place, grant)| {
             let agent = AgentSetup {
