@@ -35,14 +35,18 @@ pub(crate) use self::{
 
 /// Reads a configuration without the policies that it names.
 pub(crate) fn read(file: &Path, report: &Report) -> Option<Config> {
-    let text = match text_of(file) {
-        Ok(text) => text,
+    match text_of(file) {
+        Ok(text) => read_text(&text, file, report),
         Err(message) => {
             report.refuse(Place::default(), message);
-            return None;
+            None
         }
-    };
-    match yaml::parse(&text) {
+    }
+}
+
+/// Reads the text of a configuration that stands in `file`.
+pub(crate) fn read_text(text: &str, file: &Path, report: &Report) -> Option<Config> {
+    match yaml::parse(text) {
         Ok(root) => {
             let mut config = read::config(report, &root, file)?;
             let contracts = config.chains.iter_mut().flat_map(|chain| &mut chain.contracts);

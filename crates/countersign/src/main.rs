@@ -1,44 +1,7 @@
-//! Countersign's binary: command line, configuration, wiring. It knows every crate and decides nothing.
-
-mod admin;
-mod cli;
-mod clock;
-mod command;
-mod config;
-mod dev;
-mod failure;
-mod files;
-mod gateway;
-mod keeper;
-mod logs;
-mod policies;
-mod reload;
-mod scaffold;
-mod screen;
-mod state;
-mod store;
-mod wiring;
+//! The program `countersign`: see the library of the same name.
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use crate::{cli::Cli, failure::Failure, screen::complain};
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            complain(format!("{} {failure}", screen::Paint::stderr().red("error:")));
-            failure.code()
-        }
-    }
-}
-
-fn run(cli: Cli) -> Result<(), Failure> {
-    logs::start(cli.log_filter())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::failed(format!("cannot start: {error}")))?;
-    runtime.block_on(command::run(cli))
+    countersign::main()
 }
