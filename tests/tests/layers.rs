@@ -12,7 +12,7 @@ use countersign_tests::place;
 use serde_json::Value;
 
 /// Every arrow between crates of the house. A new one is a decision: change `crates/README.md` with it.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("core", &[]),
     ("decode", &["core"]),
     ("policy", &["core"]),
@@ -27,6 +27,7 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ),
     ("testkit", &["core", "decode", "policy", "engine"]),
     ("tests", &[]),
+    ("bench", &[]),
 ];
 
 /// Tests of these may build by hand what the engine is made of.
@@ -34,7 +35,7 @@ const ADAPTERS: [&str; 4] = ["store", "signers", "upstream", "server"];
 
 /// Packages from outside that only some crates may name.
 const KEPT_IN: [(&str, &[&str]); 13] = [
-    ("redis", &["store"]),
+    ("redis", &["store", "bench"]),
     ("rusqlite", &["store"]),
     ("eth-keystore", &["signers"]),
     ("hyper-rustls", &["upstream", "countersign"]),
@@ -201,7 +202,8 @@ fn text(value: &Value, field: &str) -> String {
 /// Every source file of a crate that is not a test.
 fn sources(name: &str) -> Vec<PathBuf> {
     let root = place::checkout();
-    let folder = if name == "tests" { root.join(name) } else { root.join("crates").join(name) };
+    let beside = ["tests", "bench"].contains(&name);
+    let folder = if beside { root.join(name) } else { root.join("crates").join(name) };
     let mut files = Vec::new();
     gather(&folder.join("src"), &mut files);
     assert!(!files.is_empty(), "{} has no sources", folder.display());
