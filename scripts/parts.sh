@@ -5,6 +5,7 @@
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/countersign"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
 clients="$PWD/tests/clients"
+console="$PWD/tests/console"
 
 say() { printf '\033[1m==> %s\033[0m\n' "$*" >&2; }
 
@@ -55,16 +56,21 @@ platform() {
 # foundry's version, of whatever platform package.json names.
 version_of() { sed -n "s|.*\"@foundry-rs/$1-[a-z0-9-]*\": \"\\([0-9.]*\\)\".*|\\1|p" "$clients/package.json" | head -n1; }
 
-# The clients and the node, at the versions of package-lock.json; again only when that file changed.
+# packages_are_there FOLDER WHAT: the packages of a folder, at the versions of its package-lock.json; again only when that
+# file changed.
+packages_are_there() {
+    local folder=$1 lock stamp="$1/node_modules/.countersign-lock"
+    lock=$(cksum <"$folder/package-lock.json")
+    [ "$(cat "$stamp" 2>/dev/null)" = "$lock" ] && return
+    say "installing $2 with npm"
+    (cd "$folder" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) >&2
+    printf '%s\n' "$lock" >"$stamp"
+}
+
+# The clients and the node.
 npm_parts_are_there() {
-    local lock stamp="$clients/node_modules/.countersign-lock"
     need npm "install Node.js 20 or newer"
-    lock=$(cksum <"$clients/package-lock.json")
-    if [ "$(cat "$stamp" 2>/dev/null)" != "$lock" ]; then
-        say "installing viem, ethers, anvil and cast with npm"
-        (cd "$clients" && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error) >&2
-        printf '%s\n' "$lock" >"$stamp"
-    fi
+    packages_are_there "$clients" "viem, ethers, anvil and cast"
     native_is_there anvil
     native_is_there cast
 }
@@ -78,6 +84,12 @@ native_is_there() {
     say "installing $package with npm"
     (cd "$clients" && npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error "$package") >&2
     native "$tool" >/dev/null || stop "$package has no native binary"
+}
+
+# The browser that the console is tested in, and what drives it: the distribution's own, not a download of playwright's.
+browser_is_there() {
+    packages_are_there "$console" "playwright-core and axe-core"
+    [ -n "${COUNTERSIGN_CHROMIUM:-}" ] || command -v chromium >/dev/null || apt chromium fonts-dejavu-core
 }
 
 redis_is_there() { command -v redis-server >/dev/null || apt redis-server; }

@@ -78,6 +78,8 @@ pub struct ChainSetup {
     pub bump_after: Millis,
     /// Whether a node may be asked what a transaction would do.
     pub simulation: SimulationMode,
+    /// Where people look at this chain: `{explorer}/tx/{hash}` shows a transaction. Never asked by the gateway.
+    pub explorer: Option<String>,
 }
 
 /// Whether a node is asked what a transaction would do, where a judgement needs to know.

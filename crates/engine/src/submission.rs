@@ -3,6 +3,7 @@
 use alloy_primitives::{Address, B256, Bytes};
 use countersign_core::{
     bundle::BundleHandle,
+    charge::Unit,
     identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash},
     intent::{Declared, Method},
     message::Content,
@@ -379,6 +380,8 @@ pub struct BudgetLine {
     pub policy: String,
     /// The window: `24h`, `day`.
     pub per: String,
+    /// What is counted.
+    pub unit: Unit,
     /// The maximum, in USD or as a count.
     pub max: String,
     /// Reserved, committed and settled.

@@ -179,6 +179,7 @@ fn line(charge: &Charge, reading: Reading) -> BudgetLine {
         limit: charge.source.limit.clone(),
         policy: charge.source.policy.clone(),
         per: charge.source.per.clone(),
+        unit,
         max: in_unit(unit, charge.limit),
         used: in_unit(unit, used),
         remaining: in_unit(unit, charge.limit.saturating_sub(used)),

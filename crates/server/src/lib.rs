@@ -73,7 +73,7 @@ pub async fn serve_operators(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let (closing, closed) = watch::channel(false);
-    let desk = operators::Desk::new(gatehouse, bound.hosts(), closed);
+    let desk = operators::Desk::new(gatehouse, &bound, closed);
     let stop = async move {
         stop.await;
         closing.send_replace(true);

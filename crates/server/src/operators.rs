@@ -8,6 +8,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, Response, header},
+    middleware,
     routing::{get, patch, post},
 };
 use countersign_engine::setup::Setup;
@@ -17,36 +18,47 @@ use tower::ServiceExt as _;
 
 use crate::{
     Gatehouse,
+    door::Bound,
     host::{Hosts, Stray},
     listener::caught,
 };
 
-use self::problem::Problem;
+use self::{problem::Problem, sessions::Sessions};
 
 mod access;
 mod approvals;
 mod body;
 mod books;
+mod by_hash;
+mod console;
 mod events;
+mod history;
 mod incidents;
 mod ledger;
+mod login;
 mod operations;
 mod people;
 mod probes;
 mod problem;
+mod sessions;
+mod spend;
 mod traces;
 
 /// The longest body.
 const BODY_MAX: usize = 1 << 20;
 
 /// Nothing may be loaded from elsewhere, framed, or sent elsewhere.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
 
 /// Everything that the door needs to answer.
 #[derive(Debug)]
 pub(crate) struct Desk {
     gatehouse: Gatehouse,
+    sessions: Sessions,
     hosts: Hosts,
+    /// Whether cookies travel under TLS only, and the port that is in their name.
+    is_tls: bool,
+    port: u16,
     closing: watch::Receiver<bool>,
 }
 
@@ -54,10 +66,17 @@ impl Desk {
     /// `closing` turns true when the door stops: what would go on for ever ends then.
     pub(crate) fn new(
         gatehouse: Gatehouse,
-        hosts: Hosts,
+        bound: &Bound,
         closing: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { gatehouse, hosts, closing })
+        Arc::new(Self {
+            gatehouse,
+            sessions: Sessions::default(),
+            hosts: bound.hosts(),
+            is_tls: bound.tls.is_some(),
+            port: bound.local_addr().port(),
+            closing,
+        })
     }
 
     fn setup(&self) -> Arc<Setup> {
@@ -78,15 +97,19 @@ struct Peer(SocketAddr);
 
 /// Every route of CONTRACT §4 that this version serves.
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
+    let welcome = middleware::from_fn_with_state(desk.clone(), login::while_welcome);
+    let events = get(events::stream).layer(welcome);
     Router::new()
-        .route("/", get(probes::console))
-        .route("/console.css", get(probes::stylesheet))
+        .route("/", get(console::page))
+        .route("/console/{file}", get(console::file))
+        .route("/session", get(login::show).post(login::open).delete(login::end))
         .route("/healthz", get(probes::health))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(probes::metrics))
         .route("/openapi.json", get(probes::openapi))
         .route("/pending-operations", get(approvals::list))
         .route("/pending-operations/{id}", get(approvals::show))
+        .route("/pending-operations/{id}/history", get(history::show))
         .route("/pending-operations/{id}/approve", post(approvals::approve))
         .route("/pending-operations/{id}/reject", post(approvals::reject))
         .route("/operations", get(operations::list))
@@ -101,6 +124,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/agents", get(people::agents))
         .route("/wallets", get(people::wallets))
         .route("/budget", get(people::budget))
+        .route("/spend", get(spend::spend))
         .route("/overview", get(books::overview))
         .route("/freeze", post(books::freeze))
         .route("/unfreeze", post(books::unfreeze))
@@ -108,11 +132,11 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/ledger/init", post(ledger::init))
         .route("/ledger/seal", post(ledger::seal))
         .route("/ledger/unseal", post(ledger::unseal))
-        .route("/events", get(events::stream))
+        .route("/events", events)
         .fallback(async || Problem::NotFound)
         .method_not_allowed_fallback(async || Problem::Method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_MAX))
-        .layer(axum::middleware::from_fn_with_state(desk.clone(), belongs))
+        .layer(middleware::from_fn_with_state(desk.clone(), belongs))
         .with_state(desk)
 }
 
@@ -138,7 +162,7 @@ pub(crate) async fn answer(
 async fn belongs(
     axum::extract::State(desk): Door,
     request: Request,
-    next: axum::middleware::Next,
+    next: middleware::Next,
 ) -> Result<Response<Body>, Problem> {
     let (parts, body) = request.into_parts();
     desk.hosts.admit(&parts).map_err(|stray| match stray {
@@ -158,8 +182,9 @@ fn secure(headers: &mut HeaderMap) {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    let no_store = HeaderValue::from_static("no-store");
+    headers.entry(header::CACHE_CONTROL).or_insert(no_store);
 }

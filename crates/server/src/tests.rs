@@ -1,6 +1,7 @@
 //! The doors over real sockets, in front of an engine whose ports are testkit's fakes.
 
 mod agents;
+mod console;
 mod house;
 mod judged;
 mod operators;

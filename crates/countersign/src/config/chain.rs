@@ -43,6 +43,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
         let bump_after = s.or("bump_after", BUMP_AFTER, |r, n| within(r, n, BUMP_AFTER_MAX));
         let stale_after = s.or("stale_after", None, |r, n| within(r, n, STALE_AFTER_MAX).map(Some));
         let simulation = s.or("simulate", SimulationMode::WhenAvailable, simulate);
+        let explorer = s.or("explorer", None, |r, n| r.read_as(n, explorer).map(Some));
         let native = s.or("native", ether(), native);
         let tokens = s.or("tokens", Vec::new(), |r, n| r.list(n, |n| token(r, n)));
         let contracts = s.or("contracts", Vec::new(), |r, n| r.list(n, |n| contract(r, n)));
@@ -57,6 +58,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
             bump_after: bump_after?,
             stale_after: stale_after?.unwrap_or_else(|| usual_age(id)),
             simulation: simulation?,
+            explorer: explorer?,
             native: native?,
             tokens: tokens?,
             contracts: contracts?,
@@ -100,6 +102,22 @@ fn simulate(report: &Report, node: &Node) -> Option<SimulationMode> {
 /// A word that can stand in a path and in a policy: `^[a-z0-9-]{1,63}$`.
 pub(crate) fn name(report: &Report, node: &Node) -> Option<String> {
     report.read_as(node, countersign_core::identity::AppId::parse).map(|name| name.to_string())
+}
+
+/// A page for people, so that nothing secret can be in it.
+fn explorer(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let is_plain = |rest: &str| {
+        !rest.is_empty()
+            && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~:/[]".contains(&b))
+    };
+    match rest {
+        Some(rest) if is_plain(rest) => Ok(text.trim_end_matches('/').to_owned()),
+        Some(_) | None => {
+            Err("this is no page of an explorer: expected a plain URL, as in https://etherscan.io"
+                .to_owned())
+        }
+    }
 }
 
 fn finality(text: &str) -> Result<FinalityRule, String> {

@@ -169,6 +169,8 @@ pub(crate) struct ChainEntry {
     /// Zero: a newest block may be of any age.
     pub(crate) stale_after: Millis,
     pub(crate) simulation: SimulationMode,
+    /// Without a slash at its end.
+    pub(crate) explorer: Option<String>,
     pub(crate) native: NativeEntry,
     pub(crate) tokens: Vec<TokenEntry>,
     pub(crate) contracts: Vec<ContractEntry>,

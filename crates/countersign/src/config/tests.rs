@@ -406,6 +406,13 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "finality: soon",
         &["11:15: `soon` is no finality: expected a number of blocks from 1, or finalized"],
     ),
+    (
+        "finality: 1",
+        "explorer: \"javascript:alert(1)\"",
+        &[
+            "11:15: this is no page of an explorer: expected a plain URL, as in https://etherscan.io",
+        ],
+    ),
     ("finality: 1", "stale_after: 2d", &["11:18: `2d` is too long: at most 1d"]),
     (
         "fee_ceiling_gwei: 500",

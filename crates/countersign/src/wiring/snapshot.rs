@@ -93,6 +93,7 @@ fn chain(
         gap_wait: GAP_WAIT,
         bump_after: entry.bump_after,
         simulation: entry.simulation,
+        explorer: entry.explorer.clone(),
     }
 }
 

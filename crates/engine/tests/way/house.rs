@@ -152,6 +152,7 @@ impl House {
             gap_wait: Millis(2000),
             bump_after: Millis::ZERO,
             simulation: countersign_engine::setup::SimulationMode::WhenAvailable,
+            explorer: None,
         }
     }
 

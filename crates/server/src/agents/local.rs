@@ -141,11 +141,12 @@ fn operation(view: OperationView) -> Value {
 }
 
 pub(crate) fn budget_line(line: BudgetLine) -> Value {
-    let BudgetLine { limit, policy, per, max, used, remaining, frees_at } = line;
+    let BudgetLine { limit, policy, per, unit, max, used, remaining, frees_at } = line;
     json!({
         "limit": limit,
         "policy": policy,
         "per": per,
+        "unit": unit,
         "max": max,
         "used": used,
         "remaining": remaining,

@@ -1,4 +1,4 @@
-//! Who may: operators by their token and role, anybody on this machine for the probes.
+//! Who may: operators by their token or session and their role, anybody on this machine for the probes.
 
 use std::sync::Arc;
 
@@ -9,11 +9,9 @@ use axum::{
 use countersign_engine::setup::{OperatorSetup, Role};
 use serde::de::DeserializeOwned;
 
-use crate::credential::Presented;
+use super::{Desk, Peer, Problem, login::Pass};
 
-use super::{Desk, Peer, Problem};
-
-/// An operator whose token was presented.
+/// An operator whose token or session was presented.
 #[derive(Debug)]
 pub(crate) struct Operator(pub(crate) OperatorSetup);
 
@@ -38,8 +36,7 @@ impl FromRequestParts<Arc<Desk>> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
-        let presented = Presented::bearer(&parts.headers).token();
-        let id = presented.and_then(|token| desk.gatehouse.keyring.operator(token));
+        let id = Pass::of(parts, desk)?.and_then(|pass| pass.used(desk));
         let setup = desk.setup();
         let operator = id.and_then(|id| setup.operators.get(&id).cloned());
         operator.map(Self).ok_or(Problem::Unauthorised)

@@ -37,8 +37,7 @@ pub(crate) async fn list(
     Asked(which): Asked<Which>,
 ) -> Listed<Value> {
     let states = states(which.status.as_deref().unwrap_or("pending"))?;
-    let query = which.query(states)?;
-    let Page { items, next_cursor } = desk.ports().ledger.operations(&query).await?;
+    let Page { items, next_cursor } = which.records(&desk, states).await?;
     let parked = items.iter().filter(|record| record.digest.is_some());
     let items = try_join_all(parked.map(|record| entry(&desk, record))).await?;
     Ok(listed(Page { items, next_cursor }))
@@ -184,14 +183,14 @@ fn kind(facts: Option<&Facts>) -> String {
 }
 
 /// What moves first.
-struct Moved {
-    amount: String,
-    token: String,
-    usd: Option<String>,
-    to: String,
+pub(super) struct Moved {
+    pub(super) amount: String,
+    pub(super) token: String,
+    pub(super) usd: Option<String>,
+    pub(super) to: String,
 }
 
-fn moved(facts: &Facts) -> Option<Moved> {
+pub(super) fn moved(facts: &Facts) -> Option<Moved> {
     facts.actions.iter().find_map(|action| amount_of(action, facts))
 }
 

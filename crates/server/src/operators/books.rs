@@ -7,6 +7,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{AgentId, ChainId, WalletId},
     operation::OperationState,
+    time::Timestamp,
     trace::IncidentStatus,
 };
 use countersign_engine::{
@@ -107,25 +108,35 @@ pub(crate) async fn overview_of(desk: &Arc<Desk>) -> Result<Value, Problem> {
         ..IncidentQuery::default()
     };
     let incidents = ports.journal.incidents(&open).await?.items;
-    let operations = open_operations(desk).await?;
+    let Open { states: operations, oldest_parked } = open_operations(desk).await?;
     let status = ports.ledger.describe().await?;
     Ok(json!({
         "app": setup.app,
         "gateway": ports.gateway,
         "pending": operations.get(OperationState::Parked.name()).copied().unwrap_or_default(),
+        "pending_oldest_at": oldest_parked,
         "operations": operations,
         "incidents_open": incidents.len(),
         "agents": setup.agents.len(),
         "wallets": setup.wallets.len(),
-        "chains": setup.chains.values().map(|chain| json!({"id": chain.id, "name": chain.name})).collect::<Vec<_>>(),
+        "chains": setup.chains.values().map(|chain| json!({"id": chain.id, "name": chain.name, "native": chain.native.symbol, "explorer": chain.explorer})).collect::<Vec<_>>(),
         "freezes": ports.ledger.freezes().await?,
         "durability": status.durability,
         "sealed": status.sealed,
     }))
 }
 
+/// The operations that are not finished.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// How many are in each state.
+    pub(crate) states: BTreeMap<&'static str, u32>,
+    /// Since when the one waits for people that waits longest.
+    pub(crate) oldest_parked: Option<Timestamp>,
+}
+
 /// How many operations are in each state that is not terminal, up to a bound.
-pub(crate) async fn open_operations(desk: &Desk) -> Result<BTreeMap<&'static str, u32>, Problem> {
+pub(crate) async fn open_operations(desk: &Desk) -> Result<Open, Problem> {
     let open = |state: &OperationState| match state {
         OperationState::Parked
         | OperationState::Approved
@@ -147,9 +158,14 @@ pub(crate) async fn open_operations(desk: &Desk) -> Result<BTreeMap<&'static str
     let states: Vec<_> = OperationState::ALL.into_iter().filter(open).collect();
     let mut counts: BTreeMap<_, u32> = states.iter().map(|state| (state.name(), 0)).collect();
     let query = OperationQuery { states, limit: COUNT_MAX, ..OperationQuery::default() };
+    let mut oldest_parked = None;
     for record in desk.ports().ledger.operations(&query).await?.items {
+        if record.state == OperationState::Parked {
+            // newest first
+            oldest_parked = Some(record.created_at);
+        }
         let count = counts.entry(record.state.name()).or_default();
         *count = count.saturating_add(1);
     }
-    Ok(counts)
+    Ok(Open { states: counts, oldest_parked })
 }

@@ -1,5 +1,6 @@
 //! Operations as the API shows them.
 
+use alloy_primitives::B256;
 use axum::{Json, extract::State};
 use countersign_core::{
     identity::{AgentId, OperationId},
@@ -17,6 +18,7 @@ use super::{
     Desk, Door, Problem,
     access::{Asked, Named, Operator, Viewer},
     body::{Listed, Perhaps, limit, listed},
+    by_hash,
 };
 
 #[derive(Debug, Deserialize)]
@@ -24,14 +26,27 @@ use super::{
 pub(crate) struct Which {
     pub(crate) status: Option<String>,
     agent: Option<AgentId>,
+    hash: Option<B256>,
     limit: Option<u32>,
     cursor: Option<String>,
 }
 
 impl Which {
-    pub(crate) fn query(self, states: Vec<OperationState>) -> Result<OperationQuery, Problem> {
-        let Self { status: _, agent, limit: most, cursor } = self;
-        Ok(OperationQuery { states, agent, limit: limit(most)?, cursor })
+    /// One page; with `hash` the one operation of that transaction, if it is of these.
+    pub(crate) async fn records(
+        self,
+        desk: &Desk,
+        states: Vec<OperationState>,
+    ) -> Result<Page<OperationRecord>, Problem> {
+        let Self { status: _, agent, hash, limit: most, cursor } = self;
+        let query = OperationQuery { states, agent, limit: limit(most)?, cursor };
+        let Some(hash) = hash else { return Ok(desk.ports().ledger.operations(&query).await?) };
+        let fits = |record: &OperationRecord| {
+            (query.states.is_empty() || query.states.contains(&record.state))
+                && query.agent.as_ref().is_none_or(|agent| agent == record.agent())
+        };
+        let items = by_hash::find(desk, hash).await?.into_iter().filter(fits).collect();
+        Ok(Page { items, next_cursor: None })
     }
 }
 
@@ -42,8 +57,7 @@ pub(crate) async fn list(
     Asked(which): Asked<Which>,
 ) -> Listed<Value> {
     let states = which.status.as_deref().map(states).transpose()?.unwrap_or_default();
-    let query = which.query(states)?;
-    let Page { items, next_cursor } = desk.ports().ledger.operations(&query).await?;
+    let Page { items, next_cursor } = which.records(&desk, states).await?;
     Ok(listed(Page { items: items.iter().map(view).collect(), next_cursor }))
 }
 

@@ -1,4 +1,4 @@
-//! Whether it lives, whether it can work, what it counted; and the pages that need no credential.
+//! Whether it lives, whether it can work, what it counted; and the API's document.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,14 +6,18 @@ use axum::{
     Json,
     extract::State,
     http::{StatusCode, header},
-    response::{Html, IntoResponse},
+    response::IntoResponse,
 };
 use countersign_core::trace::Severity;
 use countersign_engine::port::{journal::IncidentQuery, ledger::Clocks};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{Desk, Door, access::Neighbour, books::open_operations};
+use super::{
+    Desk, Door,
+    access::Neighbour,
+    books::{Open, open_operations},
+};
 
 /// The most incidents that are counted.
 const INCIDENTS_MAX: u32 = 1000;
@@ -67,7 +71,7 @@ async fn chains(desk: &Arc<Desk>) -> BTreeMap<String, bool> {
 /// `GET /metrics`
 pub(crate) async fn metrics(_: Neighbour, State(desk): Door) -> impl IntoResponse {
     let mut text = desk.gatehouse.metrics.render();
-    if let Ok(states) = open_operations(&desk).await {
+    if let Ok(Open { states, .. }) = open_operations(&desk).await {
         text.push_str("# TYPE countersign_operations gauge\n");
         for (state, count) in states {
             let labels = format!("state=\"{state}\"");
@@ -126,16 +130,6 @@ fn ratio(used: &str, max: &str) -> Option<String> {
 /// `GET /openapi.json`
 pub(crate) async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
-}
-
-/// `GET /`
-pub(crate) async fn console() -> Html<&'static str> {
-    Html(include_str!("console.html"))
-}
-
-/// `GET /console.css`
-pub(crate) async fn stylesheet() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], include_str!("console.css"))
 }
 
 #[cfg(test)]

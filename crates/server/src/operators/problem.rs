@@ -13,6 +13,8 @@ use countersign_engine::{
 };
 use serde_json::json;
 
+use super::sessions::FAILURES_WINDOW;
+
 /// What went wrong, by cause.
 #[derive(Debug)]
 pub(crate) enum Problem {
@@ -28,6 +30,8 @@ pub(crate) enum Problem {
     Requester,
     /// 403: a page of another origin.
     OtherOrigin,
+    /// 403: a cookie came along with a request that the console did not make.
+    OtherSite,
     /// 404: unknown and foreign things look the same.
     NotFound,
     /// 405
@@ -50,6 +54,8 @@ pub(crate) enum Problem {
     NotEmpty,
     /// 410
     Expired,
+    /// 429: so many logins failed.
+    TooManyAttempts,
     /// 421: a host name that is not ours.
     OtherHost,
     /// 500
@@ -69,6 +75,8 @@ impl Problem {
             Self::NotInGate => (StatusCode::FORBIDDEN, "not_in_gate"),
             Self::Requester => (StatusCode::FORBIDDEN, "requester"),
             Self::OtherOrigin => (StatusCode::FORBIDDEN, "other_origin"),
+            Self::OtherSite => (StatusCode::FORBIDDEN, "other_site"),
+            Self::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::Decided(_) => (StatusCode::CONFLICT, "already_decided"),
@@ -99,6 +107,10 @@ impl Problem {
             }
             Self::Requester => "nobody approves for an agent that their person owns".into(),
             Self::OtherOrigin => "pages of other origins are not served".into(),
+            Self::OtherSite => {
+                "a cookie is worth something in the console's own requests only: they carry the header `Countersign-Console: 1`".into()
+            }
+            Self::TooManyAttempts => "too many logins failed; try again in a minute".into(),
             Self::NotFound => "there is nothing here under this name".into(),
             Self::Method => "this route has no such method".into(),
             Self::Decided(state) => {
@@ -155,6 +167,9 @@ impl From<Problem> for Response {
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if matches!(problem, Problem::TooManyAttempts) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(FAILURES_WINDOW.as_secs()));
+        }
         if matches!(problem, Problem::Unauthorised) {
             let realm = HeaderValue::from_static("Bearer realm=\"countersign\"");
             headers.insert(header::WWW_AUTHENTICATE, realm);

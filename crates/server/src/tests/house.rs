@@ -109,6 +109,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         gap_wait: Millis(1000),
         bump_after: Millis::ZERO,
         simulation: countersign_engine::setup::SimulationMode::WhenAvailable,
+        explorer: None,
     };
     let roles = [Role::View, Role::Approve, Role::Freeze, Role::Policy];
     Setup {

@@ -65,7 +65,8 @@ async fn every_response_is_strict_about_what_a_browser_may_do() {
     let page = [("host", "localhost"), ("origin", "https://evil.example")];
     for (method, path, headers, status) in [
         ("GET", "/", &[][..], 200),
-        ("GET", "/console.css", &[], 200),
+        ("GET", "/console/console.css", &[], 200),
+        ("GET", "/session", &[], 401),
         ("GET", "/openapi.json", &[], 200),
         ("GET", "/healthz", &[], 200),
         ("GET", "/nothing", &[], 404),

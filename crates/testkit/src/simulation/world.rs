@@ -189,6 +189,7 @@ impl World {
             gap_wait: Millis(2000),
             bump_after: self.plan.bump_after,
             simulation: countersign_engine::setup::SimulationMode::WhenAvailable,
+            explorer: None,
         };
         let agent = |(place, grant)| {
             let agent = AgentSetup {
