@@ -12,6 +12,7 @@ use crate::{
     context::ContextValue,
     identity::{AgentId, ChainId, WalletId},
     opinion::Opinion,
+    pact::PactStanding,
     time::Timestamp,
     token::Asset,
 };
@@ -212,6 +213,9 @@ pub struct Facts {
     pub opinion: Option<Opinion>,
     /// Freezes in force.
     pub freezes: Vec<Freeze>,
+    /// What people said to the agent's grant as it stands; absent where nobody said anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<PactStanding>,
     /// Gates that people have opened for this operation, with what they opened.
     pub approvals: Vec<GateApproval>,
     /// How the rest is shared among the calls of a bundle, in order; empty for what is one transaction or message.

@@ -22,6 +22,7 @@ pub mod json;
 pub mod message;
 pub mod operation;
 pub mod opinion;
+pub mod pact;
 pub mod raw;
 pub mod time;
 pub mod token;

@@ -10,11 +10,11 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use countersign_core::{
-    identity::{AgentId, ApprovalDigest, ChainId, OperationId},
+    identity::{AgentId, ApprovalDigest, ChainId, OperationId, PolicyId},
     operation::OperationRecord,
+    pact::PactVerb,
     transaction::FeeBid,
 };
-use countersign_policy::PactState;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     claim::Claims,
     hub::Hub,
     lane::{Lane, LaneId},
+    pact::{GrantView, PactError},
     port::{Clock, Journal, Ledger, ledger::LedgerError},
     reorg::SeenBlocks,
     reply::Caller,
@@ -182,10 +183,19 @@ impl Engine {
         self.budget_lines(agent).await
     }
 
-    /// Where the agent's grant stands: active, completed, expired, or still without a beginning; `None` for an agent that
-    /// is not configured.
-    pub async fn grant_state(&self, agent: &AgentId) -> Result<Option<PactState>, Unavailable> {
+    /// The agent's grant and where it stands; `None` for an agent that is not configured.
+    pub async fn grant(&self, agent: &AgentId) -> Result<Option<GrantView>, Unavailable> {
         self.state_of_grant(agent).await
+    }
+
+    /// An operator's word on the agent's grant in this version. An end is in force on every gateway when this returns.
+    pub async fn say_to_grant(
+        &self,
+        operator: &OperatorSetup,
+        (agent, grant): (&AgentId, PolicyId),
+        (verb, note): (PactVerb, Option<String>),
+    ) -> Result<GrantView, PactError> {
+        self.say_to_pact(&operator.id, (agent, grant), (verb, note)).await
     }
 
     /// One operation of this agent; `None` for one that is unknown or another's. Collects a finished result.

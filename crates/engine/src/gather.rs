@@ -8,9 +8,10 @@ use countersign_core::{
     action::{Action, Effect},
     approval::GateApproval,
     bundle::{Bundle, Call},
-    fact::{CallFacts, Fact, Facts, Simulated, TokenFact},
+    fact::{CallFacts, Fact, Facts, Freeze, Simulated, TokenFact},
     intent::{Declared, Intent, Method, Payload},
     message::Message,
+    pact::{Pact, PactStanding},
     time::Timestamp,
     token::Asset,
     transaction::{TransactionDraft, TransactionPlan},
@@ -113,7 +114,7 @@ impl Engine {
             bundle: request.proposal.bundle(rest).or_else(|| request.bundle.cloned().map(Box::new)),
         };
         let fee_wei_max = intent.fee_wei_max().unwrap_or(U256::MAX);
-        let (at, seen, freezes) = from_ledger;
+        let (at, seen, freezes, pact) = from_ledger;
         let mut facts = Facts {
             at,
             role: request.parties.agent.role.clone(),
@@ -130,6 +131,7 @@ impl Engine {
             oracles,
             opinion: None,
             freezes,
+            pact,
             approvals: request.approvals.to_vec(),
             calls: shares_of(shares, &of_calls),
         };
@@ -216,18 +218,19 @@ impl Engine {
         Ok((head, estimate, account.balance))
     }
 
-    async fn ask_ledger(
-        &self,
-        request: &Request<'_>,
-        others: &[Address],
-    ) -> Result<(Timestamp, BTreeSet<Address>, Vec<countersign_core::fact::Freeze>), Answer> {
-        let Parties { wallet, chain, .. } = request.parties;
+    async fn ask_ledger(&self, request: &Request<'_>, others: &[Address]) -> Result<Kept, Answer> {
+        let Parties { agent, wallet, chain } = request.parties;
         let ledger = &self.ports().ledger;
-        try_join3(ledger.now(), ledger.seen(chain.id, &wallet.id, others), ledger.freezes())
+        let pact = Pact { agent: agent.id.clone(), grant: agent.grant.id() };
+        let seen = ledger.seen(chain.id, &wallet.id, others);
+        try_join4(ledger.now(), seen, ledger.freezes(), ledger.pact(&pact))
             .await
             .map_err(|error| no_store(&error))
     }
 }
+
+/// What the books say besides the counters: the time, who was paid before, freezes, what became of the pact.
+type Kept = (Timestamp, BTreeSet<Address>, Vec<Freeze>, Option<PactStanding>);
 
 /// One call of a bundle with what the node said about it.
 struct Share {

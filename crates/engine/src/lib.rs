@@ -20,6 +20,7 @@ mod intake;
 mod judge;
 mod lane;
 mod message;
+mod pact;
 mod plan;
 pub mod port;
 mod proposal;
@@ -39,3 +40,4 @@ mod views;
 
 pub use bump::BumpError;
 pub use engine::{DeskError, Engine, Ports};
+pub use pact::{GrantView, PactError};

@@ -241,7 +241,7 @@ impl Engine {
         self.store(&self.incident(severity, code, (title, text))).await;
     }
 
-    fn incident(
+    pub(crate) fn incident(
         &self,
         severity: Severity,
         code: &str,
@@ -263,7 +263,7 @@ impl Engine {
         }
     }
 
-    async fn store(&self, incident: &Incident) {
+    pub(crate) async fn store(&self, incident: &Incident) {
         let Incident { id, code, title, .. } = incident;
         tracing::error!(code, title, incident = id, "incident");
         if let Err(error) = self.ports().journal.raise(incident).await {

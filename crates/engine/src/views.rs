@@ -7,11 +7,11 @@ use countersign_core::{
     identity::{AgentId, ChainId, OperationId},
     intent::Method,
     operation::{Delivery, OperationRecord, OperationState},
+    pact::Pact,
     time::Timestamp,
 };
 use countersign_policy::{
-    Answer as GrantAnswer, Identity, PactLife, PactState, Policies, Policy, budget,
-    counter_verdicts, decision::Outcome, pact_state,
+    Identity, PactLife, Policies, budget, counter_verdicts, decision::Outcome, pact_state,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +20,7 @@ use crate::{
     engine::Engine,
     gather::{Gathered, Request, no_store},
     judge::judge,
+    pact::GrantView,
     port::{chain::ChainError, ledger::LedgerError},
     record::{Judgement, actions_json, charge_json, in_unit, verdict_json},
     reply::{Caller, signed},
@@ -85,7 +86,7 @@ impl Engine {
     pub(crate) async fn state_of_grant(
         &self,
         agent: &AgentId,
-    ) -> Result<Option<PactState>, Unavailable> {
+    ) -> Result<Option<GrantView>, Unavailable> {
         let setup = self.setup();
         let Some(agent) = setup.agents.get(agent) else { return Ok(None) };
         let ledger = &self.ports().ledger;
@@ -97,8 +98,11 @@ impl Engine {
         let of =
             |(charge, reading): (&Charge, Reading)| (charge.source.limit.clone(), reading.settled);
         let settled = charges.iter().zip(readings).map(of).collect();
-        let life = PactLife { answer: answer(&agent.grant, now), revoked: None, settled };
-        Ok(Some(pact_state(&agent.grant, &life, now)))
+        let pact = Pact { agent: agent.id.clone(), grant: agent.grant.id() };
+        let standing = ledger.pact(&pact).await.map_err(|error| store(&error))?;
+        let life = PactLife { standing, settled };
+        let state = pact_state(&agent.grant, &life, now);
+        Ok(Some(GrantView { grant: agent.grant.clone(), state, standing: life.standing }))
     }
 
     pub(crate) async fn operation_view(
@@ -134,15 +138,6 @@ impl Engine {
         let next = self.ports().ledger.next_nonce(chain.id, &wallet.id).await;
         let next = next.map_err(|error| store(&error))?;
         Ok(Some(next.unwrap_or(0).max(account.nonce)))
-    }
-}
-
-/// Whoever configures a grant has said yes to it. One that lasts needs to say since when.
-fn answer(grant: &Policy, now: Timestamp) -> GrantAnswer {
-    match (grant.starts(), grant.lasts()) {
-        (Some(at), _) => GrantAnswer::Yes(at),
-        (None, None) => GrantAnswer::Yes(now),
-        (None, Some(_)) => GrantAnswer::Awaited,
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     limits,
     mode::ApprovalMode,
     model::{Model, Rule, Standing, Then},
+    pact::{GRANT_PENDING, GRANT_REJECTED, GRANT_REVOKED},
     policy::{Policies, Policy},
     risk,
     scope::Kind,
@@ -137,7 +138,7 @@ pub(crate) fn hear<'a>(
     let grant = grant.model();
     let in_force = grant.kind == Kind::Grant
         && covers(grant, intent)
-        && grant.standing(facts.at) == Standing::InForce;
+        && grant.standing(facts.at, facts.pact.as_ref()) == Standing::InForce;
     let allows = allowances(request, grant, in_force, assumed);
     let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
     court.risk_parts = risk_parts;
@@ -436,12 +437,14 @@ fn denial(reasons: Vec<Reason>) -> Denial {
 
 /// Why a grant is not in force: the entry that says so, the code, and words.
 fn ended(grant: &Model, facts: &Facts) -> Option<(&'static str, &'static str, &'static str)> {
-    match grant.standing(facts.at) {
+    match grant.standing(facts.at, facts.pact.as_ref()) {
         Standing::InForce => None,
         Standing::NotBegun => Some(("starts", "no_rule_allows", "has not begun")),
-        Standing::Unknown => {
-            Some(("lasts", "fact_unknown", "lasts, and nobody said since when: it is not active"))
+        Standing::Pending => {
+            Some(("starts", GRANT_PENDING, "has not begun: nobody has said yes to it yet"))
         }
+        Standing::Rejected => Some(("starts", GRANT_REJECTED.0, GRANT_REJECTED.1)),
+        Standing::Revoked => Some(("revoked", GRANT_REVOKED.0, GRANT_REVOKED.1)),
         Standing::Expired => Some(("expires", "grant_expired", "has expired")),
         Standing::Completed => Some(("lasts", "grant_completed", "is completed: its time is over")),
     }

@@ -111,6 +111,12 @@ fn is_sooner<T: PartialOrd>(old: Option<&T>, new: Option<&T>) -> bool {
     }
 }
 
+/// When a grant begins, in words; one that lasts and does not say since when begins when it is approved.
+fn starts(model: &Model) -> Option<String> {
+    let asks = || model.asks.then(|| "approved".to_owned());
+    model.starts.map(|starts| starts.to_string()).or_else(asks)
+}
+
 fn head(changes: &mut Changes, old: &Model, new: &Model) {
     let kind = |kind: Kind| if kind == Kind::Grant { "grant" } else { "guard" };
     changes.value("policy", (Some(&old.name), Some(&new.name)), false);
@@ -123,12 +129,9 @@ fn head(changes: &mut Changes, old: &Model, new: &Model) {
         let text = format!("{} -> {}", scope_words(&old.scope), scope_words(&new.scope));
         changes.add(if_narrows(is_within(inner, outer)), "for", text);
     }
-    let begins = old.starts.is_none() && old.lasts.is_none() && new.lasts.is_none();
-    changes.value(
-        "starts",
-        (old.starts.as_ref(), new.starts.as_ref()),
-        begins && new.starts.is_some(),
-    );
+    let (before, after) = (starts(old), starts(new));
+    let later = new.asks || after.is_some() && new.lasts.is_none();
+    changes.value("starts", (before.as_ref(), after.as_ref()), before.is_none() && later);
     let sooner = is_sooner(old.lasts.as_ref(), new.lasts.as_ref());
     changes.value("lasts", (old.lasts.as_ref(), new.lasts.as_ref()), sooner);
     let sooner = is_sooner(old.expires.as_ref(), new.expires.as_ref());

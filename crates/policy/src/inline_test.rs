@@ -2,8 +2,6 @@
 
 mod given;
 
-pub(crate) use self::given::NOW;
-
 use std::collections::BTreeMap;
 
 use countersign_core::{

@@ -53,7 +53,7 @@ pub use front_end::{Format, FormatError};
 pub use import::import;
 pub use mode::{ApprovalMode, ModeError};
 pub use needs::Spent;
-pub use pact::{Answer, PactLife, PactState, pact_state};
+pub use pact::{PactLife, PactState, pact_state, spoken_against};
 pub use policy::{Identity, LimitView, Policies, Policy, RuleView, TestOutcome};
 pub use schema::schema;
 pub use scope::{Kind, Scope};

@@ -65,6 +65,10 @@ fn definitions() -> Json {
         "scalar": { "type": ["string", "number", "boolean"] },
         "amount": { "type": ["string", "number"], "description": "Decimals in quotes: \"0.05\"." },
         "instant": { "type": "string", "examples": ["2027-01-31T00:00:00Z"] },
+        "starts": {
+            "type": "string", "examples": ["approved", "2027-01-31T00:00:00Z"],
+            "description": "An instant; or `approved`: when people say yes to it.",
+        },
         "for": object(
             &json!({
                 "agent": { "type": "string" },
@@ -210,7 +214,7 @@ fn core() -> Json {
             "policy": with("Its name; it stays the same from version to version.", reference("id")),
             "kind": with("A grant may allow, for one agent. A guard may only deny, ask and limit.", json!({ "enum": ["grant", "guard"] })),
             "for": reference("for"),
-            "starts": reference("instant"),
+            "starts": reference("starts"),
             "lasts": with("How long after its beginning it is completed.", reference("duration")),
             "expires": reference("instant"),
             "mandate": with("Free text for approvers, and for the judge if there is one.", json!({ "type": "string" })),
@@ -344,7 +348,7 @@ fn pact() -> Json {
                 ended("time_elapsed", "So many seconds after its beginning."),
                 short,
             ] })),
-            "for": reference("for"), "starts": reference("instant"), "expires": reference("instant"),
+            "for": reference("for"), "starts": reference("starts"), "expires": reference("instant"),
             "expires_at": reference("instant"), "sets": reference("sets"), "gates": reference("gates"),
             "tests": list(&reference("test")),
         }),
@@ -441,7 +445,7 @@ fn jsonlogic() -> Json {
     let bundle = object(
         &json!({
             "policy": reference("id"), "rules": { "type": "array", "items": rule, "minItems": 1 },
-            "for": reference("for"), "starts": reference("instant"), "lasts": reference("duration"),
+            "for": reference("for"), "starts": reference("starts"), "lasts": reference("duration"),
             "expires": reference("instant"), "mandate": { "type": "string" }, "gates": reference("gates"),
             "tests": list(&reference("test")),
         }),

@@ -15,6 +15,7 @@ mod history;
 mod journal;
 mod ledger;
 mod log;
+mod pact;
 mod questions;
 mod repeat;
 mod reserve;

@@ -7,7 +7,8 @@ use countersign_core::{
     approval::{Gate, Quorum, Vote},
     charge::{Charge, CounterId, LimitRef, Over, Unit, Window},
     identity::{
-        AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, TraceHash, WalletId,
+        AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, PolicyId, TraceHash,
+        WalletId,
     },
     intent::{Declared, Intent, Method, Payload},
     message::{Content, Lasting, Message},
@@ -303,6 +304,12 @@ pub fn reject(n: u64) -> Reject {
     }
 }
 
+/// The n-th version of a grant.
+#[must_use]
+pub fn grant(n: u8) -> PolicyId {
+    PolicyId(B256::repeat_byte(n))
+}
+
 /// A commit of the n-th operation: floor 0, at most 16 in flight.
 #[must_use]
 pub fn commit(n: u64) -> Commit {
@@ -311,6 +318,7 @@ pub fn commit(n: u64) -> Commit {
         fence: 0,
         floor: 0,
         in_flight_max: 16,
+        grant: grant(0),
         shrinks_only: false,
         shared_lane: false,
         counterparties: vec![address(2)],

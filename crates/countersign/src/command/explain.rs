@@ -224,6 +224,7 @@ impl Place {
             oracles: Vec::new(),
             opinion: None,
             freezes: Vec::new(),
+            pact: None,
             approvals: Vec::new(),
             calls: Vec::new(),
         };

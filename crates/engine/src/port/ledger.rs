@@ -13,10 +13,12 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{
-        AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
+        AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, PolicyId, TraceHash,
+        WalletId,
     },
     intent::Intent,
     operation::{Actual, Delivery, Money, OperationRecord, OperationState, Purpose},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
     transaction::UnsignedTransaction,
 };
@@ -28,6 +30,10 @@ use super::journal::Page;
 pub use self::split::{Part, Split, SplitAnswer};
 pub use countersign_core::charge::Overrun;
 
+pub use self::pact::{PactAnswer, PactWord};
+
+mod pact;
+
 /// How long a finished result waits for its agent to collect it.
 pub const COLLECT_WITHIN: Millis = Millis(24 * 3_600_000);
 
@@ -37,7 +43,7 @@ pub const SETTLED_KEPT: u64 = 256;
 /// How long the nonce that a client fixed on an operation that parks is kept from others.
 pub const NONCE_HELD_FOR: Millis = Millis(60_000);
 
-/// The books: counters, operations, nonces, freezes.
+/// The books: counters, operations, nonces, freezes, pacts.
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
     /// The store's clock.
@@ -230,6 +236,13 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Freezes in force.
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError>;
+
+    /// Records a person's word on a pact: yes or no where nobody has spoken, an end where it has none yet. No commit under
+    /// a pact that is rejected or revoked after this returns.
+    async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError>;
+
+    /// What people made of a pact; `None` where nobody has spoken.
+    async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError>;
 
     /// Stops every commit until [`Ledger::unseal`]; the reason is shown to operators.
     async fn seal(&self, reason: &str) -> Result<(), LedgerError>;
@@ -457,8 +470,8 @@ pub enum RejectAnswer {
 /// [`NONCE_HELD_FOR`] after its creation for an operation of the lane that is `PARKED` or `APPROVED` and whose client
 /// fixed it.
 ///
-/// Checks, in this order: the fence, the same call again, the state, the deadline, the seal, freezes, the nonce, the
-/// number in flight.
+/// Checks, in this order: the fence, the same call again, the state, the deadline, the seal, freezes, the pact, the
+/// nonce, the number in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
     /// Which operation; must be `ALLOWED`.
@@ -469,6 +482,8 @@ pub struct Commit {
     pub floor: u64,
     /// The most operations of this wallet and chain that may be committed and not terminal.
     pub in_flight_max: u32,
+    /// The version of the agent's grant that allows it.
+    pub grant: PolicyId,
     /// `true` if only authority shrinks: then a freeze does not stop it, unless it is [`Freeze::All`].
     pub shrinks_only: bool,
     /// `true` if somebody else may use nonces of this wallet: then `floor` counts on a lane that is not empty, too.
@@ -503,6 +518,8 @@ pub enum CommitAnswer {
     Lapsed,
     /// A freeze is in force. Nothing was written.
     Frozen(Freeze),
+    /// People rejected or revoked its grant. Nothing was written.
+    Ended(PactStanding),
     /// The ledger is sealed. Nothing was written.
     Sealed(String),
     /// It is in a state that cannot be committed. Nothing was written.

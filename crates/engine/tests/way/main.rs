@@ -16,5 +16,6 @@ mod flow;
 mod house;
 mod limits;
 mod messages;
+mod pacts;
 mod reorgs;
 mod simulated;

@@ -15,6 +15,7 @@ use countersign_core::{
     fact::{Asked, Fact, Facts, OracleFact, TokenFact},
     identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
     intent::{Declared, Intent, Method, Payload},
+    pact::{PactStanding, Word},
     time::Timestamp,
     token::Asset,
     transaction::{FeeBid, TransactionPlan, TransactionType},
@@ -34,7 +35,7 @@ use crate::{
 /// The wallet of every test: `self`.
 const WALLET: Address = Address::repeat_byte(0x5e);
 /// Monday, 2026-01-05T12:00:00Z.
-pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
+const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
 
 const REQUEST_KEYS: [&str; 18] = [
     "sim",
@@ -337,6 +338,9 @@ impl Stage<'_, '_> {
             let gate = self.reader.gate_named(&name)?;
             approvals.push(opened(gate, at));
         }
+        // a grant that asks has been approved when its tests begin
+        let by = OperatorId::parse("owner").ok()?;
+        let pact = PactStanding::Approved { approved: Word { by, at: NOW, note: None } };
         let balance = self.number(node, "balance_wei").unwrap_or(U256::from(u128::MAX));
         Some(Facts {
             at,
@@ -354,6 +358,7 @@ impl Stage<'_, '_> {
             oracles: Vec::new(),
             opinion: None,
             freezes: Vec::new(),
+            pact: Some(pact),
             approvals,
             calls: Vec::new(),
         })

@@ -105,6 +105,7 @@ pub(crate) fn facts(actions: Vec<Action>) -> Facts {
         oracles: Vec::new(),
         opinion: None,
         freezes: Vec::new(),
+        pact: None,
         approvals: Vec::new(),
         calls: Vec::new(),
     }

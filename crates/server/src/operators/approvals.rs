@@ -88,7 +88,7 @@ pub(crate) async fn approve(
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct No {
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// `POST /pending-operations/{id}/reject`
@@ -105,7 +105,7 @@ pub(crate) async fn reject(
     entry(&desk, &record).await.map(Json)
 }
 
-fn bounded(field: &str, text: String) -> Result<String, Problem> {
+pub(crate) fn bounded(field: &str, text: String) -> Result<String, Problem> {
     if text.len() > TEXT_MAX {
         return Err(Problem::Malformed(format!("`{field}`: is longer than {TEXT_MAX} bytes")));
     }

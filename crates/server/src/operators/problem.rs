@@ -7,10 +7,11 @@ use axum::{
 };
 use countersign_core::operation::OperationState;
 use countersign_engine::{
-    BumpError, DeskError,
+    BumpError, DeskError, PactError,
     port::{journal::JournalError, ledger::LedgerError},
     submission::Unavailable,
 };
+use countersign_policy::PactState;
 use serde_json::json;
 
 /// What went wrong, by cause.
@@ -44,6 +45,10 @@ pub(crate) enum Problem {
     NoAttempt(String, String),
     /// 409: nothing of the kind is in force.
     NotInForce,
+    /// 409: the agent's grant is another version.
+    PactDiffers,
+    /// 409: this cannot be said to the pact any more; this is where it stands.
+    PactStands(PactState),
     /// 409: the ledger does not fit the chains or the journals; each line is one difference.
     Differences(Vec<String>),
     /// 409: there is something in the store already.
@@ -77,6 +82,8 @@ impl Problem {
             Self::Busy => (StatusCode::CONFLICT, "busy"),
             Self::NoAttempt(code, _) => (StatusCode::CONFLICT, code),
             Self::NotInForce => (StatusCode::CONFLICT, "not_in_force"),
+            Self::PactDiffers => (StatusCode::CONFLICT, "pact_differs"),
+            Self::PactStands(_) => (StatusCode::CONFLICT, "pact_stands"),
             Self::Differences(_) => (StatusCode::CONFLICT, "differences"),
             Self::NotEmpty => (StatusCode::CONFLICT, "not_empty"),
             Self::LedgerLost(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger_lost"),
@@ -113,6 +120,10 @@ impl Problem {
                     .into()
             }
             Self::NotInForce => "it was not in force".into(),
+            Self::PactDiffers => {
+                "the agent's grant is another version by now: look at it again".into()
+            }
+            Self::PactStands(state) => format!("the pact is {state}"),
             Self::Differences(differences) => format!(
                 "the ledger does not fit what chains and journals say: {}. Look into each of them; what you accept is recorded",
                 differences.join("; ")
@@ -141,7 +152,9 @@ impl From<Problem> for Response {
             "code": code,
             "detail": problem.detail(),
         });
-        let further = if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
+        let further = if let Problem::PactStands(state) = &problem {
+            Some(("state", json!(state)))
+        } else if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
             Some(("operation_status", json!(state.name())))
         } else if let Problem::Differences(differences) = &problem {
             Some(("differences", json!(differences)))
@@ -191,6 +204,17 @@ impl From<BumpError> for Problem {
             BumpError::Busy => Self::Busy,
             BumpError::Refused { code, reason } => Self::NoAttempt(code, reason),
             BumpError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<PactError> for Problem {
+    fn from(error: PactError) -> Self {
+        match error {
+            PactError::Missing => Self::NotFound,
+            PactError::Differs => Self::PactDiffers,
+            PactError::Stands(state) => Self::PactStands(state),
+            PactError::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
 }

@@ -43,6 +43,9 @@ async fn only_an_operators_token_opens_the_door_and_a_role_each_drawer() {
     for (method, path, body, status) in [
         ("GET", "/overview", "", 200),
         ("POST", "/freeze", "{}", 403),
+        ("POST", "/api/agents/trader/policies/x/approve", "{}", 403),
+        ("POST", "/api/agents/trader/policies/x/reject", r#"{"reason":"no"}"#, 403),
+        ("POST", "/api/agents/trader/policies/x/revoke", r#"{"reason":"no"}"#, 403),
         ("POST", "/ledger/unseal", "", 403),
         ("POST", "/ledger/init", "", 403),
         (
@@ -331,6 +334,55 @@ async fn the_configuration_in_force_can_be_read() {
     assert_eq!(overview["pending"], 0);
     assert_eq!(house.desk("GET", "/budget?agent=trader", "").await.status, 200);
     assert!(house.desk("GET", "/ledger", "").await.json()["durability"].is_string());
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_pact_is_spoken_to_in_the_version_that_stands() {
+    let house = House::open().await;
+    let grant = house.desk("GET", "/api/agents/trader/policies", "").await.json();
+    let id = grant["items"][0]["id"].as_str().unwrap().to_owned();
+    let other = format!("sha256:{}", "11".repeat(32));
+    let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(4097));
+    let none = json!(null);
+    for (path, body, status, code) in [
+        (format!("trader/policies/{id}/approve"), "{}", 409, json!("pact_stands")),
+        (format!("trader/policies/{id}/reject"), r#"{"reason":"no"}"#, 409, json!("pact_stands")),
+        (format!("trader/policies/{id}/revoke"), "{}", 400, json!("malformed")),
+        (format!("trader/policies/{id}/revoke"), "", 400, json!("malformed")),
+        (format!("trader/policies/{id}/revoke"), &long, 400, json!("malformed")),
+        (
+            format!("trader/policies/{id}/revoke"),
+            r#"{"reason":"x","y":1}"#,
+            400,
+            json!("malformed"),
+        ),
+        (
+            format!("trader/policies/{other}/revoke"),
+            r#"{"reason":"x"}"#,
+            409,
+            json!("pact_differs"),
+        ),
+        ("trader/policies/latest/revoke".into(), r#"{"reason":"x"}"#, 404, json!("not_found")),
+        (format!("nobody/policies/{id}/revoke"), r#"{"reason":"x"}"#, 404, json!("not_found")),
+        (format!("trader/policies/{id}/end"), r#"{"reason":"x"}"#, 404, json!("not_found")),
+        // what nobody had to approve can be ended all the same, and once
+        (format!("trader/policies/{id}/revoke"), r#"{"reason":"enough"}"#, 200, none.clone()),
+        (format!("trader/policies/{id}/revoke"), r#"{"reason":"again"}"#, 200, none),
+        (format!("trader/policies/{id}/approve"), "", 409, json!("pact_stands")),
+    ] {
+        let reply = house.desk("POST", &format!("/api/agents/{path}"), body).await;
+        assert_eq!((reply.status, &reply.json()["code"]), (status, &code), "{path} {}", reply.body);
+    }
+    let ended = house.desk("GET", "/api/agents/trader/policies", "").await.json();
+    let ended = &ended["items"][0];
+    assert_eq!((&ended["state"], &ended["in_force"]), (&json!("revoked"), &json!(false)));
+    assert_eq!(
+        (&ended["revoked"]["by"], &ended["revoked"]["note"]),
+        (&json!("alice"), &json!("enough"))
+    );
+    let other = house.desk("GET", "/api/agents/other/policies", "").await.json();
+    assert_eq!(other["items"][0]["state"], "active", "the same words, and another agent");
     house.close().await;
 }
 

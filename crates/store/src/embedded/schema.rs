@@ -108,6 +108,13 @@ CREATE TABLE seen (
 
 CREATE TABLE freezes (freeze TEXT PRIMARY KEY) WITHOUT ROWID;
 
+CREATE TABLE pacts (
+    agent TEXT NOT NULL,
+    version TEXT NOT NULL,
+    standing TEXT NOT NULL,
+    PRIMARY KEY (agent, version)
+) WITHOUT ROWID;
+
 CREATE TABLE log (
     sequence INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,

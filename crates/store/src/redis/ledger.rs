@@ -18,6 +18,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -26,14 +27,16 @@ use countersign_engine::port::{
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
+        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
+        SplitAnswer,
     },
 };
 
 use self::packing::{
-    addresses, adoption, asked_before, attempt, changed, charged, cursor_from, freeze_from, limit,
-    new_operation, overruns, parting, reading, records, scope, unknown, words,
+    addresses, adoption, asked_before, attempt, becomes, changed, charged, cursor_from,
+    freeze_from, limit, new_operation, overruns, parting, reading, records, scope, spoken, unknown,
+    words,
 };
 use super::{
     FORMAT,
@@ -263,6 +266,7 @@ impl Ledger for RedisLedger {
             fence,
             floor,
             in_flight_max,
+            grant,
             shrinks_only,
             shared_lane,
             counterparties,
@@ -275,6 +279,7 @@ impl Ledger for RedisLedger {
             .arg("fence", fence)
             .arg("floor", floor)
             .arg("in_flight_max", in_flight_max)
+            .arg("grant", grant)
             .maybe("shrinks_only", shrinks_only.then_some("yes"))
             .maybe("shared_lane", shared_lane.then_some("yes"))
             .arg("counterparties", addresses(counterparties));
@@ -287,6 +292,7 @@ impl Ledger for RedisLedger {
             "lane_full" => CommitAnswer::LaneFull,
             "lapsed" => CommitAnswer::Lapsed,
             "frozen" => CommitAnswer::Frozen(freeze_from(&answer.text()?)?),
+            "ended" => CommitAnswer::Ended(spoken(answer.list()?.fields()?)?),
             "sealed" => CommitAnswer::Sealed(answer.text()?),
             "elsewhere" => CommitAnswer::Elsewhere(next_record(&mut answer)?),
             other => return Err(unknown(other)),
@@ -562,6 +568,28 @@ impl Ledger for RedisLedger {
         let freezes: Result<BTreeSet<Freeze>, LedgerError> =
             answer.texts().map(|text| freeze_from(&text?)).collect();
         Ok(freezes?.into_iter().collect())
+    }
+
+    async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {
+        let PactWord { pact, verb, by, note } = word;
+        let call = Call::new()
+            .arg("agent", &pact.agent)
+            .arg("version", pact.grant)
+            .arg("becomes", becomes(*verb))
+            .arg("by", by)
+            .arg("note", note.as_deref().unwrap_or_default());
+        let mut answer = self.link.run(Script::Say, call).await?;
+        match answer.tag()?.as_str() {
+            "said" => Ok(PactAnswer::Said(spoken(answer.list()?.fields()?)?)),
+            "stands" => Ok(PactAnswer::Stands(spoken(answer.list()?.fields()?)?)),
+            other => Err(unknown(other)),
+        }
+    }
+
+    async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError> {
+        let call = Call::new().arg("agent", &pact.agent).arg("version", pact.grant);
+        let answer = self.link.run(Script::Pact, call).await?;
+        if answer.is_empty() { Ok(None) } else { spoken(answer.fields()?).map(Some) }
     }
 
     async fn seal(&self, reason: &str) -> Result<(), LedgerError> {

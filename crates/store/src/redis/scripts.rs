@@ -131,6 +131,8 @@ scripts! {
     WRITES () Freeze = "freeze";
     WRITES () Unfreeze = "unfreeze";
     READS () Freezes = "freezes";
+    WRITES () Say = "say";
+    READS () Pact = "pact";
     WRITES () Seal = "seal";
     WRITES () Unseal = "unseal";
     READS () Describe = "describe";

@@ -8,6 +8,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -29,6 +30,7 @@ pub(super) struct Books {
     pub(super) sequence: u64,
     pub(super) operations: Vec<OperationRecord>,
     pub(super) freezes: BTreeSet<Freeze>,
+    pub(super) pacts: BTreeMap<Pact, PactStanding>,
     pub(super) seal: Option<String>,
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
     /// The highest block of each chain in which anything was ever settled.

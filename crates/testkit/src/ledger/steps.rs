@@ -9,12 +9,13 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Attempt, Delivery, Money, OperationRecord, OperationState as S, Purpose},
+    pact::{Pact, Word},
     time::Timestamp,
     transaction::UnsignedTransaction,
 };
 use countersign_engine::port::ledger::{
-    Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, MessageEnd, NONCE_HELD_FOR, ReleaseProof,
-    SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
+    Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, MessageEnd, NONCE_HELD_FOR, PactAnswer,
+    PactWord, ReleaseProof, SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
 };
 
 use super::books::{Books, refused};
@@ -46,6 +47,10 @@ impl Books {
         }
         if let Some(freeze) = self.stopping(&record, commit.shrinks_only) {
             return Ok(CommitAnswer::Frozen(freeze));
+        }
+        let pact = Pact { agent: record.agent().clone(), grant: commit.grant };
+        if let Some(standing) = self.pacts.get(&pact).filter(|standing| standing.is_over()) {
+            return Ok(CommitAnswer::Ended(standing.clone()));
         }
         let (chain, wallet) = (record.chain(), record.wallet().clone());
         let Some(plan) = record.plan().cloned() else {
@@ -438,6 +443,18 @@ impl Books {
             self.sequence += 1;
         }
         lifted
+    }
+
+    pub(super) fn say(&mut self, word: &PactWord) -> PactAnswer {
+        let PactWord { pact, verb, by, note } = word.clone();
+        let before = self.pacts.get(&pact);
+        let spoken = Word { by, at: self.now, note };
+        let Some(after) = verb.applied(before, spoken) else {
+            return PactAnswer::of(verb, before.unwrap().clone());
+        };
+        self.pacts.insert(pact, after.clone());
+        self.sequence += 1;
+        PactAnswer::Said(after)
     }
 
     pub(super) fn seal(&mut self, reason: Option<String>) {

@@ -32,6 +32,7 @@ pub mod redeeming;
 pub mod reserving;
 pub mod sending;
 pub mod settling;
+pub mod speaking;
 pub mod splitting;
 pub mod windowing;
 
@@ -131,6 +132,14 @@ macro_rules! ledger_suite {
             counterparties_are_remembered_from_commit_on
             sixty_four_commit_at_once_without_a_gap
             a_commit_of_an_older_judgement_binds_nothing
+        );
+        $crate::ledger_suite!(@ $mode $make, speaking:
+            each_word_leads_where_it_may_and_is_kept
+            no_commit_under_a_pact_that_people_ended
+            no_message_is_bound_under_a_pact_that_people_ended
+            what_was_said_outlives_a_crash
+            an_end_against_sixty_four_commits
+            of_words_at_once_one_is_first
         );
         $crate::ledger_suite!(@ $mode $make, keeping:
             a_fixed_nonce_is_kept_for_a_minute_while_people_are_asked

@@ -5,8 +5,9 @@ use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::OperationId,
+    identity::{OperationId, OperatorId},
     operation::{Delivery, OperationRecord, OperationState},
+    pact::{PactStanding, PactVerb, Word},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::ledger::{
@@ -22,7 +23,7 @@ use crate::{
             charge_fields, charge_lines, delivery_name, disposition_fields, intent_fields,
             json as document, new_fields, plan_digest, purpose_name, read_record,
         },
-        reply::{Reply, damaged},
+        reply::{Fields, Reply, damaged},
     },
 };
 
@@ -164,6 +165,36 @@ pub(super) fn changed(answer: &mut Reply) -> Result<bool, LedgerError> {
         "unchanged" => Ok(false),
         other => Err(unknown(other)),
     }
+}
+
+/// The field of a pact that a word fills.
+pub(super) const fn becomes(verb: PactVerb) -> &'static str {
+    match verb {
+        PactVerb::Approve => "approved",
+        PactVerb::Reject => "rejected",
+        PactVerb::Revoke => "revoked",
+    }
+}
+
+/// What people made of a pact, from all of its fields.
+pub(super) fn spoken(mut fields: Fields) -> Result<PactStanding, LedgerError> {
+    let mut of = |verb| fields.maybe::<String>(becomes(verb))?.as_deref().map(word).transpose();
+    match (of(PactVerb::Approve)?, of(PactVerb::Reject)?, of(PactVerb::Revoke)?) {
+        (Some(approved), None, None) => Ok(PactStanding::Approved { approved }),
+        (None, Some(rejected), None) => Ok(PactStanding::Rejected { rejected }),
+        (approved, None, Some(revoked)) => Ok(PactStanding::Revoked { approved, revoked }),
+        (_, Some(_), _) | (None, None, None) => Err(damaged("a pact cannot be read")),
+    }
+}
+
+/// When, who, and what they wrote.
+fn word(text: &str) -> Result<Word, LedgerError> {
+    let wrong = || damaged("a word on a pact cannot be read");
+    let (at, rest) = text.split_once(' ').ok_or_else(wrong)?;
+    let (by, note) = rest.split_once(' ').ok_or_else(wrong)?;
+    let at = at.parse().map(Timestamp::from_millis).map_err(|_| wrong())?;
+    let by = OperatorId::parse(by).map_err(|_| wrong())?;
+    Ok(Word { by, at, note: (!note.is_empty()).then(|| note.to_owned()) })
 }
 
 /// The order of `Freeze` itself does not matter here: `commit.lua` looks scopes up one by one.
