@@ -74,15 +74,11 @@ pub(super) fn attempt(
 /// The parts of an operation, with the charges that they were found to share.
 pub(super) fn parting(split: &Split, record: &OperationRecord) -> Result<Call, LedgerError> {
     let call = Call::new().arg("operation", split.operation).arg("fence", split.fence);
-    // what was split before shows its first part's charges by now; the script knows it by its parts
-    let (first, further) = match split.parts_of(record) {
-        Err(why) if record.fence == split.fence => return Err(why),
-        Ok(parts) => parts,
-        Err(_) => match split.parts.split_first() {
-            Some(parts) => parts,
-            None => return Err(LedgerError::Refused("nothing is split into nothing".into())),
-        },
+    let Some((first, further)) = split.parts.split_first() else {
+        return Err(LedgerError::Refused("nothing is split into nothing".into()));
     };
+    // what was split before shows its first part's charges by now; the script knows it by its parts
+    let call = call.maybe("wrong", split.parts_of(record).err().map(|error| error.to_string()));
     let parts = further.iter().map(|part| {
         let fields = part_fields(record, part)?.into_fields();
         Ok(json!({ "id": part.id, "fields": fields }))

@@ -193,6 +193,7 @@ pub(super) fn phrase() -> impl Strategy<Value = Vec<Step>> {
         1 => keyed(),
         1 => attested(),
         2 => divided(),
+        1 => spoken(),
     ]
 }
 
@@ -430,6 +431,13 @@ fn around() -> impl Strategy<Value = Step> {
         6 => duration().prop_map(|by| Step::Advance { by }),
         1 => vec(0_u8..4, 0..3).prop_map(|limits| Step::NoteAdopted { limits }),
     ]
+}
+
+/// What several people say to one pact, one after the other.
+fn spoken() -> impl Strategy<Value = Vec<Step>> {
+    (0..GRANTS, vec((verb(), 0_u8..3), 2..4)).prop_map(|(version, said)| {
+        said.into_iter().map(|(verb, by)| Step::Say { version, verb, by }).collect()
+    })
 }
 
 fn verb() -> impl Strategy<Value = PactVerb> {
