@@ -54,6 +54,9 @@ pub struct TokenFact {
     /// What the contract itself says of its decimals, where that is another number than [`TokenFact::decimals`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decimals_said: Option<U256>,
+    /// Of a collection: the most items of it that a wallet holds, where the configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_max: Option<u64>,
 }
 
 /// What a transaction would do to its wallet if it were mined now, as a node tells it.

@@ -23,8 +23,8 @@ pub(crate) use self::{
     abi::{AbiFile, Subject},
     environment::variable,
     model::{
-        AgentEntry, ChainEntry, Config, Door, FinalityRule, KeystoreEntry, OperatorEntry, Placed,
-        SecretUrl, SignerEntry, StoreChoice, TokenEntry, WalletEntry,
+        AgentEntry, ChainEntry, CollectionEntry, Config, Door, FinalityRule, KeystoreEntry,
+        OperatorEntry, Placed, SecretUrl, SignerEntry, StoreChoice, TokenEntry, WalletEntry,
     },
     network::{is_development, is_mainnet},
     outside::{JudgeEntry, OracleEntry},

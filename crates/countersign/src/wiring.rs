@@ -9,7 +9,7 @@ mod snapshot;
 
 pub(crate) use self::{
     keys::password,
-    snapshot::{registry, tokens},
+    snapshot::{collections, registry, tokens},
 };
 
 use std::{collections::BTreeMap, sync::Arc};

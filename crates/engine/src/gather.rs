@@ -1,11 +1,12 @@
 //! Facts: everything that a rule may name, asked for at once and frozen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, U256};
 use countersign_core::{
     abi::AbiValue,
     action::{Action, Effect},
+    amount::Price,
     approval::GateApproval,
     bundle::{Bundle, Call},
     fact::{CallFacts, Fact, Facts, Freeze, Simulated, TokenFact},
@@ -33,7 +34,7 @@ use crate::{
     },
     proposal::Proposal,
     reply::SEALED,
-    setup::{ChainSetup, Setup, SimulationMode, TokenSetup},
+    setup::{ChainSetup, CollectionSetup, Setup, SimulationMode, TokenSetup},
     submission::{Answer, Unavailable},
 };
 
@@ -396,16 +397,22 @@ async fn token_facts(
     tokens
 }
 
-/// Each configured token among these, priced.
+/// Each configured token and collection among these, priced.
 async fn tokens_of(
     prices: &dyn Prices,
     chain: &ChainSetup,
     named: &BTreeSet<Address>,
 ) -> Vec<TokenFact> {
-    let configured: BTreeMap<Address, &TokenSetup> =
-        chain.tokens.iter().filter_map(|t| t.address.map(|a| (a, t))).collect();
-    let tokens = named.iter().filter_map(|address| configured.get(address).copied());
-    join_all(tokens.map(|token| token_fact(prices, chain, token))).await
+    let is_named = |address: Option<Address>| address.is_some_and(|at| named.contains(&at));
+    let tokens = chain.tokens.iter().filter(|token| is_named(token.address));
+    let collections = chain.collections.iter().filter(|items| is_named(Some(items.address)));
+    let (mut facts, items) = join(
+        join_all(tokens.map(|token| token_fact(prices, chain, token))),
+        join_all(collections.map(|items| collection_fact(prices, items))),
+    )
+    .await;
+    facts.extend(items);
+    facts
 }
 
 /// What the contract says of its decimals, where it says another number than the configuration.
@@ -416,13 +423,8 @@ async fn decimals_said(chain: &ChainSetup, token: &TokenSetup) -> Option<U256> {
 }
 
 async fn token_fact(prices: &dyn Prices, chain: &ChainSetup, token: &TokenSetup) -> TokenFact {
-    let (price, decimals_said) =
-        join(prices.price(&token.symbol), decimals_said(chain, token)).await;
-    let (price, never_priced) = match price {
-        Ok(quote) => (Fact::Known(quote.price), false),
-        Err(error @ PriceError::NeverPriced(_)) => (Fact::Unknown(error.to_string()), true),
-        Err(error @ PriceError::Unavailable { .. }) => (Fact::Unknown(error.to_string()), false),
-    };
+    let ((price, never_priced), decimals_said) =
+        join(price(prices, &token.symbol), decimals_said(chain, token)).await;
     TokenFact {
         asset: token.address.map_or(Asset::Native, Asset::Token),
         name: token.name.clone(),
@@ -430,6 +432,30 @@ async fn token_fact(prices: &dyn Prices, chain: &ChainSetup, token: &TokenSetup)
         price,
         never_priced,
         decimals_said,
+        held_max: None,
+    }
+}
+
+/// The price is that of one item.
+async fn collection_fact(prices: &dyn Prices, items: &CollectionSetup) -> TokenFact {
+    let (price, never_priced) = price(prices, &items.symbol).await;
+    TokenFact {
+        asset: Asset::Collection(items.address),
+        name: items.name.clone(),
+        decimals: 0,
+        price,
+        never_priced,
+        decimals_said: None,
+        held_max: items.held_max,
+    }
+}
+
+/// A price, and whether no source ever names one.
+async fn price(prices: &dyn Prices, symbol: &str) -> (Fact<Price>, bool) {
+    match prices.price(symbol).await {
+        Ok(quote) => (Fact::Known(quote.price), false),
+        Err(error @ PriceError::NeverPriced(_)) => (Fact::Unknown(error.to_string()), true),
+        Err(error @ PriceError::Unavailable { .. }) => (Fact::Unknown(error.to_string()), false),
     }
 }
 

@@ -70,6 +70,8 @@ pub struct ChainSetup {
     pub native: TokenSetup,
     /// Tokens that policies may name.
     pub tokens: Vec<TokenSetup>,
+    /// Collections of items that policies may name.
+    pub collections: Vec<CollectionSetup>,
     /// What the decoder knows: standards, tokens, contracts, and the functions that policies name.
     pub registry: Registry,
     /// How long a committed transaction with an earlier nonce may be waited for.
@@ -102,6 +104,19 @@ pub struct TokenSetup {
     pub decimals: u8,
     /// What price sources call it: `ETH`, `USD`.
     pub symbol: String,
+}
+
+/// A collection of items (ERC-721, ERC-1155) that policies may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionSetup {
+    /// As policies say: `apes@31337`.
+    pub name: String,
+    /// The contract.
+    pub address: Address,
+    /// What price sources call one item of it.
+    pub symbol: String,
+    /// The most items of it that a wallet holds; `None` where nobody says.
+    pub held_max: Option<u64>,
 }
 
 /// One wallet.

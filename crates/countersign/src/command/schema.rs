@@ -174,6 +174,10 @@ fn chain() -> Value {
         &json!({ "id": text(), "address": text(), "decimals": number(), "price": text() }),
         &["id", "address", "decimals"],
     );
+    let collection = object(
+        &json!({ "id": text(), "address": text(), "standard": { "enum": ["erc721", "erc1155"] }, "price": text(), "held_max": number() }),
+        &["id", "address", "standard"],
+    );
     let contract = object(
         &json!({ "id": text(), "address": text(), "abi": list(&text()), "action": text(), "container": text() }),
         &["id", "address"],
@@ -190,6 +194,7 @@ fn chain() -> Value {
             "simulate": { "enum": ["required", "when_available", "off"] },
             "native": object(&json!({ "symbol": text(), "decimals": number() }), &["symbol"]),
             "tokens": list(&token),
+            "collections": list(&collection),
             "contracts": list(&contract),
         }),
         &["id", "upstream"],

@@ -50,8 +50,11 @@ fn unique<T: Ord + Display>(
 fn names_in(report: &Report, chain: &ChainEntry) {
     let native = [(chain.place, chain.native.symbol.to_lowercase())];
     let tokens = chain.tokens.iter().map(|t| (t.place, t.id.clone()));
-    unique(report, "the token", native.into_iter().chain(tokens));
-    unique(report, "the token address", chain.tokens.iter().map(|t| (t.place, t.address)));
+    let collections = chain.collections.iter().map(|c| (c.place, c.id.clone()));
+    unique(report, "the token", native.into_iter().chain(tokens).chain(collections));
+    let tokens = chain.tokens.iter().map(|t| (t.place, t.address));
+    let collections = chain.collections.iter().map(|c| (c.place, c.address));
+    unique(report, "the token address", tokens.chain(collections));
     unique(report, "the contract", chain.contracts.iter().map(|c| (c.place, &c.id)));
     unique(report, "the contract address", chain.contracts.iter().map(|c| (c.place, c.address)));
 }
@@ -105,7 +108,8 @@ fn unpriced(report: &Report, config: &Config) {
     for chain in &config.chains {
         let native = [(chain.place, &chain.native.symbol)];
         let tokens = chain.tokens.iter().map(|t| (t.place, &t.price));
-        for (place, symbol) in native.into_iter().chain(tokens) {
+        let collections = chain.collections.iter().map(|c| (c.place, &c.price));
+        for (place, symbol) in native.into_iter().chain(tokens).chain(collections) {
             if !config.prices.names(symbol) {
                 report.warn(
                     place,

@@ -12,7 +12,7 @@ use countersign_core::{
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     time::Millis,
 };
-use countersign_decode::Container;
+use countersign_decode::{Collection, Container};
 use countersign_engine::setup::{Role, SimulationMode};
 
 use super::{
@@ -171,6 +171,7 @@ pub(crate) struct ChainEntry {
     pub(crate) simulation: SimulationMode,
     pub(crate) native: NativeEntry,
     pub(crate) tokens: Vec<TokenEntry>,
+    pub(crate) collections: Vec<CollectionEntry>,
     pub(crate) contracts: Vec<ContractEntry>,
 }
 
@@ -178,7 +179,8 @@ impl ChainEntry {
     /// What policies may name: `eth@31337`, `usdc@31337`.
     pub(crate) fn token_names(&self) -> Vec<String> {
         let native = self.native.symbol.to_lowercase();
-        let ids = self.tokens.iter().map(|token| token.id.as_str());
+        let tokens = self.tokens.iter().map(|token| token.id.as_str());
+        let ids = tokens.chain(self.collections.iter().map(|items| items.id.as_str()));
         std::iter::once(native.as_str()).chain(ids).map(|id| format!("{id}@{}", self.id)).collect()
     }
 }
@@ -208,6 +210,19 @@ pub(crate) struct TokenEntry {
     pub(crate) decimals: u8,
     /// What price sources call it.
     pub(crate) price: String,
+}
+
+/// A collection of items that policies may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CollectionEntry {
+    pub(crate) place: Place,
+    pub(crate) id: String,
+    pub(crate) address: Address,
+    pub(crate) standard: Collection,
+    /// What price sources call one item of it.
+    pub(crate) price: String,
+    /// The most items of it that a wallet holds.
+    pub(crate) held_max: Option<u64>,
 }
 
 /// A contract whose functions are known.

@@ -427,6 +427,33 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     ("id: usdc", "id: eth", &["15:15: the token `eth` is already used in line 8"]),
     (
+        "    contracts: [",
+        "    collections: [ { id: usdc, address: \"0x4444444444444444444444444444444444444444\", standard: erc721 } ]\n    contracts: [",
+        &["16:20: the token `usdc` is already used in line 15"],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x1111111111111111111111111111111111111111\", standard: erc721 } ]\n    contracts: [",
+        &[
+            "16:20: the token address `0x1111111111111111111111111111111111111111` is already used in line 15",
+        ],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\", standard: erc20 } ]\n    contracts: [",
+        &["16:97: `erc20` is not one of erc721, erc1155"],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\", standard: erc721, held_max: 0 } ]\n    contracts: [",
+        &["16:115: `0` is no number of items: expected 1 to 1000000"],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\" } ]\n    contracts: [",
+        &["16:20: a collection lacks `standard`"],
+    ),
+    (
         "function swap(uint256 amount)",
         "swap",
         &["16:93: `swap` is not a function signature: expected name(type name, ...)"],
@@ -579,6 +606,25 @@ fn an_open_secret_file_is_a_warning_in_development_and_refused_where_money_is() 
     assert_eq!((problems, warnings), (Vec::new(), vec![message.to_owned()]));
     let (_, problems, _) = load(folder.path(), &GOOD.replace("id: 31337", "id: 8453"));
     assert_eq!(problems, [message]);
+}
+
+#[test]
+fn a_collection_is_priced_by_its_name_and_policies_may_name_it() {
+    let folder = folder();
+    let line = "collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\", standard: erc1155, held_max: 7 } ]";
+    let text = GOOD.replace("contracts: [", &format!("{line}\n    contracts: ["));
+    let (config, errors, warnings) = load(folder.path(), &text);
+    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(
+        warnings,
+        ["16:20: no price source names `APES`: every limit in USD will refuse it"]
+    );
+    let chain = config.unwrap().chains.remove(0);
+    assert_eq!(chain.token_names(), ["eth@31337", "usdc@31337", "apes@31337"]);
+    assert_eq!(
+        (chain.collections[0].price.as_str(), chain.collections[0].held_max),
+        ("APES", Some(7))
+    );
 }
 
 #[test]

@@ -6,14 +6,20 @@ use countersign_core::time::Millis;
 use countersign_decode::Registry;
 use countersign_engine::{
     port::{Judge, Oracles, Prices},
-    setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup, WalletSigner},
+    setup::{
+        AgentSetup, ChainSetup, CollectionSetup, OperatorSetup, Setup, TokenSetup, WalletSetup,
+        WalletSigner,
+    },
 };
 use countersign_policy::Policy;
 use countersign_upstream::{HttpJudge, HttpOracles, NodeChain, PriceSources, StaticPrices};
 
 use super::Parts;
 use crate::{
-    config::{AbiFile, AgentEntry, ChainEntry, OperatorEntry, SignerEntry, Subject, TokenEntry},
+    config::{
+        AbiFile, AgentEntry, ChainEntry, CollectionEntry, OperatorEntry, SignerEntry, Subject,
+        TokenEntry,
+    },
     policies::Loaded,
 };
 
@@ -89,6 +95,7 @@ fn chain(
         fee_ceiling: entry.fee_ceiling,
         native,
         tokens,
+        collections: collections(entry),
         registry: registry(entry, abis, policies.iter().copied()),
         gap_wait: GAP_WAIT,
         bump_after: entry.bump_after,
@@ -135,6 +142,17 @@ pub(crate) fn tokens(chain: &ChainEntry) -> (TokenSetup, Vec<TokenSetup>) {
     (native, chain.tokens.iter().map(token).collect())
 }
 
+/// The collections that policies may name.
+pub(crate) fn collections(chain: &ChainEntry) -> Vec<CollectionSetup> {
+    let items = |items: &CollectionEntry| CollectionSetup {
+        name: format!("{}@{}", items.id, chain.id),
+        address: items.address,
+        symbol: items.price.clone(),
+        held_max: items.held_max,
+    };
+    chain.collections.iter().map(items).collect()
+}
+
 /// What the decoder may know of a chain: tokens, contracts, ABIs, and every function that a policy reads.
 pub(crate) fn registry<'p>(
     chain: &ChainEntry,
@@ -143,6 +161,9 @@ pub(crate) fn registry<'p>(
 ) -> Registry {
     let mut registry = Registry::on(chain.id);
     chain.tokens.iter().for_each(|token| registry.add_token(token.address));
+    for items in &chain.collections {
+        registry.add_collection(items.address, items.standard);
+    }
     for contract in &chain.contracts {
         registry.add_contract(contract.address, contract.action.clone(), contract.abi.clone());
         if let Some(container) = contract.container {

@@ -148,6 +148,7 @@ impl House {
                 symbol: "ETH".into(),
             },
             tokens: vec![],
+            collections: Vec::new(),
             registry: Registry::new(),
             gap_wait: Millis(2000),
             bump_after: Millis::ZERO,

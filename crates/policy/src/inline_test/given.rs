@@ -236,6 +236,7 @@ impl Stage<'_, '_> {
                 price: Fact::Unknown("not given".into()),
                 never_priced: true,
                 decimals_said: None,
+                held_max: None,
             });
         }
         asset

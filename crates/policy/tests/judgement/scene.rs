@@ -82,7 +82,15 @@ pub(crate) fn revoke() -> Action {
 pub(crate) fn token(asset: Asset, name: &str, decimals: u8, price: &str) -> TokenFact {
     let price = Fact::Known(price.parse().unwrap());
     let name = name.to_owned();
-    TokenFact { asset, name, decimals, price, never_priced: false, decimals_said: None }
+    TokenFact {
+        asset,
+        name,
+        decimals,
+        price,
+        never_priced: false,
+        decimals_said: None,
+        held_max: None,
+    }
 }
 
 pub(crate) fn facts(actions: Vec<Action>) -> Facts {

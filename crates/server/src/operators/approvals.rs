@@ -266,6 +266,7 @@ mod tests {
             price: Fact::Unknown(String::new()),
             never_priced: true,
             decimals_said: None,
+            held_max: None,
         };
         for (amount, decimals, text) in [
             (200_000_000_000_000_000_u64, 18, "0.2"),

@@ -105,6 +105,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         fee_ceiling: 500_000_000_000,
         native: native.clone(),
         tokens: vec![native],
+        collections: Vec::new(),
         registry: Registry::new(),
         gap_wait: Millis(1000),
         bump_after: Millis::ZERO,

@@ -185,6 +185,7 @@ impl World {
                 symbol: "ETH".into(),
             },
             tokens: vec![],
+            collections: Vec::new(),
             registry: registry(),
             gap_wait: Millis(2000),
             bump_after: self.plan.bump_after,
