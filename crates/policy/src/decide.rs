@@ -54,8 +54,9 @@ pub fn charges(intent: &Intent, facts: &Facts, policies: &Policies) -> Vec<Charg
     listen(intent, &part, (policies, &guards), &Assumed::default()).charges
 }
 
-/// The facts as far as they are of this intent.
-fn part<'a>(intent: &Intent, facts: &'a Facts) -> Cow<'a, Facts> {
+/// The facts as far as they are of this intent: a call that was split from a bundle has its own share of them.
+#[must_use]
+pub fn part<'a>(intent: &Intent, facts: &'a Facts) -> Cow<'a, Facts> {
     let split = intent.bundle.as_ref().filter(|bundle| !bundle.is_whole());
     let index = split.and_then(|bundle| usize::try_from(bundle.index).ok());
     let own = index.and_then(|index| facts.of_calls().into_iter().nth(index));

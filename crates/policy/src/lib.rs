@@ -45,7 +45,7 @@ mod yaml;
 
 pub use budget::{BudgetLine, budget};
 pub use countersign_core::opinion::Opinion;
-pub use decide::{charges, decide};
+pub use decide::{charges, decide, part};
 pub use decision::counter_verdicts;
 pub use diagnostic::{Diagnostic, PolicyErrors};
 pub use diff::{Change, Diff, DiffClass, diff};

@@ -441,7 +441,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "    contracts: [",
         "    collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\", standard: erc20 } ]\n    contracts: [",
-        &["16:97: `erc20` is not one of erc721, erc1155"],
+        &["16:97: `erc20` is not one of erc721, erc1155; did you mean `erc721`?"],
     ),
     (
         "    contracts: [",

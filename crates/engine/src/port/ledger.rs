@@ -395,7 +395,8 @@ pub struct Redeem {
 pub enum RedeemAnswer {
     /// `ALLOWED` now, or `PARKED` again.
     Redeemed(Box<OperationRecord>),
-    /// It is in another state, in the hands of another living gateway, or past its `expires_at`; nothing was written.
+    /// It is in another state, in the hands of another living gateway, or past its `expires_at`; or it stood for a whole
+    /// bundle when it was judged, and is one of its calls now. Nothing was written.
     Elsewhere(Box<OperationRecord>),
     /// These charges do not fit; nothing was written.
     Over(Vec<Overrun>),

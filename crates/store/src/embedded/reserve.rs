@@ -62,7 +62,8 @@ impl Step<'_> {
     pub(super) fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, Fault> {
         let Redeem { operation, intent, charges, disposition, trace, gateway } = redeem;
         let mut record = self.known(*operation)?;
-        if self.is_over(&record) || !self.is_redeemable(&record, gateway)? {
+        let same = intent.rest().len() == record.intent.rest().len();
+        if !same || self.is_over(&record) || !self.is_redeemable(&record, gateway)? {
             return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
         }
         if self.has_moved(charges) {

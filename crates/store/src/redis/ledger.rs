@@ -192,6 +192,7 @@ impl Ledger for RedisLedger {
         let Redeem { operation, intent, charges, disposition, trace, gateway } = redeem;
         let call =
             Call::new().arg("operation", operation).arg("gateway", gateway).field("trace", trace);
+        let call = call.arg("rest", intent.rest().len());
         let call = charged(intent_fields(call, intent)?, charges, disposition)?;
         let mut answer = self.link.run(Script::Redeem, call).await?;
         Ok(match answer.tag()?.as_str() {

@@ -42,7 +42,8 @@ pub(super) fn new_fields(call: Call, new: &NewOperation) -> Result<Call, LedgerE
 
 /// The fields that hold what was judged.
 pub(super) fn intent_fields(call: Call, intent: &Intent) -> Result<Call, LedgerError> {
-    let call = call.field("intent", json(intent)?);
+    // how many calls of a bundle it stands for besides its own
+    let call = call.field("intent", json(intent)?).field("rest", intent.rest().len());
     Ok(match &intent.payload {
         Payload::Transaction(plan) => call.field("plan_digest", plan_digest(plan)?),
         Payload::Message(message) => call.field("message", message_digest(message)?),
@@ -187,6 +188,7 @@ fn agree(f: &mut Fields, intent: &Intent, charges: &[Charge]) -> Result<(), Ledg
     let same = f.text("agent")? == intent.agent.as_str()
         && f.text("wallet")? == intent.wallet.as_str()
         && f.parsed::<u64>("chain")? == intent.chain().0
+        && f.maybe("rest")? == Some(intent.rest().len())
         && f.maybe("fixed_nonce")? == intent.nonce
         && f.maybe("plan_digest")? == intent.plan().map(plan_digest).transpose()?
         && f.maybe("message")? == intent.message().map(message_digest).transpose()?

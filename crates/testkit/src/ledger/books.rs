@@ -181,7 +181,8 @@ impl Books {
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
         let record = self.known(redeem.operation)?;
-        if !self.is_redeemable(&record, &redeem.gateway) || self.is_over(&record) {
+        let same = redeem.intent.rest().len() == record.intent.rest().len();
+        if !same || !self.is_redeemable(&record, &redeem.gateway) || self.is_over(&record) {
             return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
         }
         if self.period_moved(&redeem.charges) {

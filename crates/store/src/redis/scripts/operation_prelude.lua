@@ -21,7 +21,7 @@ local NEVER = 9007199254740991
 local SMALL = { 'state', 'delivery', 'code', 'reason', 'digest', 'expires_at', 'created_at', 'finished_at',
   'fingerprint', 'key', 'batch', 'gateway', 'agent', 'chain', 'wallet', 'held', 'votes', 'voters', 'vote_count',
   'attempts', 'cancels', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at', 'fence',
-  'message', 'signature',
+  'message', 'signature', 'rest',
   'purpose:0', 'plan_digest:0', 'raw:0', 'hash:0' }
 
 -- What is looked at of further attempts. More of them than this nobody makes. The first one's plan is the intent's.
