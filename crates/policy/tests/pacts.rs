@@ -66,98 +66,74 @@ fn a_guard_asks_for_no_yes() {
 }
 
 fn word(text: &str) -> Word {
-    Word { by: OperatorId::parse("alice").unwrap(), at: at(text), note: None }
+    let by = OperatorId::parse("alice").unwrap_or_else(|error| panic!("{error}"));
+    Word { by, at: at(text), note: None }
 }
 
-fn yes(text: &str) -> Option<PactStanding> {
-    Some(PactStanding::Approved { approved: word(text) })
+fn yes(text: &str) -> PactStanding {
+    PactStanding::Approved { approved: word(text) }
 }
 
-fn no(text: &str) -> Option<PactStanding> {
-    Some(PactStanding::Rejected { rejected: word(text) })
+fn no(text: &str) -> PactStanding {
+    PactStanding::Rejected { rejected: word(text) }
 }
 
-fn over(approved: Option<&str>, revoked: &str) -> Option<PactStanding> {
-    Some(PactStanding::Revoked { approved: approved.map(word), revoked: word(revoked) })
+fn over(approved: Option<&str>, revoked: &str) -> PactStanding {
+    PactStanding::Revoked { approved: approved.map(word), revoked: word(revoked) }
 }
 
-/// A life, an instant, and the state that follows.
-fn lives() -> Vec<(PactLife, &'static str, PactState)> {
-    let life = |standing, settled| PactLife { standing, settled };
-    let begun = || yes("2026-01-01T00:00:00Z");
-    let used = |limit: &str, amount: u64| BTreeMap::from([(limit.to_owned(), amount)]);
-    let none = BTreeMap::new;
-    let early = Some("2026-01-01T00:00:00Z");
+type Life = (Option<PactStanding>, &'static str, u64, &'static str, PactState);
+
+const BEGUN: &str = "2026-01-01T00:00:00Z";
+
+/// What was said, what is settled on a limit, an instant, and the state that follows.
+fn lives_before_an_end() -> Vec<Life> {
+    let (count, amount) = ("completion-tx_count", "completion-amount_spent_usd");
     vec![
-        (life(None, none()), "2026-01-01T00:10:00Z", PactState::PendingApproval),
-        (life(None, none()), "2026-01-01T02:00:00Z", PactState::Expired),
-        (
-            life(over(None, "2026-01-01T00:05:00Z"), none()),
-            "2026-01-01T00:10:00Z",
-            PactState::Revoked,
-        ),
-        (life(no("2026-01-01T00:00:00Z"), none()), "2026-01-01T00:10:00Z", PactState::Rejected),
-        (life(no("2026-01-01T00:00:00Z"), none()), "2026-01-01T05:00:00Z", PactState::Rejected),
-        (life(begun(), none()), "2026-01-01T00:59:59Z", PactState::Active),
+        (None, "", 0, "2026-01-01T00:10:00Z", PactState::PendingApproval),
+        (None, "", 0, "2026-01-01T02:00:00Z", PactState::Expired),
+        (Some(yes(BEGUN)), "", 0, "2026-01-01T00:59:59Z", PactState::Active),
         // the clocks of facts and of the word may differ by what it takes to read them
-        (life(begun(), none()), "2025-12-31T23:59:59Z", PactState::Active),
-        (life(begun(), used("completion-tx_count", 2)), "2026-01-01T00:10:00Z", PactState::Active),
-        (
-            life(begun(), used("completion-tx_count", 3)),
-            "2026-01-01T00:10:00Z",
-            PactState::Completed,
-        ),
-        (
-            life(begun(), used("completion-amount_spent_usd", 499_999_999)),
-            "2026-01-01T00:10:00Z",
-            PactState::Active,
-        ),
-        (
-            life(begun(), used("completion-amount_spent_usd", 500_000_000)),
-            "2026-01-01T00:10:00Z",
-            PactState::Completed,
-        ),
-        (life(begun(), none()), "2026-01-01T01:00:00Z", PactState::Completed),
-        (life(begun(), none()), "2026-01-01T03:00:00Z", PactState::Completed),
-        (
-            life(over(early, "2026-01-01T00:30:00Z"), none()),
-            "2026-01-01T00:30:00Z",
-            PactState::Revoked,
-        ),
-        (
-            life(over(early, "2026-01-01T00:30:00Z"), none()),
-            "2026-01-01T00:29:00Z",
-            PactState::Revoked,
-        ),
-        (
-            life(over(early, "2026-01-01T00:30:00Z"), none()),
-            "2026-01-01T05:30:00Z",
-            PactState::Revoked,
-        ),
-        (
-            life(over(early, "2026-01-01T01:30:00Z"), none()),
-            "2026-01-01T02:30:00Z",
-            PactState::Completed,
-        ),
-        (
-            life(over(early, "2026-01-01T00:30:00Z"), used("completion-tx_count", 3)),
-            "2026-01-01T02:30:00Z",
-            PactState::Completed,
-        ),
+        (Some(yes(BEGUN)), "", 0, "2025-12-31T23:59:59Z", PactState::Active),
+        (Some(yes(BEGUN)), count, 2, "2026-01-01T00:10:00Z", PactState::Active),
+        (Some(yes(BEGUN)), count, 3, "2026-01-01T00:10:00Z", PactState::Completed),
+        (Some(yes(BEGUN)), amount, 499_999_999, "2026-01-01T00:10:00Z", PactState::Active),
+        (Some(yes(BEGUN)), amount, 500_000_000, "2026-01-01T00:10:00Z", PactState::Completed),
+        (Some(yes(BEGUN)), "", 0, "2026-01-01T01:00:00Z", PactState::Completed),
+        (Some(yes(BEGUN)), "", 0, "2026-01-01T03:00:00Z", PactState::Completed),
+    ]
+}
+
+fn lives_after_one() -> Vec<Life> {
+    let unborn = over(None, "2026-01-01T00:05:00Z");
+    let ended = |at| Some(over(Some(BEGUN), at));
+    let (early, late) = ("2026-01-01T00:30:00Z", "2026-01-01T01:30:00Z");
+    vec![
+        (Some(unborn), "", 0, "2026-01-01T00:10:00Z", PactState::Revoked),
+        (Some(no(BEGUN)), "", 0, "2026-01-01T00:10:00Z", PactState::Rejected),
+        (Some(no(BEGUN)), "", 0, "2026-01-01T05:00:00Z", PactState::Rejected),
+        (ended(early), "", 0, early, PactState::Revoked),
+        (ended(early), "", 0, "2026-01-01T00:29:00Z", PactState::Revoked),
+        (ended(early), "", 0, "2026-01-01T05:30:00Z", PactState::Revoked),
+        (ended(late), "", 0, "2026-01-01T02:30:00Z", PactState::Completed),
+        (ended(early), "completion-tx_count", 3, "2026-01-01T02:30:00Z", PactState::Completed),
     ]
 }
 
 #[test]
 fn the_state_follows_from_what_was_said_the_counters_and_the_time() {
     let pact = parse(PACT);
-    for (life, now, expected) in lives() {
+    for (standing, limit, used, now, expected) in
+        [lives_before_an_end(), lives_after_one()].concat()
+    {
+        let life = PactLife { standing, settled: BTreeMap::from([(limit.to_owned(), used)]) };
         assert_eq!(pact_state(&pact, &life, at(now)), expected, "{life:?} {now}");
     }
 }
 
 #[test]
 fn what_ends_a_pact_first_stands() {
-    let life = PactLife { standing: yes("2026-01-01T00:00:00Z"), ..PactLife::default() };
+    let life = PactLife { standing: Some(yes(BEGUN)), ..PactLife::default() };
     let short = parse(&PACT.replace("02:00:00", "00:30:00"));
     let state = |now| pact_state(&short, &life, at(now));
     assert_eq!(state("2026-01-01T00:30:00Z"), PactState::Expired);
@@ -168,7 +144,8 @@ fn what_ends_a_pact_first_stands() {
 #[test]
 fn no_word_follows_a_no_or_an_end() {
     let at = "2026-01-01T00:00:00Z";
-    let spoken = [None, yes(at), no(at), over(None, at), over(Some(at), at)];
+    let over = [over(None, at), over(Some(at), at)].map(Some);
+    let spoken = [vec![None, Some(yes(at)), Some(no(at))], over.to_vec()].concat();
     let mut led = Vec::new();
     for (n, before) in spoken.iter().enumerate() {
         for verb in [PactVerb::Approve, PactVerb::Reject, PactVerb::Revoke] {

@@ -18,7 +18,7 @@ const MAKER: usize = 2;
 /// Seaport 1.6, where it is deployed on every chain.
 const SEAPORT: &str = "0x0000000000000068F116a894984e2DB1123eB395";
 
-const POLICY: &str = r#"policy: bot
+const POLICY: &str = r"policy: bot
 kind: grant
 for: { agent: bot }
 rules:
@@ -29,7 +29,7 @@ rules:
 limits:
   - { id: tx,  sum: usd, per: tx,  max: 400,  code: per_tx_limit_exceeded }
   - { id: day, sum: usd, per: 24h, max: 1250, code: rolling_limit_exceeded }
-"#;
+";
 
 /// What the maker's n-th contract is called by.
 fn contract(nonce: u64) -> String {

@@ -107,7 +107,7 @@ async fn refused(world: &World, amount: u128) -> String {
 async fn a_pact_waits_for_a_yes_and_is_over_with_a_word_and_both_outlive_a_crash(store: StoreKind) {
     let setup = Setup::new(store).with(|bot| {
         bot.policy = asking();
-        bot.owner = "alice".into();
+        bot.owner = "alice";
     });
     let mut world = World::start(setup).await;
     assert_eq!(refused(&world, 10).await, "grant_pending");

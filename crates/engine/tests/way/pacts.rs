@@ -34,7 +34,7 @@ fn trader() -> AgentId {
 }
 
 fn version(engine: &Engine) -> PolicyId {
-    engine.setup().agents[&trader()].grant.id()
+    engine.setup().agents.get(&trader()).unwrap().grant.id()
 }
 
 async fn say(engine: &Engine, verb: PactVerb) -> Result<GrantView, PactError> {
@@ -109,8 +109,10 @@ async fn a_word_survives_the_end_of_the_process_at_every_call() {
 async fn what_was_judged_before_a_revocation_is_not_signed_after_it() {
     for after in ["pact", "reserve"] {
         let house = House::new();
-        let pact =
-            Pact { agent: trader(), grant: house.setup(POLICY).agents[&trader()].grant.id() };
+        let pact = Pact {
+            agent: trader(),
+            grant: house.setup(POLICY).agents.get(&trader()).unwrap().grant.id(),
+        };
         let word = PactWord { pact, verb: PactVerb::Revoke, by: operator("bob").id, note: None };
         let engine = house.gateway_over(Mortal::spoken_to(&house, after, word));
         engine.announce().await.unwrap();

@@ -9,7 +9,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Attempt, Delivery, Money, OperationRecord, OperationState as S, Purpose},
-    pact::{Pact, Word},
+    pact::{Pact, PactStanding, Word},
     time::Timestamp,
     transaction::UnsignedTransaction,
 };
@@ -48,9 +48,8 @@ impl Books {
         if let Some(freeze) = self.stopping(&record, commit.shrinks_only) {
             return Ok(CommitAnswer::Frozen(freeze));
         }
-        let pact = Pact { agent: record.agent().clone(), grant: commit.grant };
-        if let Some(standing) = self.pacts.get(&pact).filter(|standing| standing.is_over()) {
-            return Ok(CommitAnswer::Ended(standing.clone()));
+        if let Some(standing) = self.ended(&record, commit) {
+            return Ok(CommitAnswer::Ended(standing));
         }
         let (chain, wallet) = (record.chain(), record.wallet().clone());
         let Some(plan) = record.plan().cloned() else {
@@ -163,6 +162,12 @@ impl Books {
         found.retain(|_| block + SETTLED_KEPT >= highest);
         found.sort_by_key(|o| o.id);
         found
+    }
+
+    /// What people said, if they ended the grant under which this is bound.
+    fn ended(&self, record: &OperationRecord, commit: &Commit) -> Option<PactStanding> {
+        let pact = Pact { agent: record.agent().clone(), grant: commit.grant };
+        self.pacts.get(&pact).filter(|standing| standing.is_over()).cloned()
     }
 
     fn stopping(&self, record: &OperationRecord, shrinks_only: bool) -> Option<Freeze> {

@@ -50,15 +50,12 @@ pub async fn each_word_leads_where_it_may_and_is_kept(bench: &mut dyn LedgerBenc
                 let length = desk.sequence().await;
                 let answer = desk.ledger.say(&said).await.unwrap();
                 let grew = desk.sequence().await - length;
-                match verb.applied(model.as_ref(), spoken) {
-                    Some(after) => {
-                        assert_eq!((&answer, grew), (&PactAnswer::Said(after.clone()), 1));
-                        model = Some(after);
-                    }
-                    None => {
-                        let before = model.clone().unwrap();
-                        assert_eq!((&answer, grew), (&PactAnswer::of(verb, before), 0));
-                    }
+                if let Some(after) = verb.applied(model.as_ref(), spoken) {
+                    assert_eq!((&answer, grew), (&PactAnswer::Said(after.clone()), 1));
+                    model = Some(after);
+                } else {
+                    let before = model.clone().unwrap();
+                    assert_eq!((&answer, grew), (&PactAnswer::of(verb, before), 0));
                 }
                 assert_eq!(desk.ledger.pact(&pact(n)).await.unwrap(), model);
             }
