@@ -8,7 +8,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, Response, header},
-    routing::{get, patch, post},
+    routing::{get, post},
 };
 use countersign_engine::setup::Setup;
 use hyper::body::Incoming;
@@ -96,7 +96,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
         .route("/apps/{app}/traces/{hash}", get(traces::show))
         .route("/incidents", get(incidents::list))
-        .route("/incidents/{id}", patch(incidents::change))
+        .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(people::policies))
         .route("/agents", get(people::agents))
         .route("/wallets", get(people::wallets))

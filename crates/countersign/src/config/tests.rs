@@ -535,7 +535,7 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "notify: []",
         "notify: [ { webhook: \"https://h\" } ]",
-        &["25:9: notifications come with a later version: remove `notify`"],
+        &["25:11: a webhook lacks `secret_file`: nobody could tell its notices from forged ones"],
     ),
     ("prices: {", "prices: {{", &["24:10: a key must be a plain word"]),
 ];

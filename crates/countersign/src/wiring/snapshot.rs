@@ -6,14 +6,20 @@ use countersign_core::time::Millis;
 use countersign_decode::Registry;
 use countersign_engine::{
     port::{Judge, Oracles, Prices},
-    setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup, WalletSigner},
+    setup::{
+        AgentSetup, Breaker, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup,
+        WalletSigner,
+    },
 };
 use countersign_policy::Policy;
 use countersign_upstream::{HttpJudge, HttpOracles, NodeChain, PriceSources, StaticPrices};
 
 use super::Parts;
 use crate::{
-    config::{AbiFile, AgentEntry, ChainEntry, OperatorEntry, SignerEntry, Subject, TokenEntry},
+    config::{
+        AbiFile, AgentEntry, BreakerEntry, ChainEntry, OperatorEntry, SignerEntry, Subject,
+        TokenEntry,
+    },
     policies::Loaded,
 };
 
@@ -45,7 +51,7 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
     };
     let agent = |entry: &AgentEntry| {
         let grant = loaded.grants.get(&entry.id)?;
-        Some((entry.id.clone(), agent(entry, grant.clone())))
+        Some((entry.id.clone(), agent(entry, grant.clone(), config.breaker)))
     };
     Setup {
         app: config.app.clone(),
@@ -57,6 +63,7 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         prices: prices(parts),
         oracles: oracles(parts),
         judge: judge(parts),
+        couriers: parts.couriers(),
     }
 }
 
@@ -96,7 +103,7 @@ fn chain(
     }
 }
 
-fn agent(entry: &AgentEntry, grant: Policy) -> AgentSetup {
+fn agent(entry: &AgentEntry, grant: Policy, house: Option<BreakerEntry>) -> AgentSetup {
     AgentSetup {
         id: entry.id.clone(),
         wallets: entry.wallets.iter().map(|wallet| wallet.value.clone()).collect(),
@@ -105,7 +112,13 @@ fn agent(entry: &AgentEntry, grant: Policy) -> AgentSetup {
         role: entry.role.clone(),
         duplicate_window: entry.duplicate_window,
         hold: entry.hold,
+        breaker: entry.breaker.or(house).filter(|breaker| breaker.denials > 0).map(breaker),
     }
+}
+
+const fn breaker(entry: BreakerEntry) -> Breaker {
+    let BreakerEntry { denials, within } = entry;
+    Breaker { denials, within }
 }
 
 fn operator(entry: &OperatorEntry) -> OperatorSetup {

@@ -75,6 +75,7 @@ fn agent(id: &str, wallet: &str) -> (AgentId, AgentSetup) {
         role: None,
         duplicate_window: Millis(15_000),
         hold: Millis::ZERO,
+        breaker: None,
     };
     (id, agent)
 }
@@ -121,6 +122,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         prices: Arc::new(FixedPrices::of(&[("ETH", "1000")])),
         oracles: None,
         judge: None,
+        couriers: Vec::new(),
     }
 }
 
@@ -150,6 +152,7 @@ impl House {
         let ports = Ports {
             ledger: ledger.clone(),
             journal: journal.clone(),
+            chronicle: ledger.clone(),
             clock: Arc::new(FakeClock::new(time)),
             gateway: "gateway-1".into(),
         };
