@@ -134,7 +134,7 @@ impl Occurrence {
     }
 
     /// Takes in a later one of the same group, to be told in one.
-    pub fn join(&mut self, later: Self) {
+    pub fn join(&mut self, later: &Self) {
         self.severity = self.severity.max(later.severity);
         self.count = self.count.saturating_add(later.count);
         self.at = self.at.max(later.at);

@@ -201,7 +201,9 @@ impl Journal for RememberingJournal {
                 let why = "no journal has taken this incident yet: look again in a few seconds";
                 Err(JournalError::Unavailable(why.into()))
             }
-            answer => Ok(answer),
+            answer @ (IncidentAnswer::Changed(_)
+            | IncidentAnswer::Refused(_)
+            | IncidentAnswer::Missing) => Ok(answer),
         }
     }
 }

@@ -40,7 +40,7 @@ impl Alarms {
         let mut heard = self.lock();
         match heard.get_mut(&occurrence.group()) {
             Some(Heard { waiting: Some(waiting), .. }) => {
-                waiting.join(occurrence);
+                waiting.join(&occurrence);
                 None
             }
             Some(heard) if !is_over(heard.told_at, now) => {

@@ -137,8 +137,8 @@ impl Engine {
         let chronicle = &self.ports().chronicle;
         match chronicle.strike(strike).await {
             Err(LedgerError::Ambiguous(_)) => match chronicle.strike(strike).await? {
-                Struck::Frozen => Ok(Struck::Tripped),
-                other => Ok(other),
+                Struck::Frozen | Struck::Tripped => Ok(Struck::Tripped),
+                counted @ Struck::Counted(_) => Ok(counted),
             },
             answer => answer,
         }

@@ -26,10 +26,10 @@ use crate::{
 const LOOK_EVERY: Millis = Millis(500);
 
 /// For how long nobody else tells a receiver. Longer than a delivery may take.
-const LEASE: Millis = Millis(30_000);
+const LEASE: Millis = Millis(15_000);
 
 /// How soon it is looked again whether a turn has become free.
-const OTHERS_TURN: Millis = Millis(5_000);
+const OTHERS_TURN: Millis = Millis(2_000);
 
 /// How many lines are read at once.
 const LINES: u32 = 256;

@@ -48,6 +48,8 @@ pub(crate) struct Desk {
     gatehouse: Gatehouse,
     hosts: Hosts,
     closing: watch::Receiver<bool>,
+    /// Seats of those who listen to events.
+    listeners: events::Seats,
 }
 
 impl Desk {
@@ -57,7 +59,8 @@ impl Desk {
         hosts: Hosts,
         closing: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { gatehouse, hosts, closing })
+        let listeners = events::Seats::default();
+        Arc::new(Self { gatehouse, hosts, closing, listeners })
     }
 
     fn setup(&self) -> Arc<Setup> {

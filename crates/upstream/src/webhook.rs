@@ -9,6 +9,7 @@ mod slack;
 
 use std::{fmt, net::IpAddr, time::Duration};
 
+use alloy_primitives::hex;
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -217,13 +218,9 @@ fn sign(key: &[u8], id: &str, seconds: &str, body: &str) -> Result<String, Undel
 
 /// The host and a mark of the whole URL: two receivers at one host are two, and neither shows its path.
 fn receiver(endpoint: &Endpoint, url: &str) -> String {
-    let mark = hex(&Sha256::digest(url));
+    let mark = hex::encode(Sha256::digest(url));
     let host = endpoint.uri().host().unwrap_or_default();
     format!("{host} {}", mark.get(..12).unwrap_or_default())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What can be known before a name is resolved.

@@ -174,7 +174,7 @@ fn a_note_alone_is_a_step_and_history_is_bounded() {
 fn occurrences_that_are_told_in_one_count_as_many() {
     let mut one = occurrence(1, at(0));
     for n in 2..=50 {
-        one.join(occurrence(n, at(1)));
+        one.join(&occurrence(n, at(1)));
     }
     assert_eq!((one.count, one.at, one.traces.len()), (50, at(1), TRACES_MAX));
     let Taken::New(incident) = Taken::of(&one, None) else { panic!() };

@@ -44,6 +44,7 @@ pub(crate) struct House {
     pub(crate) journal: Arc<ModelJournal>,
     pub(crate) agents: SocketAddr,
     pub(crate) operators: SocketAddr,
+    pub(crate) engine: Arc<Engine>,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<std::io::Result<()>>>,
 }
@@ -158,6 +159,7 @@ impl House {
         };
         let engine = Engine::new(ports, setup(chain.clone(), signer.clone()));
         let keyring = Keyring::new(credentials());
+        let own = Arc::clone(&engine);
         let gatehouse =
             Gatehouse { engine, keyring: keyring.clone(), metrics: Arc::new(Metrics::default()) };
         let door = Door {
@@ -176,7 +178,18 @@ impl House {
             tokio::spawn(serve_agents(one, gatehouse.clone(), until(stopped.clone()))),
             tokio::spawn(serve_operators(two, gatehouse, until(stopped))),
         ];
-        Self { keyring, chain, signer, ledger, journal, agents, operators, stop, doors }
+        Self {
+            keyring,
+            chain,
+            signer,
+            ledger,
+            journal,
+            agents,
+            operators,
+            engine: own,
+            stop,
+            doors,
+        }
     }
 
     pub(crate) fn begin_to_close(&self) {

@@ -131,7 +131,12 @@ fn filter(query: &IncidentQuery) -> (String, Vec<Value>) {
         ("created >= ?", query.from.map(time)),
         ("created < ?", query.to.map(time)),
     ];
-    let given = conditions.into_iter().filter_map(|(sql, value)| Some((sql, value?)));
-    let (parts, values): (Vec<&str>, Vec<Value>) = given.unzip();
-    (parts.iter().map(|part| format!("{part} AND ")).collect(), values)
+    let (mut filter, mut values) = (String::new(), Vec::new());
+    for (condition, value) in conditions {
+        if let Some(value) = value {
+            filter.extend([condition, " AND "]);
+            values.push(value);
+        }
+    }
+    (filter, values)
 }

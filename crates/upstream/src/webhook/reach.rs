@@ -69,15 +69,8 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     let is_unicast = (0x2000..=0x3fff).contains(&a);
-    let special = match (a, b) {
-        // protocol assignments (Teredo, benchmarks, ORCHID), documentation
-        (0x2001, 0..=0x01ff | 0x0db8) => true,
-        // 6to4 stands for an IPv4 address
-        (0x2002, _) => true,
-        // documentation
-        (0x3fff, _) => true,
-        _ => false,
-    };
+    // protocol assignments (Teredo, benchmarks, ORCHID), 6to4 (which stands for an IPv4 address), documentation
+    let special = matches!((a, b), (0x2001, 0..=0x01ff | 0x0db8) | (0x2002 | 0x3fff, _));
     is_unicast && !special
 }
 
