@@ -7,7 +7,7 @@ redis.call('ZADD', key, 'NX', int(t), A.trace)
 local count = redis.call('ZCARD', key)
 if count < tonumber(A.denials) then return { 'counted', int(count) } end
 
-redis.call('DEL', key)
+redis.call('ZREMRANGEBYRANK', key, '0', '-1')
 redis.call('HSET', P .. KEY.freezes, scope, A.freeze)
 log(t, 'trip', scope, '')
 return { 'tripped' }
