@@ -167,6 +167,18 @@ pub enum Freeze {
 }
 
 impl Freeze {
+    /// What it stops, in a word: `agent:bot`, `all`.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        match self {
+            Self::Global => "global".into(),
+            Self::All => "all".into(),
+            Self::Agent(agent) => format!("agent:{agent}"),
+            Self::Wallet(wallet) => format!("wallet:{wallet}"),
+            Self::Chain(chain) => format!("chain:{chain}"),
+        }
+    }
+
     /// Whether this freeze stops a request of that agent, wallet and chain.
     #[must_use]
     pub fn covers(&self, agent: &AgentId, wallet: &WalletId, chain: ChainId) -> bool {

@@ -17,6 +17,7 @@ pub mod fact;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod identity;
+pub mod incident;
 pub mod intent;
 pub mod json;
 pub mod message;

@@ -6,6 +6,7 @@ mod cross;
 mod environment;
 mod model;
 mod network;
+mod notify;
 mod outside;
 mod people;
 mod price;
@@ -23,10 +24,12 @@ pub(crate) use self::{
     abi::{AbiFile, Subject},
     environment::variable,
     model::{
-        AgentEntry, ChainEntry, CollectionEntry, Config, Door, FinalityRule, KeystoreEntry,
-        OperatorEntry, Placed, SecretUrl, SignerEntry, StoreChoice, TokenEntry, WalletEntry,
+        AgentEntry, BreakerEntry, ChainEntry, CollectionEntry, Config, Door, FinalityRule,
+        KeystoreEntry, OperatorEntry, Placed, SecretUrl, SignerEntry, StoreChoice, TokenEntry,
+        WalletEntry,
     },
     network::{is_development, is_mainnet},
+    notify::NotifyEntry,
     outside::{JudgeEntry, OracleEntry},
     price::{PriceBook, SourceEntry},
     problem::{Place, Problem, Problems, Report},

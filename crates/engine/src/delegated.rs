@@ -64,7 +64,9 @@ impl Engine {
         }
         self.tells(told);
         let text = "Its key signed an authorisation (EIP-7702) that was not made here. The wallet is frozen. Where this is meant, lift the freeze: for this delegate it is not set again.";
-        self.report(Severity::Critical, DELEGATED, (&title, text.into())).await;
+        let cause = format!("{}@{} {delegate}", wallet.id, chain.id);
+        let of = (DELEGATED, cause.as_str());
+        self.report(Severity::Critical, of, (&title, text.into()), None).await;
     }
 
     /// Whether another process has told people of it, and frozen the wallet, before.

@@ -18,12 +18,15 @@ use countersign_core::{
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    alarm::Alarms,
+    breaker::Bursts,
     bump::{Asker, BumpError},
     claim::Claims,
     hub::Hub,
     lane::{Lane, LaneId},
     pact::{GrantView, PactError},
-    port::{Clock, Journal, Ledger, ledger::LedgerError},
+    port::{Chronicle, Clock, Journal, Ledger, ledger::LedgerError},
+    post::PostOffice,
     reorg::SeenBlocks,
     reply::Caller,
     setup::{OperatorSetup, Setup},
@@ -42,6 +45,8 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
     /// The records.
     pub journal: Arc<dyn Journal>,
+    /// What the books' log says.
+    pub chronicle: Arc<dyn Chronicle>,
     /// Time, tasks and chance.
     pub clock: Arc<dyn Clock>,
     /// This gateway's name, unique among those that share the store.
@@ -75,6 +80,9 @@ pub struct Engine {
     turns: Turns,
     tracking: Mutex<BTreeSet<LaneId>>,
     told: Mutex<BTreeSet<Told>>,
+    alarms: Alarms,
+    bursts: Bursts,
+    post: PostOffice,
     adopted: Mutex<Weak<Setup>>,
     adopting: tokio::sync::Mutex<()>,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
@@ -123,6 +131,9 @@ impl Engine {
             turns: Turns::default(),
             tracking: Mutex::default(),
             told: Mutex::default(),
+            alarms: Alarms::default(),
+            bursts: Bursts::default(),
+            post: PostOffice::default(),
             adopted: Mutex::default(),
             adopting: tokio::sync::Mutex::default(),
             seen_blocks: Mutex::default(),
@@ -314,6 +325,21 @@ impl Engine {
     /// How many requests of each agent are judged at once.
     pub(crate) const fn turns(&self) -> &Turns {
         &self.turns
+    }
+
+    /// What people were told lately.
+    pub(crate) const fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// How receivers outside stand.
+    pub(crate) const fn post(&self) -> &PostOffice {
+        &self.post
+    }
+
+    /// Denials of agents without a breaker.
+    pub(crate) const fn bursts(&self) -> &Bursts {
+        &self.bursts
     }
 
     /// Lanes that are being looked at right now.

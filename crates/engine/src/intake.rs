@@ -9,7 +9,7 @@ use countersign_core::{
     trace::{TraceStatus, TraceUpdate},
 };
 use countersign_policy::decision::{Denial, Ground, Hold, Outcome, Permit};
-use futures_util::future::{Either, ready, select};
+use futures_util::future::{Either, join, ready, select};
 
 use crate::{
     admission::{Admitted, Parties, chosen_id, malformed},
@@ -197,7 +197,11 @@ impl Engine {
         let new = case.operation(&entry, (&denial.code, &denial.reason), &self.ports().gateway);
         match self.ports().ledger.deny(&new).await.map_err(|e| no_store(&e))? {
             DenyAnswer::Denied(record) => {
-                self.ports().journal.record(&entry).await.map_err(no_journal)?;
+                let parties = case.admitted.parties()?;
+                let told = (&entry, case.judgement.risk_parts.as_slice());
+                let counting = self.denied(parties.agent, &denial, told);
+                let (recorded, ()) = join(self.ports().journal.record(&entry), counting).await;
+                recorded.map_err(no_journal)?;
                 self.note_duration(case.admitted, entry.trace_hash);
                 Self::tell(&entry);
                 let answer = denied_answer(&record, denial, &case.judgement);

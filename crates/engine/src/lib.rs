@@ -3,6 +3,8 @@
 
 mod admission;
 mod adopt;
+mod alarm;
+mod breaker;
 mod brought;
 mod bump;
 mod bundle;
@@ -20,9 +22,11 @@ mod intake;
 mod judge;
 mod lane;
 mod message;
+pub mod notice;
 mod pact;
 mod plan;
 pub mod port;
+mod post;
 mod proposal;
 pub mod reconcile;
 mod record;
@@ -41,3 +45,4 @@ mod views;
 pub use bump::BumpError;
 pub use engine::{DeskError, Engine, Ports};
 pub use pact::{GrantView, PactError};
+pub use post::Posted;

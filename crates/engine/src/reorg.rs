@@ -212,7 +212,8 @@ impl Engine {
                 chain.id,
                 gone.len()
             );
-            self.raise(Severity::High, "reorg", &title, None).await;
+            let of = ("reorg", &*chain.id.to_string());
+            self.report(Severity::High, of, (&title, String::new()), None).await;
         }
     }
 

@@ -10,7 +10,7 @@ use countersign_core::{
 use countersign_decode::Registry;
 use countersign_policy::Policy;
 
-use crate::port::{Chain, Judge, Oracles, Prices, Signer};
+use crate::port::{Chain, Courier, Judge, Oracles, Prices, Signer};
 
 /// Everything that a request may be served with. A request keeps the snapshot that it began with.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub struct Setup {
     pub oracles: Option<Arc<dyn Oracles>>,
     /// Who reads mandates; without, they are for people only.
     pub judge: Option<Arc<dyn Judge>>,
+    /// Who tells people outside what happened.
+    pub couriers: Vec<Arc<dyn Courier>>,
 }
 
 impl Setup {
@@ -175,6 +177,17 @@ pub struct AgentSetup {
     pub duplicate_window: Millis,
     /// How long a parked call is held open before it is answered "pending".
     pub hold: Millis,
+    /// When it is frozen for its denials; without, never.
+    pub breaker: Option<Breaker>,
+}
+
+/// How many denials freeze an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// So many.
+    pub denials: u32,
+    /// Within this time.
+    pub within: Millis,
 }
 
 /// One operator.

@@ -8,7 +8,7 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, Response, header},
-    routing::{get, patch, post},
+    routing::{get, post},
 };
 use countersign_engine::setup::Setup;
 use hyper::body::Incoming;
@@ -48,6 +48,8 @@ pub(crate) struct Desk {
     gatehouse: Gatehouse,
     hosts: Hosts,
     closing: watch::Receiver<bool>,
+    /// Seats of those who listen to events.
+    listeners: events::Seats,
 }
 
 impl Desk {
@@ -57,7 +59,8 @@ impl Desk {
         hosts: Hosts,
         closing: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { gatehouse, hosts, closing })
+        let listeners = events::Seats::default();
+        Arc::new(Self { gatehouse, hosts, closing, listeners })
     }
 
     fn setup(&self) -> Arc<Setup> {
@@ -96,7 +99,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
         .route("/apps/{app}/traces/{hash}", get(traces::show))
         .route("/incidents", get(incidents::list))
-        .route("/incidents/{id}", patch(incidents::change))
+        .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(people::policies))
         .route("/api/agents/{agent}/policies/{grant}/approve", post(people::approve))
         .route("/api/agents/{agent}/policies/{grant}/reject", post(people::reject))

@@ -2,6 +2,7 @@
 
 mod adoption;
 mod books;
+mod chronicle;
 mod counters;
 pub mod flawed;
 pub mod history;

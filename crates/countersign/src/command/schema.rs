@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use countersign_engine::notice::Kind;
 use countersign_policy::{Format, schema};
 use serde_json::{Value, json};
 
@@ -101,7 +102,8 @@ fn configuration() -> Value {
                 }),
                 &["url", "model"],
             ),
-            "notify": list(&json!({ "type": "object" })),
+            "breaker": breaker(),
+            "notify": list(&notify()),
             "telemetry": { "type": ["object", "null"] },
         }),
         &["chains", "wallets", "agents"],
@@ -213,8 +215,29 @@ fn agent() -> Value {
         &json!({
             "id": text(), "token_sha256": text(), "wallets": { "type": "array", "items": text(), "minItems": 1 },
             "policy": text(), "owner": text(), "role": text(), "duplicate_window": duration(), "hold": duration(),
+            "breaker": breaker(),
         }),
         &["id", "token_sha256", "wallets", "policy"],
+    )
+}
+
+fn breaker() -> Value {
+    object(&json!({ "denials": number(), "within": duration() }), &["denials", "within"])
+}
+
+fn notify() -> Value {
+    let mut events: Vec<&str> =
+        Kind::ALL.iter().flat_map(|kind| [kind.group(), kind.name()]).collect();
+    events.sort_unstable();
+    events.dedup();
+    object(
+        &json!({
+            "webhook": text(), "secret_file": text(),
+            "events": { "type": "array", "items": { "enum": events }, "minItems": 1 },
+            "format": { "enum": ["standard", "slack"] },
+            "reach": { "enum": ["public", "private", "loopback"] },
+        }),
+        &["webhook"],
     )
 }
 
@@ -254,6 +277,7 @@ mod tests {
             include_str!("../config/read.rs"),
             include_str!("../config/chain.rs"),
             include_str!("../config/people.rs"),
+            include_str!("../config/notify.rs"),
             include_str!("../config/outside.rs"),
             include_str!("../config/price.rs"),
             include_str!("../config/store.rs"),

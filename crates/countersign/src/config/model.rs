@@ -17,6 +17,7 @@ use countersign_engine::setup::{Role, SimulationMode};
 
 use super::{
     abi::Abis,
+    notify::NotifyEntry,
     outside::{JudgeEntry, OracleEntry, SecretFiles},
     price::PriceBook,
     problem::Place,
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) wallets_declared: Vec<String>,
     pub(crate) agents: Vec<AgentEntry>,
     pub(crate) operators: Vec<OperatorEntry>,
+    /// For agents that have none of their own.
+    pub(crate) breaker: Option<BreakerEntry>,
     /// Files of policies that may only narrow.
     pub(crate) guards: Vec<Placed<PathBuf>>,
     pub(crate) prices: PriceBook,
@@ -53,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) oracles: Vec<OracleEntry>,
     /// Who reads mandates.
     pub(crate) judge: Option<JudgeEntry>,
+    /// Who is told outside what happened.
+    pub(crate) notify: Vec<NotifyEntry>,
     /// What the folder of ABIs has.
     pub(crate) abis: Abis,
 }
@@ -62,7 +67,9 @@ impl Config {
     pub(crate) fn secrets_for_others(&self) -> impl Iterator<Item = (Place, &Path)> {
         let oracles = self.oracles.iter().map(|oracle| &oracle.secrets);
         let files = oracles.chain(self.judge.iter().map(|judge| &judge.secrets));
-        self.prices.secrets().chain(files.flat_map(SecretFiles::all))
+        let webhooks = self.notify.iter().filter_map(|entry| entry.secret.as_ref());
+        let webhooks = webhooks.map(|file| (file.place, file.value.as_path()));
+        self.prices.secrets().chain(files.flat_map(SecretFiles::all)).chain(webhooks)
     }
 }
 
@@ -285,6 +292,14 @@ pub(crate) struct AgentEntry {
     pub(crate) role: Option<String>,
     pub(crate) duplicate_window: Millis,
     pub(crate) hold: Millis,
+    pub(crate) breaker: Option<BreakerEntry>,
+}
+
+/// When an agent is frozen for its denials; at zero of them, never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BreakerEntry {
+    pub(crate) denials: u32,
+    pub(crate) within: Millis,
 }
 
 /// One operator.

@@ -11,7 +11,8 @@ use countersign_engine::setup::Role;
 use super::{
     chain::address,
     model::{
-        AgentEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest, WalletEntry,
+        AgentEntry, BreakerEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest,
+        WalletEntry,
     },
     problem::Report,
     read::{file, policy_file},
@@ -23,6 +24,13 @@ const HOLD_MAX: Millis = Millis(60_000);
 
 /// The longest time for which an equal request may count as a repetition.
 const DUPLICATE_WINDOW_MAX: Millis = Millis(86_400_000);
+
+/// The most denials that a breaker counts.
+const DENIALS_MAX: u32 = 10_000;
+
+/// The shortest time over which denials are counted, and the longest.
+const BREAKER_WINDOW_MIN: Millis = Millis(1000);
+const BREAKER_WINDOW_MAX: Millis = Millis(86_400_000);
 
 /// The most operations of one wallet that may be in flight.
 const IN_FLIGHT: u32 = 16_384;
@@ -84,6 +92,7 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
         let duplicate_window =
             s.or("duplicate_window", Millis(15_000), |r, n| within(r, n, DUPLICATE_WINDOW_MAX));
         let hold = s.or("hold", Millis::ZERO, |r, n| within(r, n, HOLD_MAX));
+        let breaker = s.or("breaker", None, |r, n| breaker(r, n).map(Some));
         Some(AgentEntry {
             place: s.place(),
             id: id?,
@@ -94,8 +103,35 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
             role: role?,
             duplicate_window: duplicate_window?,
             hold: hold?,
+            breaker: breaker?,
         })
     })?
+}
+
+/// When an agent is frozen for its denials; no denials at all turn it off.
+pub(crate) fn breaker(report: &Report, node: &Node) -> Option<BreakerEntry> {
+    report.section(node, "`breaker`", |s| {
+        let denials = s.required("denials").and_then(|n| report.read_as(n, denials));
+        let within = s.required("within").and_then(|n| window(report, n));
+        Some(BreakerEntry { denials: denials?, within: within? })
+    })?
+}
+
+fn denials(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count) if count <= DENIALS_MAX => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 0 to {DENIALS_MAX}; 0 turns it off")),
+    }
+}
+
+fn window(report: &Report, node: &Node) -> Option<Millis> {
+    let given = within(report, node, BREAKER_WINDOW_MAX)?;
+    if given < BREAKER_WINDOW_MIN {
+        report
+            .refuse(node.place, format!("denials are counted over {BREAKER_WINDOW_MIN} at least"));
+        return None;
+    }
+    Some(given)
 }
 
 /// A length of time that is not above `max`.

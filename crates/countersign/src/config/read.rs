@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 use super::{
     abi, chain,
     model::{ChainEntry, Config, Door, Placed, SecretUrl, StoreChoice, TlsFiles},
-    outside, people, price,
+    notify, outside, people, price,
     problem::Report,
     reader::{Section, path_from},
     store::store,
@@ -34,11 +34,13 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
         let agents =
             s.required("agents").and_then(|n| report.list(n, |n| people::agent(report, n, folder)));
         let operators = s.or("operators", Vec::new(), |r, n| r.list(n, |n| people::operator(r, n)));
+        let breaker = s.or("breaker", None, |r, n| people::breaker(r, n).map(Some));
         let guards = s.or("guards", Vec::new(), |r, n| r.list(n, |n| policy_file(r, n, folder)));
         let prices = s.or("prices", price::none(), |r, n| price::book(r, n, folder));
         let oracles =
             s.or("oracles", Vec::new(), |r, n| r.list(n, |n| outside::oracle(r, n, folder)));
         let judge = s.or("judge", None, |r, n| outside::judge(r, n, folder).map(Some));
+        let notify = s.or("notify", Vec::new(), |r, n| r.list(n, |n| notify::entry(r, n, folder)));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
         later(report, s);
         let (rpc, admin) = doors?;
@@ -54,10 +56,12 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             wallets_declared,
             agents: agents?,
             operators: operators?,
+            breaker: breaker?,
             guards: guards?,
             prices: prices?,
             oracles: oracles?,
             judge: judge?,
+            notify: notify?,
             abis: abis?,
         })
     });
@@ -88,7 +92,7 @@ fn ids(list: &Node) -> Vec<String> {
 
 /// Parts of the format that this version does not serve yet: absent or empty, else refused.
 fn later(report: &Report, s: &mut Section<'_>) {
-    for (key, what) in [("notify", "notifications"), ("telemetry", "telemetry over OTLP")] {
+    for (key, what) in [("telemetry", "telemetry over OTLP")] {
         let Some(node) = s.optional(key) else { continue };
         let empty = match &node.value {
             Value::Null => true,

@@ -562,7 +562,24 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "notify: []",
         "notify: [ { webhook: \"https://h\" } ]",
-        &["25:9: notifications come with a later version: remove `notify`"],
+        &["25:11: a webhook lacks `secret_file`: nobody could tell its notices from forged ones"],
+    ),
+    (
+        "notify: []",
+        "notify: [ { webhook: \"https://h\", secret_file: key.password, events: [nothing] } ]",
+        &[
+            "25:71: `nothing` is not an event: use pending, incident, freeze, seal, policy, pending.created, pending.decided, pending.expired, incident.opened, incident.reopened, incident.escalated, incident.changed, freeze.set, freeze.lifted, ledger.sealed, ledger.unsealed, policy.changed",
+        ],
+    ),
+    (
+        "hold: 0s",
+        "hold: 0s, breaker: { denials: 10001, within: 1m }",
+        &["20:215: `10001` is not a number from 0 to 10000; 0 turns it off"],
+    ),
+    (
+        "hold: 0s",
+        "hold: 0s, breaker: { denials: 5, within: 10ms }",
+        &["20:226: denials are counted over 1s at least"],
     ),
     ("prices: {", "prices: {{", &["24:10: a key must be a plain word"]),
 ];
@@ -680,6 +697,28 @@ fn every_kind_of_price_source_is_read() {
     assert_eq!(prices.sources.len(), 3);
     assert_eq!(prices.fixed().keys().collect::<Vec<_>>(), ["USD"]);
     assert!(prices.names("ETH") && !prices.names("BTC"));
+}
+
+#[test]
+fn receivers_and_breakers_are_read() {
+    let folder = folder();
+    let text = GOOD.replace(
+        "notify: []",
+        r#"breaker: { denials: 20, within: 1m }
+notify:
+  - { webhook: "https://hooks.example/a", secret_file: key.password }
+  - { webhook: "https://hooks.slack.com/services/x", format: slack, events: [pending, incident.opened] }
+  - { webhook: "http://127.0.0.1:9/b", secret_file: key.password, reach: loopback }"#,
+    );
+    let text = text.replace("hold: 0s", "hold: 0s, breaker: { denials: 0, within: 1m }");
+    let (config, problems, _) = load(folder.path(), &text);
+    assert_eq!(problems, Vec::<String>::new());
+    let config = config.unwrap();
+    let kinds: Vec<usize> = config.notify.iter().map(|entry| entry.kinds.len()).collect();
+    assert_eq!(kinds, [12, 4, 12]);
+    let breakers = [config.breaker, config.agents[0].breaker];
+    let denials = breakers.map(|breaker| breaker.map(|breaker| breaker.denials));
+    assert_eq!(denials, [Some(20), Some(0)]);
 }
 
 #[test]

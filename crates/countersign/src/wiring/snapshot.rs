@@ -7,8 +7,8 @@ use countersign_decode::Registry;
 use countersign_engine::{
     port::{Judge, Oracles, Prices},
     setup::{
-        AgentSetup, ChainSetup, CollectionSetup, OperatorSetup, Setup, TokenSetup, WalletSetup,
-        WalletSigner,
+        AgentSetup, Breaker, ChainSetup, CollectionSetup, OperatorSetup, Setup, TokenSetup,
+        WalletSetup, WalletSigner,
     },
 };
 use countersign_policy::Policy;
@@ -17,8 +17,8 @@ use countersign_upstream::{HttpJudge, HttpOracles, NodeChain, PriceSources, Stat
 use super::Parts;
 use crate::{
     config::{
-        AbiFile, AgentEntry, ChainEntry, CollectionEntry, OperatorEntry, SignerEntry, Subject,
-        TokenEntry,
+        AbiFile, AgentEntry, BreakerEntry, ChainEntry, CollectionEntry, OperatorEntry, SignerEntry,
+        Subject, TokenEntry,
     },
     policies::Loaded,
 };
@@ -51,7 +51,7 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
     };
     let agent = |entry: &AgentEntry| {
         let grant = loaded.grants.get(&entry.id)?;
-        Some((entry.id.clone(), agent(entry, grant.clone())))
+        Some((entry.id.clone(), agent(entry, grant.clone(), config.breaker)))
     };
     Setup {
         app: config.app.clone(),
@@ -63,6 +63,7 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         prices: prices(parts),
         oracles: oracles(parts),
         judge: judge(parts),
+        couriers: parts.couriers(),
     }
 }
 
@@ -103,7 +104,7 @@ fn chain(
     }
 }
 
-fn agent(entry: &AgentEntry, grant: Policy) -> AgentSetup {
+fn agent(entry: &AgentEntry, grant: Policy, house: Option<BreakerEntry>) -> AgentSetup {
     AgentSetup {
         id: entry.id.clone(),
         wallets: entry.wallets.iter().map(|wallet| wallet.value.clone()).collect(),
@@ -112,7 +113,13 @@ fn agent(entry: &AgentEntry, grant: Policy) -> AgentSetup {
         role: entry.role.clone(),
         duplicate_window: entry.duplicate_window,
         hold: entry.hold,
+        breaker: entry.breaker.or(house).filter(|breaker| breaker.denials > 0).map(breaker),
     }
+}
+
+const fn breaker(entry: BreakerEntry) -> Breaker {
+    let BreakerEntry { denials, within } = entry;
+    Breaker { denials, within }
 }
 
 fn operator(entry: &OperatorEntry) -> OperatorSetup {

@@ -98,7 +98,9 @@ impl House {
             gateway: self.gateways.load(Ordering::SeqCst),
         });
         let journal = Arc::new(self.journals.journal(&name));
-        Engine::new(Ports { ledger, journal, clock, gateway: name }, self.setup(POLICY))
+        let chronicle = self.ledger.clone();
+        let ports = Ports { ledger, journal, chronicle, clock, gateway: name };
+        Engine::new(ports, self.setup(POLICY))
     }
 
     /// The setup with another policy.
@@ -112,6 +114,7 @@ impl House {
             role: None,
             duplicate_window: Millis::ZERO,
             hold: Millis::ZERO,
+            breaker: None,
         };
         let signer: Arc<dyn Signer> = self.signer.clone();
         let wallet = WalletSetup {
@@ -132,6 +135,7 @@ impl House {
             prices: self.prices.clone(),
             oracles: None,
             judge: None,
+            couriers: Vec::new(),
         }
     }
 

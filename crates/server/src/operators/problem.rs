@@ -53,8 +53,14 @@ pub(crate) enum Problem {
     Differences(Vec<String>),
     /// 409: there is something in the store already.
     NotEmpty,
+    /// 409: somebody else changed it meanwhile; this is its version now.
+    OtherVersion(u64),
+    /// 409: its life has no such step.
+    IllegalMove(String),
     /// 410
     Expired,
+    /// 412: `If-Match` names another version than this.
+    NotAsSeen(u64),
     /// 421: a host name that is not ours.
     OtherHost,
     /// 500
@@ -87,7 +93,10 @@ impl Problem {
             Self::Differences(_) => (StatusCode::CONFLICT, "differences"),
             Self::NotEmpty => (StatusCode::CONFLICT, "not_empty"),
             Self::LedgerLost(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger_lost"),
+            Self::OtherVersion(_) => (StatusCode::CONFLICT, "other_version"),
+            Self::IllegalMove(_) => (StatusCode::CONFLICT, "illegal_move"),
             Self::Expired => (StatusCode::GONE, "expired"),
+            Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
             Self::Crash => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -98,7 +107,11 @@ impl Problem {
         match self {
             Self::Malformed(reason)
             | Self::Unavailable(reason)
+            | Self::IllegalMove(reason)
             | Self::NoAttempt(_, reason) => reason.clone(),
+            Self::OtherVersion(now) | Self::NotAsSeen(now) => {
+                format!("it was changed meanwhile and is at version {now} now: look at it again")
+            }
             Self::Unauthorised => "no operator has this credential".into(),
             Self::Role(role) => format!("this operator lacks the role `{role}`"),
             Self::NotInGate => {
@@ -154,6 +167,8 @@ impl From<Problem> for Response {
         });
         let further = if let Problem::PactStands(state) = &problem {
             Some(("state", json!(state)))
+        } else if let Problem::OtherVersion(now) | Problem::NotAsSeen(now) = &problem {
+            Some(("version", json!(now)))
         } else if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
             Some(("operation_status", json!(state.name())))
         } else if let Problem::Differences(differences) = &problem {

@@ -4,9 +4,12 @@ use countersign_core::{
     charge::{Charge, Window},
     operation::{Delivery, OperationRecord, OperationState},
 };
-use countersign_engine::port::ledger::{
-    DenyAnswer, Disposition, Found, LedgerError, NewOperation, Part, Redeem, RedeemAnswer, Reserve,
-    ReserveAnswer, Split, SplitAnswer,
+use countersign_engine::port::{
+    chronicle::event,
+    ledger::{
+        DenyAnswer, Disposition, Found, LedgerError, NewOperation, Part, Redeem, RedeemAnswer,
+        Reserve, ReserveAnswer, Split, SplitAnswer,
+    },
 };
 
 use super::{counters::Move, fault::Fault, worker::Step};
@@ -55,7 +58,8 @@ impl Step<'_> {
         let mut record = self.record(operation, OperationState::Allowed);
         record.charges.clone_from(charges);
         disposition.apply(&mut record);
-        self.insert(&record, "reserve")?;
+        let event = if disposition.parks() { event::PARK } else { "reserve" };
+        self.insert(&record, event)?;
         Ok(ReserveAnswer::Reserved(Box::new(record)))
     }
 
@@ -81,7 +85,8 @@ impl Step<'_> {
         record.fence = record.fence.saturating_add(1);
         record.state = OperationState::Allowed;
         disposition.apply(&mut record);
-        Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, "redeem")?)))
+        let event = if disposition.parks() { event::PARK } else { "redeem" };
+        Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, event)?)))
     }
 
     pub(super) fn split(&self, split: &Split) -> Result<SplitAnswer, Fault> {

@@ -1,7 +1,10 @@
 //! What people and time say before commit: approve, reject, expire.
 
 use countersign_core::operation::{Delivery, OperationRecord, OperationState as S};
-use countersign_engine::port::ledger::{Approve, ApproveAnswer, Reject, RejectAnswer};
+use countersign_engine::port::{
+    chronicle::event,
+    ledger::{Approve, ApproveAnswer, Reject, RejectAnswer},
+};
 
 use super::{
     counters::Move,
@@ -35,7 +38,8 @@ impl Step<'_> {
         if approve.completes {
             record.state = S::Approved;
         }
-        Ok(ApproveAnswer::Voted(Box::new(self.update(record, "approve")?)))
+        let event = if approve.completes { event::APPROVE } else { event::VOTE };
+        Ok(ApproveAnswer::Voted(Box::new(self.update(record, event)?)))
     }
 
     pub(super) fn reject(&self, reject: &Reject) -> Result<RejectAnswer, Fault> {

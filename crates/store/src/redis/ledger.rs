@@ -35,8 +35,8 @@ use countersign_engine::port::{
 
 use self::packing::{
     addresses, adoption, asked_before, attempt, becomes, changed, charged, cursor_from,
-    freeze_from, limit, new_operation, overruns, parting, reading, records, scope, spoken, unknown,
-    words,
+    freeze_call, freeze_from, limit, new_operation, overruns, parting, reading, records, scope,
+    spoken, unknown, words,
 };
 use super::{
     FORMAT,
@@ -555,12 +555,12 @@ impl Ledger for RedisLedger {
     }
 
     async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
-        let call = Call::new().arg("scope", scope(freeze)).arg("freeze", json(freeze)?);
+        let call = freeze_call(freeze).arg("freeze", json(freeze)?);
         self.link.run(Script::Freeze, call).await.map(drop)
     }
 
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
-        let call = Call::new().arg("scope", scope(freeze));
+        let call = freeze_call(freeze);
         changed(&mut self.link.run(Script::Unfreeze, call).await?)
     }
 

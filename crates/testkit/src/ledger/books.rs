@@ -6,12 +6,13 @@ use alloy_primitives::Address;
 use countersign_core::{
     charge::{Charge, CounterId, Window},
     fact::Freeze,
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash, WalletId},
     operation::{Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
+    chronicle::event,
     journal::Page,
     ledger::{
         Approve, ApproveAnswer, COLLECT_WITHIN, DenyAnswer, Disposition, Found, LedgerError,
@@ -20,7 +21,11 @@ use countersign_engine::port::{
     },
 };
 
-use super::{counters::Asking, flawed::Flaw};
+use super::{
+    chronicle::{Entry, Place, Subject, change},
+    counters::Asking,
+    flawed::Flaw,
+};
 
 /// Everything that the model knows.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +33,10 @@ pub(super) struct Books {
     pub(super) now: Timestamp,
     pub(super) epoch: u64,
     pub(super) sequence: u64,
+    pub(super) log: Vec<Entry>,
+    pub(super) turns: BTreeMap<String, Place>,
+    pub(super) policies: BTreeMap<String, PolicyId>,
+    pub(super) strikes: BTreeMap<AgentId, BTreeMap<TraceHash, Timestamp>>,
     pub(super) operations: Vec<OperationRecord>,
     pub(super) freezes: BTreeSet<Freeze>,
     pub(super) pacts: BTreeMap<Pact, PactStanding>,
@@ -389,7 +398,8 @@ impl Books {
     }
 
     fn append(&mut self, record: OperationRecord) -> OperationRecord {
-        self.sequence += 1;
+        let parks = record.state == OperationState::Parked;
+        self.log(if parks { event::PARK } else { "new" }, Subject::Operation(record.id));
         self.changed.insert(record.id);
         self.operations.push(record.clone());
         record
@@ -397,13 +407,14 @@ impl Books {
 
     /// Puts a changed record in the place of the old one.
     pub(super) fn replace(&mut self, mut record: OperationRecord) -> OperationRecord {
-        self.sequence += 1;
         record.updated_at = self.now;
         if record.state.is_finished_for_agent() && record.finished_at.is_none() {
             record.finished_at = Some(self.now);
         }
         let place = self.operations.iter_mut().find(|o| o.id == record.id).unwrap();
+        let event = change(place, &record);
         place.clone_from(&record);
+        self.log(event, Subject::Operation(record.id));
         self.changed.insert(record.id);
         record
     }

@@ -13,12 +13,18 @@ use countersign_core::{
     time::Timestamp,
     transaction::UnsignedTransaction,
 };
-use countersign_engine::port::ledger::{
-    Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, MessageEnd, NONCE_HELD_FOR, PactAnswer,
-    PactWord, ReleaseProof, SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
+use countersign_engine::port::{
+    chronicle::event,
+    ledger::{
+        Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, MessageEnd, NONCE_HELD_FOR,
+        PactAnswer, PactWord, ReleaseProof, SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
+    },
 };
 
-use super::books::{Books, refused};
+use super::{
+    books::{Books, refused},
+    chronicle::Subject,
+};
 
 /// Committed, not terminal: the operations that hold their lane open.
 const IN_FLIGHT: [S; 6] =
@@ -437,15 +443,21 @@ impl Books {
     }
 
     pub(super) fn freeze(&mut self, freeze: &Freeze) {
+        self.put_freeze(freeze, event::FREEZE);
+    }
+
+    pub(super) fn put_freeze(&mut self, freeze: &Freeze, event: &'static str) {
         if self.freezes.insert(freeze.clone()) {
-            self.sequence += 1;
+            self.forget_strikes(freeze);
+            self.log(event, Subject::Other(freeze.scope()));
         }
     }
 
     pub(super) fn unfreeze(&mut self, freeze: &Freeze) -> bool {
         let lifted = self.freezes.remove(freeze);
         if lifted {
-            self.sequence += 1;
+            self.forget_strikes(freeze);
+            self.log(event::UNFREEZE, Subject::Other(freeze.scope()));
         }
         lifted
     }
@@ -457,15 +469,23 @@ impl Books {
         let Some(after) = verb.applied(before, spoken) else {
             return PactAnswer::of(verb, before.unwrap().clone());
         };
+        let subject = format!("{}:{}", pact.agent, pact.grant);
         self.pacts.insert(pact, after.clone());
-        self.sequence += 1;
+        self.log("pact", Subject::Other(subject));
         PactAnswer::Said(after)
+    }
+
+    fn forget_strikes(&mut self, freeze: &Freeze) {
+        if let Freeze::Agent(agent) = freeze {
+            self.strikes.remove(agent);
+        }
     }
 
     pub(super) fn seal(&mut self, reason: Option<String>) {
         if self.seal != reason {
+            let event = if reason.is_some() { event::SEAL } else { event::UNSEAL };
             self.seal = reason;
-            self.sequence += 1;
+            self.log(event, Subject::Other("-".into()));
         }
     }
 }

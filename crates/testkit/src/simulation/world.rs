@@ -200,6 +200,7 @@ impl World {
                 role: None,
                 duplicate_window: self.plan.duplicate_window,
                 hold: self.plan.hold,
+                breaker: None,
             };
             (agent.id.clone(), agent)
         };
@@ -220,6 +221,7 @@ impl World {
             prices: self.prices.clone(),
             oracles: None,
             judge: None,
+            couriers: Vec::new(),
         }
     }
 
@@ -244,6 +246,7 @@ impl World {
         let ports = Ports {
             ledger: Arc::new(Store::new(self, process, slot)),
             journal: Arc::new(Papers::new(self, &format!("gw-{slot}"))),
+            chronicle: Arc::new(ModelLedger::new(ManualTime::default())),
             clock: Arc::new(clock),
             gateway: format!("gw-{slot}-{process}"),
         };

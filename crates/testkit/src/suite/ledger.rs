@@ -34,6 +34,7 @@ pub mod sending;
 pub mod settling;
 pub mod speaking;
 pub mod splitting;
+pub mod telling;
 pub mod windowing;
 
 /// Runs the whole suite against one store. Takes an async function that makes a fresh bench; the crate
@@ -209,6 +210,18 @@ macro_rules! ledger_suite {
             a_spent_message_is_settled_in_full_and_a_void_one_released
             what_the_chain_says_of_transactions_is_never_said_of_a_message
             a_signed_message_is_no_open_work
+        );
+        $crate::ledger_suite!(@ $mode $make, telling:
+            the_log_says_what_people_want_to_know
+            the_log_is_read_in_parts
+            one_gateway_at_a_time_tells_a_receiver
+            a_turn_outlives_a_crash
+            another_version_of_a_policy_is_noted_once
+            too_many_denials_freeze_an_agent
+            denials_count_for_as_long_as_is_said
+            what_was_counted_before_an_operators_freeze_is_forgotten
+            strikes_outlive_a_crash
+            a_hundred_denials_at_once_trip_once
         );
         $crate::ledger_suite!(@ $mode $make, windowing:
             a_window_shows_what_the_model_shows

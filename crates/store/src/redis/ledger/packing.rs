@@ -194,14 +194,12 @@ fn word(text: &str) -> Result<Word, LedgerError> {
 }
 
 /// The order of `Freeze` itself does not matter here: `commit.lua` looks scopes up one by one.
-pub(super) fn scope(freeze: &Freeze) -> String {
-    match freeze {
-        Freeze::Global => "global".into(),
-        Freeze::All => "all".into(),
-        Freeze::Agent(agent) => format!("agent:{agent}"),
-        Freeze::Wallet(wallet) => format!("wallet:{wallet}"),
-        Freeze::Chain(chain) => format!("chain:{chain}"),
-    }
+pub(super) fn freeze_call(freeze: &Freeze) -> Call {
+    let agent = match freeze {
+        Freeze::Agent(agent) => Some(agent),
+        Freeze::Global | Freeze::All | Freeze::Wallet(_) | Freeze::Chain(_) => None,
+    };
+    Call::new().arg("scope", freeze.scope()).maybe("agent", agent)
 }
 
 pub(super) fn freeze_from(text: &str) -> Result<Freeze, LedgerError> {

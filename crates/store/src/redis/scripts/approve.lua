@@ -19,4 +19,4 @@ if A.completes then
   changes[#changes + 1] = 'state'
   changes[#changes + 1] = 'APPROVED'
 end
-return { 'voted', put(t, 'approve', op, changes) }
+return { 'voted', put(t, A.completes and 'approve' or 'vote', op, changes) }

@@ -181,6 +181,14 @@ local function create_from(t, verb, id, fields)
   return put(t, verb, op, changes)
 end
 
+-- What the log calls a step that leads to people or past them.
+local function parking(otherwise)
+  for i = 1, #F, 2 do
+    if F[i] == 'state' and F[i + 1] == 'PARKED' then return 'park' end
+  end
+  return otherwise
+end
+
 -- A new operation from the fields in F.
 local function create(t, verb, id) return create_from(t, verb, id, F) end
 

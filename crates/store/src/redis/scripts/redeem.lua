@@ -14,4 +14,4 @@ if #over > 0 then return { 'over', over } end
 
 release(op)
 move(charges, nil, 'reserved')
-return { 'redeemed', put(t, 'redeem', op, { 'fence', int(tonumber(op.fence) + 1), unpack(F) }) }
+return { 'redeemed', put(t, parking('redeem'), op, { 'fence', int(tonumber(op.fence) + 1), unpack(F) }) }
