@@ -3,6 +3,7 @@
 
 mod admission;
 mod adopt;
+mod ballot;
 mod brought;
 mod bump;
 mod bundle;
@@ -12,6 +13,7 @@ mod claim;
 mod consult;
 mod delegated;
 mod desk;
+mod drift;
 pub mod engine;
 mod execute;
 mod gather;
@@ -38,4 +40,6 @@ mod turn;
 mod views;
 
 pub use bump::BumpError;
+pub use desk::Yes;
+pub use drift::{asked_again, shown};
 pub use engine::{DeskError, Engine, Ports};

@@ -131,6 +131,7 @@ impl House {
             guards: vec![],
             prices: self.prices.clone(),
             oracles: None,
+            passkeys: None,
             judge: None,
         }
     }
@@ -234,6 +235,8 @@ pub(crate) fn operator(name: &str) -> OperatorSetup {
         roles: vec![Role::Approve],
         person: name.into(),
         groups: vec![],
+        address: None,
+        passkeys: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_core::operation::OperationState;
+use countersign_core::{approval::Signing, operation::OperationState};
 use countersign_engine::{
     BumpError, DeskError,
     port::{journal::JournalError, ledger::LedgerError},
@@ -26,6 +26,12 @@ pub(crate) enum Problem {
     NotInGate,
     /// 403: nobody approves for themselves.
     Requester,
+    /// 403: the gate asks for a signature, of one of these kinds; a token is not enough.
+    Unsigned(Vec<Signing>),
+    /// 403: what was signed is worth nothing, and why.
+    Signature(String),
+    /// 409: others come first.
+    NotInTurn,
     /// 403: a page of another origin.
     OtherOrigin,
     /// 404: unknown and foreign things look the same.
@@ -68,6 +74,9 @@ impl Problem {
             Self::Role(_) => (StatusCode::FORBIDDEN, "role_missing"),
             Self::NotInGate => (StatusCode::FORBIDDEN, "not_in_gate"),
             Self::Requester => (StatusCode::FORBIDDEN, "requester"),
+            Self::Unsigned(_) => (StatusCode::FORBIDDEN, "signature_required"),
+            Self::Signature(_) => (StatusCode::FORBIDDEN, "signature_invalid"),
+            Self::NotInTurn => (StatusCode::CONFLICT, "not_in_turn"),
             Self::OtherOrigin => (StatusCode::FORBIDDEN, "other_origin"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -91,6 +100,7 @@ impl Problem {
         match self {
             Self::Malformed(reason)
             | Self::Unavailable(reason)
+            | Self::Signature(reason)
             | Self::NoAttempt(_, reason) => reason.clone(),
             Self::Unauthorised => "no operator has this credential".into(),
             Self::Role(role) => format!("this operator lacks the role `{role}`"),
@@ -98,6 +108,16 @@ impl Problem {
                 "this operator is in none of the gates that the operation waits for".into()
             }
             Self::Requester => "nobody approves for an agent that their person owns".into(),
+            Self::Unsigned(kinds) => {
+                let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+                format!(
+                    "the gate takes only approvals that are signed: {}; `signing` of the pending operation says what is signed",
+                    kinds.join(" or ")
+                )
+            }
+            Self::NotInTurn => {
+                "it is not this operator's turn: the gate has an order, and others come first".into()
+            }
             Self::OtherOrigin => "pages of other origins are not served".into(),
             Self::NotFound => "there is nothing here under this name".into(),
             Self::Method => "this route has no such method".into(),
@@ -143,6 +163,8 @@ impl From<Problem> for Response {
         });
         let further = if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
             Some(("operation_status", json!(state.name())))
+        } else if let Problem::Unsigned(kinds) = &problem {
+            Some(("accepts", json!(kinds)))
         } else if let Problem::Differences(differences) = &problem {
             Some(("differences", json!(differences)))
         } else {
@@ -178,6 +200,9 @@ impl From<DeskError> for Problem {
             DeskError::Expired => Self::Expired,
             DeskError::NotInGate => Self::NotInGate,
             DeskError::Requester => Self::Requester,
+            DeskError::Unsigned(kinds) => Self::Unsigned(kinds),
+            DeskError::Signature(why) => Self::Signature(why),
+            DeskError::NotInTurn => Self::NotInTurn,
             DeskError::Unavailable(reason) => Self::Unavailable(reason),
         }
     }

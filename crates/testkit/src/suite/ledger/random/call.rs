@@ -9,8 +9,8 @@ use countersign_core::{
 use countersign_engine::port::{
     Ledger,
     ledger::{
-        Adopt, Approve, Bump, Commit, Disposition, LedgerError, MessageEnd, NewOperation, Redeem,
-        Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
+        Adopt, Approve, Bump, Commit, Disposition, LedgerError, MessageEnd, NewOperation,
+        PasskeyCount, Redeem, Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
     },
 };
 
@@ -142,6 +142,10 @@ impl Call<'_> {
                     vote: vote(&format!("operator-{operator}"), self.now),
                     votes_seen: *votes_seen,
                     completes: *completes,
+                    passkey: (*operator == 1).then(|| PasskeyCount {
+                        credential: "key".into(),
+                        count: u32::try_from(*of % 4).unwrap(),
+                    }),
                 };
                 told(ledger.approve(&approve).await)
             }
