@@ -13,6 +13,7 @@ mod price;
 mod problem;
 mod read;
 mod reader;
+mod relying;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -10,18 +10,22 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use countersign_core::{
+    approval::{Signing, Vote},
     identity::{AgentId, ApprovalDigest, ChainId, OperationId, PolicyId},
-    operation::OperationRecord,
+    operation::{OperationRecord, OperationState},
     pact::PactVerb,
     transaction::FeeBid,
 };
+use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
     alarm::Alarms,
+    ballot::{counting, typed},
     breaker::Bursts,
     bump::{Asker, BumpError},
     claim::Claims,
+    desk::Yes,
     hub::Hub,
     lane::{Lane, LaneId},
     pact::{GrantView, PactError},
@@ -55,6 +59,10 @@ pub struct Ports {
 
 /// How many operations are remembered about which people were told.
 const TOLD_MAX: usize = 65_536;
+
+fn words(kinds: &[Signing]) -> String {
+    kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
 
 /// What people are told once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -108,6 +116,15 @@ pub enum DeskError {
     /// 403 `not_in_gate`
     #[error("this operator is in none of the gates that the operation waits for")]
     NotInGate,
+    /// 403 `signature_required`: a token is not enough
+    #[error("the gate takes only approvals that are signed: {}", words(.0))]
+    Unsigned(Vec<Signing>),
+    /// 403 `signature_invalid`
+    #[error("{0}")]
+    Signature(String),
+    /// 409 `not_in_turn`
+    #[error("it is not this operator's turn: the gate has an order, and others come first")]
+    NotInTurn,
     /// 403 `requester`
     #[error("nobody approves for an agent that their person owns")]
     Requester,
@@ -246,7 +263,31 @@ impl Engine {
         digest: ApprovalDigest,
         note: Option<String>,
     ) -> Result<OperationRecord, DeskError> {
-        self.approve_at_desk(operator, operation, digest, note).await
+        let yes = Yes { digest, note, signature: None };
+        self.approve_at_desk(operator, operation, yes).await
+    }
+
+    /// As [`Engine::approve`], with a signature besides the token.
+    pub async fn approve_signed(
+        self: &Arc<Self>,
+        operator: &OperatorSetup,
+        operation: OperationId,
+        yes: Yes,
+    ) -> Result<OperationRecord, DeskError> {
+        self.approve_at_desk(operator, operation, yes).await
+    }
+
+    /// What a key signs to approve this operation as it waits; `None` if it waits for nobody.
+    #[must_use]
+    pub fn typed_approval(&self, record: &OperationRecord) -> Option<Value> {
+        let waits = record.state == OperationState::Parked;
+        typed(&self.setup(), record).filter(|_| waits).map(|typed| typed.document())
+    }
+
+    /// The votes on an operation that count under the configuration in force.
+    #[must_use]
+    pub fn counting_votes(&self, record: &OperationRecord) -> Vec<Vote> {
+        counting(&self.setup(), record)
     }
 
     /// An operator's no.

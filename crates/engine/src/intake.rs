@@ -250,6 +250,7 @@ impl Engine {
         case: &Case<'_>,
         hold: Hold,
     ) -> Result<Result<Round, Outcome>, Answer> {
+        let hold = self.with_full_windows(hold, None).await;
         let (entry, parking) = case.parking(&hold);
         let reserve = Reserve {
             operation: case.operation(&entry, (hold.code(), hold.reason()), &self.ports().gateway),
@@ -329,9 +330,11 @@ impl Case<'_> {
             triggers: hold.triggers(),
         });
         let expires_at = self.gathered.facts.at.after(hold.ttl());
-        let gates = hold.gates().to_vec();
-        let digest = approval_digest(self.id, &self.gathered, &gates, expires_at, entry.trace_hash);
-        (entry, Parking { gates, digest, expires_at })
+        let (gates, asks) = (hold.gates().to_vec(), hold.asks().to_vec());
+        let question = (gates.as_slice(), asks.as_slice());
+        let digest =
+            approval_digest(self.id, &self.gathered, question, expires_at, entry.trace_hash);
+        (entry, Parking { gates, asks, digest, expires_at })
     }
 
     fn operation(

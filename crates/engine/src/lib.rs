@@ -4,6 +4,7 @@
 mod admission;
 mod adopt;
 mod alarm;
+mod ballot;
 mod breaker;
 mod brought;
 mod bump;
@@ -14,6 +15,7 @@ mod claim;
 mod consult;
 mod delegated;
 mod desk;
+mod drift;
 pub mod engine;
 mod execute;
 mod gather;
@@ -43,6 +45,8 @@ mod turn;
 mod views;
 
 pub use bump::BumpError;
+pub use desk::Yes;
+pub use drift::{asked_again, shown};
 pub use engine::{DeskError, Engine, Ports};
 pub use pact::{GrantView, PactError};
 pub use post::Posted;

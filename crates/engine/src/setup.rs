@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::Address;
 use countersign_core::{
+    approval::passkey::{PasskeyKey, RelyingParty},
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     time::Millis,
 };
@@ -31,6 +32,8 @@ pub struct Setup {
     pub prices: Arc<dyn Prices>,
     /// Whom policies may ask about addresses; without, `oracle.*` is unknown.
     pub oracles: Option<Arc<dyn Oracles>>,
+    /// Where passkeys are used; without, none is believed.
+    pub passkeys: Option<RelyingParty>,
     /// Who reads mandates; without, they are for people only.
     pub judge: Option<Arc<dyn Judge>>,
     /// Who tells people outside what happened.
@@ -201,6 +204,19 @@ pub struct OperatorSetup {
     pub person: String,
     /// The groups that it votes for.
     pub groups: Vec<String>,
+    /// Whose key signs its approvals, where a gate asks for that.
+    pub address: Option<Address>,
+    /// The passkeys that sign its approvals.
+    pub passkeys: Vec<PasskeySetup>,
+}
+
+/// One passkey of an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeySetup {
+    /// The credential's id, in base64url.
+    pub id: String,
+    /// Its public key.
+    pub public_key: PasskeyKey,
 }
 
 /// What an operator may do (CONTRACT §4).

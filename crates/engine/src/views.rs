@@ -2,8 +2,8 @@
 
 use alloy_primitives::Address;
 use countersign_core::{
-    approval::Gate,
-    charge::{Charge, Reading, Unit, Window},
+    approval::{Ask, Gate},
+    charge::{Charge, Over, Reading, Unit, Window},
     identity::{AgentId, ChainId, OperationId},
     intent::Method,
     operation::{Delivery, OperationRecord, OperationState},
@@ -11,7 +11,9 @@ use countersign_core::{
     time::Timestamp,
 };
 use countersign_policy::{
-    Identity, PactLife, Policies, budget, counter_verdicts, decision::Outcome, pact_state,
+    Identity, PactLife, Policies, budget, counter_verdicts,
+    decision::{Hold, Outcome},
+    pact_state,
 };
 use serde_json::{Value, json};
 
@@ -59,6 +61,26 @@ impl Engine {
         };
         let charges = charges.iter().map(charge_json).collect();
         Ok((outcome, charges, verdicts.iter().map(verdict_json).collect()))
+    }
+
+    /// The hold with every window that is too full besides, so that people answer all that asks them at once. A store
+    /// that cannot be asked changes nothing: what it says when it reserves counts.
+    pub(crate) async fn with_full_windows(&self, hold: Hold, without: Option<OperationId>) -> Hold {
+        let known = |charge: &Charge| hold.asks().iter().any(|ask| asks_for(ask, charge));
+        let asking: Vec<usize> = (0..)
+            .zip(hold.charges())
+            .filter(|(_, charge)| is_asking(charge) && !known(charge))
+            .map(|(index, _)| index)
+            .collect();
+        if asking.is_empty() {
+            return hold;
+        }
+        let Ok(readings) = self.ports().ledger.status(hold.charges(), without).await else {
+            return hold;
+        };
+        let (_, mut overruns) = counter_verdicts(hold.charges(), &readings);
+        overruns.retain(|overrun| asking.contains(&overrun.index));
+        hold.asked_besides(&overruns)
     }
 
     pub(crate) async fn budget_lines(
@@ -147,6 +169,15 @@ fn beyond(charge: &Charge, now: Reading) -> Charge {
     Charge { value, ..charge.clone() }
 }
 
+/// Whether a window that is too full would ask people.
+const fn is_asking(charge: &Charge) -> bool {
+    matches!(charge.over, Over::Park { waived: false, .. })
+}
+
+fn asks_for(ask: &Ask, charge: &Charge) -> bool {
+    (&ask.policy, &ask.rule) == (&charge.source.policy, &charge.source.limit)
+}
+
 /// One empty charge for each window that any of the agent's wallets and chains meets.
 fn window_charges(
     setup: &Setup,
@@ -215,6 +246,7 @@ fn body(
         "verdicts": verdicts,
         "charges": charges,
         "policy": judgement.policy,
+        "approval_mode": judgement.approval_mode,
         "risk_score": judgement.risk_score,
         "risk_parts": judgement.risk_parts,
         "simulated": gathered.facts.simulated,

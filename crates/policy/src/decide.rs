@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use countersign_core::{
     action::{Action, Effect},
-    approval::Gate,
+    approval::{Ask, Gate},
     charge::Charge,
     fact::{Fact, Facts, Freeze},
     intent::Intent,
@@ -21,6 +21,7 @@ use crate::{
         Violation,
     },
     field::Kinds,
+    judge::JUDGE,
     limits,
     mode::ApprovalMode,
     model::{Model, Rule, Standing, Then},
@@ -94,7 +95,7 @@ pub(crate) fn judge(
     let mut court = listen(intent, &part, (policies, &guards), assumed);
     let grant = policies.grant.model();
     let gate = mandate_gate(&policies.grant);
-    let opened = court.opens(&gate);
+    let opened = court.opens(&gate, JUDGE);
     let decision = Decision {
         verdicts: std::mem::take(&mut court.verdicts),
         usd: court.usd.iter().map(|usd| usd.ok()).collect(),
@@ -236,10 +237,10 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// Whether people have opened this gate for the request as it stands now.
-    pub(crate) fn opens(&self, gate: &Gate) -> bool {
+    /// Whether people have opened this gate to this rule or limit, for the request as it stands now.
+    pub(crate) fn opens(&self, gate: &Gate, rule: &str) -> bool {
         let usd = self.usd.iter().copied().reduce(worth::sum).and_then(Result::ok);
-        is_open(gate, self.request.facts, usd)
+        is_open((gate, rule), self.request.facts, usd)
     }
 
     /// What no rule can change: freezes, the grant's own standing, unreadable calldata.
@@ -354,7 +355,7 @@ impl<'a> Court<'a> {
             owed: found == Truth::Unknown(Why::Unavailable),
         };
         match &rule.then {
-            Then::Approve(gate) if self.opens(gate) => Said {
+            Then::Approve(gate) if self.opens(gate, &rule.id) => Said {
                 says: Says::Approve,
                 code: String::new(),
                 detail: format!("gate `{}` is open", gate.id),
@@ -416,9 +417,15 @@ impl<'a> Court<'a> {
         let first = asks.first().map(|(_, reason)| reason);
         let code = first.map(|reason| reason.violation.code.clone()).unwrap_or_default();
         let reason = first.map(|reason| reason.sentence.clone()).unwrap_or_default();
+        let asked = asks.iter().map(|(gate, reason)| ask(gate, &reason.violation)).collect();
         let triggers = asks.into_iter().map(|(_, reason)| reason.violation).collect();
-        Outcome::Park(Hold { intent, charges, policy, gates, code, reason, triggers })
+        Outcome::Park(Hold { intent, charges, policy, gates, asks: asked, code, reason, triggers })
     }
+}
+
+/// Who asks this gate.
+pub(crate) fn ask(gate: &Gate, asking: &Violation) -> Ask {
+    Ask { policy: gate.policy.clone(), gate: gate.id.clone(), rule: asking.rule.clone() }
 }
 
 fn denial(reasons: Vec<Reason>) -> Denial {

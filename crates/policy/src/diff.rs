@@ -208,7 +208,15 @@ fn is_as_strict(new: &Gate, old: &Gate) -> bool {
         (Some(new), Some(old)) => new <= old,
         (None, Some(_)) => false,
     };
+    let signs = |new: &Gate, old: &Gate| {
+        old.sign.is_empty()
+            || (!new.sign.is_empty() && new.sign.iter().all(|sign| old.sign.contains(sign)))
+    };
+    // what opens in one order need not open in another
+    let ordered = |new: &Gate, old: &Gate| !old.in_order || (new.in_order && new.need == old.need);
     old.need.iter().all(|old| new.need.iter().any(|new| covers(old, new)))
+        && ordered(new, old)
+        && signs(new, old)
         && new.ttl <= old.ttl
         && new.delay >= old.delay
         && drifts(new.drift_fee_bps, old.drift_fee_bps)
@@ -219,5 +227,9 @@ fn is_as_strict(new: &Gate, old: &Gate) -> bool {
 fn gate_words(gate: &Gate) -> String {
     let clause = |quorum: &Quorum| format!("{} of {}", quorum.any, quorum.of.join("/"));
     let need: Vec<String> = gate.need.iter().map(clause).collect();
-    format!("gate `{}` ({}, {})", gate.id, need.join(" and "), gate.ttl)
+    let joined = need.join(if gate.in_order { " then " } else { " and " });
+    let sign: Vec<String> = gate.sign.iter().map(ToString::to_string).collect();
+    let signed =
+        if sign.is_empty() { String::new() } else { format!(", signed: {}", sign.join("/")) };
+    format!("gate `{}` ({joined}, {}{signed})", gate.id, gate.ttl)
 }

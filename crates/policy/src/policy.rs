@@ -181,6 +181,8 @@ impl Policy {
             policy: policy.to_owned(),
             id: "owner".to_owned(),
             need: vec![Quorum { any: 1, of: vec![Quorum::ANYONE.to_owned()] }],
+            in_order: false,
+            sign: Vec::new(),
             ttl: read::TTL,
             delay: Millis::ZERO,
             drift_fee_bps: Some(read::DRIFT_FEE_BPS),

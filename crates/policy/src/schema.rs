@@ -1,6 +1,7 @@
 //! JSON Schemas of the formats, so that editors complete and check them while people write. The reader is stricter: a
 //! schema does not know which field belongs to which kind, or what a name refers to.
 
+use countersign_core::approval::Signing;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
@@ -111,6 +112,8 @@ fn gate() -> Json {
     object(
         &json!({
             "need": with("Every clause must be met: so many persons of these names and groups.", one_or_more(&clause)),
+            "in_order": with("Whether each clause waits for those before it, and takes other persons.", json!({ "type": "boolean" })),
+            "sign": with("What an approval must be signed with; without, a token is enough.", one_or_more(&json!({ "enum": Signing::ALL.map(|(word, _)| word) }))),
             "ttl": with("How long it waits.", reference("duration")),
             "delay": with("How long it waits after the last yes.", reference("duration")),
             "drift": with("How far fee and worth may rise meanwhile.", object(&json!({ "fee": percent, "usd": percent }), &[])),

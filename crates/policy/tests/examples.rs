@@ -34,6 +34,7 @@ fn every_example_loads_without_a_warning_and_has_a_denying_case() {
         "payee-bot.yaml",
         "refund-desk.jsonlogic.yaml",
         "trading-fields.yaml",
+        "treasury-board.yaml",
         "weekly-payouts.pact.yaml",
         "x402-payer.yaml",
     ];

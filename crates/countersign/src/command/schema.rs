@@ -73,19 +73,23 @@ fn duration() -> Value {
 }
 
 fn configuration() -> Value {
-    let door = object(
-        &json!({
-            "address": text(),
-            "hosts": list(&text()),
-            "tls": object(&json!({ "certificate": text(), "key": text(), "client_ca": text() }), &["certificate", "key"]),
-        }),
+    let tls = object(
+        &json!({ "certificate": text(), "key": text(), "client_ca": text() }),
+        &["certificate", "key"],
+    );
+    let door =
+        object(&json!({ "address": text(), "hosts": list(&text()), "tls": tls }), &["address"]);
+    let passkeys =
+        object(&json!({ "rp_id": text(), "origins": list(&text()) }), &["rp_id", "origins"]);
+    let admin = object(
+        &json!({ "address": text(), "hosts": list(&text()), "tls": tls, "passkeys": passkeys }),
         &["address"],
     );
     let mut schema = object(
         &json!({
             "app": text(),
             "abis": text(),
-            "listen": object(&json!({ "rpc": door, "admin": door }), &[]),
+            "listen": object(&json!({ "rpc": door, "admin": admin }), &[]),
             "state": text(),
             "store": store(),
             "chains": { "type": "array", "items": chain(), "minItems": 1 },
@@ -246,7 +250,11 @@ fn operator() -> Value {
         &json!({
             "id": text(), "token_sha256": text(),
             "roles": { "type": "array", "items": { "enum": ["view", "approve", "policy", "freeze"] } },
-            "person": text(), "groups": list(&text()),
+            "person": text(), "groups": list(&text()), "address": text(),
+            "passkeys": list(&object(
+                &json!({ "id": text(), "public_key": text() }),
+                &["id", "public_key"],
+            )),
         }),
         &["id", "token_sha256", "roles"],
     )
@@ -278,6 +286,7 @@ mod tests {
             include_str!("../config/chain.rs"),
             include_str!("../config/people.rs"),
             include_str!("../config/notify.rs"),
+            include_str!("../config/relying.rs"),
             include_str!("../config/outside.rs"),
             include_str!("../config/price.rs"),
             include_str!("../config/store.rs"),

@@ -9,11 +9,12 @@ use std::{
 use alloy_primitives::Address;
 use countersign_core::{
     abi::AbiFunction,
+    approval::passkey::RelyingParty,
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     time::Millis,
 };
 use countersign_decode::{Collection, Container};
-use countersign_engine::setup::{Role, SimulationMode};
+use countersign_engine::setup::{PasskeySetup, Role, SimulationMode};
 
 use super::{
     abi::Abis,
@@ -39,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) app: AppId,
     pub(crate) rpc: Door,
     pub(crate) admin: Door,
+    /// Where operators' passkeys are used.
+    pub(crate) passkeys: RelyingParty,
     pub(crate) state: PathBuf,
     pub(crate) store: StoreChoice,
     pub(crate) chains: Vec<ChainEntry>,
@@ -311,6 +314,9 @@ pub(crate) struct OperatorEntry {
     pub(crate) roles: Vec<Role>,
     pub(crate) person: String,
     pub(crate) groups: Vec<String>,
+    /// Whose key signs its approvals.
+    pub(crate) address: Option<Placed<Address>>,
+    pub(crate) passkeys: Vec<Placed<PasskeySetup>>,
 }
 
 /// The SHA-256 of a token's bytes.

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{
+    approval::passkey::{CREDENTIAL_ID_MAX, PasskeyKey},
     identity::{AgentId, OperatorId, WalletId},
     time::Millis,
 };
-use countersign_engine::setup::Role;
+use countersign_engine::setup::{PasskeySetup, Role};
 
 use super::{
     chain::address,
@@ -151,6 +153,10 @@ pub(crate) fn operator(report: &Report, node: &Node) -> Option<OperatorEntry> {
         let roles = s.required("roles").and_then(|n| report.list(n, |n| role(report, n)));
         let person = s.or("person", None, |r, n| r.text(n).map(Some));
         let groups = s.or("groups", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
+        let address = s.or("address", None, |r, n| {
+            Some(Some(Placed { value: address(r, n)?, place: n.place }))
+        });
+        let passkeys = s.or("passkeys", Vec::new(), |r, n| r.list(n, |n| passkey(r, n)));
         let id = id?;
         let person = person?.unwrap_or_else(|| id.to_string());
         Some(OperatorEntry {
@@ -160,8 +166,36 @@ pub(crate) fn operator(report: &Report, node: &Node) -> Option<OperatorEntry> {
             roles: roles?,
             person,
             groups: groups?,
+            address: address?,
+            passkeys: passkeys?,
         })
     })?
+}
+
+/// One credential, as a browser gives it when it is made: `id`, and `response.getPublicKey()` in base64url.
+fn passkey(report: &Report, node: &Node) -> Option<Placed<PasskeySetup>> {
+    report.section(node, "a passkey", |s| {
+        let id = s.required("id").and_then(|n| report.read_as(n, credential));
+        let public_key = s.required("public_key").and_then(|n| report.read_as(n, public_key));
+        let value = PasskeySetup { id: id?, public_key: public_key? };
+        Some(Placed { value, place: s.place() })
+    })?
+}
+
+fn credential(text: &str) -> Result<String, String> {
+    match URL_SAFE_NO_PAD.decode(text) {
+        Ok(bytes) if (1..=CREDENTIAL_ID_MAX).contains(&bytes.len()) => Ok(text.to_owned()),
+        Ok(_) | Err(_) => {
+            Err(format!("`{text}` is not the id of a credential: expected base64url"))
+        }
+    }
+}
+
+fn public_key(text: &str) -> Result<PasskeyKey, &'static str> {
+    let spki = URL_SAFE_NO_PAD.decode(text).ok();
+    spki.and_then(|spki| PasskeyKey::parse(&spki)).ok_or(
+        "not the public key of a passkey: expected what `getPublicKey()` gives (P-256 or Ed25519), in base64url",
+    )
 }
 
 fn role(report: &Report, node: &Node) -> Option<Role> {

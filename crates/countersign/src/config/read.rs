@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_core::identity::AppId;
+use countersign_core::{approval::passkey::RelyingParty, identity::AppId};
 
 use super::{
     abi, chain,
@@ -13,6 +13,7 @@ use super::{
     notify, outside, people, price,
     problem::Report,
     reader::{Section, path_from},
+    relying,
     store::store,
     yaml::{Node, Value},
 };
@@ -43,11 +44,12 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
         let notify = s.or("notify", Vec::new(), |r, n| r.list(n, |n| notify::entry(r, n, folder)));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
         later(report, s);
-        let (rpc, admin) = doors?;
+        let (rpc, (admin, passkeys)) = doors?;
         Some(Config {
             file: file.to_path_buf(),
             app: app??,
             rpc,
+            passkeys: passkeys.unwrap_or_else(|| relying::local(&admin)),
             admin,
             state: state?,
             store: store?,
@@ -106,30 +108,41 @@ fn later(report: &Report, s: &mut Section<'_>) {
     }
 }
 
-fn listen(report: &Report, s: &mut Section<'_>, folder: &Path) -> Option<(Door, Door)> {
+/// The operators' door, and where their passkeys are used if that is said.
+type Admin = (Door, Option<RelyingParty>);
+
+fn listen(report: &Report, s: &mut Section<'_>, folder: &Path) -> Option<(Door, Admin)> {
     let rpc =
         Door { address: SocketAddr::from(([127, 0, 0, 1], 8555)), tls: None, hosts: Vec::new() };
     let admin =
         Door { address: SocketAddr::from(([127, 0, 0, 1], 8556)), tls: None, hosts: Vec::new() };
-    let Some(node) = s.optional("listen") else { return Some((rpc, admin)) };
+    let Some(node) = s.optional("listen") else { return Some((rpc, (admin, None))) };
     report.section(node, "`listen`", |s| {
-        let rpc = s.or("rpc", rpc, |r, n| door(r, n, folder));
-        let admin = s.or("admin", admin, |r, n| door(r, n, folder));
+        let rpc = s.or("rpc", (rpc, None), |r, n| {
+            let (door, passkeys) = door(r, n, folder)?;
+            if passkeys.is_some() {
+                r.refuse(n.place, "agents have no passkeys: move `passkeys` to `listen.admin`");
+            }
+            Some((door, passkeys))
+        });
+        let rpc = rpc.map(|(door, _)| door);
+        let admin = s.or("admin", (admin, None), |r, n| door(r, n, folder));
         Some((rpc?, admin?))
     })?
 }
 
-fn door(report: &Report, node: &Node, folder: &Path) -> Option<Door> {
+fn door(report: &Report, node: &Node, folder: &Path) -> Option<Admin> {
     report.section(node, "a door", |s| {
         let address = s.required("address").and_then(|n| report.read_as(n, socket));
         let tls = s.or("tls", None, |r, n| tls(r, n, folder).map(Some));
         let hosts = s.or("hosts", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
+        let passkeys = s.or("passkeys", None, |r, n| relying::party(r, n).map(Some));
         let door = Door { address: address?, tls: tls?, hosts: hosts? };
         if door.tls.is_none() && !door.address.ip().is_loopback() {
             let message = "listens beyond this machine without tls: tokens travel in the clear";
             report.warn(s.place(), message);
         }
-        Some(door)
+        Some((door, passkeys?))
     })?
 }
 

@@ -62,6 +62,7 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         guards: loaded.guards.clone(),
         prices: prices(parts),
         oracles: oracles(parts),
+        passkeys: Some(config.passkeys.clone()),
         judge: judge(parts),
         couriers: parts.couriers(),
     }
@@ -128,6 +129,8 @@ fn operator(entry: &OperatorEntry) -> OperatorSetup {
         roles: entry.roles.clone(),
         person: entry.person.clone(),
         groups: entry.groups.clone(),
+        address: entry.address.as_ref().map(|address| address.value),
+        passkeys: entry.passkeys.iter().map(|passkey| passkey.value.clone()).collect(),
     }
 }
 

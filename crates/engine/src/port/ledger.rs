@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, fmt};
 use alloy_primitives::{Address, B256, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
-    approval::{Gate, Vote},
+    approval::{Ask, Gate, Vote},
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{
@@ -352,6 +352,8 @@ pub enum Disposition {
 pub struct Parking {
     /// The gates.
     pub gates: Vec<Gate>,
+    /// What asks at them.
+    pub asks: Vec<Ask>,
     /// What they must name.
     pub digest: ApprovalDigest,
     /// When the question lapses.
@@ -417,6 +419,18 @@ pub struct Approve {
     pub votes_seen: usize,
     /// Whether this vote opens every gate, as the caller computed from those votes.
     pub completes: bool,
+    /// How often the passkey that signed it has signed, as it says.
+    pub passkey: Option<PasskeyCount>,
+}
+
+/// How often an authenticator has signed. One that counts always says more than before; one that says less, or as much,
+/// has a copy somewhere. Zero is said by those that do not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeyCount {
+    /// The credential's id, in base64url.
+    pub credential: String,
+    /// What it said.
+    pub count: u32,
 }
 
 /// What [`Ledger::approve`] did.
@@ -426,6 +440,8 @@ pub enum ApproveAnswer {
     Voted(Box<OperationRecord>),
     /// Another vote came in between; look again.
     Raced,
+    /// The passkey has said as much or more before: it is copied, or what it said comes late.
+    PasskeyBehind,
     /// The digest is not the parked one.
     OtherDigest,
     /// It is not parked any more.

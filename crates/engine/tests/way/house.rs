@@ -134,6 +134,7 @@ impl House {
             guards: vec![],
             prices: self.prices.clone(),
             oracles: None,
+            passkeys: None,
             judge: None,
             couriers: Vec::new(),
         }
@@ -239,6 +240,8 @@ pub(crate) fn operator(name: &str) -> OperatorSetup {
         roles: vec![Role::Approve],
         person: name.into(),
         groups: vec![],
+        address: None,
+        passkeys: Vec::new(),
     }
 }
 

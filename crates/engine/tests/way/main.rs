@@ -8,6 +8,7 @@
     reason = "a panic here is a failed test"
 )]
 
+mod approvals;
 mod attempts;
 mod brought;
 mod bundles;

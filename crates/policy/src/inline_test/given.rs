@@ -10,7 +10,10 @@ use alloy_primitives::{Address, Bytes, U256, keccak256};
 use countersign_core::{
     action::Action,
     amount::MicroUsd,
-    approval::{Gate, GateApproval, Vote},
+    approval::{
+        Gate, GateApproval, Signing, Vote, VoteSignature,
+        passkey::{Assertion, PasskeyKey},
+    },
     context::{Context, ContextValue},
     fact::{Asked, Fact, Facts, OracleFact, TokenFact},
     identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
@@ -399,10 +402,11 @@ fn value_of(plain: Option<&str>, text: &str) -> ContextValue {
     }
 }
 
-/// A gate with as many votes as it needs.
+/// A gate with as many votes as it needs, signed if it asks for that. What may ask it is said when the test runs.
 fn opened(gate: Gate, at: Timestamp) -> GateApproval {
     let groups: Vec<String> = gate.need.iter().flat_map(|quorum| quorum.of.clone()).collect();
-    let most = gate.need.iter().map(|quorum| quorum.any).max().unwrap_or(0);
+    let most = gate.need.iter().map(|quorum| quorum.any).fold(0, u32::saturating_add);
+    let signature = gate.sign.first().map(|signing| signed(*signing));
     let vote = |number: u32| {
         Some(Vote {
             operator: OperatorId::parse(&format!("voter-{number}")).ok()?,
@@ -410,11 +414,30 @@ fn opened(gate: Gate, at: Timestamp) -> GateApproval {
             groups: groups.clone(),
             note: None,
             at,
+            signature: signature.clone(),
         })
     };
     let votes = (0..most.min(100)).filter_map(vote).collect();
     let policy = PolicyId(alloy_primitives::B256::ZERO);
-    GateApproval { gate, votes, fee_wei_max: U256::ZERO, usd: None, policy }
+    GateApproval { gate, asked_by: Vec::new(), votes, fee_wei_max: U256::ZERO, usd: None, policy }
+}
+
+/// A signature of this kind that is over nothing: judging looks at its kind alone.
+fn signed(signing: Signing) -> VoteSignature {
+    match signing {
+        Signing::Ethereum => {
+            VoteSignature::Ethereum { address: WALLET, signature: Bytes::from_static(&[0]) }
+        }
+        Signing::Passkey => VoteSignature::Passkey {
+            credential: String::new(),
+            public_key: PasskeyKey::EdDsa([0; 32]),
+            assertion: Assertion {
+                client_data: Vec::new(),
+                authenticator_data: Vec::new(),
+                signature: Vec::new(),
+            },
+        },
+    }
 }
 
 const fn address_of(operand: &Operand) -> Address {

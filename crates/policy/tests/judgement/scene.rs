@@ -126,12 +126,14 @@ pub(crate) fn vote(name: &str) -> Vote {
         groups: Vec::new(),
         note: None,
         at: "2026-01-05T11:00:00Z".parse().unwrap(),
+        signature: None,
     }
 }
 
-pub(crate) fn approval(gate: &Gate, voters: &[&str]) -> GateApproval {
+pub(crate) fn approval(gate: &Gate, asked_by: &[&str], voters: &[&str]) -> GateApproval {
     GateApproval {
         gate: gate.clone(),
+        asked_by: asked_by.iter().map(|rule| (*rule).to_owned()).collect(),
         votes: voters.iter().map(|name| vote(name)).collect(),
         fee_wei_max: U256::ZERO,
         usd: None,

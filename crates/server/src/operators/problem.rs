@@ -5,7 +5,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_core::operation::OperationState;
+use countersign_core::{approval::Signing, operation::OperationState};
 use countersign_engine::{
     BumpError, DeskError, PactError,
     port::{journal::JournalError, ledger::LedgerError},
@@ -27,6 +27,12 @@ pub(crate) enum Problem {
     NotInGate,
     /// 403: nobody approves for themselves.
     Requester,
+    /// 403: the gate asks for a signature, of one of these kinds; a token is not enough.
+    Unsigned(Vec<Signing>),
+    /// 403: what was signed is worth nothing, and why.
+    Signature(String),
+    /// 409: others come first.
+    NotInTurn,
     /// 403: a page of another origin.
     OtherOrigin,
     /// 404: unknown and foreign things look the same.
@@ -79,6 +85,9 @@ impl Problem {
             Self::Role(_) => (StatusCode::FORBIDDEN, "role_missing"),
             Self::NotInGate => (StatusCode::FORBIDDEN, "not_in_gate"),
             Self::Requester => (StatusCode::FORBIDDEN, "requester"),
+            Self::Unsigned(_) => (StatusCode::FORBIDDEN, "signature_required"),
+            Self::Signature(_) => (StatusCode::FORBIDDEN, "signature_invalid"),
+            Self::NotInTurn => (StatusCode::CONFLICT, "not_in_turn"),
             Self::OtherOrigin => (StatusCode::FORBIDDEN, "other_origin"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
@@ -108,6 +117,7 @@ impl Problem {
             Self::Malformed(reason)
             | Self::Unavailable(reason)
             | Self::IllegalMove(reason)
+            | Self::Signature(reason)
             | Self::NoAttempt(_, reason) => reason.clone(),
             Self::OtherVersion(now) | Self::NotAsSeen(now) => {
                 format!("it was changed meanwhile and is at version {now} now: look at it again")
@@ -118,6 +128,16 @@ impl Problem {
                 "this operator is in none of the gates that the operation waits for".into()
             }
             Self::Requester => "nobody approves for an agent that their person owns".into(),
+            Self::Unsigned(kinds) => {
+                let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+                format!(
+                    "the gate takes only approvals that are signed: {}; `signing` of the pending operation says what is signed",
+                    kinds.join(" or ")
+                )
+            }
+            Self::NotInTurn => {
+                "it is not this operator's turn: the gate has an order, and others come first".into()
+            }
             Self::OtherOrigin => "pages of other origins are not served".into(),
             Self::NotFound => "there is nothing here under this name".into(),
             Self::Method => "this route has no such method".into(),
@@ -171,6 +191,8 @@ impl From<Problem> for Response {
             Some(("version", json!(now)))
         } else if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
             Some(("operation_status", json!(state.name())))
+        } else if let Problem::Unsigned(kinds) = &problem {
+            Some(("accepts", json!(kinds)))
         } else if let Problem::Differences(differences) = &problem {
             Some(("differences", json!(differences)))
         } else {
@@ -206,6 +228,9 @@ impl From<DeskError> for Problem {
             DeskError::Expired => Self::Expired,
             DeskError::NotInGate => Self::NotInGate,
             DeskError::Requester => Self::Requester,
+            DeskError::Unsigned(kinds) => Self::Unsigned(kinds),
+            DeskError::Signature(why) => Self::Signature(why),
+            DeskError::NotInTurn => Self::NotInTurn,
             DeskError::Unavailable(reason) => Self::Unavailable(reason),
         }
     }

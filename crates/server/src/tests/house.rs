@@ -88,6 +88,8 @@ fn operator(id: &str, roles: &[Role]) -> (OperatorId, OperatorSetup) {
         roles: roles.to_vec(),
         person: id.to_string(),
         groups: vec!["treasury".into()],
+        address: None,
+        passkeys: Vec::new(),
     };
     (id, operator)
 }
@@ -123,6 +125,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         guards: Vec::new(),
         prices: Arc::new(FixedPrices::of(&[("ETH", "1000")])),
         oracles: None,
+        passkeys: None,
         judge: None,
         couriers: Vec::new(),
     }

@@ -153,6 +153,7 @@ impl Step<'_> {
             trace: new.trace,
             digest: None,
             gates: Vec::new(),
+            asks: Vec::new(),
             votes: Vec::new(),
             charges: Vec::new(),
             attempts: Vec::new(),
@@ -198,6 +199,7 @@ impl Dispose for Disposition {
             Self::Park(parking) => {
                 record.state = OperationState::Parked;
                 record.gates.clone_from(&parking.gates);
+                record.asks.clone_from(&parking.asks);
                 record.digest = Some(parking.digest);
                 record.expires_at = Some(parking.expires_at);
                 record.votes.clear();

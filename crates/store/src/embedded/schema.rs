@@ -18,7 +18,7 @@ use crate::lineage::{Anchor, Standing};
 pub(super) const FILE: &str = "countersign.db";
 
 /// The schema that this program reads and writes.
-pub(super) const VERSION: i64 = 6;
+pub(super) const VERSION: i64 = 7;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
@@ -105,6 +105,8 @@ CREATE TABLE seen (
     address BLOB NOT NULL,
     PRIMARY KEY (lane, address)
 ) WITHOUT ROWID;
+
+CREATE TABLE passkeys (credential TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE freezes (freeze TEXT PRIMARY KEY) WITHOUT ROWID;
 

@@ -216,19 +216,22 @@ impl Ledger for RedisLedger {
     }
 
     async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError> {
-        let Approve { operation, digest, vote, votes_seen, completes } = approve;
+        let Approve { operation, digest, vote, votes_seen, completes, passkey } = approve;
         let call = Call::new()
             .arg("operation", operation)
             .arg("digest", digest)
             .arg("vote", json(vote)?)
             .arg("operator", &vote.operator)
             .arg("votes_seen", votes_seen)
-            .maybe("completes", completes.then_some("yes"));
+            .maybe("completes", completes.then_some("yes"))
+            .maybe("passkey", passkey.as_ref().map(|passkey| &passkey.credential))
+            .maybe("passkey_count", passkey.as_ref().map(|passkey| passkey.count));
         let mut answer = self.link.run(Script::Approve, call).await?;
         Ok(match answer.tag()?.as_str() {
             "voted" => ApproveAnswer::Voted(next_record(&mut answer)?),
             "elsewhere" => ApproveAnswer::Elsewhere(next_record(&mut answer)?),
             "raced" => ApproveAnswer::Raced,
+            "passkey_behind" => ApproveAnswer::PasskeyBehind,
             "other_digest" => ApproveAnswer::OtherDigest,
             "expired" => ApproveAnswer::Expired,
             "missing" => ApproveAnswer::Missing,

@@ -66,9 +66,10 @@ pub(super) fn disposition_fields(
         Disposition::Allow(until) => Ok(call
             .field("state", OperationState::Allowed.name())
             .field("expires_at", until.millis())),
-        Disposition::Park(Parking { gates, digest, expires_at }) => Ok(call
+        Disposition::Park(Parking { gates, asks, digest, expires_at }) => Ok(call
             .field("state", OperationState::Parked.name())
             .field("gates", json(gates)?)
+            .field("asks", json(asks)?)
             .field("digest", digest)
             .field("expires_at", expires_at.millis())
             .field("votes", "")
@@ -140,6 +141,7 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
         trace: f.parsed("trace")?,
         digest: f.maybe("digest")?,
         gates: f.maybe_json("gates")?.unwrap_or_default(),
+        asks: f.maybe_json("asks")?.unwrap_or_default(),
         votes: f.json_list("votes")?,
         charges,
         actual: f.maybe_json("actual")?,

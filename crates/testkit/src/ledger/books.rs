@@ -16,8 +16,8 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Approve, ApproveAnswer, COLLECT_WITHIN, DenyAnswer, Disposition, Found, LedgerError,
-        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, Repeat, Reserve,
-        ReserveAnswer, Split, SplitAnswer,
+        NewOperation, OperationQuery, PasskeyCount, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        Repeat, Reserve, ReserveAnswer, Split, SplitAnswer,
     },
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Books {
     /// The highest block of each chain in which anything was ever settled.
     pub(super) settled_up_to: BTreeMap<ChainId, u64>,
     pub(super) adopted: BTreeSet<CounterId>,
+    /// How often each passkey has signed.
+    passkeys: BTreeMap<String, u32>,
     pub(super) present: BTreeMap<String, Timestamp>,
     orphans: BTreeSet<OperationId>,
     /// What was given back: the key of such a record is not its own any more.
@@ -284,6 +286,13 @@ impl Books {
         if record.votes.len() != approve.votes_seen {
             return ApproveAnswer::Raced;
         }
+        if let Some(PasskeyCount { credential, count }) = &approve.passkey {
+            let before = self.passkeys.get(credential).copied().unwrap_or(0);
+            if (*count > 0 || before > 0) && *count <= before {
+                return ApproveAnswer::PasskeyBehind;
+            }
+            self.passkeys.insert(credential.clone(), *count);
+        }
         let mut record = record;
         record.votes.push(approve.vote.clone());
         if approve.completes {
@@ -381,6 +390,7 @@ impl Books {
             trace: new.trace,
             digest: None,
             gates: Vec::new(),
+            asks: Vec::new(),
             votes: Vec::new(),
             charges: Vec::new(),
             attempts: Vec::new(),
@@ -426,6 +436,7 @@ fn dispose(record: &mut OperationRecord, disposition: &Disposition) {
         Disposition::Park(parking) => {
             record.state = OperationState::Parked;
             record.gates.clone_from(&parking.gates);
+            record.asks.clone_from(&parking.asks);
             record.digest = Some(parking.digest);
             record.expires_at = Some(parking.expires_at);
             record.votes.clear();

@@ -220,6 +220,7 @@ impl World {
             guards: vec![papers.guard],
             prices: self.prices.clone(),
             oracles: None,
+            passkeys: None,
             judge: None,
             couriers: Vec::new(),
         }
@@ -447,6 +448,8 @@ pub(crate) fn operator(name: &str) -> OperatorSetup {
         roles: vec![Role::Approve],
         person: name.into(),
         groups: vec![],
+        address: None,
+        passkeys: Vec::new(),
     }
 }
 

@@ -90,6 +90,7 @@ macro_rules! ledger_suite {
         );
         $crate::ledger_suite!(@ $mode $make, people:
             a_vote_that_completes_moves_a_parked_operation_to_approved
+            a_passkey_counts_on_or_its_vote_is_refused
             a_vote_is_refused_for_what_it_does_not_name
             a_repeated_vote_is_the_same_vote
             twenty_vote_at_once_and_one_is_first

@@ -12,7 +12,7 @@ use countersign_engine::port::{
     Ledger,
     ledger::{
         Adopt, Approve, Bump, Commit, Disposition, LedgerError, MessageEnd, NewOperation, PactWord,
-        Part, Redeem, Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle, Split,
+        Part, PasskeyCount, Redeem, Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle, Split,
     },
 };
 
@@ -154,6 +154,10 @@ impl Call<'_> {
                     vote: vote(&format!("operator-{operator}"), self.now),
                     votes_seen: *votes_seen,
                     completes: *completes,
+                    passkey: (*operator == 1).then(|| PasskeyCount {
+                        credential: "key".into(),
+                        count: u32::try_from(*of % 4).unwrap(),
+                    }),
                 };
                 told(ledger.approve(&approve).await)
             }
