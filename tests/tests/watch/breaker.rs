@@ -46,7 +46,7 @@ async fn too_many_denials_freeze_their_agent_until_somebody_lifts_it(store: Stor
     let frozen = bot.send(PAYEE, &usd(2)).await.expect_err("frozen at once");
     assert_eq!((frozen.code, frozen.text("code")), (4001, "frozen"));
     world.agent("other").send(PAYEE, &usd(3)).await.expect("nobody else is");
-    assert_eq!(freezes(&world).await, json!([{"agent": "bot"}]));
+    assert_eq!(freezes(&world).await, json!([{"scope": "agent", "id": "bot"}]));
     let told =
         wait::until("an incident", async || incidents(&world, "breaker_tripped").await.pop());
     let told = told.await;

@@ -44,6 +44,17 @@ async fn known(world: &World, receiver: &Receiver) {
         (!receiver.told().is_empty()).then_some(())
     })
     .await;
+    // what was told so far is behind it: receivers are told in order
+    let last = json!({"chain": 31337});
+    assert_eq!(alice.post("/freeze", &last).await.status, 200);
+    assert_eq!(alice.post("/unfreeze", &last).await.status, 200);
+    wait::until("the last of them", async || {
+        let lifted = receiver.of("freeze.lifted");
+        let is_slack =
+            receiver.told().iter().any(|told| told.text.contains("no longer frozen: chain"));
+        (is_slack || lifted.iter().any(|told| told.fact("scope") == "chain:31337")).then_some(())
+    })
+    .await;
 }
 
 async fn people_are_told_in_order_and_signed(store: StoreKind) {
