@@ -286,9 +286,9 @@ pub fn passkey(bytes: &[u8]) {
     if let Some(key) = PasskeyKey::parse(bytes) {
         assert_eq!(key.spki(), bytes);
     }
-    let mut parts = bytes.splitn(3, |byte| *byte == b'\n').map(<[u8]>::to_vec);
-    let mut part = || parts.next().unwrap_or_default();
-    let said = Assertion { client_data: part(), authenticator_data: part(), signature: part() };
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n').map(<[u8]>::to_vec);
+    let mut line = || lines.next().unwrap_or_default();
+    let said = Assertion { client_data: line(), authenticator_data: line(), signature: line() };
     let party =
         RelyingParty { id: "localhost".into(), origins: vec!["http://localhost:8556".into()] };
     for key in [PasskeyKey::Es256([4; 65]), PasskeyKey::EdDsa([7; 32])] {

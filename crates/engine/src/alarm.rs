@@ -131,7 +131,7 @@ impl Engine {
         self.hear(occurrence).await;
     }
 
-    fn occurrence(
+    pub(crate) fn occurrence(
         &self,
         severity: Severity,
         (code, cause): (&str, &str),
@@ -177,7 +177,7 @@ impl Engine {
         }
     }
 
-    async fn store(&self, occurrence: &Occurrence) {
+    pub(crate) async fn store(&self, occurrence: &Occurrence) {
         let Occurrence { id, code, title, count, .. } = occurrence;
         tracing::error!(code, title, incident = id, count, "incident");
         if let Err(error) = self.ports().journal.raise(occurrence).await {

@@ -6,8 +6,8 @@
 use alloy_primitives::keccak256;
 use countersign_core::{
     identity::{AgentId, OperatorId, PolicyId},
+    incident::{Occurrence, Severity},
     pact::{Pact, PactStanding, PactVerb},
-    trace::{Incident, Severity},
 };
 use countersign_policy::{PactState, Policy};
 
@@ -114,11 +114,11 @@ impl Engine {
         let note = spoken.note.as_deref().map(|note| format!(": {note}")).unwrap_or_default();
         let text = format!("{grant} at {}{note}", spoken.at);
         let about = keccak256(format!("{agent} {grant} {code}"));
-        let incident = Incident {
+        let occurrence = Occurrence {
             id: format!("inc_{}", hex::encode(about.get(..16).unwrap_or_default())),
             agent: Some(agent.clone()),
-            ..self.incident(severity, code, (&title, text))
+            ..self.occurrence(severity, (code, &grant.to_string()), (&title, text))
         };
-        self.store(&incident).await;
+        self.store(&occurrence).await;
     }
 }

@@ -36,11 +36,14 @@ fn votes(texts: &[&str]) -> Vec<Vote> {
     texts.iter().map(|text| vote(text)).collect()
 }
 
+/// Clauses, votes, and whether these open those.
+type Opening<'a> = (&'a [(u32, &'a [&'a str])], &'a [&'a str], bool);
+
 #[test]
 fn a_gate_opens_when_every_clause_has_its_persons() {
     let two_of_three: &[(u32, &[&str])] = &[(2, &["alice", "bob", "desk"])];
     let both: &[(u32, &[&str])] = &[(2, &["alice", "bob"]), (1, &["risk"])];
-    let table: [(&[(u32, &[&str])], &[&str], bool); 11] = [
+    let table: [Opening<'_>; 11] = [
         (two_of_three, &["alice"], false),
         (two_of_three, &["alice", "bob"], true),
         (two_of_three, &["alice", "stranger"], false),

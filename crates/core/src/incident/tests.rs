@@ -5,7 +5,7 @@ use super::*;
 const HOUR: u64 = 3_600_000;
 
 fn at(hours: u64) -> Timestamp {
-    Timestamp::from_millis(1_000_000_000_000 + hours * HOUR)
+    Timestamp::from_millis(1_000_000_000_000_u64.saturating_add(hours.saturating_mul(HOUR)))
 }
 
 fn trace(n: u64) -> TraceHash {
@@ -31,14 +31,14 @@ fn occurrence(n: u64, at: Timestamp) -> Occurrence {
 fn first() -> Incident {
     match Taken::of(&occurrence(1, at(0)), None) {
         Taken::New(incident) => *incident,
-        other => panic!("{other:?}"),
+        other @ (Taken::Before | Taken::More(..)) => panic!("{other:?}"),
     }
 }
 
 fn more(incident: &Incident, occurrence: &Occurrence) -> Incident {
     match Taken::of(occurrence, Some(incident)) {
         Taken::More(incident, _) => *incident,
-        other => panic!("{other:?}"),
+        other @ (Taken::Before | Taken::New(_)) => panic!("{other:?}"),
     }
 }
 

@@ -35,8 +35,8 @@ use countersign_engine::port::{
 
 use self::packing::{
     addresses, adoption, asked_before, attempt, becomes, changed, charged, cursor_from,
-    freeze_call, freeze_from, limit, new_operation, overruns, parting, reading, records, scope,
-    spoken, unknown, words,
+    freeze_call, freeze_from, limit, new_operation, overruns, parting, reading, records, spoken,
+    unknown, words,
 };
 use super::{
     FORMAT,

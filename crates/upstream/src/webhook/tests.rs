@@ -150,7 +150,7 @@ async fn receiver_that(says: &'static [u8], goes_on: bool) -> (String, Shared<At
                 let mut head = [0_u8; 4096];
                 drop(stream.read(&mut head).await);
                 drop(stream.write_all(says).await);
-                while goes_on && stream.write_all(&[b'x'; 65_536]).await.is_ok() {}
+                while goes_on && stream.write_all(&[b'x'; 8_192]).await.is_ok() {}
                 if says.is_empty() {
                     std::future::pending::<()>().await;
                 }

@@ -12,7 +12,8 @@ use countersign_engine::port::{
     Ledger,
     ledger::{
         Adopt, Approve, Bump, Commit, Disposition, LedgerError, MessageEnd, NewOperation, PactWord,
-        Part, PasskeyCount, Redeem, Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle, Split,
+        Part, PasskeyCount, Redeem, Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
+        Split,
     },
 };
 
