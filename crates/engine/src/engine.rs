@@ -88,6 +88,7 @@ pub struct Engine {
     turns: Turns,
     tracking: Mutex<BTreeSet<LaneId>>,
     told: Mutex<BTreeSet<Told>>,
+    unnoted: Mutex<Weak<()>>,
     alarms: Alarms,
     bursts: Bursts,
     post: PostOffice,
@@ -148,6 +149,7 @@ impl Engine {
             turns: Turns::default(),
             tracking: Mutex::default(),
             told: Mutex::default(),
+            unnoted: Mutex::default(),
             alarms: Alarms::default(),
             bursts: Bursts::default(),
             post: PostOffice::default(),
@@ -405,6 +407,19 @@ impl Engine {
     /// Whether people were told of this, by this process.
     pub(crate) fn has_told(&self, what: &Told) -> bool {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(what)
+    }
+
+    /// One more delivery that the books do not know of, until the guard is dropped.
+    pub(crate) fn unnoted_delivery(&self) -> Arc<()> {
+        let mut unnoted = self.unnoted.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = unnoted.upgrade().unwrap_or_default();
+        *unnoted = Arc::downgrade(&guard);
+        guard
+    }
+
+    /// Whether there are any.
+    pub(crate) fn unnoted(&self) -> Option<Arc<()>> {
+        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// The setup whose limits are known to count everything.

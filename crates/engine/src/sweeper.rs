@@ -90,7 +90,12 @@ impl Engine {
         }
     }
 
+    /// Not while the books lack what this gateway answered: until it is noted, what waits here has to read as owed,
+    /// whichever gateway the agent asks next.
     async fn announce_again(&self) {
+        if self.unnoted().is_some() {
+            return;
+        }
         if let Err(error) = self.announce().await {
             tracing::warn!(%error, "the store does not hear that this gateway lives");
         }
