@@ -94,6 +94,10 @@ impl SeenBlocks {
         before.is_some() && before == self.begun
     }
 
+    fn begin_anew(&mut self) {
+        self.begun = None;
+    }
+
     /// The blocks to be looked at now: first those that were looked at least often, so that whatever breaks a look off,
     /// the next goes on behind it.
     fn due(&self) -> Vec<u64> {
@@ -127,10 +131,17 @@ impl Engine {
         self.blocks_of(chain, |seen| seen.note(actual.block_number, actual.block_hash));
     }
 
-    /// One look at every chain. Chains are looked at one after the other, each with its own deadlines.
+    /// One look at every chain. Chains are looked at one after the other, each with its own deadlines. While the books
+    /// lack history nobody can say what was settled in a block: once they have it again, all of it is looked at anew.
     pub(crate) async fn watch_chains(self: &Arc<Self>) {
-        let epoch = self.ports().ledger.describe().await.ok().map(|status| status.epoch);
+        let books = self.ports().ledger.describe().await.ok();
+        let lacks = books.as_ref().is_some_and(|books| books.missing.is_some());
+        let epoch = books.map(|books| books.epoch);
         for chain in self.setup().chains.values() {
+            if lacks {
+                self.blocks_of(chain.id, SeenBlocks::begin_anew);
+                continue;
+            }
             if let Err(error) = self.watch_chain(chain, epoch).await {
                 tracing::debug!(chain = %chain.id, %error, "a chain cannot be watched for reorgs now");
             }
