@@ -43,6 +43,8 @@ pub(crate) struct SeenBlocks {
     suspects: BTreeMap<u64, u8>,
     /// The ledger's epoch in which the stretch below and above a head was looked at.
     begun: Option<u64>,
+    /// The books were not whole when they were asked last.
+    doubted: bool,
 }
 
 impl SeenBlocks {
@@ -94,8 +96,14 @@ impl SeenBlocks {
         before.is_some() && before == self.begun
     }
 
-    fn begin_anew(&mut self) {
-        self.begun = None;
+    /// Books that lack history are sealed and do not say what was settled: once they are whole again, everything is
+    /// looked at anew.
+    const fn trust(&mut self, whole: Option<bool>) {
+        match whole {
+            Some(false) => self.doubted = true,
+            Some(true) if self.doubted => (self.doubted, self.begun) = (false, None),
+            Some(true) | None => {}
+        }
     }
 
     /// The blocks to be looked at now: first those that were looked at least often, so that whatever breaks a look off,
@@ -131,17 +139,13 @@ impl Engine {
         self.blocks_of(chain, |seen| seen.note(actual.block_number, actual.block_hash));
     }
 
-    /// One look at every chain. Chains are looked at one after the other, each with its own deadlines. While the books
-    /// lack history nobody can say what was settled in a block: once they have it again, all of it is looked at anew.
+    /// One look at every chain. Chains are looked at one after the other, each with its own deadlines.
     pub(crate) async fn watch_chains(self: &Arc<Self>) {
         let books = self.ports().ledger.describe().await.ok();
-        let lacks = books.as_ref().is_some_and(|books| books.missing.is_some());
+        let whole = books.as_ref().map(|books| books.missing.is_none() && books.sealed.is_none());
         let epoch = books.map(|books| books.epoch);
         for chain in self.setup().chains.values() {
-            if lacks {
-                self.blocks_of(chain.id, SeenBlocks::begin_anew);
-                continue;
-            }
+            self.blocks_of(chain.id, |seen| seen.trust(whole));
             if let Err(error) = self.watch_chain(chain, epoch).await {
                 tracing::debug!(chain = %chain.id, %error, "a chain cannot be watched for reorgs now");
             }
