@@ -34,7 +34,7 @@ impl Engine {
         join_all(looks).await;
     }
 
-    /// What cannot be read or frozen now is at the next look.
+    /// What cannot be read, frozen or told now is at the next look.
     async fn look_for_delegation(&self, chain: &ChainSetup, wallet: &WalletSetup) {
         let Some(delegate) = delegate_of(chain, wallet.address).await else { return };
         let told = Told::Delegated(chain.id, wallet.address, delegate);
@@ -45,21 +45,20 @@ impl Engine {
             "the code at {delegate} acts as the wallet {} on chain {}: limits do not hold it",
             wallet.id, chain.id
         );
-        match self.was_raised(&title).await {
-            Ok(false) => {}
+        let was_raised = self.was_raised(&title).await;
+        if was_raised == Ok(true) {
             // whoever has lifted that freeze knows why
-            Ok(true) => {
-                self.tells(told);
-                return;
-            }
-            Err(error) => {
-                tracing::error!(wallet = %wallet.id, %error, "whether a delegation is known cannot be read");
-                return;
-            }
+            self.tells(told);
+            return;
         }
         let freeze = Freeze::Wallet(wallet.id.clone());
         if let Err(error) = self.ports().ledger.freeze(&freeze).await {
             tracing::error!(wallet = %wallet.id, %error, "a delegated wallet could not be frozen");
+            return;
+        }
+        // frozen whatever the journal says; whether people know of it is asked at the next look
+        if let Err(error) = was_raised {
+            tracing::error!(wallet = %wallet.id, %error, "whether a delegation is known cannot be read");
             return;
         }
         self.tells(told);
