@@ -5,7 +5,7 @@ use serde::Serialize;
 /// How a ratio is judged.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Target {
+pub(crate) enum Bound {
     AtMost(f64),
     AtLeast(f64),
 }
@@ -16,7 +16,7 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) what: String,
     pub(crate) ratio: f64,
-    pub(crate) target: Target,
+    pub(crate) bound: Bound,
     /// The ratio of each round.
     pub(crate) rounds: Vec<f64>,
     /// The two sides in their own units.
@@ -26,9 +26,9 @@ pub(crate) struct Row {
 
 impl Row {
     /// The median of the rounds is what counts.
-    pub(crate) fn new(name: &'static str, what: &str, target: Target, rounds: Vec<f64>) -> Self {
+    pub(crate) fn new(name: &'static str, what: &str, bound: Bound, rounds: Vec<f64>) -> Self {
         let (ours, theirs) = (String::new(), String::new());
-        Self { name, what: what.into(), ratio: median(&rounds), target, rounds, ours, theirs }
+        Self { name, what: what.into(), ratio: median(&rounds), bound, rounds, ours, theirs }
     }
 
     /// With both sides in words.
@@ -38,9 +38,9 @@ impl Row {
     }
 
     fn is_met(&self) -> bool {
-        match self.target {
-            Target::AtMost(most) => self.ratio <= most,
-            Target::AtLeast(least) => self.ratio >= least,
+        match self.bound {
+            Bound::AtMost(most) => self.ratio <= most,
+            Bound::AtLeast(least) => self.ratio >= least,
         }
     }
 }
@@ -61,9 +61,9 @@ pub(crate) fn median(numbers: &[f64]) -> f64 {
 pub(crate) fn table(rows: &[Row]) -> String {
     let mut text = String::new();
     for row in rows {
-        let (word, bound) = match row.target {
-            Target::AtMost(most) => ("≤", most),
-            Target::AtLeast(least) => ("≥", least),
+        let (word, limit) = match row.bound {
+            Bound::AtMost(most) => ("≤", most),
+            Bound::AtLeast(least) => ("≥", least),
         };
         let (low, high) = row
             .rounds
@@ -71,7 +71,7 @@ pub(crate) fn table(rows: &[Row]) -> String {
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), r| (low.min(*r), high.max(*r)));
         let met = if row.is_met() { "met   " } else { "MISSED" };
         text.push_str(&format!(
-            "{met} {:<22} {:>8.3}  {word} {bound:<6} [{low:.3} .. {high:.3}]  {}\n{:>30} ours {}; theirs {}\n",
+            "{met} {:<22} {:>8.3}  {word} {limit:<6} [{low:.3} .. {high:.3}]  {}\n{:>30} ours {}; theirs {}\n",
             row.name, row.ratio, row.what, "", row.ours, row.theirs
         ));
     }

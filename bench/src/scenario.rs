@@ -9,7 +9,7 @@ use crate::{
     chain::wallet,
     load::{Body, Measured, Target, drive},
     parts::{self, Part, Programs, Store},
-    report::{Row, Target as Bound, median},
+    report::{Bound, Row, median},
 };
 
 /// A scenario's rows.
@@ -92,6 +92,14 @@ fn read() -> Body {
     Arc::new(|n| format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"eth_blockNumber","params":[]}}"#))
 }
 
+fn rates(sides: &[Side]) -> Vec<f64> {
+    sides.iter().map(|side| side.measured.rate()).collect()
+}
+
+fn cpus(sides: &[Side]) -> Vec<f64> {
+    sides.iter().map(|side| side.cpu).collect()
+}
+
 fn ratios(ours: &[f64], theirs: &[f64]) -> Vec<f64> {
     ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect()
 }
@@ -155,9 +163,6 @@ async fn reads(bench: &Bench) -> Vec<Row> {
             ours.push(bench.measure(&gateway, &as_agent, connections, &read).await);
             theirs.push(bench.measure(&nginx, &nginx.target(), connections, &read).await);
         }
-        let rates =
-            |sides: &[Side]| sides.iter().map(|side| side.measured.rate()).collect::<Vec<_>>();
-        let cpus = |sides: &[Side]| sides.iter().map(|side| side.cpu).collect::<Vec<_>>();
         let (our_rates, their_rates) = (rates(&ours), rates(&theirs));
         let (our_cpus, their_cpus) = (cpus(&ours), cpus(&theirs));
         rows.push(
@@ -186,7 +191,6 @@ async fn reads(bench: &Bench) -> Vec<Row> {
 /// Sends over anvil's own accounts, on the same anvil.
 async fn against_anvil(bench: &Bench) -> Vec<Row> {
     let folder = bench.folder();
-    let redis = parts::redis(&bench.programs, folder);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let anvil = parts::anvil(&bench.programs, folder);
@@ -199,7 +203,6 @@ async fn against_anvil(bench: &Bench) -> Vec<Row> {
         drop(gateway);
         std::fs::remove_dir_all(folder.join("gateway-embedded")).unwrap();
     }
-    drop(redis);
     let row = Row::new(
         "sends on anvil",
         "a second, over its own accounts",
@@ -224,8 +227,6 @@ async fn against_javascript(bench: &Bench) -> Vec<Row> {
         ours.push(bench.measure(&gateway, &as_agent, 16, &payments).await);
         theirs.push(bench.measure(&other, &other.target(), 16, &payments).await);
     }
-    let rates = |sides: &[Side]| sides.iter().map(|side| side.measured.rate()).collect::<Vec<_>>();
-    let cpus = |sides: &[Side]| sides.iter().map(|side| side.cpu).collect::<Vec<_>>();
     let (our_rates, their_rates) = (rates(&ours), rates(&theirs));
     let (our_cpus, their_cpus) = (cpus(&ours), cpus(&theirs));
     vec![

@@ -24,6 +24,7 @@ pub mod operator;
 pub mod owner;
 pub mod place;
 pub mod proxy;
+pub mod receiver;
 pub mod redis;
 pub mod rpc;
 pub mod stores;

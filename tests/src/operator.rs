@@ -79,6 +79,13 @@ impl Operator {
         http::post(self.address, path, &[("authorization", &bearer)], body.to_string()).await
     }
 
+    /// Posts JSON with further lines of the head.
+    pub async fn post_with(&self, lines: &[(&str, &str)], path: &str, body: &Value) -> Reply {
+        let bearer = format!("Bearer {}", self.token);
+        let head = [&[("authorization", bearer.as_str())], lines].concat();
+        http::post(self.address, path, &head, body.to_string()).await
+    }
+
     /// A pending operation.
     pub async fn pending(&self, id: &str) -> Value {
         self.read(&format!("/pending-operations/{id}")).await

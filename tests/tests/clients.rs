@@ -15,9 +15,9 @@ use alloy_rpc_client::RpcClient;
 use alloy_rpc_types_eth::TransactionRequest;
 use alloy_transport::{TransportError, TransportErrorKind, TransportFut};
 use countersign_tests::{
-    Agent, Setup, StoreKind, World, anvil,
-    config::{PAYEE, STRANGER},
-    money::USD,
+    Agent, Setup, StoreKind, World, anvil, binary,
+    config::{self, PAYEE, STRANGER},
+    money::{USD, usd},
     place, wait,
 };
 use serde_json::{Value, json};
@@ -305,6 +305,145 @@ async fn alloy() {
         pending.map(|pending| pending.tx_hash().to_string()).map_err(|error| error.to_string())
     })
     .await;
+}
+
+/// The account whose key bob approves with: no wallet of the gateway.
+const APPROVER: usize = 2;
+
+/// The gate of the one policy asks for this, and bob has what it asks for.
+fn signed(sign: &str, has: &str) -> Setup {
+    let mut setup = Setup::new(StoreKind::Embedded).with(|bot| {
+        let gate = "{ need: [{ any: 1, of: [alice, bob, carol] }], ttl: 1h }";
+        assert!(bot.policy.contains(gate), "the gate is written otherwise now");
+        let signed =
+            format!("{{ need: [{{ any: 1, of: [alice, bob, carol] }}], sign: {sign}, ttl: 1h }}");
+        bot.policy = bot.policy.replace(gate, &signed);
+    });
+    let bob = "roles: [view, approve], person: bob, groups: [desk]";
+    setup.changes.push((bob.into(), format!("{bob}, {has}")));
+    setup
+}
+
+/// Parks 200 USD and says which operation waits.
+async fn parked(world: &World) -> String {
+    let parked = world.bot().send(PAYEE, &usd(200)).await;
+    parked.expect_err("above the threshold").operation()
+}
+
+/// Lets somebody approve with a key of their own; a token alone, and the same key for another, are worth nothing.
+async fn check_approver(script: &str) {
+    let (key, address) = anvil::ACCOUNTS.get(APPROVER).expect("one of anvil's accounts");
+    let world = World::start(signed("ethereum", &format!("address: \"{address}\""))).await;
+    let id = parked(&world).await;
+    let refused = world.operator("bob").approve(&id).await;
+    assert_eq!(refused.status, 403, "{}", refused.text());
+    let refused = refused.json();
+    assert_eq!(refused.get("code"), Some(&json!("signature_required")));
+    assert_eq!(refused.get("accepts"), Some(&json!(["ethereum"])));
+    let admin = format!("http://{}", world.gateway.addresses.admin);
+    let token = config::token("bob");
+    let shown = last_line(node(), &[script], &[&admin, &token, &id, key], &[]).await;
+    assert_eq!(shown.get("kept"), Some(&json!(true)), "{shown}");
+    let signer = shown.get("signer").and_then(Value::as_str).unwrap_or_default();
+    assert!(signer.eq_ignore_ascii_case(address), "{shown}");
+    wait::until("the approved operation to be paid", async || {
+        (world.anvil.balance(PAYEE).await == 200 * USD).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn viem_approves_with_a_key_of_its_own() {
+    check_approver("approve_viem.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ethers_approves_with_a_key_of_its_own() {
+    check_approver("approve_ethers.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_approves_with_a_key_file() {
+    let (key, address) = anvil::ACCOUNTS.get(APPROVER).expect("one of anvil's accounts");
+    let world = World::start(signed("ethereum", &format!("address: \"{address}\""))).await;
+    let id = parked(&world).await;
+    let folder = world.gateway.folder();
+    for (name, text) in [("plain.key", *key), ("me.password", "correct horse battery staple")] {
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let (password, out) = ("me.password", "me.json");
+    let import = ["key", "import", "--private-key-file", "plain.key", "--password-file", password];
+    assert_eq!(binary::run(folder, &[&import[..], &["--out", out]].concat()).code, 0);
+    let admin = format!("http://{}", world.gateway.addresses.admin);
+    let token = config::token("bob");
+    let approve = |more: &[&str]| {
+        let command = ["operation", "approve", &id, "--yes", "--admin", &admin, "--token", &token];
+        binary::run(folder, &[&command[..], more].concat())
+    };
+    let refused = approve(&[]);
+    assert_eq!(refused.code, 1, "{}{}", refused.out, refused.err);
+    assert!(refused.err.contains("signature_required"), "{}", refused.err);
+    let other = ["--key-file", "keys/ops-0.json", "--password-file", "keys/ops-0.password"];
+    let refused = approve(&other);
+    assert!(refused.err.contains("signature_invalid"), "{}{}", refused.out, refused.err);
+    let said = approve(&["--key-file", out, "--password-file", password]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    assert!(said.err.contains(address), "it says whose key signed: {}", said.err);
+    wait::until("the approved operation to be paid", async || {
+        (world.anvil.balance(PAYEE).await == 200 * USD).then_some(())
+    })
+    .await;
+}
+
+/// A passkey of either kind approves; what its authenticator or its browser does wrong approves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_approves() {
+    for kind in ["p256", "ed25519"] {
+        let script = "approve_passkey.mjs";
+        let credential = last_line(node(), &[script], &["make", kind], &[]).await;
+        let (id, public_key) = (&credential["id"], &credential["public_key"]);
+        let has = format!("passkeys: [{{ id: {id}, public_key: {public_key} }}]");
+        let world = World::start(signed("[ethereum, passkey]", &has)).await;
+        let admin = format!("http://{}", world.gateway.addresses.admin);
+        let token = config::token("bob");
+        let approve = async |operation: &str, credential: &Value, word: &str| {
+            let credential = credential.to_string();
+            let arguments = ["approve", &admin, &token, operation, &credential, word];
+            last_line(node(), &[script], &arguments, &[]).await
+        };
+        let first = parked(&world).await;
+        let other = last_line(node(), &[script], &["make", kind], &[]).await;
+        let forged =
+            json!({"id": id, "public_key": public_key, "private_key": other["private_key"]});
+        for (credential, word) in [
+            (&credential, "origin"),
+            (&credential, "party"),
+            (&credential, "challenge"),
+            (&credential, "flags"),
+            (&credential, "absent"),
+            (&credential, "ceremony"),
+            (&other, "1"),
+            (&forged, "1"),
+        ] {
+            let said = approve(&first, credential, word).await;
+            assert_eq!(said["http"], json!(403), "{word}: {said}");
+            assert_eq!(said["code"], json!("signature_invalid"), "{word}: {said}");
+        }
+        let said = approve(&first, &credential, "7").await;
+        assert_eq!(said["http"], json!(200), "{said}");
+        assert_eq!((&said["listed"], &said["holds"]), (&json!(true), &json!(true)), "{said}");
+        wait::until("the approved operation to be paid", async || {
+            (world.anvil.balance(PAYEE).await == 200 * USD).then_some(())
+        })
+        .await;
+        // a copy of the authenticator stands where it was copied
+        let (bot, key) = (world.bot(), [("idempotency-key", "next")]);
+        let next = bot.send_with(&key, PAYEE, &usd(200)).await;
+        let second = next.expect_err("above the threshold").operation();
+        let copied = approve(&second, &credential, "7").await;
+        assert_eq!(copied["code"], json!("signature_invalid"), "{copied}");
+        assert_eq!(approve(&second, &credential, "8").await["http"], json!(200));
+    }
 }
 
 /// What carries alloy's requests: its HTTP transports bring a second TLS, so this one posts them over ours.

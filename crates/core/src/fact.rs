@@ -12,6 +12,7 @@ use crate::{
     context::ContextValue,
     identity::{AgentId, ChainId, WalletId},
     opinion::Opinion,
+    pact::PactStanding,
     time::Timestamp,
     token::Asset,
 };
@@ -53,6 +54,9 @@ pub struct TokenFact {
     /// What the contract itself says of its decimals, where that is another number than [`TokenFact::decimals`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decimals_said: Option<U256>,
+    /// Of a collection: the most items of it that a wallet holds, where the configuration says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_max: Option<u64>,
 }
 
 /// What a transaction would do to its wallet if it were mined now, as a node tells it.
@@ -163,6 +167,18 @@ pub enum Freeze {
 }
 
 impl Freeze {
+    /// What it stops, in a word: `agent:bot`, `all`.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        match self {
+            Self::Global => "global".into(),
+            Self::All => "all".into(),
+            Self::Agent(agent) => format!("agent:{agent}"),
+            Self::Wallet(wallet) => format!("wallet:{wallet}"),
+            Self::Chain(chain) => format!("chain:{chain}"),
+        }
+    }
+
     /// Whether this freeze stops a request of that agent, wallet and chain.
     #[must_use]
     pub fn covers(&self, agent: &AgentId, wallet: &WalletId, chain: ChainId) -> bool {
@@ -212,6 +228,9 @@ pub struct Facts {
     pub opinion: Option<Opinion>,
     /// Freezes in force.
     pub freezes: Vec<Freeze>,
+    /// What people said to the agent's grant as it stands; absent where nobody said anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<PactStanding>,
     /// Gates that people have opened for this operation, with what they opened.
     pub approvals: Vec<GateApproval>,
     /// How the rest is shared among the calls of a bundle, in order; empty for what is one transaction or message.

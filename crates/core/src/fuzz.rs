@@ -16,16 +16,17 @@ use std::{
 use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_json_abi::Function;
-use alloy_primitives::{Bytes, Signature, U256, keccak256};
+use alloy_primitives::{B256, Bytes, Signature, U256, keccak256};
 use serde_json::{Number, Value, json};
 
 use crate::{
     abi::AbiFunction,
     amount::{MicroUsd, Price},
+    approval::passkey::{Assertion, PasskeyKey, RelyingParty},
     context::Context,
     decimal::Decimal,
     draft::{FieldError, GAS_MAX},
-    identity::ChainId,
+    identity::{ApprovalDigest, ChainId},
     json::{Json, JsonError, Limits},
     raw::RawTransaction,
     time::{Millis, Timestamp},
@@ -40,13 +41,14 @@ mod replay;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this crate.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("json", json),
     ("transaction", transaction),
     ("raw", raw),
     ("context", context),
     ("scalars", scalars),
     ("signature", signature),
+    ("passkey", passkey),
 ];
 
 /// JSON beside `serde_json`: what is accepted means the same there, and what is called malformed is refused there too.
@@ -276,4 +278,22 @@ pub fn signature(bytes: &[u8]) {
     assert_eq!((again.signature(), again.selector()), (canonical, function.selector()));
     let theirs = Function::parse(canonical).unwrap();
     assert_eq!(theirs.selector(), function.selector(), "{canonical}");
+}
+
+/// What a browser and an authenticator say, cut at lines: nobody has signed it, so nothing of it is believed; a key is
+/// read in one form.
+pub fn passkey(bytes: &[u8]) {
+    if let Some(key) = PasskeyKey::parse(bytes) {
+        assert_eq!(key.spki(), bytes);
+    }
+    let mut lines = bytes.splitn(3, |byte| *byte == b'\n').map(<[u8]>::to_vec);
+    let mut line = || lines.next().unwrap_or_default();
+    let said = Assertion { client_data: line(), authenticator_data: line(), signature: line() };
+    let party =
+        RelyingParty { id: "localhost".into(), origins: vec!["http://localhost:8556".into()] };
+    for key in [PasskeyKey::Es256([4; 65]), PasskeyKey::EdDsa([7; 32])] {
+        assert!(said.verify(ApprovalDigest(B256::ZERO), &party, &key).is_err());
+    }
+    let kept = serde_json::to_string(&said).unwrap();
+    assert_eq!(serde_json::from_str::<Assertion>(&kept).unwrap(), said);
 }

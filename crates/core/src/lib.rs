@@ -17,11 +17,13 @@ pub mod fact;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod identity;
+pub mod incident;
 pub mod intent;
 pub mod json;
 pub mod message;
 pub mod operation;
 pub mod opinion;
+pub mod pact;
 pub mod raw;
 pub mod time;
 pub mod token;

@@ -4,7 +4,7 @@ use alloy_primitives::{B256, Bytes, U256};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    approval::{Gate, Vote},
+    approval::{Ask, Gate, Vote},
     charge::Charge,
     identity::{
         AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
@@ -240,6 +240,9 @@ pub struct OperationRecord {
     pub digest: Option<ApprovalDigest>,
     /// The gates it waits for or waited for.
     pub gates: Vec<Gate>,
+    /// The rules and limits that asked for people: an approval answers these and no others.
+    #[serde(default)]
+    pub asks: Vec<Ask>,
     /// What people said.
     pub votes: Vec<Vote>,
     /// The charges as they stand in the counters.

@@ -10,6 +10,8 @@ use crate::{
     time::Timestamp,
 };
 
+pub use crate::incident::{Incident, IncidentStatus, Severity};
+
 /// One row of the traces API. Everything above `tx_hash` is fixed at the decision and covered by
 /// `trace_hash`; the rest follows from later entries of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -122,58 +124,4 @@ pub struct TraceUpdate {
     pub duration_ms: Option<u64>,
     /// The rule, limit or operator that said no.
     pub blocked_by: Option<String>,
-}
-
-/// How bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum Severity {
-    /// Somebody should know.
-    Low,
-    /// Somebody should look.
-    Medium,
-    /// Somebody should look now.
-    High,
-    /// Signing is stopped, or ought to be.
-    Critical,
-}
-
-/// The life of an incident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum IncidentStatus {
-    /// Nobody has taken it.
-    Open,
-    /// Somebody has.
-    Investigating,
-    /// It is over.
-    Resolved,
-    /// It was nothing.
-    Dismissed,
-}
-
-/// Something that a person must know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Incident {
-    /// `inc_` and random hex.
-    pub id: String,
-    /// Stable, in lower snake case.
-    pub code: String,
-    /// How bad.
-    pub severity: Severity,
-    /// Where it stands.
-    pub status: IncidentStatus,
-    /// One line.
-    pub title: String,
-    /// More lines.
-    pub description: String,
-    /// The affected agent.
-    pub agent: Option<AgentId>,
-    /// The affected session.
-    pub session: Option<String>,
-    /// The related trace.
-    pub trace_hash: Option<TraceHash>,
-    /// When it was raised.
-    pub created_at: Timestamp,
-    /// When it last changed.
-    pub updated_at: Timestamp,
 }

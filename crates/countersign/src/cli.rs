@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
-    desk::{AdminArgs, FreezeArgs, LedgerCommand, OperationCommand, TraceCommand},
+    desk::{AdminArgs, ApproverKeyArgs, FreezeArgs, LedgerCommand, OperationCommand, TraceCommand},
     offline::{
         DiffArgs, ExplainArgs, ImportArgs, KeyCommand, PolicyCommand, SchemaArgs, TokenCommand,
         TokenNewArgs,

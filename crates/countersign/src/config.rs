@@ -6,12 +6,14 @@ mod cross;
 mod environment;
 mod model;
 mod network;
+mod notify;
 mod outside;
 mod people;
 mod price;
 mod problem;
 mod read;
 mod reader;
+mod relying;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -23,10 +25,12 @@ pub(crate) use self::{
     abi::{AbiFile, Subject},
     environment::variable,
     model::{
-        AgentEntry, ChainEntry, Config, Door, FinalityRule, KeystoreEntry, OperatorEntry, Placed,
-        SecretUrl, SignerEntry, StoreChoice, TokenEntry, WalletEntry,
+        AgentEntry, BreakerEntry, ChainEntry, CollectionEntry, Config, Door, FinalityRule,
+        KeystoreEntry, OperatorEntry, Placed, SecretUrl, SignerEntry, StoreChoice, TokenEntry,
+        WalletEntry,
     },
     network::{is_development, is_mainnet},
+    notify::NotifyEntry,
     outside::{JudgeEntry, OracleEntry},
     price::{PriceBook, SourceEntry},
     problem::{Place, Problem, Problems, Report},

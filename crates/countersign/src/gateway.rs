@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     keeper::{Keeper, RememberingJournal, bell, price_bell},
     policies::Loaded,
-    reload::{Reload, Reloader},
+    reload::{Reload, Reloader, note_policies},
     state::StateFile,
     store::{OpenStore, weak_store, witness},
     wiring::{self, Parts},
@@ -81,6 +81,7 @@ impl Gateway {
         let outside = Ports {
             ledger: Arc::clone(&store.ledger),
             journal: Arc::<RememberingJournal>::clone(&journal),
+            chronicle: Arc::clone(&store.chronicle),
             clock: clock.clone(),
             gateway: process_name(state.gateway()),
         };
@@ -117,6 +118,7 @@ impl Gateway {
         let reload = reload.demanding(store.demand(accepted));
         probe(&parts, &clock);
         announce(&house).await?;
+        note_policies(&house.engine, reload.policies()).await;
         let kept = CancellationToken::new();
         let keeping = tokio::spawn(keeper.run(kept.clone()));
         let last = CancellationToken::new();
@@ -131,6 +133,9 @@ impl Gateway {
         let reloader = Reloader::new(reload, parts, house.clone());
         let reloading = tokio::spawn(reloader.run(stop.clone()));
         let pricing = tokio::spawn(keep_priced(Arc::clone(&house.engine), stop.clone()));
+        // nobody waits for a receiver: what is not told now is told after the next start
+        let telling = Arc::clone(&house.engine).tell_outside(stop.clone().cancelled_owned());
+        let telling = tokio::spawn(telling);
         let broken = stop.clone();
         let door = |served: std::io::Result<()>| {
             broken.cancel();
@@ -145,8 +150,12 @@ impl Gateway {
         let (agents, operators) = tokio::join!(agents, operators);
         last.cancel();
         let worked = engine.await.is_ok_and(|worked| worked);
-        let mut ended =
-            vec![reloading.await.is_ok(), pricing.await.is_ok(), clock.join(JOIN).await];
+        let mut ended = vec![
+            reloading.await.is_ok(),
+            pricing.await.is_ok(),
+            telling.await.is_ok(),
+            clock.join(JOIN).await,
+        ];
         kept.cancel();
         ended.push(keeping.await.is_ok());
         drop(house);

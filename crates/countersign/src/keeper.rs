@@ -5,13 +5,14 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use countersign_core::{
     identity::TraceHash,
+    incident::{Incident, IncidentMove, Occurrence, Severity, Taken},
     time::Timestamp,
-    trace::{Incident, IncidentStatus, Severity, TraceRecord, TraceUpdate},
+    trace::{TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
     alarm::{Alarm, Bell},
-    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
     prices::{PriceAlarm, PriceBell},
 };
 use countersign_store::lineage::Anchor;
@@ -32,7 +33,7 @@ pub(crate) fn bell(state: &Arc<StateFile>) -> Bell {
     Arc::new(move |alarm: Alarm| {
         let (code, title, text) = (alarm.code(), alarm.title(), alarm.text());
         tracing::error!(code, title, "{text}");
-        state.remember(incident(state.gateway(), &alarm, clock::now()));
+        state.remember(occurrence(state.gateway(), &alarm, clock::now()));
     })
 }
 
@@ -43,47 +44,55 @@ pub(crate) fn price_bell(state: &Arc<StateFile>) -> PriceBell {
         let (code, title, text) = (alarm.code(), alarm.title(), alarm.text());
         tracing::error!(code, title, "{text}");
         let now = clock::now();
-        let told = Told { code, title, text, severity: alarm.severity() };
-        state.remember(told.incident(state.gateway(), &format!("{text} {now}"), now));
+        // each text begins with the symbol
+        let cause = text.split([':', ',']).next().unwrap_or_default();
+        let told = Told { code, title, text, cause, severity: alarm.severity() };
+        state.remember(told.occurrence(state.gateway(), &format!("{text} {now}"), now));
     })
 }
 
 /// The same occurrence is the same incident, also for the next process.
-fn incident(gateway: &str, alarm: &Alarm, now: Timestamp) -> Incident {
-    let occurrence = match alarm {
-        Alarm::HistoryLost(text) | Alarm::BooksDamaged(text) => text.clone(),
+fn occurrence(gateway: &str, alarm: &Alarm, now: Timestamp) -> Occurrence {
+    let (occurrence, cause) = match alarm {
+        Alarm::HistoryLost(text) | Alarm::BooksDamaged(text) => (text.clone(), text.as_str()),
         Alarm::ClocksDisagree(text) | Alarm::StoreRefuses(text) | Alarm::StoreWeakened(text) => {
-            format!("{text} {now}")
+            (format!("{text} {now}"), "")
         }
     };
     let (code, title, text) = (alarm.code(), alarm.title(), alarm.text());
-    Told { code, title, text, severity: alarm.severity() }.incident(gateway, &occurrence, now)
+    let told = Told { code, title, text, cause, severity: alarm.severity() };
+    told.occurrence(gateway, &occurrence, now)
 }
 
-/// What an incident says.
+/// What is told.
 struct Told<'a> {
     code: &'static str,
     title: &'static str,
     text: &'a str,
+    cause: &'a str,
     severity: Severity,
 }
 
 impl Told<'_> {
-    fn incident(self, gateway: &str, occurrence: &str, now: Timestamp) -> Incident {
+    fn occurrence(self, gateway: &str, occurrence: &str, now: Timestamp) -> Occurrence {
         let digest = Sha256::digest(format!("{gateway}\n{}\n{occurrence}", self.code));
         let id = hex::encode(digest.get(..16).unwrap_or_default());
-        Incident {
+        Occurrence {
             id: format!("inc_{id}"),
             code: self.code.into(),
+            cause: if self.cause.is_empty() {
+                String::new()
+            } else {
+                format!("{gateway} {}", self.cause)
+            },
             severity: self.severity,
-            status: IncidentStatus::Open,
             title: self.title.into(),
             description: self.text.into(),
             agent: None,
             session: None,
-            trace_hash: None,
-            created_at: now,
-            updated_at: now,
+            traces: Vec::new(),
+            count: 1,
+            at: now,
         }
     }
 }
@@ -100,11 +109,20 @@ impl RememberingJournal {
         Self { inner, state }
     }
 
+    /// What no journal has, as it will be once one does. Several of one cause are shown apart until then.
+    fn kept(&self) -> Vec<Incident> {
+        let opened = |occurrence: &Occurrence| match Taken::of(occurrence, None) {
+            Taken::New(incident) | Taken::More(incident, _) => Some(*incident),
+            Taken::Before => None,
+        };
+        self.state.unsent().iter().filter_map(opened).collect()
+    }
+
     /// Offers the journal what it has not taken yet.
     async fn offer(&self) {
-        for incident in self.state.unsent() {
-            match self.inner.raise(&incident).await {
-                Ok(()) => self.state.sent(&incident),
+        for occurrence in self.state.unsent() {
+            match self.inner.raise(&occurrence).await {
+                Ok(_) => self.state.sent(&occurrence),
                 Err(error) => {
                     tracing::debug!(%error, "the journal takes no incidents yet");
                     return;
@@ -132,18 +150,29 @@ impl Journal for RememberingJournal {
         self.inner.traces(query).await
     }
 
-    async fn raise(&self, incident: &Incident) -> Result<(), JournalError> {
-        if let Err(error) = self.inner.raise(incident).await {
-            tracing::warn!(%error, incident = incident.id, "an incident waits in the state file");
-            self.state.remember(incident.clone());
+    async fn raise(&self, occurrence: &Occurrence) -> Result<Taken, JournalError> {
+        match self.inner.raise(occurrence).await {
+            Ok(taken) => Ok(taken),
+            Err(error) => {
+                let id = &occurrence.id;
+                tracing::warn!(%error, incident = id, "an incident waits in the state file");
+                self.state.remember(occurrence.clone());
+                Ok(Taken::of(occurrence, None))
+            }
         }
-        Ok(())
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, JournalError> {
+        let kept = || self.kept().into_iter().find(|incident| incident.id == id);
+        match self.inner.incident(id).await {
+            Ok(found) => Ok(found.or_else(kept)),
+            Err(error) => kept().map(Some).ok_or(error),
+        }
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, JournalError> {
-        let asked = |incident: &Incident| query.status.is_none_or(|s| s == incident.status);
-        let mut kept = self.state.unsent();
-        kept.retain(asked);
+        let mut kept = self.kept();
+        kept.retain(|incident| query.asks_for(incident));
         let listed = match self.inner.incidents(query).await {
             Err(JournalError::Unavailable(_)) if !kept.is_empty() => {
                 Page { items: Vec::new(), next_cursor: None }
@@ -160,15 +189,21 @@ impl Journal for RememberingJournal {
         Ok(Page { items: kept, next_cursor })
     }
 
+    /// What a person says of an incident is in the journal or is not said.
     async fn change_incident(
         &self,
         id: &str,
-        status: IncidentStatus,
-        at: Timestamp,
-    ) -> Result<Option<Incident>, JournalError> {
-        match self.state.change(id, status, at) {
-            Some(changed) => Ok(Some(changed)),
-            None => self.inner.change_incident(id, status, at).await,
+        step: &IncidentMove,
+    ) -> Result<IncidentAnswer, JournalError> {
+        self.offer().await;
+        match self.inner.change_incident(id, step).await? {
+            IncidentAnswer::Missing if self.kept().iter().any(|incident| incident.id == id) => {
+                let why = "no journal has taken this incident yet: look again in a few seconds";
+                Err(JournalError::Unavailable(why.into()))
+            }
+            answer @ (IncidentAnswer::Changed(_)
+            | IncidentAnswer::Refused(_)
+            | IncidentAnswer::Missing) => Ok(answer),
         }
     }
 }
@@ -228,7 +263,7 @@ mod tests {
     fn the_same_occurrence_is_the_same_incident_also_after_a_restart() {
         let at = Timestamp::from_millis;
         let lost = |text: &str| Alarm::HistoryLost(text.into());
-        let id = |gateway, alarm: &Alarm, now| incident(gateway, alarm, at(now)).id;
+        let id = |gateway, alarm: &Alarm, now| occurrence(gateway, alarm, at(now)).id;
         let first = id("gw-1", &lost("line 5"), 1);
         assert_eq!(first, id("gw-1", &lost("line 5"), 2));
         assert_ne!(first, id("gw-1", &lost("line 6"), 1));

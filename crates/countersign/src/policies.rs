@@ -7,15 +7,16 @@ use std::{
 };
 
 use countersign_core::{
-    approval::{Gate, Vote},
-    identity::AgentId,
+    approval::{Gate, Signing, Vote},
+    identity::{AgentId, OperatorId},
     time::Timestamp,
 };
 use countersign_engine::setup::Role;
 use countersign_policy::{Diagnostic, Kind, Policy, PolicyErrors};
 
 use crate::config::{
-    self, AgentEntry, Config, Place, Placed, Problem, Problems, Report, SecretUrl, did_you_mean,
+    self, AgentEntry, Config, OperatorEntry, Place, Placed, Problem, Problems, Report, SecretUrl,
+    did_you_mean,
 };
 
 /// A configuration with its policies: everything that starting needs but the outside world.
@@ -248,12 +249,23 @@ impl References<'_> {
                 groups: o.groups.clone(),
                 note: None,
                 at: Timestamp::default(),
+                signature: None,
             })
             .collect();
-        let shut = |gate: &&Gate| !gate.is_open(&votes, owner);
+        let signs = |gate: &Gate, operator: &OperatorId| {
+            let known = self.config.operators.iter().find(|o| o.id == *operator);
+            known.is_some_and(|o| gate.sign.iter().any(|signing| has_key(o, *signing)))
+        };
+        let shut = |gate: &&Gate| {
+            let able = |vote: &&Vote| gate.sign.is_empty() || signs(gate, &vote.operator);
+            let able: Vec<Vote> = votes.iter().filter(able).cloned().collect();
+            let by_token = Gate { sign: Vec::new(), in_order: false, ..Gate::clone(gate) };
+            !by_token.is_open(&able, owner)
+        };
         for gate in self.policy.gates().iter().filter(shut) {
+            let signed = if gate.sign.is_empty() { "" } else { " and have what it is signed with" };
             let message = format!(
-                "nobody can open the gate `{}`: too few operators with the role `approve` are in it (owners do not count)",
+                "nobody can open the gate `{}`: too few operators with the role `approve` are in it{signed} (owners do not count)",
                 gate.id
             );
             self.report.warn_all([Problem {
@@ -281,6 +293,14 @@ impl References<'_> {
             line: line.saturating_add(1),
             column: column.saturating_add(1),
         })
+    }
+}
+
+/// Whether an operator has what signs so.
+const fn has_key(operator: &OperatorEntry, signing: Signing) -> bool {
+    match signing {
+        Signing::Ethereum => operator.address.is_some(),
+        Signing::Passkey => !operator.passkeys.is_empty(),
     }
 }
 

@@ -8,8 +8,9 @@ use std::{
 
 use countersign_core::{
     identity::{AgentId, PolicyId},
-    trace::{Incident, IncidentStatus, Severity},
+    incident::Severity,
 };
+use countersign_engine::Engine;
 use countersign_policy::Policy;
 use countersign_server::Gatehouse;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -18,7 +19,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock,
     config::Problems,
     policies::{self, Loaded, Overrides},
     store::Demand,
@@ -62,6 +62,11 @@ impl Reload {
             fixed: Fixed::of(loaded),
             demand: None,
         }
+    }
+
+    /// The version of each policy that will be in force, by whose it is.
+    pub(crate) const fn policies(&self) -> &BTreeMap<String, PolicyId> {
+        &self.policies
     }
 
     /// The store that a new configuration may demand more of.
@@ -153,13 +158,11 @@ impl Reloader {
         );
         if !changed.is_empty() {
             let title = format!("policies changed on disk: {}", changed.join(", "));
-            self.raise(
-                "policy_changed_on_disk",
-                title,
-                "a file that was edited is in force".into(),
-            )
-            .await;
+            let text = "a file that was edited is in force".to_owned();
+            let of = ("policy_changed_on_disk", title.as_str());
+            self.house.engine.report(Severity::Medium, of, (&title, text), None).await;
         }
+        note_policies(&self.house.engine, &policies).await;
         self.reload.files = loaded.files();
         self.reload.seen = fingerprint(&self.reload.files);
         self.reload.policies = policies;
@@ -171,29 +174,12 @@ impl Reloader {
             tracing::error!("{problem}");
         }
         tracing::error!("the configuration on disk is invalid; the old one stays in force");
-        let title = "the configuration on disk is invalid; the old one stays in force".to_owned();
-        self.raise("configuration_invalid", title, problems.to_string()).await;
-    }
-
-    async fn raise(&self, code: &str, title: String, description: String) {
-        let ports = self.house.engine.ports();
-        let at = clock::now();
-        let incident = Incident {
-            id: format!("inc_{}", hex::encode(ports.clock.random())),
-            code: code.to_owned(),
-            severity: Severity::Medium,
-            status: IncidentStatus::Open,
-            title,
-            description,
-            agent: None,
-            session: None,
-            trace_hash: None,
-            created_at: at,
-            updated_at: at,
-        };
-        if let Err(error) = ports.journal.raise(&incident).await {
-            tracing::error!(code, "the incident could not be recorded: {error}");
-        }
+        let title = "the configuration on disk is invalid; the old one stays in force";
+        let text = problems.to_string();
+        // other problems are another incident
+        let (cause, engine) = (text.clone(), &self.house.engine);
+        let of = ("configuration_invalid", cause.as_str());
+        engine.report(Severity::Medium, of, (title, text), None).await;
     }
 }
 
@@ -229,6 +215,15 @@ fn versions(grants: &BTreeMap<AgentId, Policy>, guards: &[Policy]) -> BTreeMap<S
     let grants = grants.iter().map(|(agent, policy)| (format!("grant of {agent}"), policy.id()));
     let guards = guards.iter().map(|policy| (format!("guard {}", policy.name()), policy.id()));
     grants.chain(guards).collect()
+}
+
+/// Says in the books which versions are in force: the log tells each change once, whichever gateways share it.
+pub(crate) async fn note_policies(engine: &Engine, policies: &BTreeMap<String, PolicyId>) {
+    for (whose, version) in policies {
+        if let Err(error) = engine.ports().chronicle.note_policy(whose, *version).await {
+            tracing::warn!(whose, %error, "a policy's version is not noted");
+        }
+    }
 }
 
 /// Whose policy differs, is new or is gone.

@@ -11,10 +11,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_core::{
-    time::Timestamp,
-    trace::{Incident, IncidentStatus},
-};
+use countersign_core::incident::Occurrence;
 use countersign_store::lineage::Anchor;
 use serde_json::{Map, Value, json};
 
@@ -40,7 +37,7 @@ pub(crate) struct StateFile {
 struct Kept {
     members: Map<String, Value>,
     anchor: Option<Anchor>,
-    unsent: Vec<Incident>,
+    unsent: Vec<Occurrence>,
     is_written: bool,
 }
 
@@ -114,41 +111,25 @@ impl StateFile {
     }
 
     /// Keeps an incident until a journal has it. Written later.
-    pub(crate) fn remember(&self, incident: Incident) {
+    pub(crate) fn remember(&self, occurrence: Occurrence) {
         let mut kept = self.kept();
-        let is_known = kept.unsent.iter().any(|known| known.id == incident.id);
+        let is_known = kept.unsent.iter().any(|known| known.id == occurrence.id);
         if !is_known && kept.unsent.len() < UNSENT_MAX {
-            kept.unsent.push(incident);
+            kept.unsent.push(occurrence);
             kept.is_written = false;
         }
     }
 
     /// The incidents that no journal has, oldest first.
-    pub(crate) fn unsent(&self) -> Vec<Incident> {
+    pub(crate) fn unsent(&self) -> Vec<Occurrence> {
         self.kept().unsent.clone()
     }
 
     /// A journal has it.
-    pub(crate) fn sent(&self, incident: &Incident) {
+    pub(crate) fn sent(&self, occurrence: &Occurrence) {
         let mut kept = self.kept();
-        // one that was moved meanwhile is handed over again
-        kept.unsent.retain(|known| known != incident);
+        kept.unsent.retain(|known| known.id != occurrence.id);
         kept.is_written = false;
-    }
-
-    /// Moves an incident that no journal has.
-    pub(crate) fn change(
-        &self,
-        id: &str,
-        status: IncidentStatus,
-        at: Timestamp,
-    ) -> Option<Incident> {
-        let mut kept = self.kept();
-        let incident = kept.unsent.iter_mut().find(|incident| incident.id == id)?;
-        (incident.status, incident.updated_at) = (status, at);
-        let changed = incident.clone();
-        kept.is_written = false;
-        Some(changed)
     }
 
     /// Writes the file if there is something new: replaces it whole, or leaves the old one. Blocks; for one caller at
@@ -210,14 +191,14 @@ fn read_anchor(members: &Map<String, Value>) -> Result<Option<Anchor>, ()> {
     Ok(Some(anchor))
 }
 
-fn read_unsent(members: &Map<String, Value>) -> Option<Vec<Incident>> {
+fn read_unsent(members: &Map<String, Value>) -> Option<Vec<Occurrence>> {
     let unsent = members.get("unsent").cloned().unwrap_or_else(|| json!([]));
     serde_json::from_value(unsent).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use countersign_core::trace::Severity;
+    use countersign_core::{incident::Severity, time::Timestamp};
 
     use super::*;
 
@@ -225,19 +206,19 @@ mod tests {
         Anchor { epoch: 1, sequence, head: format!("head-{sequence}"), ..Anchor::of("one".into()) }
     }
 
-    fn incident(id: &str) -> Incident {
-        Incident {
+    fn incident(id: &str) -> Occurrence {
+        Occurrence {
             id: id.into(),
             code: "history_lost".into(),
+            cause: String::new(),
             severity: Severity::Critical,
-            status: IncidentStatus::Open,
             title: "a test".into(),
             description: String::new(),
             agent: None,
             session: None,
-            trace_hash: None,
-            created_at: Timestamp::from_millis(7),
-            updated_at: Timestamp::from_millis(7),
+            traces: Vec::new(),
+            count: 1,
+            at: Timestamp::from_millis(7),
         }
     }
 
@@ -263,11 +244,8 @@ mod tests {
         assert_eq!(again.anchor(), Some(anchor(5)));
         assert_eq!(again.unsent(), [incident("a"), incident("b")]);
         again.sent(&incident("a"));
-        let moved = again.change("b", IncidentStatus::Resolved, Timestamp::from_millis(9));
-        assert_eq!(again.change("a", IncidentStatus::Resolved, Timestamp::from_millis(9)), None);
-        again.sent(&incident("b"));
         again.write().unwrap();
-        assert_eq!(read(&path).unsent(), moved.into_iter().collect::<Vec<_>>(), "moved meanwhile");
+        assert_eq!(read(&path).unsent(), [incident("b")]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use countersign_core::{identity::AppId, time::Millis};
-use countersign_engine::port::{Journal, Ledger};
+use countersign_engine::port::{Chronicle, Journal, Ledger};
 use countersign_store::{
     embedded::{EmbeddedStore, OpenError},
     lineage::Witness,
@@ -55,6 +55,7 @@ impl From<StoreFault> for Failure {
 pub(crate) struct OpenStore {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) chronicle: Arc<dyn Chronicle>,
     kind: Kind,
 }
 
@@ -112,7 +113,8 @@ impl OpenStore {
                 private_folder(folder).map_err(|error| StoreFault::Other(error.to_string()))?;
                 let store = EmbeddedStore::open(folder, app, witness)?;
                 let (ledger, journal) = (store.ledger(), store.journal(gateway));
-                Ok(Self { ledger, journal, kind: Kind::Embedded(Arc::new(store)) })
+                let chronicle = store.chronicle();
+                Ok(Self { ledger, journal, chronicle, kind: Kind::Embedded(Arc::new(store)) })
             }
             StoreChoice::Redis(redis) => {
                 let failed = |why: String| StoreFault::Other(format!("{}: {why}", redis.shown()));
@@ -128,7 +130,8 @@ impl OpenStore {
                 let store = RedisStore::connect(options).await;
                 let store = store.map_err(|error| failed(error.to_string()))?;
                 let (ledger, journal) = (store.ledger(), store.journal());
-                Ok(Self { ledger, journal, kind: Kind::Redis(Arc::new(store)) })
+                let chronicle = store.chronicle();
+                Ok(Self { ledger, journal, chronicle, kind: Kind::Redis(Arc::new(store)) })
             }
         }
     }

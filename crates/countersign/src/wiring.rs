@@ -9,7 +9,7 @@ mod snapshot;
 
 pub(crate) use self::{
     keys::password,
-    snapshot::{registry, tokens},
+    snapshot::{collections, registry, tokens},
 };
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -19,11 +19,14 @@ use countersign_core::{
     identity::{ChainId, WalletId},
     time::Millis,
 };
-use countersign_engine::{port::prices::PriceBell, setup::Setup};
+use countersign_engine::{
+    port::{Courier, prices::PriceBell},
+    setup::Setup,
+};
 use countersign_server::{Credentials, TokenDigest};
 use countersign_signers::KeystoreSigner;
 use countersign_upstream::{
-    FinalityRule as Finality, HttpJudge, HttpOracles, NodeChain, NodeOptions, PriceSources,
+    FinalityRule as Finality, HttpJudge, HttpOracles, NodeChain, NodeOptions, PriceSources, Webhook,
 };
 
 use crate::{
@@ -66,7 +69,7 @@ impl Parts {
         }
         let opened = prices::open(&config.prices, &chains, self.prices.as_ref(), &self.ear);
         let prices = opened.map_err(|(place, message)| problems.push(at(config, place, message)));
-        let outside = outside::Outside::open(&config.oracles, config.judge.as_ref());
+        let outside = outside::Outside::open(config);
         let outside = outside.map_err(|(place, message)| problems.push(at(config, place, message)));
         let keys = keys::unlock(config, &self.keys, &mut problems, &mut warnings);
         if problems.is_empty() {
@@ -112,6 +115,12 @@ impl Parts {
     /// Who reads mandates.
     pub(crate) fn judge(&self) -> Option<&Arc<HttpJudge>> {
         self.outside.judge.as_ref()
+    }
+
+    /// Who is told outside what happened.
+    pub(crate) fn couriers(&self) -> Vec<Arc<dyn Courier>> {
+        let courier = |webhook: &Arc<Webhook>| -> Arc<dyn Courier> { webhook.clone() };
+        self.outside.webhooks.iter().map(courier).collect()
     }
 
     /// The opened chains.

@@ -142,7 +142,7 @@ pub use layout::DecodeError;
 pub use message::{
     Authority, TEXT_BYTES_MAX, TypedData, text_actions, text_digest, typed_data_authority,
 };
-pub use registry::Registry;
+pub use registry::{Collection, Registry};
 
 /// The most calldata that is read: what nodes accept as one transaction.
 pub const CALLDATA_BYTES_MAX: usize = 128 * 1024;

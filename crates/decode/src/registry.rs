@@ -28,9 +28,24 @@ pub struct Registry {
     chain: Option<ChainId>,
     standards: Arc<Standards>,
     tokens: BTreeSet<Address>,
-    collections: BTreeSet<Address>,
+    collections: BTreeMap<Address, Collection>,
     contracts: BTreeMap<Address, Contract>,
     given: BTreeMap<Selector, Vec<Given>>,
+}
+
+/// Which standard a collection keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Collection {
+    /// Each item is one of its kind.
+    Erc721,
+    /// There may be many of an item.
+    Erc1155,
+}
+
+impl Collection {
+    /// The words of a configuration.
+    pub const NAMES: [(&'static str, Self); 2] =
+        [("erc721", Self::Erc721), ("erc1155", Self::Erc1155)];
 }
 
 #[derive(Debug, Clone, Default)]
@@ -80,10 +95,9 @@ impl Registry {
         self.tokens.insert(address);
     }
 
-    /// An ERC-721 or ERC-1155 collection that the configuration names. It wins over a token at the
-    /// same address.
-    pub fn add_collection(&mut self, address: Address) {
-        self.collections.insert(address);
+    /// A collection that the configuration names. It wins over a token at the same address.
+    pub fn add_collection(&mut self, address: Address, standard: Collection) {
+        self.collections.insert(address, standard);
     }
 
     /// A contract that the configuration names, with the label of its calls (`call` without one) and
@@ -132,7 +146,7 @@ impl Registry {
             any: at(None).collect(),
             standard: self
                 .standards
-                .find(target, selector, self.is_collection(target))
+                .find(target, selector, self.collections.get(&target).copied())
                 .filter(|_| !displaced),
             known: here.and_then(|container| protocol::known(container, selector)),
             layout: container::layout(selector).map(|layout| (layout, layout.is_certain(here))),
@@ -155,7 +169,7 @@ impl Registry {
     }
 
     fn is_collection(&self, address: Address) -> bool {
-        self.collections.contains(&address)
+        self.collections.contains_key(&address)
     }
 
     /// The standards decide alone here.

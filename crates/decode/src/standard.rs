@@ -14,7 +14,7 @@ use countersign_core::{
 };
 
 pub(crate) use self::{arguments::Arguments, permit2::PERMIT2};
-use crate::readable::Readable;
+use crate::{readable::Readable, registry::Collection};
 
 /// Where a standard's call happens.
 #[derive(Debug, Clone, Copy)]
@@ -95,12 +95,16 @@ impl Standards {
         &self,
         target: Address,
         selector: Selector,
-        collection: bool,
+        collection: Option<Collection>,
     ) -> Option<&Standard> {
         let here = match (target == PERMIT2, collection) {
             (true, _) => self.permit2.get(&selector),
-            (false, true) => self.collections.get(&selector),
-            (false, false) => None,
+            (false, Some(Collection::Erc721)) => self.collections.get(&selector),
+            // what it does with a number that is neither an amount nor an item of its own nobody says
+            (false, Some(Collection::Erc1155)) if self.collections.contains_key(&selector) => {
+                return None;
+            }
+            (false, Some(Collection::Erc1155) | None) => None,
         };
         here.or_else(|| self.anywhere.get(&selector))
     }

@@ -17,7 +17,7 @@ use countersign_core::{
     operation::{Money, OperationRecord, OperationState as S},
     time::{Millis, Timestamp},
 };
-use countersign_policy::{Policies, charges, windows};
+use countersign_policy::{Policies, charges, part, windows};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
@@ -203,8 +203,9 @@ impl Engine {
             let new = charges(&record.intent, &facts, policies).into_iter().filter(|charge| {
                 names.contains(&(charge.source.policy.clone(), charge.source.limit.clone()))
             });
+            let decided = part(&record.intent, &facts).fee_wei_max;
             let new: Vec<Charge> =
-                new.map(|charge| with_dearest_fee(charge, &record, facts.fee_wei_max)).collect();
+                new.map(|charge| with_dearest_fee(charge, &record, decided)).collect();
             if new.is_empty() {
                 return Ok(false);
             }

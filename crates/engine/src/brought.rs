@@ -85,7 +85,11 @@ impl Engine {
         answer.map(Reply::of)
     }
 
-    async fn brought(&self, brought: Brought<'_>, raw: &RawTransaction) -> Option<Answer> {
+    async fn brought(
+        self: &Arc<Self>,
+        brought: Brought<'_>,
+        raw: &RawTransaction,
+    ) -> Option<Answer> {
         let Brought { setup, agent, chain, draft, .. } = brought;
         if let Err(answer) = for_chain(draft, chain.id) {
             return Some(answer);
@@ -110,7 +114,7 @@ impl Engine {
     }
 
     /// An authorisation (EIP-7702) by a key that is here was made elsewhere: no method here signs one.
-    async fn authorised_elsewhere(&self, brought: Brought<'_>) -> Option<Answer> {
+    async fn authorised_elsewhere(self: &Arc<Self>, brought: Brought<'_>) -> Option<Answer> {
         let authority = |one: &Authorization| Some((one.signing_hash(), one.authority()?));
         let mut signed = brought.draft.authorizations.iter().filter_map(authority);
         let (of, ours) = signed.find(|(_, authority)| brought.setup.holds_key_of(*authority))?;
@@ -185,7 +189,11 @@ impl Engine {
     }
 
     /// A recorded no. To the agent all foreign signatures are the same; people learn which key it is.
-    async fn refuse_foreign(&self, brought: Brought<'_>, alarm: Option<Alarm>) -> Answer {
+    async fn refuse_foreign(
+        self: &Arc<Self>,
+        brought: Brought<'_>,
+        alarm: Option<Alarm>,
+    ) -> Answer {
         let reason = if brought.hash.is_some() {
             "it is signed with a key that is not that of an external wallet of this agent"
         } else {
@@ -202,8 +210,16 @@ impl Engine {
         if let Some(Alarm { severity, title, of }) = alarm
             && self.tells(Told::Leaked(of))
         {
-            self.raise_about(severity, EXTERNALLY_SIGNED, &title, &entry).await;
+            // the title names the key
+            self.raise_about(
+                severity,
+                (EXTERNALLY_SIGNED, &title),
+                (&title, String::new()),
+                &entry,
+            )
+            .await;
         }
+        self.hold_against(brought.agent, &entry).await;
         Answer::Denied(Denied {
             code: EXTERNALLY_SIGNED.into(),
             reason: reason.into(),

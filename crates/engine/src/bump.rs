@@ -269,6 +269,7 @@ impl Engine {
             let opens = |gate: &&_| is_opened_by(gate, &vote, parties.agent.owner.as_deref());
             let opened = hold.gates().iter().filter(opens).map(|gate| GateApproval {
                 gate: gate.clone(),
+                asked_by: hold.asks_at(gate),
                 votes: vec![vote.clone()],
                 fee_wei_max: gathered.facts.fee_wei_max,
                 usd: None,
@@ -288,6 +289,8 @@ impl Engine {
             groups: operator.groups.clone(),
             note: Some("a higher fee".into()),
             at: self.ports().ledger.now().await.map_err(|e| BumpError::no_store(&e))?,
+            // a token alone: it opens no gate that asks for more
+            signature: None,
         })
     }
 

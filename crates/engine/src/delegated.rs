@@ -34,7 +34,7 @@ impl Engine {
         join_all(looks).await;
     }
 
-    /// What cannot be read or frozen now is at the next look.
+    /// What cannot be read, frozen or told now is at the next look.
     async fn look_for_delegation(&self, chain: &ChainSetup, wallet: &WalletSetup) {
         let Some(delegate) = delegate_of(chain, wallet.address).await else { return };
         let told = Told::Delegated(chain.id, wallet.address, delegate);
@@ -45,26 +45,27 @@ impl Engine {
             "the code at {delegate} acts as the wallet {} on chain {}: limits do not hold it",
             wallet.id, chain.id
         );
-        match self.was_raised(&title).await {
-            Ok(false) => {}
+        let was_raised = self.was_raised(&title).await;
+        if was_raised == Ok(true) {
             // whoever has lifted that freeze knows why
-            Ok(true) => {
-                self.tells(told);
-                return;
-            }
-            Err(error) => {
-                tracing::error!(wallet = %wallet.id, %error, "whether a delegation is known cannot be read");
-                return;
-            }
+            self.tells(told);
+            return;
         }
         let freeze = Freeze::Wallet(wallet.id.clone());
         if let Err(error) = self.ports().ledger.freeze(&freeze).await {
             tracing::error!(wallet = %wallet.id, %error, "a delegated wallet could not be frozen");
             return;
         }
+        // frozen whatever the journal says; whether people know of it is asked at the next look
+        if let Err(error) = was_raised {
+            tracing::error!(wallet = %wallet.id, %error, "whether a delegation is known cannot be read");
+            return;
+        }
         self.tells(told);
         let text = "Its key signed an authorisation (EIP-7702) that was not made here. The wallet is frozen. Where this is meant, lift the freeze: for this delegate it is not set again.";
-        self.report(Severity::Critical, DELEGATED, (&title, text.into())).await;
+        let cause = format!("{}@{} {delegate}", wallet.id, chain.id);
+        let of = (DELEGATED, cause.as_str());
+        self.report(Severity::Critical, of, (&title, text.into()), None).await;
     }
 
     /// Whether another process has told people of it, and frozen the wallet, before.

@@ -4,17 +4,18 @@
 use std::sync::Arc;
 
 use countersign_core::{
-    approval::Vote,
+    approval::{Vote, VoteSignature, signature::OfferedSignature},
     identity::{ApprovalDigest, OperationId},
     operation::{OperationRecord, OperationState},
-    time::Millis,
+    time::{Millis, Timestamp},
     trace::{TraceStatus, TraceUpdate},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    ballot::{admit, counting, vote},
     engine::{DeskError, Engine},
-    port::ledger::{Approve, ApproveAnswer, LedgerError, Reject, RejectAnswer},
+    port::ledger::{Approve, ApproveAnswer, LedgerError, PasskeyCount, Reject, RejectAnswer},
     redeem::Standing,
     setup::{OperatorSetup, Role},
 };
@@ -25,17 +26,26 @@ const BEFORE_COMMIT: [OperationState; 2] = [OperationState::Parked, OperationSta
 /// How often a vote is counted anew because another came in between.
 const ROUNDS_MAX: u8 = 32;
 
+/// An operator's yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Yes {
+    /// What they saw.
+    pub digest: ApprovalDigest,
+    /// A word for the record.
+    pub note: Option<String>,
+    /// What they signed it with besides their token.
+    pub signature: Option<OfferedSignature>,
+}
+
 impl Engine {
     pub(crate) async fn approve_at_desk(
         self: &Arc<Self>,
         operator: &OperatorSetup,
         operation: OperationId,
-        digest: ApprovalDigest,
-        note: Option<String>,
+        yes: Yes,
     ) -> Result<OperationRecord, DeskError> {
         for _ in 0..ROUNDS_MAX {
             let record = self.waiting(operation, &[OperationState::Parked]).await?;
-            let vote = self.vote(operator, note.clone()).await?;
             if !operator.roles.contains(&Role::Approve) {
                 return Err(DeskError::NotInGate);
             }
@@ -44,12 +54,17 @@ impl Engine {
                 let why = "its decision is not recorded; look again in a few seconds";
                 return Err(DeskError::Unavailable(why.into()));
             }
-            let approve = self.ballot(&record, digest, vote)?;
+            let at = self.ports().ledger.now().await.map_err(unavailable)?;
+            let approve = self.ballot(&record, operator, yes.clone(), at)?;
             match self.ports().ledger.approve(&approve).await.map_err(unavailable)? {
                 ApproveAnswer::Voted(record) => {
                     return Ok(self.voted(*record, &approve.vote).await);
                 }
                 ApproveAnswer::Raced => {}
+                ApproveAnswer::PasskeyBehind => {
+                    let why = "the passkey has signed since, or there are two of it: sign again";
+                    return Err(DeskError::Signature(why.into()));
+                }
                 ApproveAnswer::OtherDigest => return Err(DeskError::OtherDigest),
                 ApproveAnswer::Elsewhere(record) => return Err(DeskError::Decided(record)),
                 ApproveAnswer::Expired => return Err(DeskError::Expired),
@@ -77,55 +92,47 @@ impl Engine {
         }
     }
 
-    async fn vote(
-        &self,
-        operator: &OperatorSetup,
-        note: Option<String>,
-    ) -> Result<Vote, DeskError> {
-        Ok(Vote {
-            operator: operator.id.clone(),
-            person: operator.person.clone(),
-            groups: operator.groups.clone(),
-            note,
-            at: self.ports().ledger.now().await.map_err(unavailable)?,
-        })
-    }
-
     /// The person who owns the asking agent.
     fn owner_of(&self, record: &OperationRecord) -> Option<String> {
         self.setup().agents.get(record.agent()).and_then(|agent| agent.owner.clone())
     }
 
-    /// The vote with what it would open. The requester's own person never counts.
+    /// The vote with what it would open, among those that still count. The requester's own person never counts.
     fn ballot(
         &self,
         record: &OperationRecord,
-        digest: ApprovalDigest,
-        vote: Vote,
+        operator: &OperatorSetup,
+        yes: Yes,
+        at: Timestamp,
     ) -> Result<Approve, DeskError> {
+        let Yes { digest, note, signature } = yes;
         if record.digest != Some(digest) {
             return Err(DeskError::OtherDigest);
         }
+        let setup = self.setup();
+        let vote = vote((&setup, operator), record, (note, signature), at)?;
         let owner = self.owner_of(record);
         let owner = owner.as_deref();
-        if owner == Some(vote.person.as_str()) {
-            return Err(DeskError::Requester);
-        }
-        let admitted = record.gates.iter().flat_map(|gate| &gate.need).any(|q| q.admits(&vote));
-        if !admitted {
-            return Err(DeskError::NotInGate);
-        }
-        let mut votes = record.votes.clone();
-        let votes_seen = votes.len();
+        let mut votes = counting(&setup, record);
+        // the same operator's word again is the same word
+        votes.retain(|known| known.operator != vote.operator);
+        admit(record, &vote, (&votes, owner))?;
         votes.push(vote.clone());
         let completes = record.gates.iter().all(|gate| gate.is_open(&votes, owner));
-        Ok(Approve { operation: record.id, digest, vote, votes_seen, completes })
+        let count = vote.signature.as_ref().and_then(VoteSignature::count);
+        let passkey = count
+            .map(|(credential, count)| PasskeyCount { credential: credential.to_owned(), count });
+        let votes_seen = record.votes.len();
+        Ok(Approve { operation: record.id, digest, vote, votes_seen, completes, passkey })
     }
 
     async fn voted(self: &Arc<Self>, record: OperationRecord, vote: &Vote) -> OperationRecord {
         let complete = record.state == OperationState::Approved;
         let update = TraceUpdate {
-            approval: Some(said("approved", vote, record.digest)),
+            approval: Some(said("approved", vote, &record)),
+            signature: vote.signature.as_ref().map(|signature| {
+                json!({ "operator": vote.operator, "digest": record.digest, "signed": signature })
+            }),
             status: complete.then_some(TraceStatus::Allowed),
             ..TraceUpdate::default()
         };
@@ -146,8 +153,10 @@ impl Engine {
         operation: OperationId,
         reason: String,
     ) -> Result<OperationRecord, DeskError> {
-        let vote = self.vote(operator, Some(reason.clone())).await?;
         let record = self.waiting(operation, &BEFORE_COMMIT).await?;
+        let at = self.ports().ledger.now().await.map_err(unavailable)?;
+        // a no moves nothing: a token is enough for it
+        let vote = vote((&self.setup(), operator), &record, (Some(reason.clone()), None), at)?;
         if self.owner_of(&record).as_deref() == Some(vote.person.as_str()) {
             return Err(DeskError::Requester);
         }
@@ -170,7 +179,7 @@ impl Engine {
         match self.ports().ledger.reject(&reject).await.map_err(unavailable)? {
             RejectAnswer::Rejected(record) => {
                 let update = TraceUpdate {
-                    approval: Some(said("rejected", &vote, record.digest)),
+                    approval: Some(said("rejected", &vote, &record)),
                     status: Some(TraceStatus::Blocked),
                     blocked_by: Some(format!("operator {}", vote.operator)),
                     ..TraceUpdate::default()
@@ -189,7 +198,8 @@ impl Engine {
     }
 }
 
-fn said(word: &str, vote: &Vote, digest: Option<ApprovalDigest>) -> Value {
+/// One word, with what its signature is verified by.
+fn said(word: &str, vote: &Vote, record: &OperationRecord) -> Value {
     json!({
         "decision": word,
         "operator": vote.operator,
@@ -197,7 +207,10 @@ fn said(word: &str, vote: &Vote, digest: Option<ApprovalDigest>) -> Value {
         "groups": vote.groups,
         "note": vote.note,
         "at": vote.at,
-        "digest": digest,
+        "digest": record.digest,
+        "operation": record.id,
+        "expires_at": record.expires_at,
+        "signature": vote.signature,
     })
 }
 

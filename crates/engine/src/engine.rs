@@ -10,19 +10,27 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use countersign_core::{
-    identity::{AgentId, ApprovalDigest, ChainId, OperationId},
-    operation::OperationRecord,
+    approval::{Signing, Vote},
+    identity::{AgentId, ApprovalDigest, ChainId, OperationId, PolicyId},
+    operation::{OperationRecord, OperationState},
+    pact::PactVerb,
     transaction::FeeBid,
 };
-use countersign_policy::PactState;
+use serde_json::Value;
 use tokio::sync::{oneshot, watch};
 
 use crate::{
+    alarm::Alarms,
+    ballot::{counting, typed},
+    breaker::Bursts,
     bump::{Asker, BumpError},
     claim::Claims,
+    desk::Yes,
     hub::Hub,
     lane::{Lane, LaneId},
-    port::{Clock, Journal, Ledger, ledger::LedgerError},
+    pact::{GrantView, PactError},
+    port::{Chronicle, Clock, Journal, Ledger, ledger::LedgerError},
+    post::PostOffice,
     reorg::SeenBlocks,
     reply::Caller,
     setup::{OperatorSetup, Setup},
@@ -41,6 +49,8 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
     /// The records.
     pub journal: Arc<dyn Journal>,
+    /// What the books' log says.
+    pub chronicle: Arc<dyn Chronicle>,
     /// Time, tasks and chance.
     pub clock: Arc<dyn Clock>,
     /// This gateway's name, unique among those that share the store.
@@ -49,6 +59,10 @@ pub struct Ports {
 
 /// How many operations are remembered about which people were told.
 const TOLD_MAX: usize = 65_536;
+
+fn words(kinds: &[Signing]) -> String {
+    kinds.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ")
+}
 
 /// What people are told once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +88,10 @@ pub struct Engine {
     turns: Turns,
     tracking: Mutex<BTreeSet<LaneId>>,
     told: Mutex<BTreeSet<Told>>,
+    unnoted: Mutex<Weak<()>>,
+    alarms: Alarms,
+    bursts: Bursts,
+    post: PostOffice,
     adopted: Mutex<Weak<Setup>>,
     adopting: tokio::sync::Mutex<()>,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
@@ -99,6 +117,15 @@ pub enum DeskError {
     /// 403 `not_in_gate`
     #[error("this operator is in none of the gates that the operation waits for")]
     NotInGate,
+    /// 403 `signature_required`: a token is not enough
+    #[error("the gate takes only approvals that are signed: {}", words(.0))]
+    Unsigned(Vec<Signing>),
+    /// 403 `signature_invalid`
+    #[error("{0}")]
+    Signature(String),
+    /// 409 `not_in_turn`
+    #[error("it is not this operator's turn: the gate has an order, and others come first")]
+    NotInTurn,
     /// 403 `requester`
     #[error("nobody approves for an agent that their person owns")]
     Requester,
@@ -122,6 +149,10 @@ impl Engine {
             turns: Turns::default(),
             tracking: Mutex::default(),
             told: Mutex::default(),
+            unnoted: Mutex::default(),
+            alarms: Alarms::default(),
+            bursts: Bursts::default(),
+            post: PostOffice::default(),
             adopted: Mutex::default(),
             adopting: tokio::sync::Mutex::default(),
             seen_blocks: Mutex::default(),
@@ -182,10 +213,19 @@ impl Engine {
         self.budget_lines(agent).await
     }
 
-    /// Where the agent's grant stands: active, completed, expired, or still without a beginning; `None` for an agent that
-    /// is not configured.
-    pub async fn grant_state(&self, agent: &AgentId) -> Result<Option<PactState>, Unavailable> {
+    /// The agent's grant and where it stands; `None` for an agent that is not configured.
+    pub async fn grant(&self, agent: &AgentId) -> Result<Option<GrantView>, Unavailable> {
         self.state_of_grant(agent).await
+    }
+
+    /// An operator's word on the agent's grant in this version. An end is in force on every gateway when this returns.
+    pub async fn say_to_grant(
+        &self,
+        operator: &OperatorSetup,
+        (agent, grant): (&AgentId, PolicyId),
+        (verb, note): (PactVerb, Option<String>),
+    ) -> Result<GrantView, PactError> {
+        self.say_to_pact(&operator.id, (agent, grant), (verb, note)).await
     }
 
     /// One operation of this agent; `None` for one that is unknown or another's. Collects a finished result.
@@ -225,7 +265,31 @@ impl Engine {
         digest: ApprovalDigest,
         note: Option<String>,
     ) -> Result<OperationRecord, DeskError> {
-        self.approve_at_desk(operator, operation, digest, note).await
+        let yes = Yes { digest, note, signature: None };
+        self.approve_at_desk(operator, operation, yes).await
+    }
+
+    /// As [`Engine::approve`], with a signature besides the token.
+    pub async fn approve_signed(
+        self: &Arc<Self>,
+        operator: &OperatorSetup,
+        operation: OperationId,
+        yes: Yes,
+    ) -> Result<OperationRecord, DeskError> {
+        self.approve_at_desk(operator, operation, yes).await
+    }
+
+    /// What a key signs to approve this operation as it waits; `None` if it waits for nobody.
+    #[must_use]
+    pub fn typed_approval(&self, record: &OperationRecord) -> Option<Value> {
+        let waits = record.state == OperationState::Parked;
+        typed(&self.setup(), record).filter(|_| waits).map(|typed| typed.document())
+    }
+
+    /// The votes on an operation that count under the configuration in force.
+    #[must_use]
+    pub fn counting_votes(&self, record: &OperationRecord) -> Vec<Vote> {
+        counting(&self.setup(), record)
     }
 
     /// An operator's no.
@@ -306,6 +370,21 @@ impl Engine {
         &self.turns
     }
 
+    /// What people were told lately.
+    pub(crate) const fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// How receivers outside stand.
+    pub(crate) const fn post(&self) -> &PostOffice {
+        &self.post
+    }
+
+    /// Denials of agents without a breaker.
+    pub(crate) const fn bursts(&self) -> &Bursts {
+        &self.bursts
+    }
+
     /// Lanes that are being looked at right now.
     pub(crate) fn tracking(&self) -> MutexGuard<'_, BTreeSet<LaneId>> {
         self.tracking.lock().unwrap_or_else(PoisonError::into_inner)
@@ -328,6 +407,19 @@ impl Engine {
     /// Whether people were told of this, by this process.
     pub(crate) fn has_told(&self, what: &Told) -> bool {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(what)
+    }
+
+    /// One more delivery that the books do not know of, until the guard is dropped.
+    pub(crate) fn unnoted_delivery(&self) -> Arc<()> {
+        let mut unnoted = self.unnoted.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = unnoted.upgrade().unwrap_or_default();
+        *unnoted = Arc::downgrade(&guard);
+        guard
+    }
+
+    /// Whether there are any.
+    pub(crate) fn unnoted(&self) -> Option<Arc<()>> {
+        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// The setup whose limits are known to count everything.

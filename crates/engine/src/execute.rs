@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use alloy_primitives::U256;
 use countersign_core::{identity::OperationId, operation::OperationRecord, trace::Severity};
+use countersign_policy::spoken_against;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -129,6 +130,7 @@ impl Engine {
             fence: record.fence,
             floor: account.nonce,
             in_flight_max: wallet.in_flight_max,
+            grant: reservation.grant(),
             shrinks_only: errand.shrinks_only,
             shared_lane: wallet.signer.is_external(),
             counterparties: errand.counterparties.clone(),
@@ -156,6 +158,10 @@ impl Engine {
             }
             CommitAnswer::Frozen(_) => {
                 self.refuse(record, "frozen", "an operator has frozen signing").await
+            }
+            CommitAnswer::Ended(standing) => {
+                let (code, why) = spoken_against(&standing);
+                self.refuse(record, code, &format!("the grant {why}")).await
             }
             CommitAnswer::Sealed(reason) => {
                 let reason = format!("the ledger is sealed: {reason}");
@@ -305,6 +311,7 @@ const fn wait(refusal: &CommitAnswer) -> Option<Wait> {
         | CommitAnswer::NonceTaken { .. }
         | CommitAnswer::Lapsed
         | CommitAnswer::Frozen(_)
+        | CommitAnswer::Ended(_)
         | CommitAnswer::Sealed(_)
         | CommitAnswer::Elsewhere(_) => None,
     }

@@ -1,16 +1,18 @@
 //! Facts: everything that a rule may name, asked for at once and frozen.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use alloy_primitives::{Address, U256};
 use countersign_core::{
     abi::AbiValue,
     action::{Action, Effect},
+    amount::Price,
     approval::GateApproval,
     bundle::{Bundle, Call},
-    fact::{CallFacts, Fact, Facts, Simulated, TokenFact},
+    fact::{CallFacts, Fact, Facts, Freeze, Simulated, TokenFact},
     intent::{Declared, Intent, Method, Payload},
     message::Message,
+    pact::{Pact, PactStanding},
     time::Timestamp,
     token::Asset,
     transaction::{TransactionDraft, TransactionPlan},
@@ -32,7 +34,7 @@ use crate::{
     },
     proposal::Proposal,
     reply::SEALED,
-    setup::{ChainSetup, Setup, SimulationMode, TokenSetup},
+    setup::{ChainSetup, CollectionSetup, Setup, SimulationMode, TokenSetup},
     submission::{Answer, Unavailable},
 };
 
@@ -113,7 +115,7 @@ impl Engine {
             bundle: request.proposal.bundle(rest).or_else(|| request.bundle.cloned().map(Box::new)),
         };
         let fee_wei_max = intent.fee_wei_max().unwrap_or(U256::MAX);
-        let (at, seen, freezes) = from_ledger;
+        let (at, seen, freezes, pact) = from_ledger;
         let mut facts = Facts {
             at,
             role: request.parties.agent.role.clone(),
@@ -130,6 +132,7 @@ impl Engine {
             oracles,
             opinion: None,
             freezes,
+            pact,
             approvals: request.approvals.to_vec(),
             calls: shares_of(shares, &of_calls),
         };
@@ -216,18 +219,19 @@ impl Engine {
         Ok((head, estimate, account.balance))
     }
 
-    async fn ask_ledger(
-        &self,
-        request: &Request<'_>,
-        others: &[Address],
-    ) -> Result<(Timestamp, BTreeSet<Address>, Vec<countersign_core::fact::Freeze>), Answer> {
-        let Parties { wallet, chain, .. } = request.parties;
+    async fn ask_ledger(&self, request: &Request<'_>, others: &[Address]) -> Result<Kept, Answer> {
+        let Parties { agent, wallet, chain } = request.parties;
         let ledger = &self.ports().ledger;
-        try_join3(ledger.now(), ledger.seen(chain.id, &wallet.id, others), ledger.freezes())
+        let pact = Pact { agent: agent.id.clone(), grant: agent.grant.id() };
+        let seen = ledger.seen(chain.id, &wallet.id, others);
+        try_join4(ledger.now(), seen, ledger.freezes(), ledger.pact(&pact))
             .await
             .map_err(|error| no_store(&error))
     }
 }
+
+/// What the books say besides the counters: the time, who was paid before, freezes, what became of the pact.
+type Kept = (Timestamp, BTreeSet<Address>, Vec<Freeze>, Option<PactStanding>);
 
 /// One call of a bundle with what the node said about it.
 struct Share {
@@ -393,16 +397,22 @@ async fn token_facts(
     tokens
 }
 
-/// Each configured token among these, priced.
+/// Each configured token and collection among these, priced.
 async fn tokens_of(
     prices: &dyn Prices,
     chain: &ChainSetup,
     named: &BTreeSet<Address>,
 ) -> Vec<TokenFact> {
-    let configured: BTreeMap<Address, &TokenSetup> =
-        chain.tokens.iter().filter_map(|t| t.address.map(|a| (a, t))).collect();
-    let tokens = named.iter().filter_map(|address| configured.get(address).copied());
-    join_all(tokens.map(|token| token_fact(prices, chain, token))).await
+    let is_named = |address: Option<Address>| address.is_some_and(|at| named.contains(&at));
+    let tokens = chain.tokens.iter().filter(|token| is_named(token.address));
+    let collections = chain.collections.iter().filter(|items| is_named(Some(items.address)));
+    let (mut facts, items) = join(
+        join_all(tokens.map(|token| token_fact(prices, chain, token))),
+        join_all(collections.map(|items| collection_fact(prices, items))),
+    )
+    .await;
+    facts.extend(items);
+    facts
 }
 
 /// What the contract says of its decimals, where it says another number than the configuration.
@@ -413,13 +423,8 @@ async fn decimals_said(chain: &ChainSetup, token: &TokenSetup) -> Option<U256> {
 }
 
 async fn token_fact(prices: &dyn Prices, chain: &ChainSetup, token: &TokenSetup) -> TokenFact {
-    let (price, decimals_said) =
-        join(prices.price(&token.symbol), decimals_said(chain, token)).await;
-    let (price, never_priced) = match price {
-        Ok(quote) => (Fact::Known(quote.price), false),
-        Err(error @ PriceError::NeverPriced(_)) => (Fact::Unknown(error.to_string()), true),
-        Err(error @ PriceError::Unavailable { .. }) => (Fact::Unknown(error.to_string()), false),
-    };
+    let ((price, never_priced), decimals_said) =
+        join(price(prices, &token.symbol), decimals_said(chain, token)).await;
     TokenFact {
         asset: token.address.map_or(Asset::Native, Asset::Token),
         name: token.name.clone(),
@@ -427,6 +432,30 @@ async fn token_fact(prices: &dyn Prices, chain: &ChainSetup, token: &TokenSetup)
         price,
         never_priced,
         decimals_said,
+        held_max: None,
+    }
+}
+
+/// The price is that of one item.
+async fn collection_fact(prices: &dyn Prices, items: &CollectionSetup) -> TokenFact {
+    let (price, never_priced) = price(prices, &items.symbol).await;
+    TokenFact {
+        asset: Asset::Collection(items.address),
+        name: items.name.clone(),
+        decimals: 0,
+        price,
+        never_priced,
+        decimals_said: None,
+        held_max: items.held_max,
+    }
+}
+
+/// A price, and whether no source ever names one.
+async fn price(prices: &dyn Prices, symbol: &str) -> (Fact<Price>, bool) {
+    match prices.price(symbol).await {
+        Ok(quote) => (Fact::Known(quote.price), false),
+        Err(error @ PriceError::NeverPriced(_)) => (Fact::Unknown(error.to_string()), true),
+        Err(error @ PriceError::Unavailable { .. }) => (Fact::Unknown(error.to_string()), false),
     }
 }
 

@@ -9,7 +9,7 @@ use countersign_core::{
     trace::{TraceStatus, TraceUpdate},
 };
 use countersign_policy::decision::{Denial, Ground, Hold, Outcome, Permit};
-use futures_util::future::{Either, ready, select};
+use futures_util::future::{Either, join, ready, select};
 
 use crate::{
     admission::{Admitted, Parties, chosen_id, malformed},
@@ -197,7 +197,11 @@ impl Engine {
         let new = case.operation(&entry, (&denial.code, &denial.reason), &self.ports().gateway);
         match self.ports().ledger.deny(&new).await.map_err(|e| no_store(&e))? {
             DenyAnswer::Denied(record) => {
-                self.ports().journal.record(&entry).await.map_err(no_journal)?;
+                let parties = case.admitted.parties()?;
+                let told = (&entry, case.judgement.risk_parts.as_slice());
+                let counting = self.denied(parties.agent, &denial, told);
+                let (recorded, ()) = join(self.ports().journal.record(&entry), counting).await;
+                recorded.map_err(no_journal)?;
                 self.note_duration(case.admitted, entry.trace_hash);
                 Self::tell(&entry);
                 let answer = denied_answer(&record, denial, &case.judgement);
@@ -246,6 +250,7 @@ impl Engine {
         case: &Case<'_>,
         hold: Hold,
     ) -> Result<Result<Round, Outcome>, Answer> {
+        let hold = self.with_full_windows(hold, None).await;
         let (entry, parking) = case.parking(&hold);
         let reserve = Reserve {
             operation: case.operation(&entry, (hold.code(), hold.reason()), &self.ports().gateway),
@@ -325,9 +330,11 @@ impl Case<'_> {
             triggers: hold.triggers(),
         });
         let expires_at = self.gathered.facts.at.after(hold.ttl());
-        let gates = hold.gates().to_vec();
-        let digest = approval_digest(self.id, &self.gathered, &gates, expires_at, entry.trace_hash);
-        (entry, Parking { gates, digest, expires_at })
+        let (gates, asks) = (hold.gates().to_vec(), hold.asks().to_vec());
+        let question = (gates.as_slice(), asks.as_slice());
+        let digest =
+            approval_digest(self.id, &self.gathered, question, expires_at, entry.trace_hash);
+        (entry, Parking { gates, asks, digest, expires_at })
     }
 
     fn operation(

@@ -3,6 +3,9 @@
 
 mod admission;
 mod adopt;
+mod alarm;
+mod ballot;
+mod breaker;
 mod brought;
 mod bump;
 mod bundle;
@@ -12,6 +15,7 @@ mod claim;
 mod consult;
 mod delegated;
 mod desk;
+mod drift;
 pub mod engine;
 mod execute;
 mod gather;
@@ -20,8 +24,11 @@ mod intake;
 mod judge;
 mod lane;
 mod message;
+pub mod notice;
+mod pact;
 mod plan;
 pub mod port;
+mod post;
 mod proposal;
 pub mod reconcile;
 mod record;
@@ -38,4 +45,8 @@ mod turn;
 mod views;
 
 pub use bump::BumpError;
+pub use desk::Yes;
+pub use drift::{asked_again, shown};
 pub use engine::{DeskError, Engine, Ports};
+pub use pact::{GrantView, PactError};
+pub use post::Posted;

@@ -62,6 +62,7 @@ impl Engine {
             fence: record.fence,
             floor: 0,
             in_flight_max: 0,
+            grant: reservation.grant(),
             shrinks_only: errand.shrinks_only,
             shared_lane: false,
             counterparties: errand.counterparties.clone(),

@@ -2,7 +2,9 @@
 
 pub mod alarm;
 pub mod chain;
+pub mod chronicle;
 pub mod clock;
+pub mod courier;
 pub mod journal;
 pub mod judge;
 pub mod ledger;
@@ -11,6 +13,6 @@ pub mod prices;
 pub mod signer;
 
 pub use self::{
-    chain::Chain, clock::Clock, journal::Journal, judge::Judge, ledger::Ledger, oracles::Oracles,
-    prices::Prices, signer::Signer,
+    chain::Chain, chronicle::Chronicle, clock::Clock, courier::Courier, journal::Journal,
+    judge::Judge, ledger::Ledger, oracles::Oracles, prices::Prices, signer::Signer,
 };

@@ -2,7 +2,7 @@
 
 use alloy_primitives::B256;
 use countersign_core::{
-    approval::Gate,
+    approval::{Ask, Gate},
     charge::{Charge, Unit},
     fact::Facts,
     identity::{ApprovalDigest, OperationId, PolicyId, TraceHash},
@@ -252,11 +252,11 @@ pub(crate) fn in_unit(unit: Unit, amount: u64) -> String {
     }
 }
 
-/// What an approver binds: operation, payload, gas, fee ceiling, gates, expiry and evidence.
+/// What an approver binds: operation, payload, gas, fee ceiling, gates with the rules that ask them, expiry and evidence.
 pub(crate) fn approval_digest(
     operation: OperationId,
     gathered: &Gathered,
-    gates: &[Gate],
+    (gates, asks): (&[Gate], &[Ask]),
     expires_at: Timestamp,
     evidence: TraceHash,
 ) -> ApprovalDigest {
@@ -267,6 +267,7 @@ pub(crate) fn approval_digest(
         "gas": gathered.intent.gas(),
         "feeWeiMax": gathered.facts.fee_wei_max.to_string(),
         "gates": gates,
+        "asks": asks,
         "expiresAt": expires_at,
         "evidence": evidence,
     })))

@@ -5,24 +5,25 @@ use std::sync::Arc;
 
 use countersign_core::{
     amount::MicroUsd,
-    approval::GateApproval,
-    identity::PolicyId,
+    approval::{Ask, Gate, GateApproval},
     intent::Payload,
     operation::{Money, OperationRecord, OperationState},
     time::Millis,
-    trace::{TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
     transaction::{TransactionDraft, TransactionPlan},
 };
 use countersign_policy::{
     decide,
     decision::{Denial, Ground, Hold, Outcome, Permit},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     admission::{Parties, malformed},
+    ballot::counting,
     bundle::CallTurn,
     consult::Hearing,
+    drift::{ASKED_AGAIN, asked_again, changes, glance, lost_votes, shown},
     engine::Engine,
     gather::{Gathered, Request, no_node},
     intake::ALLOW_FOR,
@@ -33,7 +34,7 @@ use crate::{
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
     },
     proposal::{Presigned, Proposal},
-    record::approval_digest,
+    record::{Ending, Judgement, approval_digest, decision_hash, trace},
     reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
     submission::{Answer, CallsDraft},
@@ -111,7 +112,7 @@ impl Engine {
                 self.lapse(record).await;
                 Next::Rest
             }
-            Ok(gathered) => self.decide_again(&setup, parties, record, gathered).await,
+            Ok(gathered) => self.decide_again(&setup, parties, (record, &evidence), gathered).await,
             Err(Answer::Unavailable(_)) => Next::Rest,
             Err(answer) => self.unbuildable(record, &answer).await,
         }
@@ -185,22 +186,25 @@ impl Engine {
         self: &Arc<Self>,
         setup: &Arc<Setup>,
         parties: Parties<'_>,
-        record: &OperationRecord,
+        (record, evidence): (&OperationRecord, &TraceRecord),
         gathered: Gathered,
     ) -> Next {
         let (judgement, mut outcome) = judge(setup, parties, &gathered);
         for _ in 0..ROUNDS_MAX {
             let usd = total(&judgement.usd);
-            let policy = judgement.policy;
             let gateway = self.ports().gateway.as_str();
-            let case = Again { setup, record, gathered: &gathered, policy, usd, gateway };
+            let judgement = &judgement;
+            let gathered = &gathered;
+            let case =
+                Again { setup, record, parties, evidence, gathered, judgement, usd, gateway };
             let step = match outcome {
                 Outcome::Deny(denial) => {
                     self.denied_again(record, denial).await;
                     return Next::Rest;
                 }
                 Outcome::Allow(_) | Outcome::Park(_) if gathered.fails.is_some() => {
-                    let words = gathered.fails.map(|fails| fails.message).unwrap_or_default();
+                    let fails = gathered.fails.as_ref();
+                    let words = fails.map(|fails| fails.message.clone()).unwrap_or_default();
                     self.give_back(record, NODE_REFUSED, &words).await;
                     return Next::Rest;
                 }
@@ -254,25 +258,34 @@ impl Engine {
 
     /// The facts have drifted beyond what people agreed to: they are asked again, with what is new.
     async fn parked_again(self: &Arc<Self>, case: &Again<'_>, hold: Hold) -> Result<Next, Outcome> {
-        let parking = case.parking(&hold);
-        let expires_at = parking.expires_at;
+        let hold = self.with_full_windows(hold, Some(case.record.id)).await;
+        let (shown, parking) = case.parking(&hold);
+        let evidence = decision_hash(&shown);
+        let asked = TraceUpdate {
+            approval: Some(json!({
+                ASKED_AGAIN: hold.reason(),
+                SEEN_USD: case.usd,
+                "code": "evidence_changed",
+                "changed": case.changed(&shown, &parking.asks),
+                "evidence": evidence,
+                "decision": shown,
+                "digest": parking.digest,
+                "expires_at": parking.expires_at,
+            })),
+            ..TraceUpdate::default()
+        };
         let redeem = case.redeem(hold.charges().to_vec(), Disposition::Park(parking));
         if let Some(next) = self.limits_moved(case.setup).await {
             return Ok(next);
         }
+        // nobody is asked what nobody could show them
+        if self.ports().journal.update(case.record.trace, &asked).await.is_err() {
+            return Ok(Next::Rest);
+        }
         match self.ports().ledger.redeem(&redeem).await {
             Ok(RedeemAnswer::Redeemed(record)) => {
-                let update = TraceUpdate {
-                    status: Some(TraceStatus::PendingApproval),
-                    approval: Some(json!({
-                        "asked_again": hold.reason(),
-                        SEEN_USD: case.usd,
-                        "code": "evidence_changed",
-                        "expires_at": expires_at,
-                    })),
-                    ..TraceUpdate::default()
-                };
-                self.note(&record, &update).await;
+                let status = Some(TraceStatus::PendingApproval);
+                self.note(&record, &TraceUpdate { status, ..TraceUpdate::default() }).await;
                 self.hub().wake(record.id);
                 Ok(Next::Rest)
             }
@@ -287,8 +300,10 @@ impl Engine {
 struct Again<'a> {
     setup: &'a Arc<Setup>,
     record: &'a OperationRecord,
+    parties: Parties<'a>,
+    evidence: &'a TraceRecord,
     gathered: &'a Gathered,
-    policy: PolicyId,
+    judgement: &'a Judgement,
     usd: Option<MicroUsd>,
     gateway: &'a str,
 }
@@ -299,7 +314,7 @@ impl Again<'_> {
         charges: Vec<countersign_core::charge::Charge>,
         disposition: Disposition,
     ) -> Redeem {
-        tracing::debug!(operation = %self.record.id, policy = %self.policy, "decided again");
+        tracing::debug!(operation = %self.record.id, policy = %self.judgement.policy, "decided again");
         Redeem {
             operation: self.record.id,
             intent: self.gathered.intent.clone(),
@@ -312,13 +327,34 @@ impl Again<'_> {
 
     /// Asks for what is asked now and for what was asked before: a vote counts for one state of the facts, and gates
     /// that took turns would never all be open.
-    fn parking(&self, hold: &Hold) -> Parking {
+    ///
+    /// Besides, what they are shown: the decision of now, which takes the place of the frozen one.
+    fn parking(&self, hold: &Hold) -> (DecisionRecord, Parking) {
         let mut gates = hold.gates().to_vec();
         gates.extend(self.record.gates.iter().filter(|g| !hold.gates().contains(g)).cloned());
+        let mut asks = hold.asks().to_vec();
+        asks.extend(self.record.asks.iter().filter(|a| !hold.asks().contains(a)).cloned());
         let expires_at = self.gathered.facts.at.after(hold.ttl());
-        let evidence = self.record.trace;
-        let digest = approval_digest(self.record.id, self.gathered, &gates, expires_at, evidence);
-        Parking { gates, digest, expires_at }
+        let ending = Ending::Parked {
+            charges: hold.charges(),
+            gates: &gates,
+            code: hold.code(),
+            triggers: hold.triggers(),
+        };
+        let shown = trace(self.record.id, self.gathered, self.judgement, ending).decision;
+        let evidence = decision_hash(&shown);
+        let question = (gates.as_slice(), asks.as_slice());
+        let digest = approval_digest(self.record.id, self.gathered, question, expires_at, evidence);
+        (shown, Parking { gates, asks, digest, expires_at })
+    }
+
+    /// What is otherwise than people saw.
+    fn changed(&self, now: &DecisionRecord, asks: &[Ask]) -> Vec<Value> {
+        let seen = worth_seen(self.setup, self.parties, self.record, self.evidence);
+        let seen = glance(&shown(self.evidence, self.record.digest), seen, &self.record.asks);
+        let votes = lost_votes(self.record, &counting(self.setup, self.record));
+        let changes = changes(&seen, &glance(now, self.usd, asks));
+        votes.into_iter().chain(changes).collect()
     }
 }
 
@@ -346,9 +382,8 @@ fn worth_seen(
     record: &OperationRecord,
     evidence: &TraceRecord,
 ) -> Option<MicroUsd> {
-    let asked_again = evidence.approvals.iter().rev().find_map(|entry| entry.get(SEEN_USD));
-    if let Some(usd) = asked_again {
-        return usd.as_str()?.parse().ok();
+    if let Some(entry) = asked_again(evidence, record.digest) {
+        return entry.get(SEEN_USD)?.as_str()?.parse().ok();
     }
     let facts = evidence.decision.facts.as_ref()?;
     let decision = decide(&record.intent, facts, &policies(setup, parties));
@@ -366,14 +401,7 @@ pub(crate) fn opened_gates(
     record: &OperationRecord,
     evidence: &TraceRecord,
 ) -> Vec<GateApproval> {
-    approvals(record, evidence, worth_seen(setup, parties, record, evidence))
-}
-
-fn approvals(
-    record: &OperationRecord,
-    evidence: &TraceRecord,
-    usd: Option<MicroUsd>,
-) -> Vec<GateApproval> {
+    let usd = worth_seen(setup, parties, record, evidence);
     let decision = &evidence.decision;
     // without the frozen facts nobody can say what people saw: then no gate is open
     let (Some(fee_wei_max), Some(policy), Some(_)) =
@@ -381,9 +409,16 @@ fn approvals(
     else {
         return Vec::new();
     };
-    let opened = |gate: &countersign_core::approval::Gate| GateApproval {
+    let votes = counting(setup, record);
+    let opened = |gate: &Gate| GateApproval {
         gate: gate.clone(),
-        votes: record.votes.clone(),
+        asked_by: record
+            .asks
+            .iter()
+            .filter(|ask| ask.is_at(gate))
+            .map(|ask| ask.rule.clone())
+            .collect(),
+        votes: votes.clone(),
         fee_wei_max,
         usd,
         policy,

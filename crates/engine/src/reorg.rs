@@ -43,6 +43,8 @@ pub(crate) struct SeenBlocks {
     suspects: BTreeMap<u64, u8>,
     /// The ledger's epoch in which the stretch below and above a head was looked at.
     begun: Option<u64>,
+    /// The books were not whole when they were asked last.
+    doubted: bool,
 }
 
 impl SeenBlocks {
@@ -94,6 +96,16 @@ impl SeenBlocks {
         before.is_some() && before == self.begun
     }
 
+    /// Books that lack history are sealed and do not say what was settled: once they are whole again, everything is
+    /// looked at anew.
+    const fn trust(&mut self, whole: Option<bool>) {
+        match whole {
+            Some(false) => self.doubted = true,
+            Some(true) if self.doubted => (self.doubted, self.begun) = (false, None),
+            Some(true) | None => {}
+        }
+    }
+
     /// The blocks to be looked at now: first those that were looked at least often, so that whatever breaks a look off,
     /// the next goes on behind it.
     fn due(&self) -> Vec<u64> {
@@ -129,8 +141,11 @@ impl Engine {
 
     /// One look at every chain. Chains are looked at one after the other, each with its own deadlines.
     pub(crate) async fn watch_chains(self: &Arc<Self>) {
-        let epoch = self.ports().ledger.describe().await.ok().map(|status| status.epoch);
+        let books = self.ports().ledger.describe().await.ok();
+        let whole = books.as_ref().map(|books| books.missing.is_none() && books.sealed.is_none());
+        let epoch = books.map(|books| books.epoch);
         for chain in self.setup().chains.values() {
+            self.blocks_of(chain.id, |seen| seen.trust(whole));
             if let Err(error) = self.watch_chain(chain, epoch).await {
                 tracing::debug!(chain = %chain.id, %error, "a chain cannot be watched for reorgs now");
             }
@@ -212,7 +227,8 @@ impl Engine {
                 chain.id,
                 gone.len()
             );
-            self.raise(Severity::High, "reorg", &title, None).await;
+            let of = ("reorg", &*chain.id.to_string());
+            self.report(Severity::High, of, (&title, String::new()), None).await;
         }
     }
 

@@ -57,6 +57,9 @@ const NOTE_AGAIN: Millis = Millis(50);
 /// The longest of these pauses.
 const NOTE_AGAIN_MAX: Millis = Millis(5000);
 
+/// How long an operation that the books do not have may come back: after that its history is lost for good.
+const MISSING_FOR: Millis = Millis(600_000);
+
 /// How soon a caller looks again whether another has collected what both were to get.
 const TURN_LOOK: Millis = Millis(50);
 
@@ -254,9 +257,15 @@ impl Engine {
     /// Asks until it is noted, or the gateway stops: what stays `Waiting` is owed once this process is gone, but until
     /// then a repetition after the duplicate window would not find it.
     async fn note_delivery(&self, operation: OperationId, from: Delivery, to: Delivery) {
-        let mut pause = NOTE_AGAIN;
+        let (mut pause, mut unnoted) = (NOTE_AGAIN, None);
+        let begun = self.ports().clock.monotonic();
         while let Err(error) = self.note_once(operation, from, to).await {
             tracing::warn!(%operation, %error, "the delivery of a result is not noted yet");
+            let waited = self.ports().clock.monotonic().0.saturating_sub(begun.0);
+            if matches!(error, LedgerError::Refused(_)) && waited >= MISSING_FOR.0 {
+                return;
+            }
+            unnoted.get_or_insert_with(|| self.unnoted_delivery());
             let timer = self.ports().clock.sleep(pause);
             if let Either::Right(_) = select(timer, Box::pin(self.waits_end())).await {
                 return;

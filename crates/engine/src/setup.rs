@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::Address;
 use countersign_core::{
+    approval::passkey::{PasskeyKey, RelyingParty},
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     time::Millis,
 };
 use countersign_decode::Registry;
 use countersign_policy::Policy;
 
-use crate::port::{Chain, Judge, Oracles, Prices, Signer};
+use crate::port::{Chain, Courier, Judge, Oracles, Prices, Signer};
 
 /// Everything that a request may be served with. A request keeps the snapshot that it began with.
 #[derive(Debug)]
@@ -31,8 +32,12 @@ pub struct Setup {
     pub prices: Arc<dyn Prices>,
     /// Whom policies may ask about addresses; without, `oracle.*` is unknown.
     pub oracles: Option<Arc<dyn Oracles>>,
+    /// Where passkeys are used; without, none is believed.
+    pub passkeys: Option<RelyingParty>,
     /// Who reads mandates; without, they are for people only.
     pub judge: Option<Arc<dyn Judge>>,
+    /// Who tells people outside what happened.
+    pub couriers: Vec<Arc<dyn Courier>>,
 }
 
 impl Setup {
@@ -70,6 +75,8 @@ pub struct ChainSetup {
     pub native: TokenSetup,
     /// Tokens that policies may name.
     pub tokens: Vec<TokenSetup>,
+    /// Collections of items that policies may name.
+    pub collections: Vec<CollectionSetup>,
     /// What the decoder knows: standards, tokens, contracts, and the functions that policies name.
     pub registry: Registry,
     /// How long a committed transaction with an earlier nonce may be waited for.
@@ -104,6 +111,19 @@ pub struct TokenSetup {
     pub decimals: u8,
     /// What price sources call it: `ETH`, `USD`.
     pub symbol: String,
+}
+
+/// A collection of items (ERC-721, ERC-1155) that policies may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectionSetup {
+    /// As policies say: `apes@31337`.
+    pub name: String,
+    /// The contract.
+    pub address: Address,
+    /// What price sources call one item of it.
+    pub symbol: String,
+    /// The most items of it that a wallet holds; `None` where nobody says.
+    pub held_max: Option<u64>,
 }
 
 /// One wallet.
@@ -162,6 +182,17 @@ pub struct AgentSetup {
     pub duplicate_window: Millis,
     /// How long a parked call is held open before it is answered "pending".
     pub hold: Millis,
+    /// When it is frozen for its denials; without, never.
+    pub breaker: Option<Breaker>,
+}
+
+/// How many denials freeze an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Breaker {
+    /// So many.
+    pub denials: u32,
+    /// Within this time.
+    pub within: Millis,
 }
 
 /// One operator.
@@ -175,6 +206,19 @@ pub struct OperatorSetup {
     pub person: String,
     /// The groups that it votes for.
     pub groups: Vec<String>,
+    /// Whose key signs its approvals, where a gate asks for that.
+    pub address: Option<Address>,
+    /// The passkeys that sign its approvals.
+    pub passkeys: Vec<PasskeySetup>,
+}
+
+/// One passkey of an operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeySetup {
+    /// The credential's id, in base64url.
+    pub id: String,
+    /// Its public key.
+    pub public_key: PasskeyKey,
 }
 
 /// What an operator may do (CONTRACT §4).

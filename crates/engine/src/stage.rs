@@ -5,7 +5,7 @@
 
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use countersign_core::{
-    identity::OperationId,
+    identity::{OperationId, PolicyId},
     message::Message,
     operation::{OperationRecord, OperationState},
     transaction::{TransactionPlan, UnsignedTransaction},
@@ -86,6 +86,11 @@ impl Reservation<Reserved> {
     /// The ledger's word that it reserved what this permit charges.
     pub(crate) const fn new(permit: Permit, record: Box<OperationRecord>) -> Self {
         Self { record, stage: Reserved { permit } }
+    }
+
+    /// The grant's version that allows it.
+    pub(crate) const fn grant(&self) -> PolicyId {
+        self.stage.permit.policy()
     }
 
     /// Binds nonce and payload in the ledger.

@@ -6,7 +6,7 @@ use countersign_core::{
     fact::Freeze,
     operation::{OperationRecord, OperationState, Purpose},
     time::Millis,
-    trace::{Incident, IncidentStatus, Severity, TraceStatus, TraceUpdate},
+    trace::{TraceStatus, TraceUpdate},
 };
 use futures_util::future::{Either, join, join5, select};
 use serde_json::json;
@@ -14,10 +14,7 @@ use serde_json::json;
 use crate::{
     engine::Engine,
     lane::Task,
-    port::{
-        journal::NewTrace,
-        ledger::{LedgerError, OperationQuery},
-    },
+    port::ledger::{LedgerError, OperationQuery},
     redeem::{TAKEOVER_AFTER, is_undecided},
     stage::Reservation,
 };
@@ -73,6 +70,7 @@ impl Engine {
         match select(stop, chores).await {
             Either::Left(_) | Either::Right(_) => self.lanes().clear(),
         }
+        self.tell_rest().await;
     }
 
     async fn every(self: Arc<Self>, pause: Millis, chore: Chore) {
@@ -92,7 +90,12 @@ impl Engine {
         }
     }
 
+    /// Not while the books lack what this gateway answered: until it is noted, what waits here has to read as owed,
+    /// whichever gateway the agent asks next.
     async fn announce_again(&self) {
+        if self.unnoted().is_some() {
+            return;
+        }
         if let Err(error) = self.announce().await {
             tracing::warn!(%error, "the store does not hear that this gateway lives");
         }
@@ -109,6 +112,7 @@ impl Engine {
 
     async fn sweep(self: &Arc<Self>) {
         self.hub().sweep();
+        self.tell_joined().await;
         let setup = self.setup();
         if !self.has_adopted(&setup) {
             drop(self.begin_adoption(&setup));
@@ -203,72 +207,6 @@ impl Engine {
                 && (newest != Some(Purpose::Cancel) || *freeze == Freeze::All)
         };
         status.sealed.is_some() || freezes.iter().any(stops)
-    }
-
-    /// Tells people. An incident that cannot be stored is at least in the log.
-    pub async fn raise(
-        &self,
-        severity: Severity,
-        code: &str,
-        title: &str,
-        about: Option<&OperationRecord>,
-    ) {
-        let description = about.map_or_else(String::new, |r| format!("operation {}", r.id));
-        let mut incident = self.incident(severity, code, (title, description));
-        incident.agent = about.map(|record| record.agent().clone());
-        incident.session = about.and_then(|record| record.intent.declared.session.clone());
-        incident.trace_hash = about.map(|record| record.trace);
-        self.store(&incident).await;
-    }
-
-    /// Tells people what a refusal that led to no operation says.
-    pub(crate) async fn raise_about(
-        &self,
-        severity: Severity,
-        code: &str,
-        title: &str,
-        about: &NewTrace,
-    ) {
-        let mut incident = self.incident(severity, code, (title, String::new()));
-        incident.agent.clone_from(&about.decision.agent_id);
-        incident.session.clone_from(&about.decision.session);
-        incident.trace_hash = Some(about.trace_hash);
-        self.store(&incident).await;
-    }
-
-    /// Tells people what is about no operation, in more than a line.
-    pub async fn report(&self, severity: Severity, code: &str, (title, text): (&str, String)) {
-        self.store(&self.incident(severity, code, (title, text))).await;
-    }
-
-    fn incident(
-        &self,
-        severity: Severity,
-        code: &str,
-        (title, description): (&str, String),
-    ) -> Incident {
-        let now = self.ports().clock.wall();
-        Incident {
-            id: format!("inc_{}", hex::encode(self.ports().clock.random())),
-            code: code.into(),
-            severity,
-            status: IncidentStatus::Open,
-            title: title.into(),
-            description,
-            agent: None,
-            session: None,
-            trace_hash: None,
-            created_at: now,
-            updated_at: now,
-        }
-    }
-
-    async fn store(&self, incident: &Incident) {
-        let Incident { id, code, title, .. } = incident;
-        tracing::error!(code, title, incident = id, "incident");
-        if let Err(error) = self.ports().journal.raise(incident).await {
-            tracing::error!(%error, code, "an incident could not be stored");
-        }
     }
 }
 

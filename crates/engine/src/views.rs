@@ -2,16 +2,18 @@
 
 use alloy_primitives::Address;
 use countersign_core::{
-    approval::Gate,
-    charge::{Charge, Reading, Unit, Window},
+    approval::{Ask, Gate},
+    charge::{Charge, Over, Reading, Unit, Window},
     identity::{AgentId, ChainId, OperationId},
     intent::Method,
     operation::{Delivery, OperationRecord, OperationState},
+    pact::Pact,
     time::Timestamp,
 };
 use countersign_policy::{
-    Answer as GrantAnswer, Identity, PactLife, PactState, Policies, Policy, budget,
-    counter_verdicts, decision::Outcome, pact_state,
+    Identity, PactLife, Policies, budget, counter_verdicts,
+    decision::{Hold, Outcome},
+    pact_state,
 };
 use serde_json::{Value, json};
 
@@ -20,6 +22,7 @@ use crate::{
     engine::Engine,
     gather::{Gathered, Request, no_store},
     judge::judge,
+    pact::GrantView,
     port::{chain::ChainError, ledger::LedgerError},
     record::{Judgement, actions_json, charge_json, in_unit, verdict_json},
     reply::{Caller, signed},
@@ -60,6 +63,26 @@ impl Engine {
         Ok((outcome, charges, verdicts.iter().map(verdict_json).collect()))
     }
 
+    /// The hold with every window that is too full besides, so that people answer all that asks them at once. A store
+    /// that cannot be asked changes nothing: what it says when it reserves counts.
+    pub(crate) async fn with_full_windows(&self, hold: Hold, without: Option<OperationId>) -> Hold {
+        let known = |charge: &Charge| hold.asks().iter().any(|ask| asks_for(ask, charge));
+        let asking: Vec<usize> = (0..)
+            .zip(hold.charges())
+            .filter(|(_, charge)| is_asking(charge) && !known(charge))
+            .map(|(index, _)| index)
+            .collect();
+        if asking.is_empty() {
+            return hold;
+        }
+        let Ok(readings) = self.ports().ledger.status(hold.charges(), without).await else {
+            return hold;
+        };
+        let (_, mut overruns) = counter_verdicts(hold.charges(), &readings);
+        overruns.retain(|overrun| asking.contains(&overrun.index));
+        hold.asked_besides(&overruns)
+    }
+
     pub(crate) async fn budget_lines(
         &self,
         agent: &AgentId,
@@ -85,7 +108,7 @@ impl Engine {
     pub(crate) async fn state_of_grant(
         &self,
         agent: &AgentId,
-    ) -> Result<Option<PactState>, Unavailable> {
+    ) -> Result<Option<GrantView>, Unavailable> {
         let setup = self.setup();
         let Some(agent) = setup.agents.get(agent) else { return Ok(None) };
         let ledger = &self.ports().ledger;
@@ -97,8 +120,11 @@ impl Engine {
         let of =
             |(charge, reading): (&Charge, Reading)| (charge.source.limit.clone(), reading.settled);
         let settled = charges.iter().zip(readings).map(of).collect();
-        let life = PactLife { answer: answer(&agent.grant, now), revoked: None, settled };
-        Ok(Some(pact_state(&agent.grant, &life, now)))
+        let pact = Pact { agent: agent.id.clone(), grant: agent.grant.id() };
+        let standing = ledger.pact(&pact).await.map_err(|error| store(&error))?;
+        let life = PactLife { standing, settled };
+        let state = pact_state(&agent.grant, &life, now);
+        Ok(Some(GrantView { grant: agent.grant.clone(), state, standing: life.standing }))
     }
 
     pub(crate) async fn operation_view(
@@ -137,19 +163,19 @@ impl Engine {
     }
 }
 
-/// Whoever configures a grant has said yes to it. One that lasts needs to say since when.
-fn answer(grant: &Policy, now: Timestamp) -> GrantAnswer {
-    match (grant.starts(), grant.lasts()) {
-        (Some(at), _) => GrantAnswer::Yes(at),
-        (None, None) => GrantAnswer::Yes(now),
-        (None, Some(_)) => GrantAnswer::Awaited,
-    }
-}
-
 /// The smallest charge that does not fit now: when it will is when something frees next.
 fn beyond(charge: &Charge, now: Reading) -> Charge {
     let value = charge.limit.saturating_sub(now.used()).saturating_add(1);
     Charge { value, ..charge.clone() }
+}
+
+/// Whether a window that is too full would ask people.
+const fn is_asking(charge: &Charge) -> bool {
+    matches!(charge.over, Over::Park { waived: false, .. })
+}
+
+fn asks_for(ask: &Ask, charge: &Charge) -> bool {
+    (&ask.policy, &ask.rule) == (&charge.source.policy, &charge.source.limit)
 }
 
 /// One empty charge for each window that any of the agent's wallets and chains meets.
@@ -221,6 +247,7 @@ fn body(
         "verdicts": verdicts,
         "charges": charges,
         "policy": judgement.policy,
+        "approval_mode": judgement.approval_mode,
         "risk_score": judgement.risk_score,
         "risk_parts": judgement.risk_parts,
         "simulated": gathered.facts.simulated,

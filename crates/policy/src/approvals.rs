@@ -7,12 +7,13 @@ use countersign_core::{
     fact::Facts,
 };
 
-/// Whether this very gate (every part of its definition equal) is open, and nothing has drifted beyond what
-/// the gate lets pass. `usd` is what the request is worth now, where that is known. The gate's delay is the
-/// engine's matter.
-pub(crate) fn is_open(gate: &Gate, facts: &Facts, usd: Option<MicroUsd>) -> bool {
+/// Whether this very gate (every part of its definition equal) is open for the rule that asks it, and nothing has
+/// drifted beyond what the gate lets pass. What people said to one rule is no answer to another. `usd` is what the
+/// request is worth now, where that is known. The gate's delay is the engine's matter.
+pub(crate) fn is_open((gate, rule): (&Gate, &str), facts: &Facts, usd: Option<MicroUsd>) -> bool {
     let opens = |approval: &GateApproval| {
         approval.gate == *gate
+            && approval.asked_by.iter().any(|asked| asked == rule)
             && gate.is_open(&approval.votes, facts.owner.as_deref())
             && gate
                 .drift_fee_bps

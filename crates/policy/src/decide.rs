@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use countersign_core::{
     action::{Action, Effect},
-    approval::Gate,
+    approval::{Ask, Gate},
     charge::Charge,
     fact::{Fact, Facts, Freeze},
     intent::Intent,
@@ -21,9 +21,11 @@ use crate::{
         Violation,
     },
     field::Kinds,
+    judge::JUDGE,
     limits,
     mode::ApprovalMode,
     model::{Model, Rule, Standing, Then},
+    pact::{GRANT_PENDING, GRANT_REJECTED, GRANT_REVOKED},
     policy::{Policies, Policy},
     risk,
     scope::Kind,
@@ -53,8 +55,9 @@ pub fn charges(intent: &Intent, facts: &Facts, policies: &Policies) -> Vec<Charg
     listen(intent, &part, (policies, &guards), &Assumed::default()).charges
 }
 
-/// The facts as far as they are of this intent.
-fn part<'a>(intent: &Intent, facts: &'a Facts) -> Cow<'a, Facts> {
+/// The facts as far as they are of this intent: a call that was split from a bundle has its own share of them.
+#[must_use]
+pub fn part<'a>(intent: &Intent, facts: &'a Facts) -> Cow<'a, Facts> {
     let split = intent.bundle.as_ref().filter(|bundle| !bundle.is_whole());
     let index = split.and_then(|bundle| usize::try_from(bundle.index).ok());
     let own = index.and_then(|index| facts.of_calls().into_iter().nth(index));
@@ -92,7 +95,7 @@ pub(crate) fn judge(
     let mut court = listen(intent, &part, (policies, &guards), assumed);
     let grant = policies.grant.model();
     let gate = mandate_gate(&policies.grant);
-    let opened = court.opens(&gate);
+    let opened = court.opens(&gate, JUDGE);
     let decision = Decision {
         verdicts: std::mem::take(&mut court.verdicts),
         usd: court.usd.iter().map(|usd| usd.ok()).collect(),
@@ -137,7 +140,7 @@ pub(crate) fn hear<'a>(
     let grant = grant.model();
     let in_force = grant.kind == Kind::Grant
         && covers(grant, intent)
-        && grant.standing(facts.at) == Standing::InForce;
+        && grant.standing(facts.at, facts.pact.as_ref()) == Standing::InForce;
     let allows = allowances(request, grant, in_force, assumed);
     let mut court = Court::new(request, allows.iter().map(|allowance| allowance.usd).collect());
     court.risk_parts = risk_parts;
@@ -234,10 +237,10 @@ impl<'a> Court<'a> {
         }
     }
 
-    /// Whether people have opened this gate for the request as it stands now.
-    pub(crate) fn opens(&self, gate: &Gate) -> bool {
+    /// Whether people have opened this gate to this rule or limit, for the request as it stands now.
+    pub(crate) fn opens(&self, gate: &Gate, rule: &str) -> bool {
         let usd = self.usd.iter().copied().reduce(worth::sum).and_then(Result::ok);
-        is_open(gate, self.request.facts, usd)
+        is_open((gate, rule), self.request.facts, usd)
     }
 
     /// What no rule can change: freezes, the grant's own standing, unreadable calldata.
@@ -352,7 +355,7 @@ impl<'a> Court<'a> {
             owed: found == Truth::Unknown(Why::Unavailable),
         };
         match &rule.then {
-            Then::Approve(gate) if self.opens(gate) => Said {
+            Then::Approve(gate) if self.opens(gate, &rule.id) => Said {
                 says: Says::Approve,
                 code: String::new(),
                 detail: format!("gate `{}` is open", gate.id),
@@ -414,9 +417,15 @@ impl<'a> Court<'a> {
         let first = asks.first().map(|(_, reason)| reason);
         let code = first.map(|reason| reason.violation.code.clone()).unwrap_or_default();
         let reason = first.map(|reason| reason.sentence.clone()).unwrap_or_default();
+        let asked = asks.iter().map(|(gate, reason)| ask(gate, &reason.violation)).collect();
         let triggers = asks.into_iter().map(|(_, reason)| reason.violation).collect();
-        Outcome::Park(Hold { intent, charges, policy, gates, code, reason, triggers })
+        Outcome::Park(Hold { intent, charges, policy, gates, asks: asked, code, reason, triggers })
     }
+}
+
+/// Who asks this gate.
+pub(crate) fn ask(gate: &Gate, asking: &Violation) -> Ask {
+    Ask { policy: gate.policy.clone(), gate: gate.id.clone(), rule: asking.rule.clone() }
 }
 
 fn denial(reasons: Vec<Reason>) -> Denial {
@@ -436,12 +445,14 @@ fn denial(reasons: Vec<Reason>) -> Denial {
 
 /// Why a grant is not in force: the entry that says so, the code, and words.
 fn ended(grant: &Model, facts: &Facts) -> Option<(&'static str, &'static str, &'static str)> {
-    match grant.standing(facts.at) {
+    match grant.standing(facts.at, facts.pact.as_ref()) {
         Standing::InForce => None,
         Standing::NotBegun => Some(("starts", "no_rule_allows", "has not begun")),
-        Standing::Unknown => {
-            Some(("lasts", "fact_unknown", "lasts, and nobody said since when: it is not active"))
+        Standing::Pending => {
+            Some(("starts", GRANT_PENDING, "has not begun: nobody has said yes to it yet"))
         }
+        Standing::Rejected => Some(("starts", GRANT_REJECTED.0, GRANT_REJECTED.1)),
+        Standing::Revoked => Some(("revoked", GRANT_REVOKED.0, GRANT_REVOKED.1)),
         Standing::Expired => Some(("expires", "grant_expired", "has expired")),
         Standing::Completed => Some(("lasts", "grant_completed", "is completed: its time is over")),
     }

@@ -5,7 +5,11 @@ pub use countersign_core::charge::Overrun;
 pub use crate::overrun::counter_verdicts;
 
 use countersign_core::{
-    amount::MicroUsd, approval::Gate, charge::Charge, identity::PolicyId, intent::Intent,
+    amount::MicroUsd,
+    approval::{Ask, Gate},
+    charge::Charge,
+    identity::PolicyId,
+    intent::Intent,
     time::Millis,
 };
 use serde::{Deserialize, Serialize};
@@ -143,6 +147,7 @@ pub struct Hold {
     pub(crate) charges: Vec<Charge>,
     pub(crate) policy: PolicyId,
     pub(crate) gates: Vec<Gate>,
+    pub(crate) asks: Vec<Ask>,
     pub(crate) code: String,
     pub(crate) reason: String,
     pub(crate) triggers: Vec<Violation>,
@@ -171,6 +176,18 @@ impl Hold {
     #[must_use]
     pub fn gates(&self) -> &[Gate] {
         &self.gates
+    }
+
+    /// Every rule and limit that asks, with its gate: an approval answers these and no others.
+    #[must_use]
+    pub fn asks(&self) -> &[Ask] {
+        &self.asks
+    }
+
+    /// The rules and limits that ask this gate.
+    #[must_use]
+    pub fn asks_at(&self, gate: &Gate) -> Vec<String> {
+        self.asks.iter().filter(|ask| ask.is_at(gate)).map(|ask| ask.rule.clone()).collect()
     }
 
     /// How long it waits: the shortest of its gates.

@@ -111,6 +111,12 @@ fn is_sooner<T: PartialOrd>(old: Option<&T>, new: Option<&T>) -> bool {
     }
 }
 
+/// When a grant begins, in words; one that lasts and does not say since when begins when it is approved.
+fn starts(model: &Model) -> Option<String> {
+    let asks = || model.asks.then(|| "approved".to_owned());
+    model.starts.map(|starts| starts.to_string()).or_else(asks)
+}
+
 fn head(changes: &mut Changes, old: &Model, new: &Model) {
     let kind = |kind: Kind| if kind == Kind::Grant { "grant" } else { "guard" };
     changes.value("policy", (Some(&old.name), Some(&new.name)), false);
@@ -123,12 +129,9 @@ fn head(changes: &mut Changes, old: &Model, new: &Model) {
         let text = format!("{} -> {}", scope_words(&old.scope), scope_words(&new.scope));
         changes.add(if_narrows(is_within(inner, outer)), "for", text);
     }
-    let begins = old.starts.is_none() && old.lasts.is_none() && new.lasts.is_none();
-    changes.value(
-        "starts",
-        (old.starts.as_ref(), new.starts.as_ref()),
-        begins && new.starts.is_some(),
-    );
+    let (before, after) = (starts(old), starts(new));
+    let later = new.asks || after.is_some() && new.lasts.is_none();
+    changes.value("starts", (before.as_ref(), after.as_ref()), before.is_none() && later);
     let sooner = is_sooner(old.lasts.as_ref(), new.lasts.as_ref());
     changes.value("lasts", (old.lasts.as_ref(), new.lasts.as_ref()), sooner);
     let sooner = is_sooner(old.expires.as_ref(), new.expires.as_ref());
@@ -205,7 +208,15 @@ fn is_as_strict(new: &Gate, old: &Gate) -> bool {
         (Some(new), Some(old)) => new <= old,
         (None, Some(_)) => false,
     };
+    let signs = |new: &Gate, old: &Gate| {
+        old.sign.is_empty()
+            || (!new.sign.is_empty() && new.sign.iter().all(|sign| old.sign.contains(sign)))
+    };
+    // what opens in one order need not open in another
+    let ordered = |new: &Gate, old: &Gate| !old.in_order || (new.in_order && new.need == old.need);
     old.need.iter().all(|old| new.need.iter().any(|new| covers(old, new)))
+        && ordered(new, old)
+        && signs(new, old)
         && new.ttl <= old.ttl
         && new.delay >= old.delay
         && drifts(new.drift_fee_bps, old.drift_fee_bps)
@@ -216,5 +227,9 @@ fn is_as_strict(new: &Gate, old: &Gate) -> bool {
 fn gate_words(gate: &Gate) -> String {
     let clause = |quorum: &Quorum| format!("{} of {}", quorum.any, quorum.of.join("/"));
     let need: Vec<String> = gate.need.iter().map(clause).collect();
-    format!("gate `{}` ({}, {})", gate.id, need.join(" and "), gate.ttl)
+    let joined = need.join(if gate.in_order { " then " } else { " and " });
+    let sign: Vec<String> = gate.sign.iter().map(ToString::to_string).collect();
+    let signed =
+        if sign.is_empty() { String::new() } else { format!(", signed: {}", sign.join("/")) };
+    format!("gate `{}` ({joined}, {}{signed})", gate.id, gate.ttl)
 }

@@ -2,9 +2,7 @@
 
 mod given;
 
-pub(crate) use self::given::NOW;
-
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use countersign_core::{
     charge::{Charge, Overrun, Reading},
@@ -16,7 +14,9 @@ use crate::{
     decide::{Assumed, judge},
     decision::{Outcome, counter_verdicts},
     diagnostic::Place,
-    policy::{Policies, TestOutcome},
+    judge::JUDGE,
+    model::Model,
+    policy::{Policies, Policy, TestOutcome},
     read::Reader,
     source::Node,
 };
@@ -105,7 +105,7 @@ fn expect(node: &Node, reader: &mut Reader<'_>) -> Option<Expect> {
 /// Runs one test under the policies that it is for.
 pub(crate) fn run(case: &Case, policies: &Policies) -> TestOutcome {
     let Given { intent, facts, assumed, used } = &case.given;
-    let decision = judge(intent, facts, policies, assumed);
+    let decision = judge(intent, &asked(facts, policies), policies, assumed);
     let outcome = match decision.outcome {
         Outcome::Deny(denial) => Outcome::Deny(denial),
         Outcome::Allow(permit) => match overruns(permit.charges(), used) {
@@ -124,6 +124,26 @@ pub(crate) fn run(case: &Case, policies: &Policies) -> TestOutcome {
         expected: case.expect.words(),
         got: words(&outcome),
     }
+}
+
+/// The facts with gates that are open to whatever asks them: a test says who has approved, not what was asked.
+fn asked<'a>(facts: &'a Facts, policies: &Policies) -> Cow<'a, Facts> {
+    if facts.approvals.is_empty() {
+        return Cow::Borrowed(facts);
+    }
+    let policies = std::iter::once(&policies.grant).chain(&policies.guards);
+    let models = policies.map(Policy::model);
+    let ids = |model: &Model| {
+        let rules = model.rules.iter().map(|rule| rule.id.clone());
+        rules.chain(model.limits.iter().map(|limit| limit.id.clone())).collect::<Vec<_>>()
+    };
+    let mut asking: Vec<String> = models.flat_map(ids).collect();
+    asking.push(JUDGE.to_owned());
+    let mut facts = facts.clone();
+    for approval in &mut facts.approvals {
+        approval.asked_by.clone_from(&asking);
+    }
+    Cow::Owned(facts)
 }
 
 fn overruns(charges: &[Charge], used: &BTreeMap<String, u64>) -> Vec<Overrun> {

@@ -5,6 +5,7 @@
 use countersign_core::{approval::Gate, opinion::Opinion};
 
 use crate::{
+    decide::ask,
     decision::{Decision, Denial, Ground, Hold, Outcome, Register, Says, Verdict},
     sentence,
 };
@@ -21,7 +22,7 @@ impl Decision {
         };
         self.verdicts.push(Verdict {
             policy: gate.policy.clone(),
-            rule: RULE.to_owned(),
+            rule: JUDGE.to_owned(),
             says,
             code: code.to_owned(),
             detail: reason.to_owned(),
@@ -37,7 +38,7 @@ impl Decision {
 }
 
 /// What verdicts and violations of the judge are called.
-const RULE: &str = "judge";
+pub(crate) const JUDGE: &str = "judge";
 
 fn asked(outcome: Outcome, gate: &Gate, reason: &str) -> Outcome {
     let mut hold = match outcome {
@@ -48,6 +49,7 @@ fn asked(outcome: Outcome, gate: &Gate, reason: &str) -> Outcome {
             charges: permit.charges,
             policy: permit.policy,
             gates: Vec::new(),
+            asks: Vec::new(),
             code: "reason_flagged".to_owned(),
             reason: format!("the judge asks for people: {reason}"),
             triggers: Vec::new(),
@@ -56,12 +58,14 @@ fn asked(outcome: Outcome, gate: &Gate, reason: &str) -> Outcome {
     if !hold.gates.contains(gate) {
         hold.gates.push(gate.clone());
     }
-    hold.triggers.push(sentence::bare(RULE, "reason_flagged"));
+    let asking = sentence::bare(JUDGE, "reason_flagged");
+    hold.asks.push(ask(gate, &asking));
+    hold.triggers.push(asking);
     Outcome::Park(hold)
 }
 
 fn refused(outcome: Outcome, reason: &str) -> Outcome {
-    let violation = sentence::bare(RULE, "reason_blocked");
+    let violation = sentence::bare(JUDGE, "reason_blocked");
     match outcome {
         Outcome::Deny(mut denial) => {
             denial.violations.push(violation);

@@ -45,7 +45,7 @@ mod yaml;
 
 pub use budget::{BudgetLine, budget};
 pub use countersign_core::opinion::Opinion;
-pub use decide::{charges, decide};
+pub use decide::{charges, decide, part};
 pub use decision::counter_verdicts;
 pub use diagnostic::{Diagnostic, PolicyErrors};
 pub use diff::{Change, Diff, DiffClass, diff};
@@ -53,7 +53,7 @@ pub use front_end::{Format, FormatError};
 pub use import::import;
 pub use mode::{ApprovalMode, ModeError};
 pub use needs::Spent;
-pub use pact::{Answer, PactLife, PactState, pact_state};
+pub use pact::{PactLife, PactState, pact_state, spoken_against};
 pub use policy::{Identity, LimitView, Policies, Policy, RuleView, TestOutcome};
 pub use schema::schema;
 pub use scope::{Kind, Scope};

@@ -87,7 +87,7 @@ fn window(court: &mut Court<'_>, model: &Model, limit: &Limit, matched: &[usize]
         let over = match &limit.over {
             OverLimit::Deny => Over::Deny,
             OverLimit::Approve(gate) => {
-                Over::Park { gate: gate.clone(), waived: court.opens(gate) }
+                Over::Park { gate: gate.clone(), waived: court.opens(gate, &limit.id) }
             }
         };
         if counted != (Asked { value: 0, fee: 0 }) {
@@ -157,7 +157,7 @@ fn exceeded(court: &mut Court<'_>, limit: &Limit, asked: Result<u64, Why>) -> Sa
             court.denials.push(reason);
             (Says::Deny, limit.code.clone(), sentence)
         }
-        OverLimit::Approve(gate) if court.opens(gate) => {
+        OverLimit::Approve(gate) if court.opens(gate, &limit.id) => {
             (Says::Approve, String::new(), format!("gate `{}` is open", gate.id))
         }
         OverLimit::Approve(gate) => {

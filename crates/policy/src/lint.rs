@@ -61,7 +61,8 @@ fn guard(model: &Model, findings: &mut Findings) {
             "",
         );
     }
-    for (key, said) in [("starts", model.starts.is_some()), ("lasts", model.lasts.is_some())] {
+    let starts = model.starts.is_some() || model.asks && model.lasts.is_none();
+    for (key, said) in [("starts", starts), ("lasts", model.lasts.is_some())] {
         if said {
             let message =
                 format!("the guard `{}` has `{key}`, and a guard always holds", model.name);

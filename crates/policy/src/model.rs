@@ -7,6 +7,7 @@ use countersign_core::{
     action::Action,
     approval::Gate,
     identity::PolicyId,
+    pact::{PactStanding, PactVerb},
     time::{Millis, Timestamp, Zone},
 };
 
@@ -28,8 +29,10 @@ pub(crate) struct Model {
     pub(crate) kind: Kind,
     pub(crate) scope: Scope,
     pub(crate) expires: Option<Timestamp>,
-    /// When a grant begins; needed where it lasts.
+    /// When a grant begins, where the file says so.
     pub(crate) starts: Option<Timestamp>,
+    /// It begins when people say yes to it.
+    pub(crate) asks: bool,
     /// How long after its beginning a grant is completed.
     pub(crate) lasts: Option<Millis>,
     pub(crate) gates: Vec<Gate>,
@@ -47,18 +50,31 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Whether a grant is in force at an instant. What ended it first stands.
-    pub(crate) fn standing(&self, at: Timestamp) -> Standing {
-        let end = self.starts.zip(self.lasts).map(|(starts, lasts)| starts.after(lasts));
-        let passed = |end: Option<Timestamp>| end.filter(|end| *end <= at);
-        match (passed(self.expires), passed(end)) {
-            (Some(expired), Some(completed)) if completed <= expired => Standing::Completed,
-            (Some(_), _) => Standing::Expired,
-            (None, Some(_)) => Standing::Completed,
-            (None, None) if self.starts.is_some_and(|starts| starts > at) => Standing::NotBegun,
-            (None, None) if self.lasts.is_some() && self.starts.is_none() => Standing::Unknown,
-            (None, None) => Standing::InForce,
+    /// Whether a grant is in force at an instant, after what people said to it. What ended it first stands.
+    pub(crate) fn standing(&self, at: Timestamp, pact: Option<&PactStanding>) -> Standing {
+        let spoken = pact.map(PactStanding::last);
+        if let Some((PactVerb::Reject, _)) = spoken {
+            return Standing::Rejected;
         }
+        let begun = self.starts.or_else(|| pact.and_then(PactStanding::begun));
+        let completed = begun.zip(self.lasts).map(|(begun, lasts)| begun.after(lasts));
+        let passed = |end: Option<Timestamp>| end.filter(|end| *end <= at);
+        // whatever clock this instant was read from, what people said is said
+        let revoked = spoken.filter(|(verb, _)| *verb == PactVerb::Revoke).map(|(_, word)| word.at);
+        let ends = [
+            (passed(completed), Standing::Completed),
+            (passed(self.expires), Standing::Expired),
+            (revoked, Standing::Revoked),
+        ];
+        let ends = ends.into_iter().filter_map(|(end, standing)| Some((end?, standing)));
+        if let Some((_, first)) = ends.min_by_key(|(end, _)| *end) {
+            return first;
+        }
+        if self.asks && begun.is_none() {
+            return Standing::Pending;
+        }
+        let later = self.starts.is_some_and(|starts| starts > at);
+        if later { Standing::NotBegun } else { Standing::InForce }
     }
 
     /// A grant that allows nothing.
@@ -69,6 +85,7 @@ impl Model {
             scope: Scope::default(),
             expires: None,
             starts: None,
+            asks: false,
             lasts: None,
             gates: Vec::new(),
             rules: Vec::new(),
@@ -91,8 +108,10 @@ pub(crate) enum Standing {
     InForce,
     /// It begins later.
     NotBegun,
-    /// It lasts, and nobody said since when.
-    Unknown,
+    /// Nobody has said yes to it, and it asks for that.
+    Pending,
+    Rejected,
+    Revoked,
     Expired,
     Completed,
 }

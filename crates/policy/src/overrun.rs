@@ -6,6 +6,7 @@ use countersign_core::{
     charge::{Charge, Over, Overrun, Reading, Unit},
 };
 
+use crate::decide::ask;
 use crate::decision::{Denial, Ground, Hold, Outcome, Permit, Register, Says, Verdict, Violation};
 
 impl Permit {
@@ -21,6 +22,7 @@ impl Permit {
             charges,
             policy,
             gates,
+            asks: Vec::new(),
             code: String::new(),
             reason: String::new(),
             triggers,
@@ -38,22 +40,37 @@ impl Hold {
         if refused.is_empty() || !denials.is_empty() {
             return Outcome::Deny(denial(&denials));
         }
-        let asked: Vec<(Gate, Violation, String)> = refused
-            .iter()
-            .filter_map(|r| Some((r.gate()?.clone(), r.violation(), r.reason())))
-            .collect();
+        let asked = asking(&refused);
+        self.add(asked);
+        Outcome::Park(self)
+    }
+
+    /// The same with the gates of these charges besides; a charge that denies changes nothing here.
+    #[must_use = "it takes the place of the hold"]
+    pub fn asked_besides(mut self, overruns: &[Overrun]) -> Self {
+        let asked = asking(&refused(&self.charges, overruns));
+        self.add(asked);
+        self
+    }
+
+    fn add(&mut self, asked: Vec<(Gate, Violation, String)>) {
         for (gate, violation, reason) in asked {
             if self.code.is_empty() {
                 self.code.clone_from(&violation.code);
                 self.reason = reason;
             }
+            self.asks.push(ask(&gate, &violation));
             if !self.gates.contains(&gate) {
                 self.gates.push(gate);
             }
             self.triggers.push(violation);
         }
-        Outcome::Park(self)
     }
+}
+
+fn asking(refused: &[Refused<'_>]) -> Vec<(Gate, Violation, String)> {
+    let asked = |r: &Refused<'_>| Some((r.gate()?.clone(), r.violation(), r.reason()));
+    refused.iter().filter_map(asked).collect()
 }
 
 fn denial(refused: &[Refused<'_>]) -> Denial {

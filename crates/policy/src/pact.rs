@@ -2,16 +2,19 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use countersign_core::time::Timestamp;
+use countersign_core::{pact::PactStanding, time::Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{model::Per, policy::Policy};
+use crate::{
+    model::{Per, Standing},
+    policy::Policy,
+};
 
 /// Where a pact stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PactState {
-    /// The agent proposed it, and its owner has not answered.
+    /// It asks for a yes, and nobody has answered.
     PendingApproval,
     /// It is in force.
     Active,
@@ -19,9 +22,9 @@ pub enum PactState {
     Completed,
     /// Its time ran out before any was.
     Expired,
-    /// Its owner ended it.
+    /// People ended it.
     Revoked,
-    /// Its owner said no.
+    /// People said no.
     Rejected,
 }
 
@@ -39,26 +42,29 @@ impl fmt::Display for PactState {
     }
 }
 
-/// What became of a proposal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "answer", content = "at")]
-pub enum Answer {
-    /// Nobody has answered.
-    #[default]
-    Awaited,
-    /// The owner said yes at this instant: the pact began.
-    Yes(Timestamp),
-    /// The owner said no.
-    No(Timestamp),
+/// What is refused under a pact that waits for a yes.
+pub(crate) const GRANT_PENDING: &str = "grant_pending";
+
+/// What is refused under a pact to which people said no, and words for that.
+pub(crate) const GRANT_REJECTED: (&str, &str) = ("grant_rejected", "was rejected");
+
+/// What is refused under a pact that people ended, and words for that.
+pub(crate) const GRANT_REVOKED: (&str, &str) = ("grant_revoked", "was revoked");
+
+/// Code and words for what is refused because people ended its pact, or never let it begin.
+#[must_use]
+pub const fn spoken_against(standing: &PactStanding) -> (&'static str, &'static str) {
+    match standing {
+        PactStanding::Rejected { .. } => GRANT_REJECTED,
+        PactStanding::Approved { .. } | PactStanding::Revoked { .. } => GRANT_REVOKED,
+    }
 }
 
 /// Everything that the state of a pact depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PactLife {
-    /// What its owner said to it.
-    pub answer: Answer,
-    /// When its owner ended it.
-    pub revoked: Option<Timestamp>,
+    /// What people said to it.
+    pub standing: Option<PactStanding>,
     /// What is settled on the counters of its limits over its lifetime, by the limits' ids.
     pub settled: BTreeMap<String, u64>,
 }
@@ -67,29 +73,20 @@ pub struct PactLife {
 #[must_use]
 pub fn pact_state(pact: &Policy, life: &PactLife, now: Timestamp) -> PactState {
     let model = pact.model();
-    let passed = |end: Option<Timestamp>| end.filter(|end| *end <= now);
-    let begun = match life.answer {
-        Answer::No(_) => return PactState::Rejected,
-        Answer::Awaited if passed(model.expires).is_some() => return PactState::Expired,
-        Answer::Awaited if passed(life.revoked).is_some() => return PactState::Revoked,
-        Answer::Awaited => return PactState::PendingApproval,
-        Answer::Yes(at) => model.starts.unwrap_or(at),
+    let state = match model.standing(now, life.standing.as_ref()) {
+        Standing::InForce | Standing::NotBegun => PactState::Active,
+        Standing::Pending => return PactState::PendingApproval,
+        Standing::Rejected => return PactState::Rejected,
+        Standing::Revoked => PactState::Revoked,
+        Standing::Expired => PactState::Expired,
+        Standing::Completed => PactState::Completed,
     };
     // counters stand still once a pact has ended, so that a full one was full before
     let full = model.limits.iter().any(|limit| {
         let settled = life.settled.get(&limit.id).copied().unwrap_or(0);
         limit.per == Per::Grant && limit.code == COMPLETED && settled >= limit.max
     });
-    if full {
-        return PactState::Completed;
-    }
-    let ends = [
-        (passed(model.lasts.map(|lasts| begun.after(lasts))), PactState::Completed),
-        (passed(model.expires), PactState::Expired),
-        (passed(life.revoked), PactState::Revoked),
-    ];
-    let first = ends.into_iter().filter_map(|(end, state)| Some((end?, state)));
-    first.min_by_key(|(end, _)| *end).map_or(PactState::Active, |(_, state)| state)
+    if full { PactState::Completed } else { state }
 }
 
 /// The code of a limit that completes its grant.

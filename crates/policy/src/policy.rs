@@ -162,23 +162,10 @@ impl Policy {
         self.0.lasts
     }
 
-    /// The grant as it is once people have said yes to it: it begins at this instant, and is another version. One that
-    /// says itself when it begins is left as it is.
+    /// Whether a grant allows nothing before people say yes to it.
     #[must_use]
-    pub fn activated(&self, at: Timestamp) -> Self {
-        if self.kind() == Kind::Guard || self.0.starts.is_some() {
-            return self.clone();
-        }
-        let mut findings = Findings::new(&self.0.name);
-        let root = source::read(&self.0.canonical, &mut findings);
-        let begun = root.map(|root| root.with("starts", &at.to_string()));
-        // INVARIANT: canonical JSON is a valid policy, and so it is with its beginning. Were it not, it would allow nothing.
-        let model = begun.and_then(|root| read::policy(&root, &self.0.source, &mut findings));
-        let warnings = self.0.warnings.clone();
-        model.map_or_else(
-            || Self::nothing(&self.0.name),
-            |model| Self(Arc::new(Model { warnings, ..model })),
-        )
+    pub fn asks(&self) -> bool {
+        self.0.asks
     }
 
     /// Its gates, in the order of the file.
@@ -194,6 +181,8 @@ impl Policy {
             policy: policy.to_owned(),
             id: "owner".to_owned(),
             need: vec![Quorum { any: 1, of: vec![Quorum::ANYONE.to_owned()] }],
+            in_order: false,
+            sign: Vec::new(),
             ttl: read::TTL,
             delay: Millis::ZERO,
             drift_fee_bps: Some(read::DRIFT_FEE_BPS),
@@ -283,10 +272,6 @@ impl Policy {
     #[must_use]
     pub fn run_tests(&self) -> Vec<TestOutcome> {
         let policies = match self.kind() {
-            // a grant that lasts begins when its tests do
-            Kind::Grant if self.0.lasts.is_some() => {
-                Policies { grant: self.activated(inline_test::NOW), guards: Vec::new() }
-            }
             Kind::Grant => Policies { grant: self.clone(), guards: Vec::new() },
             Kind::Guard => Policies { grant: everything(), guards: vec![self.clone()] },
         };

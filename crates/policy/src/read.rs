@@ -76,6 +76,10 @@ pub(crate) const KEYS: [&str; 13] = [
     "rules", "limits", "tests",
 ];
 
+/// `starts: approved`: the grant begins when people say yes to it. One that lasts and does not say since when begins so,
+/// too.
+const STARTS_APPROVED: &str = "approved";
+
 impl<'f> Reader<'f> {
     fn new(findings: &'f mut Findings) -> Self {
         Self {
@@ -97,8 +101,11 @@ impl<'f> Reader<'f> {
         let kind = self.kind(root);
         let scope = root.get("for").map(|node| self.scope(node)).unwrap_or_default();
         let expires = root.get("expires").and_then(|node| self.instant(node));
-        let starts = root.get("starts").and_then(|node| self.instant(node));
+        let said = root.get("starts");
+        let approved = said.is_some_and(|node| node.text() == Some(STARTS_APPROVED));
+        let starts = said.filter(|_| !approved).and_then(|node| self.instant(node));
         let lasts = root.get("lasts").and_then(|node| self.duration(node));
+        let asks = approved || said.is_none() && lasts.is_some();
         let guidance = root.get("mandate").and_then(|node| self.word(node));
         self.read_sets(root);
         self.read_gates(root);
@@ -119,6 +126,7 @@ impl<'f> Reader<'f> {
             scope,
             expires,
             starts,
+            asks,
             lasts,
             gates: self.gates.clone(),
             rules,

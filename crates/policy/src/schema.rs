@@ -1,6 +1,7 @@
 //! JSON Schemas of the formats, so that editors complete and check them while people write. The reader is stricter: a
 //! schema does not know which field belongs to which kind, or what a name refers to.
 
+use countersign_core::approval::Signing;
 use serde_json::{Map, Value as Json, json};
 
 use crate::{
@@ -65,6 +66,10 @@ fn definitions() -> Json {
         "scalar": { "type": ["string", "number", "boolean"] },
         "amount": { "type": ["string", "number"], "description": "Decimals in quotes: \"0.05\"." },
         "instant": { "type": "string", "examples": ["2027-01-31T00:00:00Z"] },
+        "starts": {
+            "type": "string", "examples": ["approved", "2027-01-31T00:00:00Z"],
+            "description": "An instant; or `approved`: when people say yes to it.",
+        },
         "for": object(
             &json!({
                 "agent": { "type": "string" },
@@ -107,6 +112,8 @@ fn gate() -> Json {
     object(
         &json!({
             "need": with("Every clause must be met: so many persons of these names and groups.", one_or_more(&clause)),
+            "in_order": with("Whether each clause waits for those before it, and takes other persons.", json!({ "type": "boolean" })),
+            "sign": with("What an approval must be signed with; without, a token is enough.", one_or_more(&json!({ "enum": Signing::ALL.map(|(word, _)| word) }))),
             "ttl": with("How long it waits.", reference("duration")),
             "delay": with("How long it waits after the last yes.", reference("duration")),
             "drift": with("How far fee and worth may rise meanwhile.", object(&json!({ "fee": percent, "usd": percent }), &[])),
@@ -210,7 +217,7 @@ fn core() -> Json {
             "policy": with("Its name; it stays the same from version to version.", reference("id")),
             "kind": with("A grant may allow, for one agent. A guard may only deny, ask and limit.", json!({ "enum": ["grant", "guard"] })),
             "for": reference("for"),
-            "starts": reference("instant"),
+            "starts": reference("starts"),
             "lasts": with("How long after its beginning it is completed.", reference("duration")),
             "expires": reference("instant"),
             "mandate": with("Free text for approvers, and for the judge if there is one.", json!({ "type": "string" })),
@@ -344,7 +351,7 @@ fn pact() -> Json {
                 ended("time_elapsed", "So many seconds after its beginning."),
                 short,
             ] })),
-            "for": reference("for"), "starts": reference("instant"), "expires": reference("instant"),
+            "for": reference("for"), "starts": reference("starts"), "expires": reference("instant"),
             "expires_at": reference("instant"), "sets": reference("sets"), "gates": reference("gates"),
             "tests": list(&reference("test")),
         }),
@@ -441,7 +448,7 @@ fn jsonlogic() -> Json {
     let bundle = object(
         &json!({
             "policy": reference("id"), "rules": { "type": "array", "items": rule, "minItems": 1 },
-            "for": reference("for"), "starts": reference("instant"), "lasts": reference("duration"),
+            "for": reference("for"), "starts": reference("starts"), "lasts": reference("duration"),
             "expires": reference("instant"), "mandate": { "type": "string" }, "gates": reference("gates"),
             "tests": list(&reference("test")),
         }),

@@ -77,16 +77,6 @@ impl Node {
         self.map()?.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
     }
 
-    /// A mapping with a text added.
-    pub(crate) fn with(mut self, key: &str, text: &str) -> Self {
-        let place = self.place;
-        if let Value::Map(entries) = &mut self.value {
-            let value = Value::Scalar { text: text.to_owned(), quoted: true };
-            entries.push(Entry { key: key.to_owned(), place, node: Self { place, value } });
-        }
-        self
-    }
-
     /// Whether it is a plain `null`, `~` or nothing.
     pub(crate) fn is_null(&self) -> bool {
         matches!(self.plain(), Some("" | "null" | "Null" | "NULL" | "~"))

@@ -105,7 +105,7 @@ fn share_out(court: &mut Court<'_>, mut shares: Vec<Vec<Charge>>) {
     }
     for charge in shares.iter_mut().flatten() {
         if let Over::Park { gate, waived } = &mut charge.over {
-            *waived = court.opens(gate);
+            *waived = court.opens(gate, &charge.source.limit);
         }
     }
     court.shares = shares.iter().map(Vec::len).collect();

@@ -30,6 +30,9 @@ pub(crate) fn of_action(action: &Action, facts: &Facts, allows: &[&Rule]) -> Wor
             amount(facts, &Asset::Native, (*wei).max(action.value_wei))
         }
         Effect::Approve { .. } if allows.iter().any(|rule| rule.spend == Spend::OnUse) => native,
+        Effect::Approve { asset: whole @ Asset::Collection(_), .. } => {
+            sum(native, holding(facts, whole))
+        }
         Effect::Approve { unlimited: true, .. }
         | Effect::Undecodable { .. }
         | Effect::Delegate { .. }
@@ -124,6 +127,13 @@ fn found<'a>(part: &Part, rule: &Rule, action: &'a Action) -> Option<&'a AbiValu
 /// What so many base units of an asset are worth. Nothing of anything is worth nothing.
 pub(crate) fn amount(facts: &Facts, asset: &Asset, units: U256) -> Worth {
     priced(token(facts, asset), units)
+}
+
+/// What everything of a collection that a wallet holds is worth at most: as many items as the configuration says.
+fn holding(facts: &Facts, collection: &Asset) -> Worth {
+    let fact = token(facts, collection);
+    let items = fact.and_then(|fact| fact.held_max).ok_or(Why::Unknowable)?;
+    priced(fact, U256::from(items))
 }
 
 fn priced(fact: Option<&TokenFact>, units: U256) -> Worth {

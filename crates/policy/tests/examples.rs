@@ -28,11 +28,13 @@ fn every_example_loads_without_a_warning_and_has_a_denying_case() {
         "default-fields.yaml",
         "dev.yaml",
         "dex-trader.yaml",
+        "gallery-bot.yaml",
         "gas-capped-deployer.yaml",
         "org-guard.yaml",
         "payee-bot.yaml",
         "refund-desk.jsonlogic.yaml",
         "trading-fields.yaml",
+        "treasury-board.yaml",
         "weekly-payouts.pact.yaml",
         "x402-payer.yaml",
     ];

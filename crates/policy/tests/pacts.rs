@@ -3,8 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use countersign_core::time::{Millis, Timestamp};
-use countersign_policy::{Answer, PactLife, PactState, Policy, pact_state};
+use countersign_core::{
+    identity::OperatorId,
+    pact::{PactStanding, PactVerb, Word},
+    time::{Millis, Timestamp},
+};
+use countersign_policy::{PactLife, PactState, Policy, pact_state};
 
 const PACT: &str = r#"{
   "name": "dca",
@@ -27,17 +31,24 @@ fn at(text: &str) -> Timestamp {
 }
 
 #[test]
-fn a_pact_begins_with_its_owners_yes_and_is_then_another_version() {
+fn a_pact_that_lasts_asks_for_a_yes_unless_it_says_when_it_begins() {
     let pact = parse(PACT);
     assert_eq!((pact.name(), pact.starts(), pact.lasts()), ("dca", None, Some(Millis(3_600_000))));
     assert_eq!(pact.guidance(), Some("Buy ether for 100 USD a week"));
-    let begun = pact.activated(at("2026-01-01T00:00:00Z"));
-    assert_eq!(begun.starts(), Some(at("2026-01-01T00:00:00Z")));
-    assert_ne!(begun.id(), pact.id());
-    assert_eq!(begun.activated(at("2026-01-02T00:00:00Z")).id(), begun.id());
-    assert_eq!(parse(&begun.canonical_json()).id(), begun.id());
+    assert!(pact.asks());
+    let dated = PACT.replacen('{', r#"{ "starts": "2026-01-01T00:00:00Z","#, 1);
+    assert!(!parse(&dated).asks());
+    assert_eq!(parse(&dated).starts(), Some(at("2026-01-01T00:00:00Z")));
+    let endless = PACT.replace(r#"{ "type": "time_elapsed", "threshold": "3600" }"#, "");
+    let endless = endless.replace("\"500\" },", "\"500\" }");
+    assert!(!parse(&endless).asks());
+    let asking = parse(&endless.replacen('{', r#"{ "starts": "approved","#, 1));
+    assert!(asking.asks());
+    assert_eq!(asking.starts(), None);
+    assert_eq!(parse(&asking.canonical_json()).id(), asking.id());
+    assert_ne!(parse(&endless).id(), asking.id());
     let limits: Vec<String> =
-        begun.limits().map(|l| format!("{} {} {} {}", l.id, l.per, l.max, l.code)).collect();
+        pact.limits().map(|l| format!("{} {} {} {}", l.id, l.per, l.max, l.code)).collect();
     assert_eq!(
         limits,
         [
@@ -47,88 +58,104 @@ fn a_pact_begins_with_its_owners_yes_and_is_then_another_version() {
     );
 }
 
-fn life(answer: Answer, revoked: Option<&str>, settled: BTreeMap<String, u64>) -> PactLife {
-    PactLife { answer, revoked: revoked.map(at), settled }
+#[test]
+fn a_guard_asks_for_no_yes() {
+    let guard = "{ policy: g, kind: guard, starts: approved, rules: [{ id: a, when: { kind: deploy }, then: deny }] }";
+    let told = Policy::parse(guard, "g.yaml").map(drop).unwrap_err().to_string();
+    assert!(told.contains("has `starts`, and a guard always holds"), "{told}");
 }
 
-/// A life, an instant, and the state that follows.
-fn lives() -> Vec<(PactLife, &'static str, PactState)> {
-    let yes = Answer::Yes(at("2026-01-01T00:00:00Z"));
-    let used = |limit: &str, amount: u64| BTreeMap::from([(limit.to_owned(), amount)]);
-    let none = BTreeMap::new;
-    let no = Answer::No(at("2026-01-01T00:00:00Z"));
+fn word(text: &str) -> Word {
+    let by = OperatorId::parse("alice").unwrap_or_else(|error| panic!("{error}"));
+    Word { by, at: at(text), note: None }
+}
+
+fn yes(text: &str) -> PactStanding {
+    PactStanding::Approved { approved: word(text) }
+}
+
+fn no(text: &str) -> PactStanding {
+    PactStanding::Rejected { rejected: word(text) }
+}
+
+fn over(approved: Option<&str>, revoked: &str) -> PactStanding {
+    PactStanding::Revoked { approved: approved.map(word), revoked: word(revoked) }
+}
+
+type Life = (Option<PactStanding>, &'static str, u64, &'static str, PactState);
+
+const BEGUN: &str = "2026-01-01T00:00:00Z";
+
+/// What was said, what is settled on a limit, an instant, and the state that follows.
+fn lives_before_an_end() -> Vec<Life> {
+    let (count, amount) = ("completion-tx_count", "completion-amount_spent_usd");
     vec![
-        (life(Answer::Awaited, None, none()), "2026-01-01T00:10:00Z", PactState::PendingApproval),
-        (life(Answer::Awaited, None, none()), "2026-01-01T02:00:00Z", PactState::Expired),
-        (
-            life(Answer::Awaited, Some("2026-01-01T00:05:00Z"), none()),
-            "2026-01-01T00:10:00Z",
-            PactState::Revoked,
-        ),
-        (life(no, None, none()), "2026-01-01T00:10:00Z", PactState::Rejected),
-        (life(yes, None, none()), "2026-01-01T00:59:59Z", PactState::Active),
-        (
-            life(yes, None, used("completion-tx_count", 2)),
-            "2026-01-01T00:10:00Z",
-            PactState::Active,
-        ),
-        (
-            life(yes, None, used("completion-tx_count", 3)),
-            "2026-01-01T00:10:00Z",
-            PactState::Completed,
-        ),
-        (
-            life(yes, None, used("completion-amount_spent_usd", 499_999_999)),
-            "2026-01-01T00:10:00Z",
-            PactState::Active,
-        ),
-        (
-            life(yes, None, used("completion-amount_spent_usd", 500_000_000)),
-            "2026-01-01T00:10:00Z",
-            PactState::Completed,
-        ),
-        (life(yes, None, none()), "2026-01-01T01:00:00Z", PactState::Completed),
-        (life(yes, None, none()), "2026-01-01T03:00:00Z", PactState::Completed),
-        (
-            life(yes, Some("2026-01-01T00:30:00Z"), none()),
-            "2026-01-01T00:29:00Z",
-            PactState::Active,
-        ),
-        (
-            life(yes, Some("2026-01-01T00:30:00Z"), none()),
-            "2026-01-01T00:30:00Z",
-            PactState::Revoked,
-        ),
-        (
-            life(yes, Some("2026-01-01T01:30:00Z"), none()),
-            "2026-01-01T02:30:00Z",
-            PactState::Completed,
-        ),
-        (
-            life(yes, Some("2026-01-01T00:30:00Z"), used("completion-tx_count", 3)),
-            "2026-01-01T02:30:00Z",
-            PactState::Completed,
-        ),
+        (None, "", 0, "2026-01-01T00:10:00Z", PactState::PendingApproval),
+        (None, "", 0, "2026-01-01T02:00:00Z", PactState::Expired),
+        (Some(yes(BEGUN)), "", 0, "2026-01-01T00:59:59Z", PactState::Active),
+        // the clocks of facts and of the word may differ by what it takes to read them
+        (Some(yes(BEGUN)), "", 0, "2025-12-31T23:59:59Z", PactState::Active),
+        (Some(yes(BEGUN)), count, 2, "2026-01-01T00:10:00Z", PactState::Active),
+        (Some(yes(BEGUN)), count, 3, "2026-01-01T00:10:00Z", PactState::Completed),
+        (Some(yes(BEGUN)), amount, 499_999_999, "2026-01-01T00:10:00Z", PactState::Active),
+        (Some(yes(BEGUN)), amount, 500_000_000, "2026-01-01T00:10:00Z", PactState::Completed),
+        (Some(yes(BEGUN)), "", 0, "2026-01-01T01:00:00Z", PactState::Completed),
+        (Some(yes(BEGUN)), "", 0, "2026-01-01T03:00:00Z", PactState::Completed),
+    ]
+}
+
+fn lives_after_one() -> Vec<Life> {
+    let unborn = over(None, "2026-01-01T00:05:00Z");
+    let ended = |at| Some(over(Some(BEGUN), at));
+    let (early, late) = ("2026-01-01T00:30:00Z", "2026-01-01T01:30:00Z");
+    vec![
+        (Some(unborn), "", 0, "2026-01-01T00:10:00Z", PactState::Revoked),
+        (Some(no(BEGUN)), "", 0, "2026-01-01T00:10:00Z", PactState::Rejected),
+        (Some(no(BEGUN)), "", 0, "2026-01-01T05:00:00Z", PactState::Rejected),
+        (ended(early), "", 0, early, PactState::Revoked),
+        (ended(early), "", 0, "2026-01-01T00:29:00Z", PactState::Revoked),
+        (ended(early), "", 0, "2026-01-01T05:30:00Z", PactState::Revoked),
+        (ended(late), "", 0, "2026-01-01T02:30:00Z", PactState::Completed),
+        (ended(early), "completion-tx_count", 3, "2026-01-01T02:30:00Z", PactState::Completed),
     ]
 }
 
 #[test]
-fn the_state_follows_from_the_answer_the_counters_and_the_time() {
+fn the_state_follows_from_what_was_said_the_counters_and_the_time() {
     let pact = parse(PACT);
-    for (life, now, expected) in lives() {
+    for (standing, limit, used, now, expected) in
+        [lives_before_an_end(), lives_after_one()].concat()
+    {
+        let life = PactLife { standing, settled: BTreeMap::from([(limit.to_owned(), used)]) };
         assert_eq!(pact_state(&pact, &life, at(now)), expected, "{life:?} {now}");
     }
 }
 
 #[test]
 fn what_ends_a_pact_first_stands() {
-    let yes = Answer::Yes(at("2026-01-01T00:00:00Z"));
-    let life = PactLife { answer: yes, ..PactLife::default() };
+    let life = PactLife { standing: Some(yes(BEGUN)), ..PactLife::default() };
     let short = parse(&PACT.replace("02:00:00", "00:30:00"));
     let state = |now| pact_state(&short, &life, at(now));
     assert_eq!(state("2026-01-01T00:30:00Z"), PactState::Expired);
     assert_eq!(state("2026-01-01T05:00:00Z"), PactState::Expired);
     assert_eq!(PactState::PendingApproval.to_string(), "pending_approval");
+}
+
+#[test]
+fn no_word_follows_a_no_or_an_end() {
+    let at = "2026-01-01T00:00:00Z";
+    let over = [over(None, at), over(Some(at), at)].map(Some);
+    let spoken = [vec![None, Some(yes(at)), Some(no(at))], over.to_vec()].concat();
+    let mut led = Vec::new();
+    for (n, before) in spoken.iter().enumerate() {
+        for verb in [PactVerb::Approve, PactVerb::Reject, PactVerb::Revoke] {
+            if let Some(after) = verb.applied(before.as_ref(), word(at)) {
+                assert_eq!(after.last().0, verb);
+                led.push((n, verb.name()));
+            }
+        }
+    }
+    assert_eq!(led, [(0, "approve"), (0, "reject"), (0, "revoke"), (1, "revoke")]);
 }
 
 type Refused = Vec<(String, &'static str)>;

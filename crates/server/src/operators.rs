@@ -9,7 +9,7 @@ use axum::{
     extract::Request,
     http::{HeaderMap, HeaderValue, Response, header},
     middleware,
-    routing::{get, patch, post},
+    routing::{get, post},
 };
 use countersign_engine::setup::Setup;
 use hyper::body::Incoming;
@@ -60,6 +60,8 @@ pub(crate) struct Desk {
     is_tls: bool,
     port: u16,
     closing: watch::Receiver<bool>,
+    /// Seats of those who listen to events.
+    listeners: events::Seats,
 }
 
 impl Desk {
@@ -76,6 +78,7 @@ impl Desk {
             is_tls: bound.tls.is_some(),
             port: bound.local_addr().port(),
             closing,
+            listeners: events::Seats::default(),
         })
     }
 
@@ -119,8 +122,11 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
         .route("/apps/{app}/traces/{hash}", get(traces::show))
         .route("/incidents", get(incidents::list))
-        .route("/incidents/{id}", patch(incidents::change))
+        .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(people::policies))
+        .route("/api/agents/{agent}/policies/{grant}/approve", post(people::approve))
+        .route("/api/agents/{agent}/policies/{grant}/reject", post(people::reject))
+        .route("/api/agents/{agent}/policies/{grant}/revoke", post(people::revoke))
         .route("/agents", get(people::agents))
         .route("/wallets", get(people::wallets))
         .route("/budget", get(people::budget))

@@ -52,7 +52,7 @@ impl KeystoreSigner {
     }
 
     /// RFC 6979 over a digest, with a low s.
-    fn countersign(&self, digest: B256) -> Result<Signature, SignerError> {
+    pub(crate) fn countersign(&self, digest: B256) -> Result<Signature, SignerError> {
         let (signature, recovery) =
             self.key.sign_prehash_recoverable(digest.as_slice()).map_err(|error| {
                 SignerError::Unavailable { address: self.address, reason: error.to_string() }

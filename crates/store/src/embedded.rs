@@ -8,13 +8,16 @@ mod adoption;
 mod attempt;
 mod audit;
 mod buckets;
+mod chronicle;
 mod commit;
 mod counters;
 mod fault;
 mod history;
+mod incidents;
 mod journal;
 mod ledger;
 mod log;
+mod pact;
 mod questions;
 mod repeat;
 mod reserve;
@@ -31,14 +34,14 @@ use std::{
 };
 
 use countersign_core::identity::AppId;
-use countersign_engine::port::{Journal, Ledger, ledger::LedgerError};
+use countersign_engine::port::{Chronicle, Journal, Ledger, ledger::LedgerError};
 
+pub use self::{chronicle::EmbeddedChronicle, journal::EmbeddedJournal, ledger::EmbeddedLedger};
 use self::{
     history::History,
     schema::{FILE, Opened, open},
     worker::{Books, Worker},
 };
-pub use self::{journal::EmbeddedJournal, ledger::EmbeddedLedger};
 use crate::lineage::{Anchor, Witness};
 
 /// One app's ledger and journals in one file, open in this process and in no other.
@@ -77,6 +80,12 @@ impl EmbeddedStore {
     #[must_use]
     pub fn ledger(&self) -> Arc<dyn Ledger> {
         Arc::new(EmbeddedLedger::new(Arc::clone(&self.worker)))
+    }
+
+    /// The log of the ledger, and what is counted beside it.
+    #[must_use]
+    pub fn chronicle(&self) -> Arc<dyn Chronicle> {
+        Arc::new(EmbeddedChronicle::new(Arc::clone(&self.worker)))
     }
 
     /// The journal of one gateway: its own hash chain, and the reading of all.

@@ -6,6 +6,7 @@
 //! nothing can have been written; nothing is sent twice by itself, unless a server proved that nothing was done.
 
 mod address;
+mod chronicle;
 mod connections;
 mod fault;
 mod journal;
@@ -22,13 +23,14 @@ mod way;
 use std::sync::Arc;
 
 use countersign_core::{identity::AppId, time::Millis};
-use countersign_engine::port::{Journal, Ledger, ledger::LedgerError};
+use countersign_engine::port::{Chronicle, Journal, Ledger, ledger::LedgerError};
 
 pub use self::{
     address::{AddressError, ClientCertificate, RedisAddress, RedisTls, SentinelLogin, Topology},
     connections::WeakStore,
 };
 use self::{
+    chronicle::RedisChronicle,
     connections::{ConnectionOptions, Connections},
     journal::RedisJournal,
     keys::Keys,
@@ -39,7 +41,7 @@ use self::{
 use crate::lineage::{Anchor, Witness};
 
 /// The layout of what lies in Redis; another one is refused.
-const FORMAT: &str = "5";
+const FORMAT: &str = "7";
 
 /// Which Redis, and how it is used.
 #[derive(Debug, Clone)]
@@ -65,6 +67,7 @@ pub struct RedisOptions {
 pub struct RedisStore {
     ledger: Arc<RedisLedger>,
     journal: Arc<RedisJournal>,
+    chronicle: Arc<RedisChronicle>,
 }
 
 impl RedisStore {
@@ -87,6 +90,7 @@ impl RedisStore {
         initialise(&link).await?;
         Ok(Self {
             ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas, gateway.clone())),
+            chronicle: Arc::new(RedisChronicle::new(Arc::clone(&link))),
             journal: Arc::new(RedisJournal::new(link, gateway, deadline)),
         })
     }
@@ -112,6 +116,12 @@ impl RedisStore {
     #[must_use]
     pub fn place(&self) -> Option<String> {
         self.ledger.place()
+    }
+
+    /// The log of the books, and what is counted beside them.
+    #[must_use]
+    pub fn chronicle(&self) -> Arc<dyn Chronicle> {
+        Arc::<RedisChronicle>::clone(&self.chronicle)
     }
 
     /// The decision records.

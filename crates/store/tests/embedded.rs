@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use countersign_core::identity::AppId;
-use countersign_engine::port::{Journal, Ledger};
+use countersign_engine::port::{Chronicle, Journal, Ledger};
 use countersign_store::embedded::EmbeddedStore;
 use countersign_testkit::{
     ManualTime,
@@ -33,6 +33,10 @@ impl Bench {
 impl LedgerBench for Bench {
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.store.as_ref().unwrap().ledger()
+    }
+
+    fn chronicle(&self) -> Arc<dyn Chronicle> {
+        self.store.as_ref().unwrap().chronicle()
     }
 
     fn time(&self) -> ManualTime {

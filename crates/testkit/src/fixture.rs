@@ -4,10 +4,11 @@ use std::str::FromStr;
 
 use alloy_primitives::{Address, B256, Bytes, U256, eip191_hash_message};
 use countersign_core::{
-    approval::{Gate, Quorum, Vote},
+    approval::{Ask, Gate, Quorum, Vote},
     charge::{Charge, CounterId, LimitRef, Over, Unit, Window},
     identity::{
-        AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, TraceHash, WalletId,
+        AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, PolicyId, TraceHash,
+        WalletId,
     },
     intent::{Declared, Intent, Method, Payload},
     message::{Content, Lasting, Message},
@@ -227,6 +228,8 @@ pub fn gate(id: &str) -> Gate {
         policy: "testkit".into(),
         id: id.into(),
         need: vec![Quorum { any: 1, of: vec!["treasury".into()] }],
+        in_order: false,
+        sign: Vec::new(),
         ttl: HOUR,
         delay: Millis::ZERO,
         drift_fee_bps: None,
@@ -237,7 +240,8 @@ pub fn gate(id: &str) -> Gate {
 /// What people are asked, under the n-th digest.
 #[must_use]
 pub fn parking(n: u64, expires_at: Timestamp) -> Parking {
-    Parking { gates: vec![gate("large")], digest: digest(n), expires_at }
+    let ask = Ask { policy: "testkit".into(), gate: "large".into(), rule: "day".into() };
+    Parking { gates: vec![gate("large")], asks: vec![ask], digest: digest(n), expires_at }
 }
 
 /// The n-th operation, to be reserved and carried out before [`FAR`].
@@ -275,6 +279,7 @@ pub fn vote(operator: &str, at: Timestamp) -> Vote {
         groups: vec!["treasury".into()],
         note: None,
         at,
+        signature: None,
     }
 }
 
@@ -287,6 +292,7 @@ pub fn approve(n: u64, operator: &str, at: Timestamp) -> Approve {
         vote: vote(operator, at),
         votes_seen: 0,
         completes: true,
+        passkey: None,
     }
 }
 
@@ -303,6 +309,12 @@ pub fn reject(n: u64) -> Reject {
     }
 }
 
+/// The n-th version of a grant.
+#[must_use]
+pub fn grant(n: u8) -> PolicyId {
+    PolicyId(B256::repeat_byte(n))
+}
+
 /// A commit of the n-th operation: floor 0, at most 16 in flight.
 #[must_use]
 pub fn commit(n: u64) -> Commit {
@@ -311,6 +323,7 @@ pub fn commit(n: u64) -> Commit {
         fence: 0,
         floor: 0,
         in_flight_max: 16,
+        grant: grant(0),
         shrinks_only: false,
         shared_lane: false,
         counterparties: vec![address(2)],

@@ -6,12 +6,12 @@ use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
     identity::TraceHash,
-    time::Timestamp,
-    trace::{DecisionRecord, Incident, IncidentStatus, TraceRecord, TraceUpdate},
+    incident::{Incident, IncidentMove, Occurrence, Taken},
+    trace::{DecisionRecord, TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
 };
 use sha2::{Digest, Sha256};
 
@@ -90,6 +90,12 @@ impl Default for ModelJournal {
 }
 
 impl State {
+    /// Puts a changed incident in the place of the old one.
+    fn put(&mut self, incident: &Incident) {
+        let place = self.incidents.iter_mut().find(|known| known.id == incident.id).unwrap();
+        place.clone_from(incident);
+    }
+
     /// Moves a gateway's head on and returns the one before.
     fn append(&mut self, gateway: &str, entry: &str) -> Option<B256> {
         let last = self.heads.iter_mut().find(|(of, _)| of == gateway);
@@ -159,19 +165,30 @@ impl Journal for ModelJournal {
         })
     }
 
-    async fn raise(&self, incident: &Incident) -> Result<(), JournalError> {
+    async fn raise(&self, occurrence: &Occurrence) -> Result<Taken, JournalError> {
         self.with(|state| {
-            if !state.incidents.iter().any(|known| known.id == incident.id) {
-                state.append(&self.gateway, &incident.id);
-                state.incidents.push(incident.clone());
+            let group = occurrence.group();
+            let current = state.incidents.iter().rev().find(|known| known.group() == group);
+            let taken = Taken::of(occurrence, current);
+            match &taken {
+                Taken::Before => {}
+                Taken::New(incident) => state.incidents.push(Incident::clone(incident)),
+                Taken::More(incident, _) => state.put(incident),
             }
-            Ok(())
+            if taken != Taken::Before {
+                state.append(&self.gateway, &occurrence.id);
+            }
+            Ok(taken)
         })
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, JournalError> {
+        self.with(|state| Ok(state.incidents.iter().find(|known| known.id == id).cloned()))
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, JournalError> {
         self.with(|state| {
-            let wanted = |i: &&Incident| query.status.is_none_or(|status| i.status == status);
+            let wanted = |incident: &&Incident| query.asks_for(incident);
             let mut found: Vec<Incident> = state.incidents.iter().filter(wanted).cloned().collect();
             found.sort_by_key(|i| std::cmp::Reverse((i.created_at, i.id.clone())));
             page(found, query.limit, query.cursor.as_ref(), |i| i.id.clone())
@@ -181,19 +198,21 @@ impl Journal for ModelJournal {
     async fn change_incident(
         &self,
         id: &str,
-        status: IncidentStatus,
-        at: Timestamp,
-    ) -> Result<Option<Incident>, JournalError> {
+        step: &IncidentMove,
+    ) -> Result<IncidentAnswer, JournalError> {
         self.with(|state| {
-            let changed = state.incidents.iter_mut().find(|known| known.id == id).map(|known| {
-                known.status = status;
-                known.updated_at = at;
-                known.clone()
-            });
-            if changed.is_some() {
+            let Some(before) = state.incidents.iter().find(|known| known.id == id) else {
+                return Ok(IncidentAnswer::Missing);
+            };
+            let after = match before.moved(step) {
+                Ok(after) => after,
+                Err(refusal) => return Ok(IncidentAnswer::Refused(refusal)),
+            };
+            if after != *before {
+                state.put(&after);
                 state.append(&self.gateway, id);
             }
-            Ok(changed)
+            Ok(IncidentAnswer::Changed(Box::new(after)))
         })
     }
 }

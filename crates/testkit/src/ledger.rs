@@ -2,6 +2,7 @@
 
 mod adoption;
 mod books;
+mod chronicle;
 mod counters;
 pub mod flawed;
 pub mod history;
@@ -19,6 +20,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -27,8 +29,9 @@ use countersign_engine::port::{
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
+        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
+        SplitAnswer,
     },
 };
 
@@ -369,6 +372,14 @@ impl Ledger for ModelLedger {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
         self.with(|books| Ok(books.freezes.iter().cloned().collect()))
+    }
+
+    async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {
+        self.with(|books| Ok(books.say(word)))
+    }
+
+    async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError> {
+        self.with(|books| Ok(books.pacts.get(pact).cloned()))
     }
 
     async fn seal(&self, reason: &str) -> Result<(), LedgerError> {

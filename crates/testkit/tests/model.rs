@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use countersign_engine::port::{Journal, Ledger};
+use countersign_engine::port::{Chronicle, Journal, Ledger};
 use countersign_testkit::{
     ManualTime, ModelJournals, ModelLedger,
     suite::{JournalBench, LedgerBench},
@@ -20,6 +20,10 @@ struct Bench {
 #[async_trait]
 impl LedgerBench for Bench {
     fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
+    }
+
+    fn chronicle(&self) -> Arc<dyn Chronicle> {
         self.ledger.clone()
     }
 

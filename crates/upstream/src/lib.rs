@@ -1,4 +1,5 @@
-//! The chain, through one or several nodes; what things cost; and what others say: oracles and a judge.
+//! The chain, through one or several nodes; what things cost; what others say: oracles and a judge; and what they are
+//! told: webhooks.
 //!
 //! [`NodeChain`] is the engine's `Chain` over JSON-RPC: pooled connections, a deadline on every
 //! call, failover for whatever is safe to ask twice, and answers shared between concurrent callers.
@@ -24,6 +25,7 @@ mod prices;
 mod settlement;
 mod simulation;
 mod transport;
+mod webhook;
 mod wire;
 mod words;
 
@@ -40,4 +42,5 @@ pub use self::{
         BasisPoints, ChainlinkOptions, HttpOptions, JsonPointer, PriceOptions, PricePlace,
         PriceSources, SourceOptions, StaticPrices,
     },
+    webhook::{Format, Reach, Webhook, WebhookError, WebhookOptions, key_of},
 };

@@ -127,7 +127,11 @@ pub(crate) async fn send(scene: &Scene, request: &Request, words: &Words, number
         let path = words.spell(path);
         let reply = match method.as_str() {
             "GET" => operator.get(&path).await,
-            "POST" => operator.post(&path, &words.spell_json(body)).await,
+            "POST" => {
+                let lines = request.headers.iter().map(|(name, value)| (&**name, &**value));
+                let lines: Vec<(&str, &str)> = lines.collect();
+                operator.post_with(&lines, &path, &words.spell_json(body)).await
+            }
             other => panic!("no such operator's request: {other}"),
         };
         return Got::Answer(reply);

@@ -5,6 +5,7 @@
 mod approval;
 mod attempts;
 mod bundles;
+mod collections;
 mod door;
 mod failure;
 mod life;

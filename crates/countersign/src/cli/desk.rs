@@ -64,8 +64,11 @@ pub(crate) enum OperationCommand {
         admin: AdminArgs,
     },
     /// Approve an operation that waits. Shows it first; on a terminal it asks.
+    ///
+    /// Where the gate asks for a signature of an Ethereum key, --key-file signs with it on this machine. A passkey signs
+    /// in a browser.
     #[command(
-        after_help = "Example:\n  countersign operation approve op_… --note \"invoice 4711\""
+        after_help = "Examples:\n  countersign operation approve op_… --note \"invoice 4711\"\n  countersign operation approve op_… --key-file me.json --password-file me.password"
     )]
     Approve {
         /// op_..
@@ -79,6 +82,8 @@ pub(crate) enum OperationCommand {
         /// Do not ask.
         #[arg(long, short)]
         yes: bool,
+        #[command(flatten)]
+        key: ApproverKeyArgs,
         #[command(flatten)]
         admin: AdminArgs,
     },
@@ -126,6 +131,17 @@ pub(crate) enum OperationCommand {
         #[command(flatten)]
         admin: AdminArgs,
     },
+}
+
+/// The key that signs an approval.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ApproverKeyArgs {
+    /// Your keystore, where the gate asks for a signature.
+    #[arg(long, value_name = "FILE", requires = "password_file")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// A file with its password in the first line.
+    #[arg(long, value_name = "FILE", requires = "key_file")]
+    pub(crate) password_file: Option<PathBuf>,
 }
 
 /// `trace ..`

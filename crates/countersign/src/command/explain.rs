@@ -21,7 +21,7 @@ use countersign_decode::{
     Authority, Call, Registry, TypedData, actions, delegations, text_actions, text_digest,
     typed_data_authority,
 };
-use countersign_engine::setup::TokenSetup;
+use countersign_engine::setup::{CollectionSetup, TokenSetup};
 use countersign_policy::{
     Kind, Policies, Policy, decide,
     decision::{Decision, Outcome, Says, Verdict},
@@ -82,6 +82,7 @@ struct Place {
     role: Option<String>,
     native: TokenSetup,
     tokens: Vec<TokenSetup>,
+    collections: Vec<CollectionSetup>,
     registry: Registry,
     prices: BTreeMap<String, countersign_core::amount::Price>,
 }
@@ -116,6 +117,7 @@ impl Place {
             address: address.unwrap_or(SOMEBODY),
             native,
             tokens,
+            collections: wiring::collections(chain),
             registry: wiring::registry(chain, &config.abis.files, [policy]),
             prices: config.prices.fixed(),
         })
@@ -145,6 +147,7 @@ impl Place {
                 symbol: "ETH".into(),
             },
             tokens: Vec::new(),
+            collections: Vec::new(),
             registry,
             prices: BTreeMap::from([("ETH".to_owned(), price)]),
         })
@@ -213,6 +216,7 @@ impl Place {
             tokens: std::iter::once(&self.native)
                 .chain(&self.tokens)
                 .map(|t| self.priced(t))
+                .chain(self.collections.iter().map(|items| self.priced_items(items)))
                 .collect(),
             gas: intent.gas(),
             fee_wei_max: intent.fee_wei_max().unwrap_or(U256::MAX),
@@ -224,6 +228,7 @@ impl Place {
             oracles: Vec::new(),
             opinion: None,
             freezes: Vec::new(),
+            pact: None,
             approvals: Vec::new(),
             calls: Vec::new(),
         };
@@ -249,6 +254,12 @@ impl Place {
         }
     }
 
+    fn priced_items(&self, items: &CollectionSetup) -> TokenFact {
+        let CollectionSetup { name, address, symbol, held_max } = items.clone();
+        let item = TokenSetup { name, address: Some(address), decimals: 0, symbol };
+        TokenFact { asset: Asset::Collection(address), held_max, ..self.priced(&item) }
+    }
+
     fn priced(&self, token: &TokenSetup) -> TokenFact {
         let price = self.prices.get(&token.symbol).copied();
         TokenFact {
@@ -257,6 +268,7 @@ impl Place {
             decimals: token.decimals,
             never_priced: price.is_none(),
             decimals_said: None,
+            held_max: None,
             price: price.map_or_else(
                 || Fact::Unknown(format!("no price for {}", token.symbol)),
                 Fact::Known,

@@ -1,14 +1,17 @@
 //! `countersign operation`
 
-use alloy_primitives::{U256, utils::parse_units};
+use alloy_primitives::{Bytes, U256, utils::parse_units};
+use countersign_core::{approval::typed::TypedApproval, identity::AppId};
+use countersign_signers::ApproverKey;
 use serde_json::{Value, json};
 
 use super::{Column, cell, pretty, query, segment, show_list};
 use crate::{
     admin::AdminClient,
-    cli::OperationCommand,
+    cli::{ApproverKeyArgs, OperationCommand},
     failure::Failure,
-    screen::{ask, complain, say},
+    screen::{ask, complain, plain, say},
+    wiring::password,
 };
 
 /// Looks at operations and decides them, through the operators' door.
@@ -28,8 +31,8 @@ pub(crate) async fn run(command: OperationCommand) -> Result<(), Failure> {
             say(pretty(&answer));
             Ok(())
         }
-        OperationCommand::Approve { id, digest, note, yes, admin } => {
-            let approval = Approval { id: segment(&id)?, digest, note, yes };
+        OperationCommand::Approve { id, digest, note, yes, key, admin } => {
+            let approval = Approval { id: segment(&id)?, digest, note, yes, key };
             approval.send(&AdminClient::new(&admin)?).await
         }
         OperationCommand::Reject { id, reason, admin } => {
@@ -104,6 +107,7 @@ struct Approval<'a> {
     digest: Option<String>,
     note: Option<String>,
     yes: bool,
+    key: ApproverKeyArgs,
 }
 
 impl Approval<'_> {
@@ -111,6 +115,7 @@ impl Approval<'_> {
     async fn send(self, client: &AdminClient) -> Result<(), Failure> {
         let pending = client.get(&format!("/pending-operations/{}", self.id)).await?;
         complain(summary(&pending));
+        changes(&pending).into_iter().for_each(complain);
         if !self.yes && self.digest.is_none() && ask("approve this?") == Some(false) {
             return Err(Failure::failed("not approved"));
         }
@@ -122,11 +127,70 @@ impl Approval<'_> {
         if let (Some(note), Some(members)) = (self.note, body.as_object_mut()) {
             members.insert("note".into(), note.into());
         }
+        if let (Some(signature), Some(members)) =
+            (signed(self.id, &digest, &pending, &self.key).await?, body.as_object_mut())
+        {
+            members.insert("signature".into(), json!({ "ethereum": signature }));
+        }
         let path = format!("/pending-operations/{}/approve", self.id);
         let answer = client.post(&path, &body).await?;
         say(format!("{} {}", self.id, status(&answer)));
         Ok(())
     }
+}
+
+/// The signature of the key that was named, over what is shown here and not over what the gateway says is to be signed.
+async fn signed(
+    id: &str,
+    digest: &str,
+    pending: &Value,
+    key: &ApproverKeyArgs,
+) -> Result<Option<Bytes>, Failure> {
+    let (Some(keystore), Some(password_file)) = (&key.key_file, &key.password_file) else {
+        return Ok(None);
+    };
+    let text = |pointer: &str| pending.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let asked = pending.pointer("/signing/ethereum").filter(|asked| asked.is_object());
+    let asked = asked.ok_or_else(|| Failure::failed(format!("{id} asks for no signature")))?;
+    let broken = || Failure::failed("the gateway's answer cannot be understood");
+    let app: AppId = AppId::parse(text("/signing/ethereum/message/app")).map_err(|_| broken())?;
+    let approval = TypedApproval {
+        app: &app,
+        operation: id.parse().map_err(|_| broken())?,
+        digest: digest.parse().map_err(|_| {
+            Failure::refused(format!("`{digest}` is not a digest: expected 0x and 64 digits"))
+        })?,
+        expires_at: text("/expires_at").parse().map_err(|_| broken())?,
+    };
+    if *asked != approval.document() {
+        let why = "the gateway asks to sign something else than the approval of this digest";
+        return Err(Failure::failed(why));
+    }
+    let password = password(password_file).map_err(Failure::refused)?;
+    let file = keystore.clone();
+    let opened = tokio::task::spawn_blocking(move || ApproverKey::open(&file, &password)).await;
+    let opened = opened.map_err(|_| Failure::failed("the key cannot be unlocked"))?;
+    let key = opened.map_err(|error| Failure::failed(error.to_string()))?;
+    let signature = key.sign(&approval).map_err(|error| Failure::failed(error.to_string()))?;
+    complain(format!("  signed by     {}", key.address()));
+    Ok(Some(signature))
+}
+
+/// The longest value of a change that is shown here; the whole of it stands in the pending operation.
+const CHANGE_CHARS_MAX: usize = 160;
+
+/// What is otherwise than when people said yes before.
+fn changes(pending: &Value) -> Vec<String> {
+    let side = |change: &Value, name: &str| {
+        let value = change.get(name).unwrap_or(&Value::Null).to_string();
+        plain(&value).chars().take(CHANGE_CHARS_MAX).collect::<String>()
+    };
+    let line = |change: &Value| {
+        let what = cell(change, "what");
+        format!("  changed       {what}: {} → {}", side(change, "from"), side(change, "to"))
+    };
+    let changed = pending.get("changed").and_then(Value::as_array);
+    changed.into_iter().flatten().map(line).collect()
 }
 
 /// What an approver must have seen, one fact per line.
@@ -148,6 +212,8 @@ fn summary(pending: &Value) -> String {
         "rule",
         "policy",
         "reasoning",
+        "approval_mode",
+        "asked_again",
         "risk_score",
         "digest",
         "expires_at",

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use countersign_engine::notice::Kind;
 use countersign_policy::{Format, schema};
 use serde_json::{Value, json};
 
@@ -72,19 +73,23 @@ fn duration() -> Value {
 }
 
 fn configuration() -> Value {
-    let door = object(
-        &json!({
-            "address": text(),
-            "hosts": list(&text()),
-            "tls": object(&json!({ "certificate": text(), "key": text(), "client_ca": text() }), &["certificate", "key"]),
-        }),
+    let tls = object(
+        &json!({ "certificate": text(), "key": text(), "client_ca": text() }),
+        &["certificate", "key"],
+    );
+    let door =
+        object(&json!({ "address": text(), "hosts": list(&text()), "tls": tls }), &["address"]);
+    let passkeys =
+        object(&json!({ "rp_id": text(), "origins": list(&text()) }), &["rp_id", "origins"]);
+    let admin = object(
+        &json!({ "address": text(), "hosts": list(&text()), "tls": tls, "passkeys": passkeys }),
         &["address"],
     );
     let mut schema = object(
         &json!({
             "app": text(),
             "abis": text(),
-            "listen": object(&json!({ "rpc": door, "admin": door }), &[]),
+            "listen": object(&json!({ "rpc": door, "admin": admin }), &[]),
             "state": text(),
             "store": store(),
             "chains": { "type": "array", "items": chain(), "minItems": 1 },
@@ -101,7 +106,8 @@ fn configuration() -> Value {
                 }),
                 &["url", "model"],
             ),
-            "notify": list(&json!({ "type": "object" })),
+            "breaker": breaker(),
+            "notify": list(&notify()),
             "telemetry": { "type": ["object", "null"] },
         }),
         &["chains", "wallets", "agents"],
@@ -174,6 +180,10 @@ fn chain() -> Value {
         &json!({ "id": text(), "address": text(), "decimals": number(), "price": text() }),
         &["id", "address", "decimals"],
     );
+    let collection = object(
+        &json!({ "id": text(), "address": text(), "standard": { "enum": ["erc721", "erc1155"] }, "price": text(), "held_max": number() }),
+        &["id", "address", "standard"],
+    );
     let contract = object(
         &json!({ "id": text(), "address": text(), "abi": list(&text()), "action": text(), "container": text() }),
         &["id", "address"],
@@ -190,6 +200,7 @@ fn chain() -> Value {
             "simulate": { "enum": ["required", "when_available", "off"] },
             "native": object(&json!({ "symbol": text(), "decimals": number() }), &["symbol"]),
             "tokens": list(&token),
+            "collections": list(&collection),
             "contracts": list(&contract),
         }),
         &["id", "upstream"],
@@ -208,8 +219,29 @@ fn agent() -> Value {
         &json!({
             "id": text(), "token_sha256": text(), "wallets": { "type": "array", "items": text(), "minItems": 1 },
             "policy": text(), "owner": text(), "role": text(), "duplicate_window": duration(), "hold": duration(),
+            "breaker": breaker(),
         }),
         &["id", "token_sha256", "wallets", "policy"],
+    )
+}
+
+fn breaker() -> Value {
+    object(&json!({ "denials": number(), "within": duration() }), &["denials", "within"])
+}
+
+fn notify() -> Value {
+    let mut events: Vec<&str> =
+        Kind::ALL.iter().flat_map(|kind| [kind.group(), kind.name()]).collect();
+    events.sort_unstable();
+    events.dedup();
+    object(
+        &json!({
+            "webhook": text(), "secret_file": text(),
+            "events": { "type": "array", "items": { "enum": events }, "minItems": 1 },
+            "format": { "enum": ["standard", "slack"] },
+            "reach": { "enum": ["public", "private", "loopback"] },
+        }),
+        &["webhook"],
     )
 }
 
@@ -218,7 +250,11 @@ fn operator() -> Value {
         &json!({
             "id": text(), "token_sha256": text(),
             "roles": { "type": "array", "items": { "enum": ["view", "approve", "policy", "freeze"] } },
-            "person": text(), "groups": list(&text()),
+            "person": text(), "groups": list(&text()), "address": text(),
+            "passkeys": list(&object(
+                &json!({ "id": text(), "public_key": text() }),
+                &["id", "public_key"],
+            )),
         }),
         &["id", "token_sha256", "roles"],
     )
@@ -249,6 +285,8 @@ mod tests {
             include_str!("../config/read.rs"),
             include_str!("../config/chain.rs"),
             include_str!("../config/people.rs"),
+            include_str!("../config/notify.rs"),
+            include_str!("../config/relying.rs"),
             include_str!("../config/outside.rs"),
             include_str!("../config/price.rs"),
             include_str!("../config/store.rs"),

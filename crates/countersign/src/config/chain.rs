@@ -2,11 +2,11 @@
 
 use alloy_primitives::{Address, U256, utils::parse_units};
 use countersign_core::{abi::AbiFunction, identity::ChainId, time::Millis};
-use countersign_decode::Container;
+use countersign_decode::{Collection, Container};
 use countersign_engine::setup::SimulationMode;
 
 use super::{
-    model::{ChainEntry, ContractEntry, FinalityRule, NativeEntry, TokenEntry},
+    model::{ChainEntry, CollectionEntry, ContractEntry, FinalityRule, NativeEntry, TokenEntry},
     network,
     people::within,
     problem::Report,
@@ -46,6 +46,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
         let explorer = s.or("explorer", None, |r, n| r.read_as(n, explorer).map(Some));
         let native = s.or("native", ether(), native);
         let tokens = s.or("tokens", Vec::new(), |r, n| r.list(n, |n| token(r, n)));
+        let collections = s.or("collections", Vec::new(), |r, n| r.list(n, |n| collection(r, n)));
         let contracts = s.or("contracts", Vec::new(), |r, n| r.list(n, |n| contract(r, n)));
         let id = id?;
         Some(ChainEntry {
@@ -61,6 +62,7 @@ pub(crate) fn entry(report: &Report, node: &Node) -> Option<ChainEntry> {
             explorer: explorer?,
             native: native?,
             tokens: tokens?,
+            collections: collections?,
             contracts: contracts?,
         })
     })?
@@ -179,6 +181,36 @@ fn token(report: &Report, node: &Node) -> Option<TokenEntry> {
         let price = price?.unwrap_or_else(|| id.to_uppercase());
         Some(TokenEntry { place: s.place(), id, address: address?, decimals: decimals?, price })
     })?
+}
+
+/// `held_max` without a limit would be what nobody knows.
+const HELD_MAX: u64 = 1_000_000;
+
+fn collection(report: &Report, node: &Node) -> Option<CollectionEntry> {
+    report.section(node, "a collection", |s| {
+        let id = s.required("id").and_then(|n| name(report, n));
+        let address = s.required("address").and_then(|n| address(report, n));
+        let standard = s.required("standard").and_then(|n| report.word(n, &Collection::NAMES));
+        let price = s.or("price", None, |r, n| symbol(r, n).map(Some));
+        let held_max = s.or("held_max", None, |r, n| held_max(r, n).map(Some));
+        let id = id?;
+        let price = price?.unwrap_or_else(|| id.to_uppercase());
+        Some(CollectionEntry {
+            place: s.place(),
+            id,
+            address: address?,
+            standard: standard?,
+            price,
+            held_max: held_max?,
+        })
+    })?
+}
+
+fn held_max(report: &Report, node: &Node) -> Option<u64> {
+    report.read_as(node, |text| match text.parse() {
+        Ok(items @ 1..=HELD_MAX) => Ok(items),
+        _ => Err(format!("`{text}` is no number of items: expected 1 to {HELD_MAX}")),
+    })
 }
 
 fn contract(report: &Report, node: &Node) -> Option<ContractEntry> {

@@ -21,6 +21,7 @@ pub(crate) fn check(report: &Report, config: &Config) {
     unique(report, "the wallet address", config.wallets.iter().map(|w| (w.place, w.address)));
     unique(report, "the agent", config.agents.iter().map(|a| (a.place, &a.id)));
     unique(report, "the operator", config.operators.iter().map(|o| (o.place, &o.id)));
+    approvers(report, config);
     config.chains.iter().for_each(|chain| names_in(report, chain));
     config.agents.iter().for_each(|agent| wallets_of(report, agent, config));
     tokens(report, config);
@@ -50,8 +51,11 @@ fn unique<T: Ord + Display>(
 fn names_in(report: &Report, chain: &ChainEntry) {
     let native = [(chain.place, chain.native.symbol.to_lowercase())];
     let tokens = chain.tokens.iter().map(|t| (t.place, t.id.clone()));
-    unique(report, "the token", native.into_iter().chain(tokens));
-    unique(report, "the token address", chain.tokens.iter().map(|t| (t.place, t.address)));
+    let collections = chain.collections.iter().map(|c| (c.place, c.id.clone()));
+    unique(report, "the token", native.into_iter().chain(tokens).chain(collections));
+    let tokens = chain.tokens.iter().map(|t| (t.place, t.address));
+    let collections = chain.collections.iter().map(|c| (c.place, c.address));
+    unique(report, "the token address", tokens.chain(collections));
     unique(report, "the contract", chain.contracts.iter().map(|c| (c.place, &c.id)));
     unique(report, "the contract address", chain.contracts.iter().map(|c| (c.place, c.address)));
 }
@@ -100,12 +104,40 @@ fn tokens(report: &Report, config: &Config) {
     }
 }
 
+/// One key, one person; and no key that is here: an agent could ask for its signature.
+fn approvers(report: &Report, config: &Config) {
+    let mut first: BTreeMap<String, &str> = BTreeMap::new();
+    for operator in &config.operators {
+        let addresses = operator.address.iter().map(|a| (a.place, a.value.to_string()));
+        let passkeys = operator.passkeys.iter().map(|p| (p.place, p.value.id.clone()));
+        for (place, key) in addresses.chain(passkeys) {
+            match first.get(&key) {
+                Some(person) if *person != operator.person => report.refuse(
+                    place,
+                    format!("`{key}` signs for `{person}` already: a key is one person's"),
+                ),
+                Some(_) => {}
+                None => drop(first.insert(key, &operator.person)),
+            }
+        }
+        let Some(address) = &operator.address else { continue };
+        if config.wallets.iter().any(|wallet| wallet.address == address.value) {
+            let message = format!(
+                "`{}` is a wallet of agents: what it signs is no word of a person",
+                address.value
+            );
+            report.refuse(address.place, message);
+        }
+    }
+}
+
 /// Not refused: a token that nobody priced is refused request by request.
 fn unpriced(report: &Report, config: &Config) {
     for chain in &config.chains {
         let native = [(chain.place, &chain.native.symbol)];
         let tokens = chain.tokens.iter().map(|t| (t.place, &t.price));
-        for (place, symbol) in native.into_iter().chain(tokens) {
+        let collections = chain.collections.iter().map(|c| (c.place, &c.price));
+        for (place, symbol) in native.into_iter().chain(tokens).chain(collections) {
             if !config.prices.names(symbol) {
                 report.warn(
                     place,

@@ -9,14 +9,16 @@ use std::{
 use alloy_primitives::Address;
 use countersign_core::{
     abi::AbiFunction,
+    approval::passkey::RelyingParty,
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
     time::Millis,
 };
-use countersign_decode::Container;
-use countersign_engine::setup::{Role, SimulationMode};
+use countersign_decode::{Collection, Container};
+use countersign_engine::setup::{PasskeySetup, Role, SimulationMode};
 
 use super::{
     abi::Abis,
+    notify::NotifyEntry,
     outside::{JudgeEntry, OracleEntry, SecretFiles},
     price::PriceBook,
     problem::Place,
@@ -38,6 +40,8 @@ pub(crate) struct Config {
     pub(crate) app: AppId,
     pub(crate) rpc: Door,
     pub(crate) admin: Door,
+    /// Where operators' passkeys are used.
+    pub(crate) passkeys: RelyingParty,
     pub(crate) state: PathBuf,
     pub(crate) store: StoreChoice,
     pub(crate) chains: Vec<ChainEntry>,
@@ -46,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) wallets_declared: Vec<String>,
     pub(crate) agents: Vec<AgentEntry>,
     pub(crate) operators: Vec<OperatorEntry>,
+    /// For agents that have none of their own.
+    pub(crate) breaker: Option<BreakerEntry>,
     /// Files of policies that may only narrow.
     pub(crate) guards: Vec<Placed<PathBuf>>,
     pub(crate) prices: PriceBook,
@@ -53,6 +59,8 @@ pub(crate) struct Config {
     pub(crate) oracles: Vec<OracleEntry>,
     /// Who reads mandates.
     pub(crate) judge: Option<JudgeEntry>,
+    /// Who is told outside what happened.
+    pub(crate) notify: Vec<NotifyEntry>,
     /// What the folder of ABIs has.
     pub(crate) abis: Abis,
 }
@@ -62,7 +70,9 @@ impl Config {
     pub(crate) fn secrets_for_others(&self) -> impl Iterator<Item = (Place, &Path)> {
         let oracles = self.oracles.iter().map(|oracle| &oracle.secrets);
         let files = oracles.chain(self.judge.iter().map(|judge| &judge.secrets));
-        self.prices.secrets().chain(files.flat_map(SecretFiles::all))
+        let webhooks = self.notify.iter().filter_map(|entry| entry.secret.as_ref());
+        let webhooks = webhooks.map(|file| (file.place, file.value.as_path()));
+        self.prices.secrets().chain(files.flat_map(SecretFiles::all)).chain(webhooks)
     }
 }
 
@@ -173,6 +183,7 @@ pub(crate) struct ChainEntry {
     pub(crate) explorer: Option<String>,
     pub(crate) native: NativeEntry,
     pub(crate) tokens: Vec<TokenEntry>,
+    pub(crate) collections: Vec<CollectionEntry>,
     pub(crate) contracts: Vec<ContractEntry>,
 }
 
@@ -180,7 +191,8 @@ impl ChainEntry {
     /// What policies may name: `eth@31337`, `usdc@31337`.
     pub(crate) fn token_names(&self) -> Vec<String> {
         let native = self.native.symbol.to_lowercase();
-        let ids = self.tokens.iter().map(|token| token.id.as_str());
+        let tokens = self.tokens.iter().map(|token| token.id.as_str());
+        let ids = tokens.chain(self.collections.iter().map(|items| items.id.as_str()));
         std::iter::once(native.as_str()).chain(ids).map(|id| format!("{id}@{}", self.id)).collect()
     }
 }
@@ -210,6 +222,19 @@ pub(crate) struct TokenEntry {
     pub(crate) decimals: u8,
     /// What price sources call it.
     pub(crate) price: String,
+}
+
+/// A collection of items that policies may name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CollectionEntry {
+    pub(crate) place: Place,
+    pub(crate) id: String,
+    pub(crate) address: Address,
+    pub(crate) standard: Collection,
+    /// What price sources call one item of it.
+    pub(crate) price: String,
+    /// The most items of it that a wallet holds.
+    pub(crate) held_max: Option<u64>,
 }
 
 /// A contract whose functions are known.
@@ -272,6 +297,14 @@ pub(crate) struct AgentEntry {
     pub(crate) role: Option<String>,
     pub(crate) duplicate_window: Millis,
     pub(crate) hold: Millis,
+    pub(crate) breaker: Option<BreakerEntry>,
+}
+
+/// When an agent is frozen for its denials; at zero of them, never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BreakerEntry {
+    pub(crate) denials: u32,
+    pub(crate) within: Millis,
 }
 
 /// One operator.
@@ -283,6 +316,9 @@ pub(crate) struct OperatorEntry {
     pub(crate) roles: Vec<Role>,
     pub(crate) person: String,
     pub(crate) groups: Vec<String>,
+    /// Whose key signs its approvals.
+    pub(crate) address: Option<Placed<Address>>,
+    pub(crate) passkeys: Vec<Placed<PasskeySetup>>,
 }
 
 /// The SHA-256 of a token's bytes.

@@ -2,16 +2,19 @@
 
 use std::path::Path;
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{
+    approval::passkey::{CREDENTIAL_ID_MAX, PasskeyKey},
     identity::{AgentId, OperatorId, WalletId},
     time::Millis,
 };
-use countersign_engine::setup::Role;
+use countersign_engine::setup::{PasskeySetup, Role};
 
 use super::{
     chain::address,
     model::{
-        AgentEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest, WalletEntry,
+        AgentEntry, BreakerEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest,
+        WalletEntry,
     },
     problem::Report,
     read::{file, policy_file},
@@ -23,6 +26,13 @@ const HOLD_MAX: Millis = Millis(60_000);
 
 /// The longest time for which an equal request may count as a repetition.
 const DUPLICATE_WINDOW_MAX: Millis = Millis(86_400_000);
+
+/// The most denials that a breaker counts.
+const DENIALS_MAX: u32 = 10_000;
+
+/// The shortest time over which denials are counted, and the longest.
+const BREAKER_WINDOW_MIN: Millis = Millis(1000);
+const BREAKER_WINDOW_MAX: Millis = Millis(86_400_000);
 
 /// The most operations of one wallet that may be in flight.
 const IN_FLIGHT: u32 = 16_384;
@@ -84,6 +94,7 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
         let duplicate_window =
             s.or("duplicate_window", Millis(15_000), |r, n| within(r, n, DUPLICATE_WINDOW_MAX));
         let hold = s.or("hold", Millis::ZERO, |r, n| within(r, n, HOLD_MAX));
+        let breaker = s.or("breaker", None, |r, n| breaker(r, n).map(Some));
         Some(AgentEntry {
             place: s.place(),
             id: id?,
@@ -94,8 +105,35 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
             role: role?,
             duplicate_window: duplicate_window?,
             hold: hold?,
+            breaker: breaker?,
         })
     })?
+}
+
+/// When an agent is frozen for its denials; no denials at all turn it off.
+pub(crate) fn breaker(report: &Report, node: &Node) -> Option<BreakerEntry> {
+    report.section(node, "`breaker`", |s| {
+        let denials = s.required("denials").and_then(|n| report.read_as(n, denials));
+        let within = s.required("within").and_then(|n| window(report, n));
+        Some(BreakerEntry { denials: denials?, within: within? })
+    })?
+}
+
+fn denials(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count) if count <= DENIALS_MAX => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 0 to {DENIALS_MAX}; 0 turns it off")),
+    }
+}
+
+fn window(report: &Report, node: &Node) -> Option<Millis> {
+    let given = within(report, node, BREAKER_WINDOW_MAX)?;
+    if given < BREAKER_WINDOW_MIN {
+        report
+            .refuse(node.place, format!("denials are counted over {BREAKER_WINDOW_MIN} at least"));
+        return None;
+    }
+    Some(given)
 }
 
 /// A length of time that is not above `max`.
@@ -115,6 +153,10 @@ pub(crate) fn operator(report: &Report, node: &Node) -> Option<OperatorEntry> {
         let roles = s.required("roles").and_then(|n| report.list(n, |n| role(report, n)));
         let person = s.or("person", None, |r, n| r.text(n).map(Some));
         let groups = s.or("groups", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
+        let address = s.or("address", None, |r, n| {
+            Some(Some(Placed { value: address(r, n)?, place: n.place }))
+        });
+        let passkeys = s.or("passkeys", Vec::new(), |r, n| r.list(n, |n| passkey(r, n)));
         let id = id?;
         let person = person?.unwrap_or_else(|| id.to_string());
         Some(OperatorEntry {
@@ -124,8 +166,36 @@ pub(crate) fn operator(report: &Report, node: &Node) -> Option<OperatorEntry> {
             roles: roles?,
             person,
             groups: groups?,
+            address: address?,
+            passkeys: passkeys?,
         })
     })?
+}
+
+/// One credential, as a browser gives it when it is made: `id`, and `response.getPublicKey()` in base64url.
+fn passkey(report: &Report, node: &Node) -> Option<Placed<PasskeySetup>> {
+    report.section(node, "a passkey", |s| {
+        let id = s.required("id").and_then(|n| report.read_as(n, credential));
+        let public_key = s.required("public_key").and_then(|n| report.read_as(n, public_key));
+        let value = PasskeySetup { id: id?, public_key: public_key? };
+        Some(Placed { value, place: s.place() })
+    })?
+}
+
+fn credential(text: &str) -> Result<String, String> {
+    match URL_SAFE_NO_PAD.decode(text) {
+        Ok(bytes) if (1..=CREDENTIAL_ID_MAX).contains(&bytes.len()) => Ok(text.to_owned()),
+        Ok(_) | Err(_) => {
+            Err(format!("`{text}` is not the id of a credential: expected base64url"))
+        }
+    }
+}
+
+fn public_key(text: &str) -> Result<PasskeyKey, &'static str> {
+    let spki = URL_SAFE_NO_PAD.decode(text).ok();
+    spki.and_then(|spki| PasskeyKey::parse(&spki)).ok_or(
+        "not the public key of a passkey: expected what `getPublicKey()` gives (P-256 or Ed25519), in base64url",
+    )
 }
 
 fn role(report: &Report, node: &Node) -> Option<Role> {

@@ -5,14 +5,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use countersign_core::identity::AppId;
+use countersign_core::{approval::passkey::RelyingParty, identity::AppId};
 
 use super::{
     abi, chain,
     model::{ChainEntry, Config, Door, Placed, SecretUrl, StoreChoice, TlsFiles},
-    outside, people, price,
+    notify, outside, people, price,
     problem::Report,
     reader::{Section, path_from},
+    relying,
     store::store,
     yaml::{Node, Value},
 };
@@ -34,18 +35,21 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
         let agents =
             s.required("agents").and_then(|n| report.list(n, |n| people::agent(report, n, folder)));
         let operators = s.or("operators", Vec::new(), |r, n| r.list(n, |n| people::operator(r, n)));
+        let breaker = s.or("breaker", None, |r, n| people::breaker(r, n).map(Some));
         let guards = s.or("guards", Vec::new(), |r, n| r.list(n, |n| policy_file(r, n, folder)));
         let prices = s.or("prices", price::none(), |r, n| price::book(r, n, folder));
         let oracles =
             s.or("oracles", Vec::new(), |r, n| r.list(n, |n| outside::oracle(r, n, folder)));
         let judge = s.or("judge", None, |r, n| outside::judge(r, n, folder).map(Some));
+        let notify = s.or("notify", Vec::new(), |r, n| r.list(n, |n| notify::entry(r, n, folder)));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
         later(report, s);
-        let (rpc, admin) = doors?;
+        let (rpc, (admin, passkeys)) = doors?;
         Some(Config {
             file: file.to_path_buf(),
             app: app??,
             rpc,
+            passkeys: passkeys.unwrap_or_else(|| relying::local(&admin)),
             admin,
             state: state?,
             store: store?,
@@ -54,10 +58,12 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             wallets_declared,
             agents: agents?,
             operators: operators?,
+            breaker: breaker?,
             guards: guards?,
             prices: prices?,
             oracles: oracles?,
             judge: judge?,
+            notify: notify?,
             abis: abis?,
         })
     });
@@ -88,7 +94,7 @@ fn ids(list: &Node) -> Vec<String> {
 
 /// Parts of the format that this version does not serve yet: absent or empty, else refused.
 fn later(report: &Report, s: &mut Section<'_>) {
-    for (key, what) in [("notify", "notifications"), ("telemetry", "telemetry over OTLP")] {
+    for (key, what) in [("telemetry", "telemetry over OTLP")] {
         let Some(node) = s.optional(key) else { continue };
         let empty = match &node.value {
             Value::Null => true,
@@ -102,30 +108,41 @@ fn later(report: &Report, s: &mut Section<'_>) {
     }
 }
 
-fn listen(report: &Report, s: &mut Section<'_>, folder: &Path) -> Option<(Door, Door)> {
+/// The operators' door, and where their passkeys are used if that is said.
+type Admin = (Door, Option<RelyingParty>);
+
+fn listen(report: &Report, s: &mut Section<'_>, folder: &Path) -> Option<(Door, Admin)> {
     let rpc =
         Door { address: SocketAddr::from(([127, 0, 0, 1], 8555)), tls: None, hosts: Vec::new() };
     let admin =
         Door { address: SocketAddr::from(([127, 0, 0, 1], 8556)), tls: None, hosts: Vec::new() };
-    let Some(node) = s.optional("listen") else { return Some((rpc, admin)) };
+    let Some(node) = s.optional("listen") else { return Some((rpc, (admin, None))) };
     report.section(node, "`listen`", |s| {
-        let rpc = s.or("rpc", rpc, |r, n| door(r, n, folder));
-        let admin = s.or("admin", admin, |r, n| door(r, n, folder));
+        let rpc = s.or("rpc", (rpc, None), |r, n| {
+            let (door, passkeys) = door(r, n, folder)?;
+            if passkeys.is_some() {
+                r.refuse(n.place, "agents have no passkeys: move `passkeys` to `listen.admin`");
+            }
+            Some((door, passkeys))
+        });
+        let rpc = rpc.map(|(door, _)| door);
+        let admin = s.or("admin", (admin, None), |r, n| door(r, n, folder));
         Some((rpc?, admin?))
     })?
 }
 
-fn door(report: &Report, node: &Node, folder: &Path) -> Option<Door> {
+fn door(report: &Report, node: &Node, folder: &Path) -> Option<Admin> {
     report.section(node, "a door", |s| {
         let address = s.required("address").and_then(|n| report.read_as(n, socket));
         let tls = s.or("tls", None, |r, n| tls(r, n, folder).map(Some));
         let hosts = s.or("hosts", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
+        let passkeys = s.or("passkeys", None, |r, n| relying::party(r, n).map(Some));
         let door = Door { address: address?, tls: tls?, hosts: hosts? };
         if door.tls.is_none() && !door.address.ip().is_loopback() {
             let message = "listens beyond this machine without tls: tokens travel in the clear";
             report.warn(s.place(), message);
         }
-        Some(door)
+        Some((door, passkeys?))
     })?
 }
 

@@ -434,6 +434,33 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     ("id: usdc", "id: eth", &["15:15: the token `eth` is already used in line 8"]),
     (
+        "    contracts: [",
+        "    collections: [ { id: usdc, address: \"0x4444444444444444444444444444444444444444\", standard: erc721 } ]\n    contracts: [",
+        &["16:20: the token `usdc` is already used in line 15"],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x1111111111111111111111111111111111111111\", standard: erc721 } ]\n    contracts: [",
+        &[
+            "16:20: the token address `0x1111111111111111111111111111111111111111` is already used in line 15",
+        ],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\", standard: erc20 } ]\n    contracts: [",
+        &["16:97: `erc20` is not one of erc721, erc1155; did you mean `erc721`?"],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\", standard: erc721, held_max: 0 } ]\n    contracts: [",
+        &["16:115: `0` is no number of items: expected 1 to 1000000"],
+    ),
+    (
+        "    contracts: [",
+        "    collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\" } ]\n    contracts: [",
+        &["16:20: a collection lacks `standard`"],
+    ),
+    (
         "function swap(uint256 amount)",
         "swap",
         &["16:93: `swap` is not a function signature: expected name(type name, ...)"],
@@ -542,7 +569,24 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     (
         "notify: []",
         "notify: [ { webhook: \"https://h\" } ]",
-        &["25:9: notifications come with a later version: remove `notify`"],
+        &["25:11: a webhook lacks `secret_file`: nobody could tell its notices from forged ones"],
+    ),
+    (
+        "notify: []",
+        "notify: [ { webhook: \"https://h\", secret_file: key.password, events: [nothing] } ]",
+        &[
+            "25:71: `nothing` is not an event: use pending, incident, freeze, seal, policy, pending.created, pending.decided, pending.expired, incident.opened, incident.reopened, incident.escalated, incident.changed, freeze.set, freeze.lifted, ledger.sealed, ledger.unsealed, policy.changed",
+        ],
+    ),
+    (
+        "hold: 0s",
+        "hold: 0s, breaker: { denials: 10001, within: 1m }",
+        &["20:215: `10001` is not a number from 0 to 10000; 0 turns it off"],
+    ),
+    (
+        "hold: 0s",
+        "hold: 0s, breaker: { denials: 5, within: 10ms }",
+        &["20:226: denials are counted over 1s at least"],
     ),
     ("prices: {", "prices: {{", &["24:10: a key must be a plain word"]),
 ];
@@ -586,6 +630,25 @@ fn an_open_secret_file_is_a_warning_in_development_and_refused_where_money_is() 
     assert_eq!((problems, warnings), (Vec::new(), vec![message.to_owned()]));
     let (_, problems, _) = load(folder.path(), &GOOD.replace("id: 31337", "id: 8453"));
     assert_eq!(problems, [message]);
+}
+
+#[test]
+fn a_collection_is_priced_by_its_name_and_policies_may_name_it() {
+    let folder = folder();
+    let line = "collections: [ { id: apes, address: \"0x4444444444444444444444444444444444444444\", standard: erc1155, held_max: 7 } ]";
+    let text = GOOD.replace("contracts: [", &format!("{line}\n    contracts: ["));
+    let (config, errors, warnings) = load(folder.path(), &text);
+    assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(
+        warnings,
+        ["16:20: no price source names `APES`: every limit in USD will refuse it"]
+    );
+    let chain = config.unwrap().chains.remove(0);
+    assert_eq!(chain.token_names(), ["eth@31337", "usdc@31337", "apes@31337"]);
+    assert_eq!(
+        (chain.collections[0].price.as_str(), chain.collections[0].held_max),
+        ("APES", Some(7))
+    );
 }
 
 #[test]
@@ -641,6 +704,28 @@ fn every_kind_of_price_source_is_read() {
     assert_eq!(prices.sources.len(), 3);
     assert_eq!(prices.fixed().keys().collect::<Vec<_>>(), ["USD"]);
     assert!(prices.names("ETH") && !prices.names("BTC"));
+}
+
+#[test]
+fn receivers_and_breakers_are_read() {
+    let folder = folder();
+    let text = GOOD.replace(
+        "notify: []",
+        r#"breaker: { denials: 20, within: 1m }
+notify:
+  - { webhook: "https://hooks.example/a", secret_file: key.password }
+  - { webhook: "https://hooks.slack.com/services/x", format: slack, events: [pending, incident.opened] }
+  - { webhook: "http://127.0.0.1:9/b", secret_file: key.password, reach: loopback }"#,
+    );
+    let text = text.replace("hold: 0s", "hold: 0s, breaker: { denials: 0, within: 1m }");
+    let (config, problems, _) = load(folder.path(), &text);
+    assert_eq!(problems, Vec::<String>::new());
+    let config = config.unwrap();
+    let kinds: Vec<usize> = config.notify.iter().map(|entry| entry.kinds.len()).collect();
+    assert_eq!(kinds, [12, 4, 12]);
+    let breakers = [config.breaker, config.agents[0].breaker];
+    let denials = breakers.map(|breaker| breaker.map(|breaker| breaker.denials));
+    assert_eq!(denials, [Some(20), Some(0)]);
 }
 
 #[test]

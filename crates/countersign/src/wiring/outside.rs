@@ -1,34 +1,58 @@
-//! Oracles and the judge, from what the configuration says of them.
+//! Oracles, the judge and webhooks, from what the configuration says of them.
 
 use std::sync::Arc;
 
-use countersign_upstream::{HttpJudge, HttpOracles, JudgeOptions, OracleOptions};
+use countersign_upstream::{
+    HttpJudge, HttpOracles, JudgeOptions, OracleOptions, Webhook, WebhookOptions, key_of,
+};
+use secrecy::ExposeSecret as _;
 
-use super::headers::headers;
-use crate::config::{JudgeEntry, OracleEntry, Place};
+use super::{headers::headers, password};
+use crate::{
+    clock,
+    config::{Config, JudgeEntry, NotifyEntry, OracleEntry, Place},
+};
 
 /// Whom policies and mandates need. Nothing is remembered over a reload: answers are short-lived.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Outside {
     pub(super) oracles: Option<Arc<HttpOracles>>,
     pub(super) judge: Option<Arc<HttpJudge>>,
+    pub(super) webhooks: Vec<Arc<Webhook>>,
 }
 
 impl Outside {
     /// Connects to nothing yet.
-    pub(super) fn open(
-        oracles: &[OracleEntry],
-        judge: Option<&JudgeEntry>,
-    ) -> Result<Self, (Place, String)> {
-        let judge = judge.map(|entry| self::judge(entry).map_err(|m| (entry.place, m)));
-        let Some(first) = oracles.first() else {
-            return Ok(Self { oracles: None, judge: judge.transpose()? });
+    pub(super) fn open(config: &Config) -> Result<Self, (Place, String)> {
+        let at = |place: Place| move |message: String| (place, message);
+        let judge = config.judge.as_ref().map(|entry| judge(entry).map_err(at(entry.place)));
+        let webhooks = config.notify.iter().map(|entry| webhook(entry).map_err(at(entry.place)));
+        let webhooks = webhooks.collect::<Result<_, _>>()?;
+        let judge = judge.transpose()?;
+        let Some(first) = config.oracles.first() else {
+            return Ok(Self { oracles: None, judge, webhooks });
         };
-        let options = oracles.iter().map(|entry| oracle(entry).map_err(|m| (entry.place, m)));
+        let options = config.oracles.iter().map(|entry| oracle(entry).map_err(at(entry.place)));
         let opened = HttpOracles::new(options.collect::<Result<_, _>>()?);
         let opened = opened.map_err(|error| (first.place, error.to_string()))?;
-        Ok(Self { oracles: Some(Arc::new(opened)), judge: judge.transpose()? })
+        Ok(Self { oracles: Some(Arc::new(opened)), judge, webhooks })
     }
+}
+
+fn webhook(entry: &NotifyEntry) -> Result<Arc<Webhook>, String> {
+    let key = entry.secret.as_ref().map(|file| {
+        let text = password(&file.value)?;
+        key_of(text.expose_secret()).map_err(|error| format!("{}: {error}", file.value.display()))
+    });
+    let options = WebhookOptions {
+        url: entry.url.expose().to_owned(),
+        key: key.transpose()?,
+        kinds: entry.kinds.clone(),
+        format: entry.format,
+        reach: entry.reach,
+        wall: clock::now,
+    };
+    Webhook::new(options).map(Arc::new).map_err(|error| error.to_string())
 }
 
 fn oracle(entry: &OracleEntry) -> Result<OracleOptions, String> {

@@ -6,14 +6,20 @@ use countersign_core::time::Millis;
 use countersign_decode::Registry;
 use countersign_engine::{
     port::{Judge, Oracles, Prices},
-    setup::{AgentSetup, ChainSetup, OperatorSetup, Setup, TokenSetup, WalletSetup, WalletSigner},
+    setup::{
+        AgentSetup, Breaker, ChainSetup, CollectionSetup, OperatorSetup, Setup, TokenSetup,
+        WalletSetup, WalletSigner,
+    },
 };
 use countersign_policy::Policy;
 use countersign_upstream::{HttpJudge, HttpOracles, NodeChain, PriceSources, StaticPrices};
 
 use super::Parts;
 use crate::{
-    config::{AbiFile, AgentEntry, ChainEntry, OperatorEntry, SignerEntry, Subject, TokenEntry},
+    config::{
+        AbiFile, AgentEntry, BreakerEntry, ChainEntry, CollectionEntry, OperatorEntry, SignerEntry,
+        Subject, TokenEntry,
+    },
     policies::Loaded,
 };
 
@@ -45,7 +51,7 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
     };
     let agent = |entry: &AgentEntry| {
         let grant = loaded.grants.get(&entry.id)?;
-        Some((entry.id.clone(), agent(entry, grant.clone())))
+        Some((entry.id.clone(), agent(entry, grant.clone(), config.breaker)))
     };
     Setup {
         app: config.app.clone(),
@@ -56,7 +62,9 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         guards: loaded.guards.clone(),
         prices: prices(parts),
         oracles: oracles(parts),
+        passkeys: Some(config.passkeys.clone()),
         judge: judge(parts),
+        couriers: parts.couriers(),
     }
 }
 
@@ -89,6 +97,7 @@ fn chain(
         fee_ceiling: entry.fee_ceiling,
         native,
         tokens,
+        collections: collections(entry),
         registry: registry(entry, abis, policies.iter().copied()),
         gap_wait: GAP_WAIT,
         bump_after: entry.bump_after,
@@ -97,7 +106,7 @@ fn chain(
     }
 }
 
-fn agent(entry: &AgentEntry, grant: Policy) -> AgentSetup {
+fn agent(entry: &AgentEntry, grant: Policy, house: Option<BreakerEntry>) -> AgentSetup {
     AgentSetup {
         id: entry.id.clone(),
         wallets: entry.wallets.iter().map(|wallet| wallet.value.clone()).collect(),
@@ -106,7 +115,13 @@ fn agent(entry: &AgentEntry, grant: Policy) -> AgentSetup {
         role: entry.role.clone(),
         duplicate_window: entry.duplicate_window,
         hold: entry.hold,
+        breaker: entry.breaker.or(house).filter(|breaker| breaker.denials > 0).map(breaker),
     }
+}
+
+const fn breaker(entry: BreakerEntry) -> Breaker {
+    let BreakerEntry { denials, within } = entry;
+    Breaker { denials, within }
 }
 
 fn operator(entry: &OperatorEntry) -> OperatorSetup {
@@ -115,6 +130,8 @@ fn operator(entry: &OperatorEntry) -> OperatorSetup {
         roles: entry.roles.clone(),
         person: entry.person.clone(),
         groups: entry.groups.clone(),
+        address: entry.address.as_ref().map(|address| address.value),
+        passkeys: entry.passkeys.iter().map(|passkey| passkey.value.clone()).collect(),
     }
 }
 
@@ -136,6 +153,17 @@ pub(crate) fn tokens(chain: &ChainEntry) -> (TokenSetup, Vec<TokenSetup>) {
     (native, chain.tokens.iter().map(token).collect())
 }
 
+/// The collections that policies may name.
+pub(crate) fn collections(chain: &ChainEntry) -> Vec<CollectionSetup> {
+    let items = |items: &CollectionEntry| CollectionSetup {
+        name: format!("{}@{}", items.id, chain.id),
+        address: items.address,
+        symbol: items.price.clone(),
+        held_max: items.held_max,
+    };
+    chain.collections.iter().map(items).collect()
+}
+
 /// What the decoder may know of a chain: tokens, contracts, ABIs, and every function that a policy reads.
 pub(crate) fn registry<'p>(
     chain: &ChainEntry,
@@ -144,6 +172,9 @@ pub(crate) fn registry<'p>(
 ) -> Registry {
     let mut registry = Registry::on(chain.id);
     chain.tokens.iter().for_each(|token| registry.add_token(token.address));
+    for items in &chain.collections {
+        registry.add_collection(items.address, items.standard);
+    }
     for contract in &chain.contracts {
         registry.add_contract(contract.address, contract.action.clone(), contract.abi.clone());
         if let Some(container) = contract.container {

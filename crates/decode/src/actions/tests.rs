@@ -25,7 +25,7 @@ const PERMIT2: Address = crate::standard::PERMIT2;
 fn registry() -> Registry {
     let mut registry = Registry::new();
     registry.add_token(TOKEN);
-    registry.add_collection(ITEMS);
+    registry.add_collection(ITEMS, crate::Collection::Erc721);
     let abi = ["swap(uint256 amountIn,address to)", "transfer(address ticket,uint256 seat)"];
     registry.add_contract(ROUTER, Some("swap".into()), abi.map(function).to_vec());
     registry

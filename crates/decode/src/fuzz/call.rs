@@ -35,7 +35,7 @@ static PLACES: LazyLock<Vec<Address>> = LazyLock::new(|| {
 static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
     let mut registry = Registry::on(ChainId(1));
     registry.add_token(TOKEN);
-    registry.add_collection(COLLECTION);
+    registry.add_collection(COLLECTION, crate::Collection::Erc721);
     let abi = ["swap(uint256 amountIn,address to)", "transfer(address ticket,uint256 seat)"];
     let abi = abi.map(|text| AbiFunction::parse(text).unwrap()).to_vec();
     registry.add_contract(ROUTER, Some("swap".into()), abi);

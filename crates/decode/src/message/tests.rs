@@ -147,7 +147,7 @@ fn a_domain_that_does_not_fit_makes_the_message_unknown() {
     is_unknown("a packed user operation", &[("\"ERC4337\"", "\"ERC4338\"")]);
     is_unknown("a delegation", &[("0xdb9B1e94B5b69Df7e401DDbedE43491141047dB3", token)]);
     let mut collections = Registry::new();
-    collections.add_collection(TOKEN);
+    collections.add_collection(TOKEN, crate::Collection::Erc721);
     let [action] = typed_data_authority(WALLET, CHAIN, &message(PERMIT, &[]), &collections)
         .actions
         .try_into()

@@ -9,14 +9,16 @@ use std::{collections::BTreeSet, fmt};
 use alloy_primitives::{Address, B256, Bytes};
 use async_trait::async_trait;
 use countersign_core::{
-    approval::{Gate, Vote},
+    approval::{Ask, Gate, Vote},
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     identity::{
-        AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
+        AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, PolicyId, TraceHash,
+        WalletId,
     },
     intent::Intent,
     operation::{Actual, Delivery, Money, OperationRecord, OperationState, Purpose},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
     transaction::UnsignedTransaction,
 };
@@ -28,6 +30,10 @@ use super::journal::Page;
 pub use self::split::{Part, Split, SplitAnswer};
 pub use countersign_core::charge::Overrun;
 
+pub use self::pact::{PactAnswer, PactWord};
+
+mod pact;
+
 /// How long a finished result waits for its agent to collect it.
 pub const COLLECT_WITHIN: Millis = Millis(24 * 3_600_000);
 
@@ -37,7 +43,7 @@ pub const SETTLED_KEPT: u64 = 256;
 /// How long the nonce that a client fixed on an operation that parks is kept from others.
 pub const NONCE_HELD_FOR: Millis = Millis(60_000);
 
-/// The books: counters, operations, nonces, freezes.
+/// The books: counters, operations, nonces, freezes, pacts.
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
     /// The store's clock.
@@ -231,6 +237,13 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Freezes in force.
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError>;
 
+    /// Records a person's word on a pact: yes or no where nobody has spoken, an end where it has none yet. No commit under
+    /// a pact that is rejected or revoked after this returns.
+    async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError>;
+
+    /// What people made of a pact; `None` where nobody has spoken.
+    async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError>;
+
     /// Stops every commit until [`Ledger::unseal`]; the reason is shown to operators.
     async fn seal(&self, reason: &str) -> Result<(), LedgerError>;
 
@@ -339,6 +352,8 @@ pub enum Disposition {
 pub struct Parking {
     /// The gates.
     pub gates: Vec<Gate>,
+    /// What asks at them.
+    pub asks: Vec<Ask>,
     /// What they must name.
     pub digest: ApprovalDigest,
     /// When the question lapses.
@@ -382,7 +397,8 @@ pub struct Redeem {
 pub enum RedeemAnswer {
     /// `ALLOWED` now, or `PARKED` again.
     Redeemed(Box<OperationRecord>),
-    /// It is in another state, in the hands of another living gateway, or past its `expires_at`; nothing was written.
+    /// It is in another state, in the hands of another living gateway, or past its `expires_at`; or it stood for a whole
+    /// bundle when it was judged, and is one of its calls now. Nothing was written.
     Elsewhere(Box<OperationRecord>),
     /// These charges do not fit; nothing was written.
     Over(Vec<Overrun>),
@@ -403,6 +419,18 @@ pub struct Approve {
     pub votes_seen: usize,
     /// Whether this vote opens every gate, as the caller computed from those votes.
     pub completes: bool,
+    /// How often the passkey that signed it has signed, as it says.
+    pub passkey: Option<PasskeyCount>,
+}
+
+/// How often an authenticator has signed. One that counts always says more than before; one that says less, or as much,
+/// has a copy somewhere. Zero is said by those that do not count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeyCount {
+    /// The credential's id, in base64url.
+    pub credential: String,
+    /// What it said.
+    pub count: u32,
 }
 
 /// What [`Ledger::approve`] did.
@@ -412,6 +440,8 @@ pub enum ApproveAnswer {
     Voted(Box<OperationRecord>),
     /// Another vote came in between; look again.
     Raced,
+    /// The passkey has said as much or more before: it is copied, or what it said comes late.
+    PasskeyBehind,
     /// The digest is not the parked one.
     OtherDigest,
     /// It is not parked any more.
@@ -457,8 +487,8 @@ pub enum RejectAnswer {
 /// [`NONCE_HELD_FOR`] after its creation for an operation of the lane that is `PARKED` or `APPROVED` and whose client
 /// fixed it.
 ///
-/// Checks, in this order: the fence, the same call again, the state, the deadline, the seal, freezes, the nonce, the
-/// number in flight.
+/// Checks, in this order: the fence, the same call again, the state, the deadline, the seal, freezes, the pact, the
+/// nonce, the number in flight.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
     /// Which operation; must be `ALLOWED`.
@@ -469,6 +499,8 @@ pub struct Commit {
     pub floor: u64,
     /// The most operations of this wallet and chain that may be committed and not terminal.
     pub in_flight_max: u32,
+    /// The version of the agent's grant that allows it.
+    pub grant: PolicyId,
     /// `true` if only authority shrinks: then a freeze does not stop it, unless it is [`Freeze::All`].
     pub shrinks_only: bool,
     /// `true` if somebody else may use nonces of this wallet: then `floor` counts on a lane that is not empty, too.
@@ -503,6 +535,8 @@ pub enum CommitAnswer {
     Lapsed,
     /// A freeze is in force. Nothing was written.
     Frozen(Freeze),
+    /// People rejected or revoked its grant. Nothing was written.
+    Ended(PactStanding),
     /// The ledger is sealed. Nothing was written.
     Sealed(String),
     /// It is in a state that cannot be committed. Nothing was written.

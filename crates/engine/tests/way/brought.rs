@@ -14,7 +14,11 @@ use countersign_core::{
 };
 use countersign_engine::{
     BumpError, Engine,
-    port::{Ledger as _, Signer as _, chain::ReadAnswer, journal::IncidentQuery},
+    port::{
+        Ledger as _, Signer as _,
+        chain::ReadAnswer,
+        journal::{IncidentQuery, JournalError},
+    },
     setup::{Setup, WalletSetup, WalletSigner},
     submission::{Answer, Denied, Draft, Submission},
 };
@@ -439,4 +443,19 @@ async fn a_wallet_that_code_acts_for_is_frozen_whatever_call_of_the_store_is_los
         let told = told.items.iter().filter(|one| one.code == "wallet_delegated").count();
         assert_eq!(told, 1, "{cut}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_code_acts_for_is_frozen_though_no_journal_answers_and_told_once_one_does() {
+    let owned = Owned::new(POLICY).await;
+    let code = format!("\"0xef0100{}\"", "77".repeat(20));
+    owned.house.chain.answer_read("eth_getCode", ReadAnswer::Result(code.into_bytes().into()));
+    owned.house.journals.break_with(Some(JournalError::Unavailable("the test says so".into())));
+    owned.house.settle_down(&owned.engine).await;
+    let hot = Freeze::Wallet(crate::house::wallet());
+    assert_eq!(owned.house.ledger.freezes().await.unwrap(), std::slice::from_ref(&hot));
+    owned.house.journals.break_with(None);
+    owned.house.pass(&owned.engine, Millis(60_000)).await;
+    let told = owned.incidents().await;
+    assert_eq!((told.len(), told[0].code.as_str()), (1, "wallet_delegated"), "{told:#?}");
 }

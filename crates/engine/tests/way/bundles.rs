@@ -25,7 +25,7 @@ use countersign_engine::{
 
 use crate::{
     crash::{Cut, Mortal, books_balance, successor},
-    house::{House, PAYEE, STRANGER, draft, eth, operator, send, take},
+    house::{House, PAYEE, POLICY, STRANGER, draft, eth, operator, send, take},
 };
 
 /// What no other bundle of this process has.
@@ -299,4 +299,21 @@ async fn a_single_failed_call_to_the_store_strands_no_bundle() {
         cuts += 1;
     }
     assert!(cuts >= 15, "only {cuts} calls were cut: the test does not reach the pipeline");
+}
+
+/// The fee of one call is less than that of all of them, also when it was raised.
+#[tokio::test(start_paused = true)]
+async fn a_renamed_limit_counts_the_raised_fee_of_one_call() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    take(engine.submit(to_payee(&house, &[10, 20, 30])).await);
+    let id = in_order(&house)[0].id;
+    engine.bump(&operator("bob"), id, None).await.unwrap();
+    engine.replace(house.setup(&POLICY.replace("id: day,", "id: daily,")));
+    take(engine.submit(send(&house, PAYEE, 1)).await);
+    let all = house.ledger.all();
+    let record = all.iter().find(|record| record.id == id).unwrap();
+    let of = |limit: &str| record.charges.iter().find(|c| c.source.limit == limit).unwrap();
+    assert_eq!(of("daily").value, of("day").value);
+    assert!(of("daily").fee >= of("day").fee, "{} < {}", of("daily").fee, of("day").fee);
 }

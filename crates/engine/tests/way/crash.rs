@@ -17,6 +17,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::{
@@ -27,8 +28,9 @@ use countersign_engine::{
         ledger::{
             Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
             DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-            OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat,
-            Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
+            OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
+            ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
+            SplitAnswer,
         },
     },
     submission::Answer,
@@ -53,12 +55,27 @@ pub(crate) struct Mortal {
     inner: Arc<ModelLedger>,
     calls: AtomicU64,
     cut: Cut,
+    /// What somebody says to a pact, and the function after which they do.
+    said: Option<(&'static str, PactWord)>,
 }
 
 impl Mortal {
     /// Over a house's ledger.
     pub(crate) fn over(house: &House, cut: Cut) -> Arc<Self> {
-        Arc::new(Self { inner: house.ledger.clone(), calls: AtomicU64::new(0), cut })
+        Arc::new(Self { inner: house.ledger.clone(), calls: AtomicU64::new(0), cut, said: None })
+    }
+
+    /// Over a house's ledger; somebody speaks to a pact after each call of this function.
+    pub(crate) fn spoken_to(house: &House, after: &'static str, word: PactWord) -> Arc<Self> {
+        let said = Some((after, word));
+        let (calls, cut) = (AtomicU64::new(0), Cut::AnswersOf("nothing"));
+        Arc::new(Self { inner: house.ledger.clone(), calls, cut, said })
+    }
+
+    async fn speak(&self, after: &str) {
+        if let Some((_, word)) = self.said.as_ref().filter(|(name, _)| *name == after) {
+            self.inner.say(word).await.unwrap();
+        }
     }
 
     /// Counts the call; says whether it takes effect, and whether its answer arrives.
@@ -97,6 +114,7 @@ macro_rules! mortal {
                     return Err(LedgerError::Unavailable("the process has ended".into()));
                 }
                 let answer = self.inner.$name($($arg),*).await;
+                self.speak(stringify!($name)).await;
                 if arrives { answer } else { Err(LedgerError::Ambiguous("the process has ended".into())) }
             })*
         }
@@ -139,6 +157,8 @@ mortal! {
     freeze(freeze: &Freeze) -> ();
     unfreeze(freeze: &Freeze) -> bool;
     freezes() -> Vec<Freeze>;
+    say(word: &PactWord) -> PactAnswer;
+    pact(pact: &Pact) -> Option<PactStanding>;
     seal(reason: &str) -> ();
     unseal() -> ();
     init() -> InitAnswer;

@@ -98,7 +98,9 @@ impl House {
             gateway: self.gateways.load(Ordering::SeqCst),
         });
         let journal = Arc::new(self.journals.journal(&name));
-        Engine::new(Ports { ledger, journal, clock, gateway: name }, self.setup(POLICY))
+        let chronicle = self.ledger.clone();
+        let ports = Ports { ledger, journal, chronicle, clock, gateway: name };
+        Engine::new(ports, self.setup(POLICY))
     }
 
     /// The setup with another policy.
@@ -112,6 +114,7 @@ impl House {
             role: None,
             duplicate_window: Millis::ZERO,
             hold: Millis::ZERO,
+            breaker: None,
         };
         let signer: Arc<dyn Signer> = self.signer.clone();
         let wallet = WalletSetup {
@@ -131,7 +134,9 @@ impl House {
             guards: vec![],
             prices: self.prices.clone(),
             oracles: None,
+            passkeys: None,
             judge: None,
+            couriers: Vec::new(),
         }
     }
 
@@ -148,6 +153,7 @@ impl House {
                 symbol: "ETH".into(),
             },
             tokens: vec![],
+            collections: Vec::new(),
             registry: Registry::new(),
             gap_wait: Millis(2000),
             bump_after: Millis::ZERO,
@@ -235,6 +241,8 @@ pub(crate) fn operator(name: &str) -> OperatorSetup {
         roles: vec![Role::Approve],
         person: name.into(),
         groups: vec![],
+        address: None,
+        passkeys: Vec::new(),
     }
 }
 

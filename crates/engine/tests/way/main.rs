@@ -8,6 +8,7 @@
     reason = "a panic here is a failed test"
 )]
 
+mod approvals;
 mod attempts;
 mod brought;
 mod bundles;
@@ -16,5 +17,6 @@ mod flow;
 mod house;
 mod limits;
 mod messages;
+mod pacts;
 mod reorgs;
 mod simulated;

@@ -10,11 +10,15 @@ use alloy_primitives::{Address, Bytes, U256, keccak256};
 use countersign_core::{
     action::Action,
     amount::MicroUsd,
-    approval::{Gate, GateApproval, Vote},
+    approval::{
+        Gate, GateApproval, Signing, Vote, VoteSignature,
+        passkey::{Assertion, PasskeyKey},
+    },
     context::{Context, ContextValue},
     fact::{Asked, Fact, Facts, OracleFact, TokenFact},
     identity::{AgentId, ChainId, OperatorId, PolicyId, WalletId},
     intent::{Declared, Intent, Method, Payload},
+    pact::{PactStanding, Word},
     time::Timestamp,
     token::Asset,
     transaction::{FeeBid, TransactionPlan, TransactionType},
@@ -34,7 +38,7 @@ use crate::{
 /// The wallet of every test: `self`.
 const WALLET: Address = Address::repeat_byte(0x5e);
 /// Monday, 2026-01-05T12:00:00Z.
-pub(crate) const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
+const NOW: Timestamp = Timestamp::from_millis(1_767_614_400_000);
 
 const REQUEST_KEYS: [&str; 18] = [
     "sim",
@@ -235,6 +239,7 @@ impl Stage<'_, '_> {
                 price: Fact::Unknown("not given".into()),
                 never_priced: true,
                 decimals_said: None,
+                held_max: None,
             });
         }
         asset
@@ -337,6 +342,9 @@ impl Stage<'_, '_> {
             let gate = self.reader.gate_named(&name)?;
             approvals.push(opened(gate, at));
         }
+        // a grant that asks has been approved when its tests begin
+        let by = OperatorId::parse("owner").ok()?;
+        let pact = PactStanding::Approved { approved: Word { by, at: NOW, note: None } };
         let balance = self.number(node, "balance_wei").unwrap_or(U256::from(u128::MAX));
         Some(Facts {
             at,
@@ -354,6 +362,7 @@ impl Stage<'_, '_> {
             oracles: Vec::new(),
             opinion: None,
             freezes: Vec::new(),
+            pact: Some(pact),
             approvals,
             calls: Vec::new(),
         })
@@ -393,10 +402,11 @@ fn value_of(plain: Option<&str>, text: &str) -> ContextValue {
     }
 }
 
-/// A gate with as many votes as it needs.
+/// A gate with as many votes as it needs, signed if it asks for that. What may ask it is said when the test runs.
 fn opened(gate: Gate, at: Timestamp) -> GateApproval {
     let groups: Vec<String> = gate.need.iter().flat_map(|quorum| quorum.of.clone()).collect();
-    let most = gate.need.iter().map(|quorum| quorum.any).max().unwrap_or(0);
+    let most = gate.need.iter().map(|quorum| quorum.any).fold(0, u32::saturating_add);
+    let signature = gate.sign.first().map(|signing| signed(*signing));
     let vote = |number: u32| {
         Some(Vote {
             operator: OperatorId::parse(&format!("voter-{number}")).ok()?,
@@ -404,11 +414,30 @@ fn opened(gate: Gate, at: Timestamp) -> GateApproval {
             groups: groups.clone(),
             note: None,
             at,
+            signature: signature.clone(),
         })
     };
     let votes = (0..most.min(100)).filter_map(vote).collect();
     let policy = PolicyId(alloy_primitives::B256::ZERO);
-    GateApproval { gate, votes, fee_wei_max: U256::ZERO, usd: None, policy }
+    GateApproval { gate, asked_by: Vec::new(), votes, fee_wei_max: U256::ZERO, usd: None, policy }
+}
+
+/// A signature of this kind that is over nothing: judging looks at its kind alone.
+fn signed(signing: Signing) -> VoteSignature {
+    match signing {
+        Signing::Ethereum => {
+            VoteSignature::Ethereum { address: WALLET, signature: Bytes::from_static(&[0]) }
+        }
+        Signing::Passkey => VoteSignature::Passkey {
+            credential: String::new(),
+            public_key: PasskeyKey::EdDsa([0; 32]),
+            assertion: Assertion {
+                client_data: Vec::new(),
+                authenticator_data: Vec::new(),
+                signature: Vec::new(),
+            },
+        },
+    }
 }
 
 const fn address_of(operand: &Operand) -> Address {

@@ -1,7 +1,7 @@
 //! Gates: who must say yes, how long it is asked, and how far things may drift meanwhile.
 
 use countersign_core::{
-    approval::{Gate, Quorum},
+    approval::{Gate, Quorum, Signing},
     time::Millis,
 };
 
@@ -18,7 +18,7 @@ impl Reader<'_> {
     pub(crate) fn gate(&mut self, entry: &Entry) -> Option<Gate> {
         let node = &entry.node;
         let what = format!("gate `{}`", entry.key);
-        self.keys(node, &what, &["need", "ttl", "delay", "drift"])?;
+        self.keys(node, &what, &["need", "in_order", "sign", "ttl", "delay", "drift"])?;
         let need = self.required(node, "need")?;
         let clauses = each(Some(&need));
         if clauses.is_empty() {
@@ -39,8 +39,27 @@ impl Reader<'_> {
             );
         }
         let (drift_fee_bps, drift_usd_bps) = self.drift(node.get("drift"));
+        let in_order = node
+            .get("in_order")
+            .and_then(|node| self.parsed_with(node, str::parse::<bool>))
+            .unwrap_or(false);
+        let sign = each(node.get("sign")).iter().filter_map(|node| self.signing(node)).collect();
         let policy = self.policy_name().to_owned();
-        Some(Gate { policy, id: entry.key.clone(), need, ttl, delay, drift_fee_bps, drift_usd_bps })
+        Some(Gate {
+            policy,
+            id: entry.key.clone(),
+            need,
+            in_order,
+            sign,
+            ttl,
+            delay,
+            drift_fee_bps,
+            drift_usd_bps,
+        })
+    }
+
+    fn signing(&mut self, node: &Node) -> Option<Signing> {
+        self.parsed_with(node, str::parse)
     }
 
     fn quorum(&mut self, node: &Node, what: &str) -> Option<Quorum> {

@@ -7,6 +7,7 @@ fn forge(intent: Intent, policy: PolicyId) -> Hold {
         charges: Vec::new(),
         policy,
         gates: Vec::new(),
+        asks: Vec::new(),
         code: String::new(),
         reason: String::new(),
         triggers: Vec::new(),

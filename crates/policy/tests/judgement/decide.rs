@@ -134,7 +134,7 @@ fn an_open_gate_lets_a_request_through_and_waives_its_own_limits() {
     let gate = policies.grant.gates()[0].clone();
     let mut facts = facts(vec![pay(FRIEND, 350_000)]);
     assert_eq!(hold(decide(&intent(), &facts, &policies).outcome).triggers().len(), 2);
-    facts.approvals = vec![approval(&gate, &["alice"])];
+    facts.approvals = vec![approval(&gate, &["ask", "soft"], &["alice"])];
     let permit = permit(decide(&intent(), &facts, &policies).outcome);
     assert!(matches!(permit.charges()[1].over, Over::Park { waived: true, .. }));
     assert_eq!(permit.charges()[0].over, Over::Deny);
@@ -147,13 +147,13 @@ fn an_approval_counts_only_for_the_same_gate_the_right_people_and_the_fee_they_s
     let gate = policies.grant.gates()[0].clone();
     let stricter = countersign_core::approval::Gate { ttl: "1h".parse().unwrap(), ..gate.clone() };
     let table = [
-        (approval(&gate, &["alice"]), None, 0, true),
-        (approval(&gate, &[]), None, 0, false),
-        (approval(&stricter, &["alice"]), None, 0, false),
-        (approval(&gate, &["alice"]), Some("alice"), 0, false),
-        (approval(&gate, &["alice", "bob"]), Some("alice"), 0, true),
-        (approval(&gate, &["alice"]), None, 125, true),
-        (approval(&gate, &["alice"]), None, 126, false),
+        (approval(&gate, &["ask"], &["alice"]), None, 0, true),
+        (approval(&gate, &["ask"], &[]), None, 0, false),
+        (approval(&stricter, &["ask"], &["alice"]), None, 0, false),
+        (approval(&gate, &["ask"], &["alice"]), Some("alice"), 0, false),
+        (approval(&gate, &["ask"], &["alice", "bob"]), Some("alice"), 0, true),
+        (approval(&gate, &["ask"], &["alice"]), None, 125, true),
+        (approval(&gate, &["ask"], &["alice"]), None, 126, false),
     ];
     for (mut given, owner, fee, opens) in table {
         let mut facts = facts(vec![pay(FRIEND, 200_000)]);
@@ -167,6 +167,47 @@ fn an_approval_counts_only_for_the_same_gate_the_right_people_and_the_fee_they_s
 }
 
 #[test]
+fn an_approval_answers_the_rules_that_asked_and_no_others_at_the_same_gate() {
+    let policies = alone(grant(DEV));
+    let gate = policies.grant.gates()[0].clone();
+    let asking = |asked_by: &[&str]| {
+        let mut facts = facts(vec![pay(FRIEND, 350_000)]);
+        facts.approvals = vec![approval(&gate, asked_by, &["alice"])];
+        match decide(&intent(), &facts, &policies).outcome {
+            Outcome::Allow(_) => Vec::new(),
+            Outcome::Park(hold) => {
+                assert!(hold.asks().iter().all(|ask| ask.is_at(&gate)));
+                hold.asks().iter().map(|ask| ask.rule.clone()).collect()
+            }
+            Outcome::Deny(denial) => panic!("{denial:?}"),
+        }
+    };
+    for (asked_by, asks) in [
+        (&[][..], &["ask", "soft"][..]),
+        (&["ask"], &["soft"]),
+        (&["soft"], &["ask"]),
+        (&["cap", "pay", "owner"], &["ask", "soft"]),
+        (&["ask", "soft"], &[]),
+    ] {
+        assert_eq!(asking(asked_by), asks, "{asked_by:?}");
+    }
+}
+
+#[test]
+fn a_window_that_fills_later_asks_the_same_gate_anew() {
+    let policies = alone(grant(DEV));
+    let gate = policies.grant.gates()[0].clone();
+    let mut facts = facts(vec![pay(FRIEND, 150_000)]);
+    facts.approvals = vec![approval(&gate, &["ask"], &["alice"])];
+    let permit = permit(decide(&intent(), &facts, &policies).outcome);
+    assert!(matches!(permit.charges()[1].over, Over::Park { waived: false, .. }));
+    let full = Reading { settled: 300_000_000, ..Reading::default() };
+    let asked = hold(permit.overrun(&[Overrun { index: 1, reading: full }]));
+    let rules: Vec<&str> = asked.asks().iter().map(|ask| ask.rule.as_str()).collect();
+    assert_eq!((rules, asked.gates()), (vec!["soft"], &[gate][..]));
+}
+
+#[test]
 fn an_approval_counts_only_while_the_worth_is_near_what_people_saw() {
     let source = DEV.replace("drift: { fee: 25% }", "drift: { fee: 25%, usd: 2% }");
     assert_ne!(source, DEV, "the gate of these tests is written otherwise now");
@@ -176,7 +217,7 @@ fn an_approval_counts_only_while_the_worth_is_near_what_people_saw() {
         [(Some("200"), true), (Some("197"), true), (Some("196"), false), (None, true)]
     {
         let mut facts = facts(vec![pay(FRIEND, 200_000)]);
-        let mut given = approval(&gate, &["alice"]);
+        let mut given = approval(&gate, &["ask"], &["alice"]);
         given.usd = saw.map(|usd| usd.parse().unwrap());
         facts.approvals = vec![given];
         let outcome = decide(&intent(), &facts, &policies).outcome;

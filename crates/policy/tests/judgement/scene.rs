@@ -82,7 +82,15 @@ pub(crate) fn revoke() -> Action {
 pub(crate) fn token(asset: Asset, name: &str, decimals: u8, price: &str) -> TokenFact {
     let price = Fact::Known(price.parse().unwrap());
     let name = name.to_owned();
-    TokenFact { asset, name, decimals, price, never_priced: false, decimals_said: None }
+    TokenFact {
+        asset,
+        name,
+        decimals,
+        price,
+        never_priced: false,
+        decimals_said: None,
+        held_max: None,
+    }
 }
 
 pub(crate) fn facts(actions: Vec<Action>) -> Facts {
@@ -105,6 +113,7 @@ pub(crate) fn facts(actions: Vec<Action>) -> Facts {
         oracles: Vec::new(),
         opinion: None,
         freezes: Vec::new(),
+        pact: None,
         approvals: Vec::new(),
         calls: Vec::new(),
     }
@@ -117,12 +126,14 @@ pub(crate) fn vote(name: &str) -> Vote {
         groups: Vec::new(),
         note: None,
         at: "2026-01-05T11:00:00Z".parse().unwrap(),
+        signature: None,
     }
 }
 
-pub(crate) fn approval(gate: &Gate, voters: &[&str]) -> GateApproval {
+pub(crate) fn approval(gate: &Gate, asked_by: &[&str], voters: &[&str]) -> GateApproval {
     GateApproval {
         gate: gate.clone(),
+        asked_by: asked_by.iter().map(|rule| (*rule).to_owned()).collect(),
         votes: voters.iter().map(|name| vote(name)).collect(),
         fee_wei_max: U256::ZERO,
         usd: None,

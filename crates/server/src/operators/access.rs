@@ -45,13 +45,13 @@ impl FromRequestParts<Arc<Desk>> for Operator {
 
 /// An operator with the role `view`.
 #[derive(Debug)]
-pub(crate) struct Viewer;
+pub(crate) struct Viewer(pub(crate) OperatorSetup);
 
 impl FromRequestParts<Arc<Desk>> for Viewer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
-        Operator::from_request_parts(parts, desk).await?.may(Role::View).map(|_| Self)
+        Operator::from_request_parts(parts, desk).await?.may(Role::View).cloned().map(Self)
     }
 }
 

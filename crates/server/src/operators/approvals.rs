@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::U256;
+use alloy_primitives::{Bytes, U256};
 use axum::{Json, extract::State};
 use countersign_core::{
     action::{Action, Effect},
+    approval::{
+        Gate, Vote,
+        passkey::{Assertion, CREDENTIAL_ID_MAX, challenge},
+        signature::OfferedSignature,
+    },
     fact::{Facts, TokenFact},
     identity::{ApprovalDigest, OperationId},
     operation::{OperationRecord, OperationState},
@@ -13,11 +18,13 @@ use countersign_core::{
     trace::{DecisionRecord, TraceRecord},
 };
 use countersign_engine::{
+    Yes, asked_again,
     port::journal::Page,
-    setup::{Role, Setup},
+    setup::{OperatorSetup, PasskeySetup, Role, Setup},
+    shown,
 };
 use futures_util::future::try_join_all;
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{
@@ -32,36 +39,37 @@ const TEXT_MAX: usize = 4096;
 
 /// `GET /pending-operations`: what waits, or with `status` what waited once.
 pub(crate) async fn list(
-    _: Viewer,
+    Viewer(operator): Viewer,
     State(desk): Door,
     Asked(which): Asked<Which>,
 ) -> Listed<Value> {
     let states = states(which.status.as_deref().unwrap_or("pending"))?;
     let Page { items, next_cursor } = which.records(&desk, states).await?;
     let parked = items.iter().filter(|record| record.digest.is_some());
-    let items = try_join_all(parked.map(|record| entry(&desk, record))).await?;
+    let items = try_join_all(parked.map(|record| entry((&desk, &operator), record))).await?;
     Ok(listed(Page { items, next_cursor }))
 }
 
 /// `GET /pending-operations/{id}`
 pub(crate) async fn show(
-    _: Viewer,
+    Viewer(operator): Viewer,
     State(desk): Door,
     Named(id): Named<OperationId>,
 ) -> Result<Json<Value>, Problem> {
     let record = operations::record(&desk, id).await?;
     match record.digest {
-        Some(_) => entry(&desk, &record).await.map(Json),
+        Some(_) => entry((&desk, &operator), &record).await.map(Json),
         None => Err(Problem::NotFound),
     }
 }
 
-/// What an operator says yes to: the digest that they saw.
+/// What an operator says yes to: the digest that they saw, signed where the gate asks for that.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Yes {
+pub(crate) struct Said {
     digest: String,
     note: Option<String>,
+    signature: Option<Signature>,
 }
 
 /// `POST /pending-operations/{id}/approve`
@@ -69,7 +77,7 @@ pub(crate) async fn approve(
     operator: Operator,
     State(desk): Door,
     Named(id): Named<OperationId>,
-    Given(Yes { digest, note }): Given<Yes>,
+    Given(Said { digest, note, signature }): Given<Said>,
 ) -> Result<Json<Value>, Problem> {
     let operator = operator.may(Role::Approve)?;
     let Ok(digest) = digest.parse::<ApprovalDigest>() else {
@@ -78,16 +86,18 @@ pub(crate) async fn approve(
         return Err(Problem::OtherDigest);
     };
     let note = note.map(|note| bounded("note", note)).transpose()?;
-    let record = desk.gatehouse.engine.approve(operator, id, digest, note).await?;
+    let signature = signature.map(Signature::offered).transpose()?;
+    let yes = Yes { digest, note, signature };
+    let record = desk.gatehouse.engine.approve_signed(operator, id, yes).await?;
     tracing::info!(operator = %operator.id, operation = %id, "an operation was approved");
-    entry(&desk, &record).await.map(Json)
+    entry((&desk, operator), &record).await.map(Json)
 }
 
 /// Why an operator says no.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct No {
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// `POST /pending-operations/{id}/reject`
@@ -101,19 +111,129 @@ pub(crate) async fn reject(
     let reason = bounded("reason", reason)?;
     let record = desk.gatehouse.engine.reject(operator, id, reason).await?;
     tracing::info!(operator = %operator.id, operation = %id, "an operation was rejected");
-    entry(&desk, &record).await.map(Json)
+    entry((&desk, operator), &record).await.map(Json)
 }
 
-fn bounded(field: &str, text: String) -> Result<String, Problem> {
+pub(crate) fn bounded(field: &str, text: String) -> Result<String, Problem> {
     if text.len() > TEXT_MAX {
         return Err(Problem::Malformed(format!("`{field}`: is longer than {TEXT_MAX} bytes")));
     }
     Ok(text)
 }
 
-async fn entry(desk: &Arc<Desk>, record: &OperationRecord) -> Result<Value, Problem> {
+async fn entry(
+    (desk, operator): (&Arc<Desk>, &OperatorSetup),
+    record: &OperationRecord,
+) -> Result<Value, Problem> {
     let trace = desk.ports().journal.trace(record.trace).await?;
-    Ok(view(record, trace.as_ref(), &desk.setup()))
+    let mut shown = view(record, trace.as_ref(), &desk.setup());
+    if let Some(members) = shown.as_object_mut() {
+        let votes = desk.gatehouse.engine.counting_votes(record);
+        members.insert("progress".into(), progress(record, &votes, &desk.setup()));
+        members.insert("signing".into(), signing(desk, operator, record));
+    }
+    Ok(shown)
+}
+
+/// How far each gate is: who counts for which clause.
+fn progress(record: &OperationRecord, votes: &[Vote], setup: &Setup) -> Value {
+    let agent = setup.agents.get(record.agent());
+    let owner = agent.and_then(|agent| agent.owner.as_deref());
+    let gate = |gate: &Gate| {
+        let clauses = gate.need.iter().zip(gate.counted(votes, owner));
+        let clauses: Vec<Value> = clauses
+            .map(|(clause, persons)| {
+                json!({ "any": clause.any, "of": clause.of, "counted": persons })
+            })
+            .collect();
+        json!({
+            "policy": gate.policy,
+            "gate": gate.id,
+            "in_order": gate.in_order,
+            "sign": gate.sign,
+            "open": gate.is_open(votes, owner),
+            "clauses": clauses,
+        })
+    };
+    record.gates.iter().map(gate).collect()
+}
+
+/// What this operator would sign; `null` where nothing waits or no gate asks for a signature.
+fn signing(desk: &Arc<Desk>, operator: &OperatorSetup, record: &OperationRecord) -> Value {
+    let asks = record.gates.iter().any(|gate| !gate.sign.is_empty());
+    let typed = desk.gatehouse.engine.typed_approval(record).filter(|_| asks);
+    let (Some(typed), Some(digest)) = (typed, record.digest) else { return Value::Null };
+    let credential = |passkey: &PasskeySetup| json!({ "type": "public-key", "id": passkey.id });
+    let credentials: Vec<Value> = operator.passkeys.iter().map(credential).collect();
+    let passkey = desk.setup().passkeys.as_ref().map(|party| {
+        json!({
+            "challenge": challenge(digest),
+            "rpId": party.id,
+            "userVerification": "required",
+            "allowCredentials": credentials,
+        })
+    });
+    json!({ "address": operator.address, "ethereum": typed, "passkey": passkey })
+}
+
+/// The signature of a yes: of an Ethereum key, or of a passkey as browsers give it (`credential.toJSON()`).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Signature {
+    Ethereum(Bytes),
+    Passkey(Box<PublicKeyCredential>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct PublicKeyCredential {
+    id: String,
+    raw_id: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    response: AssertionResponse,
+    #[serde(rename = "authenticatorAttachment")]
+    _attachment: Option<IgnoredAny>,
+    #[serde(rename = "clientExtensionResults")]
+    _extensions: Option<IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct AssertionResponse {
+    #[serde(rename = "clientDataJSON")]
+    client_data: String,
+    authenticator_data: String,
+    signature: String,
+    #[serde(rename = "userHandle")]
+    _user: Option<IgnoredAny>,
+}
+
+impl Signature {
+    fn offered(self) -> Result<OfferedSignature, Problem> {
+        let credential = match self {
+            Self::Ethereum(bytes) => return Ok(OfferedSignature::Ethereum(bytes)),
+            Self::Passkey(credential) => *credential,
+        };
+        let PublicKeyCredential { id, raw_id, kind, response, .. } = credential;
+        let named = raw_id.is_none_or(|raw| raw == id)
+            && kind.is_none_or(|kind| kind == "public-key")
+            && id.len() <= CREDENTIAL_TEXT_MAX;
+        let AssertionResponse { client_data, authenticator_data, signature, .. } = response;
+        let assertion = Assertion::from_base64url([&client_data, &authenticator_data, &signature]);
+        match assertion.filter(|_| named) {
+            Some(assertion) => Ok(OfferedSignature::Passkey { credential: id, assertion }),
+            None => Err(Problem::Malformed("`signature.passkey`: is not of its form".into())),
+        }
+    }
+}
+
+/// The longest credential id as text.
+const CREDENTIAL_TEXT_MAX: usize = CREDENTIAL_ID_MAX * 4 / 3 + 4;
+
+fn approval_mode(decision: &DecisionRecord) -> Option<Value> {
+    let said: Value = serde_json::from_str(decision.validation_result.as_str()?).ok()?;
+    said.get("approvalMode").cloned()
 }
 
 /// What the score consists of; older records do not say.
@@ -125,7 +245,9 @@ fn risk_parts(decision: &DecisionRecord) -> Option<Value> {
 /// A parked operation with everything that a person needs to judge it: the facts are those that were
 /// frozen when it was parked.
 fn view(record: &OperationRecord, trace: Option<&TraceRecord>, setup: &Setup) -> Value {
-    let decision = trace.map(|trace| &trace.decision);
+    let decision = trace.map(|trace| shown(trace, record.digest));
+    let decision = decision.as_ref();
+    let again = trace.and_then(|trace| asked_again(trace, record.digest));
     let facts = decision.and_then(|decision| decision.facts.as_ref());
     let moved = facts.and_then(moved);
     let kind = kind(facts);
@@ -145,6 +267,9 @@ fn view(record: &OperationRecord, trace: Option<&TraceRecord>, setup: &Setup) ->
         "rule": decision.and_then(rule).or_else(|| record.gates.first().map(|gate| gate.id.clone())),
         "code": record.code,
         "reason": record.reason,
+        "approval_mode": decision.and_then(approval_mode),
+        "asked_again": again.and_then(|entry| entry.get("asked_again")),
+        "changed": again.and_then(|entry| entry.get("changed")),
         "policy": decision.and_then(|decision| decision.policy),
         "guards": decision.map(|decision| &decision.guards),
         "agent": record.agent(),
@@ -160,6 +285,7 @@ fn view(record: &OperationRecord, trace: Option<&TraceRecord>, setup: &Setup) ->
         "to": record.plan().and_then(|plan| plan.to),
         "digest": record.digest,
         "gates": record.gates,
+        "asks": record.asks,
         "votes": record.votes,
         "hash": record.hash(),
         "trace_hash": record.trace,
@@ -265,6 +391,7 @@ mod tests {
             price: Fact::Unknown(String::new()),
             never_priced: true,
             decimals_said: None,
+            held_max: None,
         };
         for (amount, decimals, text) in [
             (200_000_000_000_000_000_u64, 18, "0.2"),

@@ -160,7 +160,10 @@ pub(crate) async fn unseal(
     if !differences.is_empty() {
         let title = format!("{} lifted the seal over differences", operator.id);
         let text = differences.join("\n");
-        engine.report(Severity::High, "differences_accepted", (&title, text)).await;
+        // what was accepted is told each time: other differences are another cause
+        let cause = text.clone();
+        let of = ("differences_accepted", cause.as_str());
+        engine.report(Severity::High, of, (&title, text), None).await;
     }
     status(&desk).await
 }
@@ -175,7 +178,9 @@ pub(crate) async fn init(operator: Operator, State(desk): Door) -> Result<Json<V
             let title =
                 format!("{} made a new ledger in the place of one that is lost", operator.id);
             let engine = &desk.gatehouse.engine;
-            engine.report(Severity::High, "ledger_made_anew", (&title, String::new())).await;
+            let made = desk.ports().ledger.describe().await?.ledger_id;
+            let of = ("ledger_made_anew", made.as_str());
+            engine.report(Severity::High, of, (&title, String::new()), None).await;
             status(&desk).await
         }
     }

@@ -5,12 +5,13 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_core::operation::OperationState;
+use countersign_core::{approval::Signing, operation::OperationState};
 use countersign_engine::{
-    BumpError, DeskError,
+    BumpError, DeskError, PactError,
     port::{journal::JournalError, ledger::LedgerError},
     submission::Unavailable,
 };
+use countersign_policy::PactState;
 use serde_json::json;
 
 use super::sessions::FAILURES_WINDOW;
@@ -28,6 +29,12 @@ pub(crate) enum Problem {
     NotInGate,
     /// 403: nobody approves for themselves.
     Requester,
+    /// 403: the gate asks for a signature, of one of these kinds; a token is not enough.
+    Unsigned(Vec<Signing>),
+    /// 403: what was signed is worth nothing, and why.
+    Signature(String),
+    /// 409: others come first.
+    NotInTurn,
     /// 403: a page of another origin.
     OtherOrigin,
     /// 403: a cookie came along with a request that the console did not make.
@@ -48,14 +55,24 @@ pub(crate) enum Problem {
     NoAttempt(String, String),
     /// 409: nothing of the kind is in force.
     NotInForce,
+    /// 409: the agent's grant is another version.
+    PactDiffers,
+    /// 409: this cannot be said to the pact any more; this is where it stands.
+    PactStands(PactState),
     /// 409: the ledger does not fit the chains or the journals; each line is one difference.
     Differences(Vec<String>),
     /// 409: there is something in the store already.
     NotEmpty,
+    /// 409: somebody else changed it meanwhile; this is its version now.
+    OtherVersion(u64),
+    /// 409: its life has no such step.
+    IllegalMove(String),
     /// 410
     Expired,
     /// 429: so many logins failed.
     TooManyAttempts,
+    /// 412: `If-Match` names another version than this.
+    NotAsSeen(u64),
     /// 421: a host name that is not ours.
     OtherHost,
     /// 500
@@ -74,6 +91,9 @@ impl Problem {
             Self::Role(_) => (StatusCode::FORBIDDEN, "role_missing"),
             Self::NotInGate => (StatusCode::FORBIDDEN, "not_in_gate"),
             Self::Requester => (StatusCode::FORBIDDEN, "requester"),
+            Self::Unsigned(_) => (StatusCode::FORBIDDEN, "signature_required"),
+            Self::Signature(_) => (StatusCode::FORBIDDEN, "signature_invalid"),
+            Self::NotInTurn => (StatusCode::CONFLICT, "not_in_turn"),
             Self::OtherOrigin => (StatusCode::FORBIDDEN, "other_origin"),
             Self::OtherSite => (StatusCode::FORBIDDEN, "other_site"),
             Self::TooManyAttempts => (StatusCode::TOO_MANY_REQUESTS, "too_many_attempts"),
@@ -85,10 +105,15 @@ impl Problem {
             Self::Busy => (StatusCode::CONFLICT, "busy"),
             Self::NoAttempt(code, _) => (StatusCode::CONFLICT, code),
             Self::NotInForce => (StatusCode::CONFLICT, "not_in_force"),
+            Self::PactDiffers => (StatusCode::CONFLICT, "pact_differs"),
+            Self::PactStands(_) => (StatusCode::CONFLICT, "pact_stands"),
             Self::Differences(_) => (StatusCode::CONFLICT, "differences"),
             Self::NotEmpty => (StatusCode::CONFLICT, "not_empty"),
             Self::LedgerLost(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger_lost"),
+            Self::OtherVersion(_) => (StatusCode::CONFLICT, "other_version"),
+            Self::IllegalMove(_) => (StatusCode::CONFLICT, "illegal_move"),
             Self::Expired => (StatusCode::GONE, "expired"),
+            Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
             Self::Crash => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -99,13 +124,28 @@ impl Problem {
         match self {
             Self::Malformed(reason)
             | Self::Unavailable(reason)
+            | Self::IllegalMove(reason)
+            | Self::Signature(reason)
             | Self::NoAttempt(_, reason) => reason.clone(),
+            Self::OtherVersion(now) | Self::NotAsSeen(now) => {
+                format!("it was changed meanwhile and is at version {now} now: look at it again")
+            }
             Self::Unauthorised => "no operator has this credential".into(),
             Self::Role(role) => format!("this operator lacks the role `{role}`"),
             Self::NotInGate => {
                 "this operator is in none of the gates that the operation waits for".into()
             }
             Self::Requester => "nobody approves for an agent that their person owns".into(),
+            Self::Unsigned(kinds) => {
+                let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+                format!(
+                    "the gate takes only approvals that are signed: {}; `signing` of the pending operation says what is signed",
+                    kinds.join(" or ")
+                )
+            }
+            Self::NotInTurn => {
+                "it is not this operator's turn: the gate has an order, and others come first".into()
+            }
             Self::OtherOrigin => "pages of other origins are not served".into(),
             Self::OtherSite => {
                 "a cookie is worth something in the console's own requests only: they carry the header `Countersign-Console: 1`".into()
@@ -125,6 +165,10 @@ impl Problem {
                     .into()
             }
             Self::NotInForce => "it was not in force".into(),
+            Self::PactDiffers => {
+                "the agent's grant is another version by now: look at it again".into()
+            }
+            Self::PactStands(state) => format!("the pact is {state}"),
             Self::Differences(differences) => format!(
                 "the ledger does not fit what chains and journals say: {}. Look into each of them; what you accept is recorded",
                 differences.join("; ")
@@ -153,8 +197,14 @@ impl From<Problem> for Response {
             "code": code,
             "detail": problem.detail(),
         });
-        let further = if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
+        let further = if let Problem::PactStands(state) = &problem {
+            Some(("state", json!(state)))
+        } else if let Problem::OtherVersion(now) | Problem::NotAsSeen(now) = &problem {
+            Some(("version", json!(now)))
+        } else if let Problem::Decided(state) | Problem::NotInFlight(state) = &problem {
             Some(("operation_status", json!(state.name())))
+        } else if let Problem::Unsigned(kinds) = &problem {
+            Some(("accepts", json!(kinds)))
         } else if let Problem::Differences(differences) = &problem {
             Some(("differences", json!(differences)))
         } else {
@@ -193,6 +243,9 @@ impl From<DeskError> for Problem {
             DeskError::Expired => Self::Expired,
             DeskError::NotInGate => Self::NotInGate,
             DeskError::Requester => Self::Requester,
+            DeskError::Unsigned(kinds) => Self::Unsigned(kinds),
+            DeskError::Signature(why) => Self::Signature(why),
+            DeskError::NotInTurn => Self::NotInTurn,
             DeskError::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
@@ -206,6 +259,17 @@ impl From<BumpError> for Problem {
             BumpError::Busy => Self::Busy,
             BumpError::Refused { code, reason } => Self::NoAttempt(code, reason),
             BumpError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<PactError> for Problem {
+    fn from(error: PactError) -> Self {
+        match error {
+            PactError::Missing => Self::NotFound,
+            PactError::Differs => Self::PactDiffers,
+            PactError::Stands(state) => Self::PactStands(state),
+            PactError::Unavailable(reason) => Self::Unavailable(reason),
         }
     }
 }

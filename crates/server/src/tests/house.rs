@@ -44,6 +44,7 @@ pub(crate) struct House {
     pub(crate) journal: Arc<ModelJournal>,
     pub(crate) agents: SocketAddr,
     pub(crate) operators: SocketAddr,
+    pub(crate) engine: Arc<Engine>,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<std::io::Result<()>>>,
 }
@@ -75,6 +76,7 @@ fn agent(id: &str, wallet: &str) -> (AgentId, AgentSetup) {
         role: None,
         duplicate_window: Millis(15_000),
         hold: Millis::ZERO,
+        breaker: None,
     };
     (id, agent)
 }
@@ -86,6 +88,8 @@ fn operator(id: &str, roles: &[Role]) -> (OperatorId, OperatorSetup) {
         roles: roles.to_vec(),
         person: id.to_string(),
         groups: vec!["treasury".into()],
+        address: None,
+        passkeys: Vec::new(),
     };
     (id, operator)
 }
@@ -105,6 +109,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         fee_ceiling: 500_000_000_000,
         native: native.clone(),
         tokens: vec![native],
+        collections: Vec::new(),
         registry: Registry::new(),
         gap_wait: Millis(1000),
         bump_after: Millis::ZERO,
@@ -121,7 +126,9 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         guards: Vec::new(),
         prices: Arc::new(FixedPrices::of(&[("ETH", "1000")])),
         oracles: None,
+        passkeys: None,
         judge: None,
+        couriers: Vec::new(),
     }
 }
 
@@ -151,11 +158,13 @@ impl House {
         let ports = Ports {
             ledger: ledger.clone(),
             journal: journal.clone(),
+            chronicle: ledger.clone(),
             clock: Arc::new(FakeClock::new(time)),
             gateway: "gateway-1".into(),
         };
         let engine = Engine::new(ports, setup(chain.clone(), signer.clone()));
         let keyring = Keyring::new(credentials());
+        let own = Arc::clone(&engine);
         let gatehouse =
             Gatehouse { engine, keyring: keyring.clone(), metrics: Arc::new(Metrics::default()) };
         let door = Door {
@@ -174,7 +183,18 @@ impl House {
             tokio::spawn(serve_agents(one, gatehouse.clone(), until(stopped.clone()))),
             tokio::spawn(serve_operators(two, gatehouse, until(stopped))),
         ];
-        Self { keyring, chain, signer, ledger, journal, agents, operators, stop, doors }
+        Self {
+            keyring,
+            chain,
+            signer,
+            ledger,
+            journal,
+            agents,
+            operators,
+            engine: own,
+            stop,
+            doors,
+        }
     }
 
     pub(crate) fn begin_to_close(&self) {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use alloy_primitives::Bytes;
-use countersign_core::{approval::Vote, time::Timestamp};
+use countersign_core::{approval::Vote, incident::Severity, time::Timestamp};
 use countersign_engine::port::{
     Journal as _, Ledger as _,
     chain::ReadAnswer,
@@ -43,6 +43,9 @@ async fn only_an_operators_token_opens_the_door_and_a_role_each_drawer() {
     for (method, path, body, status) in [
         ("GET", "/overview", "", 200),
         ("POST", "/freeze", "{}", 403),
+        ("POST", "/api/agents/trader/policies/x/approve", "{}", 403),
+        ("POST", "/api/agents/trader/policies/x/reject", r#"{"reason":"no"}"#, 403),
+        ("POST", "/api/agents/trader/policies/x/revoke", r#"{"reason":"no"}"#, 403),
         ("POST", "/ledger/unseal", "", 403),
         ("POST", "/ledger/init", "", 403),
         (
@@ -336,6 +339,55 @@ async fn the_configuration_in_force_can_be_read() {
 }
 
 #[tokio::test]
+async fn a_pact_is_spoken_to_in_the_version_that_stands() {
+    let house = House::open().await;
+    let grant = house.desk("GET", "/api/agents/trader/policies", "").await.json();
+    let id = grant["items"][0]["id"].as_str().unwrap().to_owned();
+    let other = format!("sha256:{}", "11".repeat(32));
+    let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(4097));
+    let none = json!(null);
+    for (path, body, status, code) in [
+        (format!("trader/policies/{id}/approve"), "{}", 409, json!("pact_stands")),
+        (format!("trader/policies/{id}/reject"), r#"{"reason":"no"}"#, 409, json!("pact_stands")),
+        (format!("trader/policies/{id}/revoke"), "{}", 400, json!("malformed")),
+        (format!("trader/policies/{id}/revoke"), "", 400, json!("malformed")),
+        (format!("trader/policies/{id}/revoke"), &long, 400, json!("malformed")),
+        (
+            format!("trader/policies/{id}/revoke"),
+            r#"{"reason":"x","y":1}"#,
+            400,
+            json!("malformed"),
+        ),
+        (
+            format!("trader/policies/{other}/revoke"),
+            r#"{"reason":"x"}"#,
+            409,
+            json!("pact_differs"),
+        ),
+        ("trader/policies/latest/revoke".into(), r#"{"reason":"x"}"#, 404, json!("not_found")),
+        (format!("nobody/policies/{id}/revoke"), r#"{"reason":"x"}"#, 404, json!("not_found")),
+        (format!("trader/policies/{id}/end"), r#"{"reason":"x"}"#, 404, json!("not_found")),
+        // what nobody had to approve can be ended all the same, and once
+        (format!("trader/policies/{id}/revoke"), r#"{"reason":"enough"}"#, 200, none.clone()),
+        (format!("trader/policies/{id}/revoke"), r#"{"reason":"again"}"#, 200, none),
+        (format!("trader/policies/{id}/approve"), "", 409, json!("pact_stands")),
+    ] {
+        let reply = house.desk("POST", &format!("/api/agents/{path}"), body).await;
+        assert_eq!((reply.status, &reply.json()["code"]), (status, &code), "{path} {}", reply.body);
+    }
+    let ended = house.desk("GET", "/api/agents/trader/policies", "").await.json();
+    let ended = &ended["items"][0];
+    assert_eq!((&ended["state"], &ended["in_force"]), (&json!("revoked"), &json!(false)));
+    assert_eq!(
+        (&ended["revoked"]["by"], &ended["revoked"]["note"]),
+        (&json!("alice"), &json!("enough"))
+    );
+    let other = house.desk("GET", "/api/agents/other/policies", "").await.json();
+    assert_eq!(other["items"][0]["state"], "active", "the same words, and another agent");
+    house.close().await;
+}
+
+#[tokio::test]
 async fn events_tell_of_changes_and_end_with_the_door() {
     let house = House::open().await;
     let request =
@@ -352,6 +404,114 @@ async fn events_tell_of_changes_and_end_with_the_door() {
     assert!(heard.contains("text/event-stream"), "{heard}");
     house.close().await;
     stream.read_to_string(&mut heard).await.unwrap();
+}
+
+/// Listens to events until `wanted` is heard.
+async fn listen(house: &House, last: Option<&str>, wanted: &str) -> String {
+    let last = last.map_or_else(String::new, |id| format!("last-event-id: {id}\r\n"));
+    let request = format!(
+        "GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n{last}\r\n"
+    );
+    let mut stream = TcpStream::connect(house.operators).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let (mut heard, mut part) = (String::new(), [0_u8; 4096]);
+    while !heard.contains(wanted) {
+        let length = stream.read(&mut part).await.unwrap();
+        assert!(length > 0, "{heard}");
+        heard.push_str(&String::from_utf8_lossy(&part[..length]));
+    }
+    heard
+}
+
+#[tokio::test]
+async fn a_listener_that_comes_back_hears_what_it_missed() {
+    let house = House::open().await;
+    let heard = listen(&house, None, "event: overview").await;
+    let id =
+        heard.split("id: ").nth(1).and_then(|rest| rest.split('\n').next()).unwrap().to_owned();
+    assert_eq!(house.desk("POST", "/freeze", r#"{"all":true}"#).await.status, 200);
+    assert_eq!(house.desk("POST", "/unfreeze", r#"{"all":true}"#).await.status, 200);
+    let heard = listen(&house, Some(id.trim()), "unfreeze").await;
+    let freeze = heard.find(r#""what":"freeze""#).unwrap();
+    assert!(freeze < heard.find(r#""what":"unfreeze""#).unwrap(), "{heard}");
+    for other in ["9-1", "nonsense", "0-999999"] {
+        let heard = listen(&house, Some(other), "event: overview").await;
+        assert!(heard.contains("event: reset"), "{other}: {heard}");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn only_so_many_listen() {
+    let house = House::open().await;
+    let request =
+        format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
+    let mut seated = Vec::new();
+    for _ in 0..64 {
+        let mut stream = TcpStream::connect(house.operators).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0_u8; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        seated.push(stream);
+    }
+    let refused = house.desk("GET", "/events", "").await;
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("unavailable")));
+    drop(seated);
+    house.close().await;
+}
+
+async fn patch(
+    house: &House,
+    id: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> super::house::Reply {
+    let token = format!("Bearer {DESK}");
+    let all: Vec<(&str, &str)> =
+        [("authorization", token.as_str())].into_iter().chain(headers.iter().copied()).collect();
+    send(house.operators, "PATCH", &format!("/incidents/{id}"), &all, body).await
+}
+
+#[tokio::test]
+async fn an_incident_is_moved_by_whoever_saw_it_as_it_is() {
+    let house = House::open().await;
+    let told = ("the title", String::new());
+    house.engine.report(Severity::High, ("a_test", ""), told, None).await;
+    let listed = house.desk("GET", "/incidents?severity=High&status=Open", "").await.json();
+    let id = listed["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(listed["items"][0]["version"], 1);
+    let none = house.desk("GET", "/incidents?agent=trader", "").await.json();
+    assert_eq!(none["items"], json!([]));
+    let shown = house.desk("GET", &format!("/incidents/{id}"), "").await;
+    assert_eq!((shown.status, &shown.json()["count"]), (200, &json!(1)));
+    let take = r#"{"status":"Investigating","note":"mine"}"#;
+    let stale = patch(&house, &id, &[("if-match", "\"7\"")], take).await;
+    assert_eq!((stale.status, &stale.json()["version"]), (412, &json!(1)));
+    let stale = patch(&house, &id, &[], r#"{"status":"Investigating","version":7}"#).await;
+    assert_eq!((stale.status, &stale.json()["code"]), (409, &json!("other_version")));
+    let taken = patch(&house, &id, &[("if-match", "\"1\"")], take).await;
+    assert_eq!((taken.status, &taken.json()["status"]), (200, &json!("Investigating")));
+    let step = taken.json()["history"][1].clone();
+    assert_eq!((&step["by"], &step["note"]), (&json!("alice"), &json!("mine")));
+    let resolved = patch(&house, &id, &[], r#"{"status":"Resolved"}"#).await;
+    assert_eq!(resolved.status, 200);
+    let illegal = patch(&house, &id, &[], r#"{"status":"Dismissed"}"#).await;
+    assert_eq!((illegal.status, &illegal.json()["code"]), (409, &json!("illegal_move")));
+    for (headers, body) in [
+        (&[][..], "{}"),
+        (&[], r#"{"status":"Open","by":"bob"}"#),
+        (&[], r#"{"status":"Closed"}"#),
+        (&[("if-match", "1")], take),
+        (&[("if-match", "\"x\"")], take),
+    ] {
+        assert_eq!(patch(&house, &id, headers, body).await.status, 400, "{body}");
+    }
+    let long = format!(r#"{{"note":"{}"}}"#, "x".repeat(4097));
+    assert_eq!(patch(&house, &id, &[], &long).await.status, 400);
+    assert_eq!(patch(&house, "inc_9", &[], take).await.status, 404);
+    assert_eq!(house.desk("GET", "/incidents/inc_9", "").await.status, 404);
+    house.close().await;
 }
 
 #[tokio::test]

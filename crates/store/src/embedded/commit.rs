@@ -3,6 +3,7 @@
 use countersign_core::{
     fact::Freeze,
     operation::{OperationRecord, OperationState as S, Purpose},
+    pact::{Pact, PactStanding},
     time::Timestamp,
 };
 use countersign_engine::port::ledger::{Commit, CommitAnswer, NONCE_HELD_FOR};
@@ -35,6 +36,10 @@ impl Step<'_> {
         }
         if let Some(freeze) = self.stopping(&record, commit.shrinks_only)? {
             return Ok(CommitAnswer::Frozen(freeze));
+        }
+        let pact = Pact { agent: record.agent().clone(), grant: commit.grant };
+        if let Some(standing) = self.pact(&pact)?.filter(PactStanding::is_over) {
+            return Ok(CommitAnswer::Ended(standing));
         }
         let lane = lane(record.chain(), record.wallet());
         if record.message().is_some() {

@@ -6,12 +6,13 @@ use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
     identity::{AgentId, TraceHash},
+    incident::{Incident, IncidentMove, Occurrence, Taken},
     time::Timestamp,
-    trace::{DecisionRecord, Incident, IncidentStatus, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
 };
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 use serde::{Deserialize, Serialize};
@@ -58,9 +59,14 @@ impl Journal for EmbeddedJournal {
         Ok(self.worker.read(move |step| step.traces(&query)).await?)
     }
 
-    async fn raise(&self, incident: &Incident) -> Result<(), JournalError> {
-        let (gateway, incident) = (Arc::clone(&self.gateway), incident.clone());
-        Ok(self.worker.write(move |step| step.raise(&gateway, &incident)).await?)
+    async fn raise(&self, occurrence: &Occurrence) -> Result<Taken, JournalError> {
+        let (gateway, occurrence) = (Arc::clone(&self.gateway), occurrence.clone());
+        Ok(self.worker.write(move |step| step.raise(&gateway, &occurrence)).await?)
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, JournalError> {
+        let id = id.to_owned();
+        Ok(self.worker.read(move |step| step.incident(&id)).await?)
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, JournalError> {
@@ -71,19 +77,17 @@ impl Journal for EmbeddedJournal {
     async fn change_incident(
         &self,
         id: &str,
-        status: IncidentStatus,
-        at: Timestamp,
-    ) -> Result<Option<Incident>, JournalError> {
-        let (gateway, id) = (Arc::clone(&self.gateway), id.to_owned());
-        let change = move |step: &Step<'_>| step.change_incident(&gateway, &id, (status, at));
-        Ok(self.worker.write(change).await?)
+        step: &IncidentMove,
+    ) -> Result<IncidentAnswer, JournalError> {
+        let (gateway, id, made) = (Arc::clone(&self.gateway), id.to_owned(), step.clone());
+        Ok(self.worker.write(move |step| step.change_incident(&gateway, &id, &made)).await?)
     }
 }
 
 /// One entry of a chain. The text that is stored is the text that was hashed.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Entry<'a> {
+pub(super) enum Entry<'a> {
     Decision {
         trace: TraceHash,
         decision: &'a DecisionRecord,
@@ -129,7 +133,7 @@ impl Outcome {
 
 impl Step<'_> {
     /// Appends to a gateway's chain: head' = SHA-256(head ‖ entry). Returns the head before.
-    fn append(&self, gateway: &str, entry: &Entry<'_>) -> Result<Option<B256>, Fault> {
+    pub(super) fn append(&self, gateway: &str, entry: &Entry<'_>) -> Result<Option<B256>, Fault> {
         let last: Option<(i64, Vec<u8>)> = self
             .connection()
             .prepare_cached(
@@ -248,71 +252,6 @@ impl Step<'_> {
             .optional()?
             .ok_or_else(|| Fault::Cursor(cursor.into()))
     }
-
-    fn raise(&self, gateway: &str, incident: &Incident) -> Result<(), Fault> {
-        if self.incident(&incident.id)?.is_some() {
-            return Ok(());
-        }
-        self.append(gateway, &Entry::Incident { incident })?;
-        self.connection()
-            .prepare_cached("INSERT INTO incidents VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![
-                incident.id,
-                int(incident.created_at.millis()),
-                status_name(incident.status),
-                serde_json::to_string(incident)?
-            ])?;
-        Ok(())
-    }
-
-    fn incident(&self, id: &str) -> Result<Option<Incident>, Fault> {
-        let json: Option<String> = self
-            .connection()
-            .prepare_cached("SELECT view FROM incidents WHERE id = ?1")?
-            .query_row([id], read)
-            .optional()?;
-        Ok(json.map(|json| serde_json::from_str(&json)).transpose()?)
-    }
-
-    fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, Fault> {
-        let (created, id) = match &query.cursor {
-            Some(cursor) => {
-                let last = self.incident(cursor)?.ok_or_else(|| Fault::Cursor(cursor.clone()))?;
-                (int(last.created_at.millis()), last.id)
-            }
-            None => (i64::MAX, String::new()),
-        };
-        let limit = query.limit.min(PAGE_MAX);
-        let status = query.status.map(status_name);
-        let rows: Vec<String> = self
-            .connection()
-            .prepare_cached(
-                "SELECT view FROM incidents
-                  WHERE (created, id) < (?1, ?2) AND (?3 IS NULL OR status = ?3)
-                  ORDER BY created DESC, id DESC LIMIT ?4",
-            )?
-            .query_map(params![created, id, status, i64::from(limit).saturating_add(1)], read)?
-            .collect::<Result<_, _>>()?;
-        let items: Result<Vec<Incident>, _> =
-            rows.iter().map(|json| serde_json::from_str(json)).collect();
-        Ok(page(items?, limit, |last| last.id.clone()))
-    }
-
-    fn change_incident(
-        &self,
-        gateway: &str,
-        id: &str,
-        (status, at): (IncidentStatus, Timestamp),
-    ) -> Result<Option<Incident>, Fault> {
-        let Some(mut incident) = self.incident(id)? else { return Ok(None) };
-        incident.status = status;
-        incident.updated_at = at;
-        self.append(gateway, &Entry::Incident { incident: &incident })?;
-        self.connection()
-            .prepare_cached("UPDATE incidents SET status = ?2, view = ?3 WHERE id = ?1")?
-            .execute(params![id, status_name(status), serde_json::to_string(&incident)?])?;
-        Ok(Some(incident))
-    }
 }
 
 /// Trace hash, decision and outcome of a row.
@@ -363,19 +302,10 @@ fn trace_filter(query: &TraceQuery) -> (String, Vec<Value>) {
 }
 
 /// A page from what was read: one more than the limit if there is more.
-fn page<T>(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Page<T> {
+pub(super) fn page<T>(mut items: Vec<T>, limit: u32, cursor: impl FnOnce(&T) -> String) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > limit;
     items.truncate(limit);
     let next_cursor = items.last().filter(|_| more).map(cursor);
     Page { items, next_cursor }
-}
-
-const fn status_name(status: IncidentStatus) -> &'static str {
-    match status {
-        IncidentStatus::Open => "Open",
-        IncidentStatus::Investigating => "Investigating",
-        IncidentStatus::Resolved => "Resolved",
-        IncidentStatus::Dismissed => "Dismissed",
-    }
 }

@@ -9,6 +9,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -17,8 +18,9 @@ use countersign_engine::port::{
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
+        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
+        SplitAnswer,
     },
 };
 
@@ -288,6 +290,16 @@ impl Ledger for EmbeddedLedger {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
         self.read(|step| step.freezes()).await
+    }
+
+    async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {
+        let word = word.clone();
+        self.write(move |step| step.say(&word)).await
+    }
+
+    async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError> {
+        let pact = pact.clone();
+        self.read(move |step| step.pact(&pact)).await
     }
 
     async fn seal(&self, reason: &str) -> Result<(), LedgerError> {

@@ -10,7 +10,7 @@ use countersign_core::{
     operation::{Money, OperationRecord, OperationState},
     time::Timestamp,
 };
-use countersign_engine::port::{journal::Page, ledger::OperationQuery};
+use countersign_engine::port::{chronicle::event, journal::Page, ledger::OperationQuery};
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
@@ -134,12 +134,29 @@ impl Step<'_> {
     }
 
     pub(super) fn freeze(&self, freeze: &Freeze) -> Result<(), Fault> {
+        self.put_freeze(freeze, event::FREEZE)
+    }
+
+    /// Puts a freeze in force, with the log's word for who did.
+    pub(super) fn put_freeze(&self, freeze: &Freeze, event: &str) -> Result<(), Fault> {
         let json = serde_json::to_string(freeze)?;
         let changed = self
             .connection()
             .prepare_cached("INSERT OR IGNORE INTO freezes VALUES (?1)")?
             .execute([&json])?;
-        if changed == 0 { Ok(()) } else { self.log("freeze", "-", &json) }
+        if changed == 0 {
+            return Ok(());
+        }
+        self.forget_strikes(freeze)?;
+        self.log(event, &freeze.scope(), &json)
+    }
+
+    pub(super) fn is_frozen(&self, freeze: &Freeze) -> Result<bool, Fault> {
+        let json = serde_json::to_string(freeze)?;
+        Ok(self
+            .connection()
+            .prepare_cached("SELECT 1 FROM freezes WHERE freeze = ?1")?
+            .exists([&json])?)
     }
 
     pub(super) fn unfreeze(&self, freeze: &Freeze) -> Result<bool, Fault> {
@@ -149,7 +166,8 @@ impl Step<'_> {
             .prepare_cached("DELETE FROM freezes WHERE freeze = ?1")?
             .execute([&json])?;
         if changed > 0 {
-            self.log("unfreeze", "-", &json)?;
+            self.forget_strikes(freeze)?;
+            self.log(event::UNFREEZE, &freeze.scope(), &json)?;
         }
         Ok(changed > 0)
     }

@@ -4,9 +4,12 @@ use countersign_core::{
     charge::{Charge, Window},
     operation::{Delivery, OperationRecord, OperationState},
 };
-use countersign_engine::port::ledger::{
-    DenyAnswer, Disposition, Found, LedgerError, NewOperation, Part, Redeem, RedeemAnswer, Reserve,
-    ReserveAnswer, Split, SplitAnswer,
+use countersign_engine::port::{
+    chronicle::event,
+    ledger::{
+        DenyAnswer, Disposition, Found, LedgerError, NewOperation, Part, Redeem, RedeemAnswer,
+        Reserve, ReserveAnswer, Split, SplitAnswer,
+    },
 };
 
 use super::{counters::Move, fault::Fault, worker::Step};
@@ -55,14 +58,16 @@ impl Step<'_> {
         let mut record = self.record(operation, OperationState::Allowed);
         record.charges.clone_from(charges);
         disposition.apply(&mut record);
-        self.insert(&record, "reserve")?;
+        let event = if disposition.parks() { event::PARK } else { "reserve" };
+        self.insert(&record, event)?;
         Ok(ReserveAnswer::Reserved(Box::new(record)))
     }
 
     pub(super) fn redeem(&self, redeem: &Redeem) -> Result<RedeemAnswer, Fault> {
         let Redeem { operation, intent, charges, disposition, trace, gateway } = redeem;
         let mut record = self.known(*operation)?;
-        if self.is_over(&record) || !self.is_redeemable(&record, gateway)? {
+        let same = intent.rest().len() == record.intent.rest().len();
+        if !same || self.is_over(&record) || !self.is_redeemable(&record, gateway)? {
             return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
         }
         if self.has_moved(charges) {
@@ -80,7 +85,8 @@ impl Step<'_> {
         record.fence = record.fence.saturating_add(1);
         record.state = OperationState::Allowed;
         disposition.apply(&mut record);
-        Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, "redeem")?)))
+        let event = if disposition.parks() { event::PARK } else { "redeem" };
+        Ok(RedeemAnswer::Redeemed(Box::new(self.update(record, event)?)))
     }
 
     pub(super) fn split(&self, split: &Split) -> Result<SplitAnswer, Fault> {
@@ -147,6 +153,7 @@ impl Step<'_> {
             trace: new.trace,
             digest: None,
             gates: Vec::new(),
+            asks: Vec::new(),
             votes: Vec::new(),
             charges: Vec::new(),
             attempts: Vec::new(),
@@ -192,6 +199,7 @@ impl Dispose for Disposition {
             Self::Park(parking) => {
                 record.state = OperationState::Parked;
                 record.gates.clone_from(&parking.gates);
+                record.asks.clone_from(&parking.asks);
                 record.digest = Some(parking.digest);
                 record.expires_at = Some(parking.expires_at);
                 record.votes.clear();

@@ -18,7 +18,7 @@ use crate::lineage::{Anchor, Standing};
 pub(super) const FILE: &str = "countersign.db";
 
 /// The schema that this program reads and writes.
-pub(super) const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 7;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
@@ -106,7 +106,32 @@ CREATE TABLE seen (
     PRIMARY KEY (lane, address)
 ) WITHOUT ROWID;
 
+CREATE TABLE passkeys (credential TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
+
 CREATE TABLE freezes (freeze TEXT PRIMARY KEY) WITHOUT ROWID;
+
+CREATE TABLE pacts (
+    agent TEXT NOT NULL,
+    version TEXT NOT NULL,
+    standing TEXT NOT NULL,
+    PRIMARY KEY (agent, version)
+) WITHOUT ROWID;
+
+CREATE TABLE strikes (
+    agent TEXT NOT NULL,
+    trace TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (agent, trace)
+) WITHOUT ROWID;
+
+CREATE TABLE turns (
+    receiver TEXT PRIMARY KEY,
+    told INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    holder TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE policies (whose TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE log (
     sequence INTEGER PRIMARY KEY,
@@ -148,9 +173,14 @@ CREATE TABLE incidents (
     id TEXT PRIMARY KEY,
     created INTEGER NOT NULL,
     status TEXT NOT NULL,
+    severity TEXT NOT NULL,
+    agent TEXT,
     view TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX incidents_created ON incidents (created, id);
+CREATE INDEX incidents_status ON incidents (status, created, id);
+
+CREATE TABLE incident_groups (incidents TEXT PRIMARY KEY, id TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// An open file, and how its ledger stands to the one that was known.

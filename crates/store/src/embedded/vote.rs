@@ -1,7 +1,11 @@
 //! What people and time say before commit: approve, reject, expire.
 
 use countersign_core::operation::{Delivery, OperationRecord, OperationState as S};
-use countersign_engine::port::ledger::{Approve, ApproveAnswer, Reject, RejectAnswer};
+use countersign_engine::port::{
+    chronicle::event,
+    ledger::{Approve, ApproveAnswer, PasskeyCount, Reject, RejectAnswer},
+};
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
     counters::Move,
@@ -31,11 +35,35 @@ impl Step<'_> {
         if record.votes.len() != approve.votes_seen {
             return Ok(ApproveAnswer::Raced);
         }
+        if !self.counts(approve.passkey.as_ref())? {
+            return Ok(ApproveAnswer::PasskeyBehind);
+        }
         record.votes.push(approve.vote.clone());
         if approve.completes {
             record.state = S::Approved;
         }
-        Ok(ApproveAnswer::Voted(Box::new(self.update(record, "approve")?)))
+        let event = if approve.completes { event::APPROVE } else { event::VOTE };
+        Ok(ApproveAnswer::Voted(Box::new(self.update(record, event)?)))
+    }
+
+    /// Takes down what a passkey says of its signatures; `false` if it said as much before.
+    fn counts(&self, passkey: Option<&PasskeyCount>) -> Result<bool, Fault> {
+        let Some(PasskeyCount { credential, count }) = passkey else { return Ok(true) };
+        let before: Option<u32> = self
+            .connection()
+            .prepare_cached("SELECT count FROM passkeys WHERE credential = ?1")?
+            .query_row([credential], |row| row.get(0))
+            .optional()?;
+        if *count == 0 {
+            return Ok(before.is_none());
+        }
+        if before.is_some_and(|before| *count <= before) {
+            return Ok(false);
+        }
+        self.connection()
+            .prepare_cached("INSERT OR REPLACE INTO passkeys VALUES (?1, ?2)")?
+            .execute(params![credential, count])?;
+        Ok(true)
     }
 
     pub(super) fn reject(&self, reject: &Reject) -> Result<RejectAnswer, Fault> {

@@ -14,20 +14,23 @@ use std::{
 use async_trait::async_trait;
 use countersign_core::{
     identity::TraceHash,
+    incident::{Incident, IncidentMove, IncidentStatus, Occurrence, Severity, Taken},
     time::{Millis, Timestamp},
-    trace::{Incident, IncidentStatus, TraceRecord, TraceUpdate},
+    trace::{TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{
+        IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, ROUNDS_MAX, TraceQuery,
+    },
     ledger::LedgerError,
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::entry::{
-    Head, change_call, cursor_call, incident_key, raise_call, read_incident, read_trace,
-    record_call, session_key, status_name, update_call,
+    Head, Put, cursor_call, incident_key, maybe_incident, put_call, read_incident, read_trace,
+    record_call, session_key, update_call,
 };
 use super::{
     link::{Call, Link},
@@ -176,18 +179,43 @@ impl Journal for RedisJournal {
         page(answer, read_trace).map_err(unavailable)
     }
 
-    async fn raise(&self, incident: &Incident) -> Result<(), JournalError> {
-        let made = self.append(|_| {
-            let (call, content) = raise_call(incident)?;
-            Ok(Entry { script: Script::RaiseIncident, call, content })
-        });
-        made.await.map(drop).map_err(unavailable)
+    async fn raise(&self, occurrence: &Occurrence) -> Result<Taken, JournalError> {
+        for _ in 0..ROUNDS_MAX {
+            let current = self.incident_of(&occurrence.group()).await.map_err(unavailable)?;
+            let taken = Taken::of(occurrence, current.as_ref());
+            let put = match &taken {
+                Taken::Before => return Ok(taken),
+                Taken::New(incident) => Put {
+                    incident,
+                    before: None,
+                    replaces: current.as_ref(),
+                    step: incident.last_step().map(|step| step.what),
+                },
+                Taken::More(incident, step) => {
+                    Put { incident, before: current.as_ref(), replaces: None, step: *step }
+                }
+            };
+            if self.put(&put).await.map_err(unavailable)? {
+                return Ok(taken);
+            }
+        }
+        Err(too_many_changes())
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, JournalError> {
+        let call = Call::new().arg("incident", incident_key(id));
+        let answer = self.link.run(Script::Incident, call).await;
+        answer.and_then(maybe_incident).map_err(unavailable)
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, JournalError> {
-        let IncidentQuery { status, limit, cursor } = query;
+        let IncidentQuery { status, severity, agent, from, to, limit, cursor } = query;
         let call = Call::new()
-            .maybe("status", status.map(status_name))
+            .maybe("status", status.map(IncidentStatus::name))
+            .maybe("severity", severity.map(Severity::name))
+            .maybe("agent", agent.as_ref())
+            .maybe("from", from.map(Timestamp::millis))
+            .maybe("to", to.map(Timestamp::millis))
             .arg("limit", (*limit).min(PAGE_MAX));
         let call = cursor_call(call, cursor.as_deref())?;
         let answer = self.link.run(Script::Incidents, call).await.map_err(unavailable)?;
@@ -197,16 +225,42 @@ impl Journal for RedisJournal {
     async fn change_incident(
         &self,
         id: &str,
-        status: IncidentStatus,
-        at: Timestamp,
-    ) -> Result<Option<Incident>, JournalError> {
-        let made = self.append(|_| {
-            let (call, content) = change_call(&incident_key(id), status, at)?;
-            Ok(Entry { script: Script::ChangeIncident, call, content })
-        });
-        let read = |mut answer: Reply| read_incident(answer.list()?);
-        made.await.map_err(unavailable)?.map(read).transpose().map_err(unavailable)
+        step: &IncidentMove,
+    ) -> Result<IncidentAnswer, JournalError> {
+        for _ in 0..ROUNDS_MAX {
+            let Some(before) = self.incident(id).await? else { return Ok(IncidentAnswer::Missing) };
+            let after = match before.moved(step) {
+                Ok(after) => after,
+                Err(refusal) => return Ok(IncidentAnswer::Refused(refusal)),
+            };
+            let taken = after.step_since(&before);
+            let put = Put { incident: &after, before: Some(&before), replaces: None, step: taken };
+            if after == before || self.put(&put).await.map_err(unavailable)? {
+                return Ok(IncidentAnswer::Changed(Box::new(after)));
+            }
+        }
+        Err(too_many_changes())
     }
+}
+
+impl RedisJournal {
+    async fn incident_of(&self, group: &str) -> Result<Option<Incident>, LedgerError> {
+        let call = Call::new().arg("group", incident_key(group));
+        maybe_incident(self.link.run(Script::IncidentOf, call).await?)
+    }
+
+    /// Whether it is that now; not where another change came in between.
+    async fn put(&self, put: &Put<'_>) -> Result<bool, LedgerError> {
+        let made = self.append(|_| {
+            let (call, content) = put_call(put)?;
+            Ok(Entry { script: Script::PutIncident, call, content })
+        });
+        Ok(made.await?.is_some())
+    }
+}
+
+fn too_many_changes() -> JournalError {
+    JournalError::Unavailable("the incident kept changing".into())
 }
 
 fn page<T>(

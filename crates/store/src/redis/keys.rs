@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 
 /// The families of keys: how scripts call them, and how their names go on behind the app's prefix. A name
 /// that ends in `:` is followed by what the comment says.
-const FAMILIES: [(&str, &str); 38] = [
+const FAMILIES: [(&str, &str); 44] = [
     // hash: format, ledger id, sequence and head of the log, seal
     ("meta", "meta"),
     // string: the highest time that a writing script saw
@@ -21,6 +21,14 @@ const FAMILIES: [(&str, &str); 38] = [
     ("gateways", "gateways"),
     // hash: freeze -> its JSON
     ("freezes", "freezes"),
+    // hash: version, agent; what people said to that grant
+    ("pact", "pact:"),
+    // sorted set by when: agent; traces of denials that count towards its freeze
+    ("strikes", "strikes:"),
+    // hash: receiver of notices -> what it was told last, whose turn it is and until when
+    ("turns", "turns"),
+    // hash: whose policy -> the version in force
+    ("policies", "policies"),
     // hash: hash of an idempotency key -> operation
     ("idempotency", "idempotency"),
     // hash: operation id
@@ -57,6 +65,8 @@ const FAMILIES: [(&str, &str); 38] = [
     ("in_flight", "in-flight:"),
     // set: chain, wallet; counterparties
     ("seen", "seen:"),
+    // hash: a passkey's credential -> how often it has signed
+    ("passkeys", "passkeys"),
     // set: limits that count everything
     ("adopted", "adopted"),
     // hash: gateway -> number and head of its chain of decision records
@@ -83,6 +93,8 @@ const FAMILIES: [(&str, &str); 38] = [
     ("incidents", "incidents"),
     // sorted set by creation: status
     ("incidents_in_status", "incidents:status:"),
+    // hash: SHA-256 of what incidents have in common -> SHA-256 of the id of the one of now
+    ("incident_groups", "incidents:groups"),
     // string: counts traces and incidents, to order those of one millisecond
     ("count", "journal:count"),
     // nothing: where it cannot be looked for, the slot is moving to another node
@@ -139,12 +151,12 @@ mod tests {
         let keys = Keys::new(&AppId::parse("main").unwrap());
         assert_eq!(keys.meta(), "countersign:{main}:meta");
         let names: Vec<&str> = FAMILIES.iter().map(|(_, name)| *name).collect();
-        let golden = "meta clock log gateways freezes idempotency operation: operations \
+        let golden = "meta clock log gateways freezes pact: strikes: turns policies idempotency operation: operations \
                       operations:state: operations:agent: operations:agent-state: operations:expiry \
                       operations:kept-nonce: operations:settled: operations:heights operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
-                      in-flight: seen: adopted journal:heads journal:anchored journal:entries: trace: traces traces:status: \
+                      in-flight: seen: passkeys adopted journal:heads journal:anchored journal:entries: trace: traces traces:status: \
                       traces:agent: traces:session: traces:operation: incident: incidents \
-                      incidents:status: journal:count never";
+                      incidents:status: incidents:groups journal:count never";
         assert_eq!(names.join(" "), golden);
     }
 

@@ -18,6 +18,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -26,14 +27,16 @@ use countersign_engine::port::{
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
+        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
+        SplitAnswer,
     },
 };
 
 use self::packing::{
-    addresses, adoption, asked_before, attempt, changed, charged, cursor_from, freeze_from, limit,
-    new_operation, overruns, parting, reading, records, scope, unknown, words,
+    addresses, adoption, asked_before, attempt, becomes, changed, charged, cursor_from,
+    freeze_call, freeze_from, limit, new_operation, overruns, parting, reading, records, spoken,
+    unknown, words,
 };
 use super::{
     FORMAT,
@@ -189,6 +192,7 @@ impl Ledger for RedisLedger {
         let Redeem { operation, intent, charges, disposition, trace, gateway } = redeem;
         let call =
             Call::new().arg("operation", operation).arg("gateway", gateway).field("trace", trace);
+        let call = call.arg("rest", intent.rest().len());
         let call = charged(intent_fields(call, intent)?, charges, disposition)?;
         let mut answer = self.link.run(Script::Redeem, call).await?;
         Ok(match answer.tag()?.as_str() {
@@ -212,19 +216,22 @@ impl Ledger for RedisLedger {
     }
 
     async fn approve(&self, approve: &Approve) -> Result<ApproveAnswer, LedgerError> {
-        let Approve { operation, digest, vote, votes_seen, completes } = approve;
+        let Approve { operation, digest, vote, votes_seen, completes, passkey } = approve;
         let call = Call::new()
             .arg("operation", operation)
             .arg("digest", digest)
             .arg("vote", json(vote)?)
             .arg("operator", &vote.operator)
             .arg("votes_seen", votes_seen)
-            .maybe("completes", completes.then_some("yes"));
+            .maybe("completes", completes.then_some("yes"))
+            .maybe("passkey", passkey.as_ref().map(|passkey| &passkey.credential))
+            .maybe("passkey_count", passkey.as_ref().map(|passkey| passkey.count));
         let mut answer = self.link.run(Script::Approve, call).await?;
         Ok(match answer.tag()?.as_str() {
             "voted" => ApproveAnswer::Voted(next_record(&mut answer)?),
             "elsewhere" => ApproveAnswer::Elsewhere(next_record(&mut answer)?),
             "raced" => ApproveAnswer::Raced,
+            "passkey_behind" => ApproveAnswer::PasskeyBehind,
             "other_digest" => ApproveAnswer::OtherDigest,
             "expired" => ApproveAnswer::Expired,
             "missing" => ApproveAnswer::Missing,
@@ -263,6 +270,7 @@ impl Ledger for RedisLedger {
             fence,
             floor,
             in_flight_max,
+            grant,
             shrinks_only,
             shared_lane,
             counterparties,
@@ -275,6 +283,7 @@ impl Ledger for RedisLedger {
             .arg("fence", fence)
             .arg("floor", floor)
             .arg("in_flight_max", in_flight_max)
+            .arg("grant", grant)
             .maybe("shrinks_only", shrinks_only.then_some("yes"))
             .maybe("shared_lane", shared_lane.then_some("yes"))
             .arg("counterparties", addresses(counterparties));
@@ -287,6 +296,7 @@ impl Ledger for RedisLedger {
             "lane_full" => CommitAnswer::LaneFull,
             "lapsed" => CommitAnswer::Lapsed,
             "frozen" => CommitAnswer::Frozen(freeze_from(&answer.text()?)?),
+            "ended" => CommitAnswer::Ended(spoken(answer.list()?.fields()?)?),
             "sealed" => CommitAnswer::Sealed(answer.text()?),
             "elsewhere" => CommitAnswer::Elsewhere(next_record(&mut answer)?),
             other => return Err(unknown(other)),
@@ -548,12 +558,12 @@ impl Ledger for RedisLedger {
     }
 
     async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
-        let call = Call::new().arg("scope", scope(freeze)).arg("freeze", json(freeze)?);
+        let call = freeze_call(freeze).arg("freeze", json(freeze)?);
         self.link.run(Script::Freeze, call).await.map(drop)
     }
 
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
-        let call = Call::new().arg("scope", scope(freeze));
+        let call = freeze_call(freeze);
         changed(&mut self.link.run(Script::Unfreeze, call).await?)
     }
 
@@ -562,6 +572,28 @@ impl Ledger for RedisLedger {
         let freezes: Result<BTreeSet<Freeze>, LedgerError> =
             answer.texts().map(|text| freeze_from(&text?)).collect();
         Ok(freezes?.into_iter().collect())
+    }
+
+    async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {
+        let PactWord { pact, verb, by, note } = word;
+        let call = Call::new()
+            .arg("agent", &pact.agent)
+            .arg("version", pact.grant)
+            .arg("becomes", becomes(*verb))
+            .arg("by", by)
+            .arg("note", note.as_deref().unwrap_or_default());
+        let mut answer = self.link.run(Script::Say, call).await?;
+        match answer.tag()?.as_str() {
+            "said" => Ok(PactAnswer::Said(spoken(answer.list()?.fields()?)?)),
+            "stands" => Ok(PactAnswer::Stands(spoken(answer.list()?.fields()?)?)),
+            other => Err(unknown(other)),
+        }
+    }
+
+    async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError> {
+        let call = Call::new().arg("agent", &pact.agent).arg("version", pact.grant);
+        let answer = self.link.run(Script::Pact, call).await?;
+        if answer.is_empty() { Ok(None) } else { spoken(answer.fields()?).map(Some) }
     }
 
     async fn seal(&self, reason: &str) -> Result<(), LedgerError> {

@@ -42,7 +42,8 @@ pub(super) fn new_fields(call: Call, new: &NewOperation) -> Result<Call, LedgerE
 
 /// The fields that hold what was judged.
 pub(super) fn intent_fields(call: Call, intent: &Intent) -> Result<Call, LedgerError> {
-    let call = call.field("intent", json(intent)?);
+    // how many calls of a bundle it stands for besides its own
+    let call = call.field("intent", json(intent)?).field("rest", intent.rest().len());
     Ok(match &intent.payload {
         Payload::Transaction(plan) => call.field("plan_digest", plan_digest(plan)?),
         Payload::Message(message) => call.field("message", message_digest(message)?),
@@ -65,9 +66,10 @@ pub(super) fn disposition_fields(
         Disposition::Allow(until) => Ok(call
             .field("state", OperationState::Allowed.name())
             .field("expires_at", until.millis())),
-        Disposition::Park(Parking { gates, digest, expires_at }) => Ok(call
+        Disposition::Park(Parking { gates, asks, digest, expires_at }) => Ok(call
             .field("state", OperationState::Parked.name())
             .field("gates", json(gates)?)
+            .field("asks", json(asks)?)
             .field("digest", digest)
             .field("expires_at", expires_at.millis())
             .field("votes", "")
@@ -139,6 +141,7 @@ pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> 
         trace: f.parsed("trace")?,
         digest: f.maybe("digest")?,
         gates: f.maybe_json("gates")?.unwrap_or_default(),
+        asks: f.maybe_json("asks")?.unwrap_or_default(),
         votes: f.json_list("votes")?,
         charges,
         actual: f.maybe_json("actual")?,
@@ -187,6 +190,7 @@ fn agree(f: &mut Fields, intent: &Intent, charges: &[Charge]) -> Result<(), Ledg
     let same = f.text("agent")? == intent.agent.as_str()
         && f.text("wallet")? == intent.wallet.as_str()
         && f.parsed::<u64>("chain")? == intent.chain().0
+        && f.maybe("rest")? == Some(intent.rest().len())
         && f.maybe("fixed_nonce")? == intent.nonce
         && f.maybe("plan_digest")? == intent.plan().map(plan_digest).transpose()?
         && f.maybe("message")? == intent.message().map(message_digest).transpose()?

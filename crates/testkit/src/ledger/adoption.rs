@@ -7,6 +7,7 @@ use countersign_engine::port::ledger::{Adopt, AdoptAnswer, LedgerError};
 
 use super::{
     books::{Books, refused},
+    chronicle::Subject,
     counters::same_counter,
 };
 
@@ -14,7 +15,7 @@ impl Books {
     pub(super) fn note_adopted(&mut self, limits: &BTreeSet<CounterId>) {
         if self.adopted != *limits {
             self.adopted.clone_from(limits);
-            self.sequence += 1;
+            self.log("note_adopted", Subject::Other("limits".into()));
         }
     }
 

@@ -6,20 +6,26 @@ use alloy_primitives::Address;
 use countersign_core::{
     charge::{Charge, CounterId, Window},
     fact::Freeze,
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash, WalletId},
     operation::{Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
+    chronicle::event,
     journal::Page,
     ledger::{
         Approve, ApproveAnswer, COLLECT_WITHIN, DenyAnswer, Disposition, Found, LedgerError,
-        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, Repeat, Reserve,
-        ReserveAnswer, Split, SplitAnswer,
+        NewOperation, OperationQuery, PasskeyCount, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        Repeat, Reserve, ReserveAnswer, Split, SplitAnswer,
     },
 };
 
-use super::{counters::Asking, flawed::Flaw};
+use super::{
+    chronicle::{Entry, Place, Subject, change},
+    counters::Asking,
+    flawed::Flaw,
+};
 
 /// Everything that the model knows.
 #[derive(Debug, Clone, Default)]
@@ -27,13 +33,20 @@ pub(super) struct Books {
     pub(super) now: Timestamp,
     pub(super) epoch: u64,
     pub(super) sequence: u64,
+    pub(super) log: Vec<Entry>,
+    pub(super) turns: BTreeMap<String, Place>,
+    pub(super) policies: BTreeMap<String, PolicyId>,
+    pub(super) strikes: BTreeMap<AgentId, BTreeMap<TraceHash, Timestamp>>,
     pub(super) operations: Vec<OperationRecord>,
     pub(super) freezes: BTreeSet<Freeze>,
+    pub(super) pacts: BTreeMap<Pact, PactStanding>,
     pub(super) seal: Option<String>,
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
     /// The highest block of each chain in which anything was ever settled.
     pub(super) settled_up_to: BTreeMap<ChainId, u64>,
     pub(super) adopted: BTreeSet<CounterId>,
+    /// How often each passkey has signed.
+    passkeys: BTreeMap<String, u32>,
     pub(super) present: BTreeMap<String, Timestamp>,
     orphans: BTreeSet<OperationId>,
     /// What was given back: the key of such a record is not its own any more.
@@ -179,7 +192,8 @@ impl Books {
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
         let record = self.known(redeem.operation)?;
-        if !self.is_redeemable(&record, &redeem.gateway) || self.is_over(&record) {
+        let same = redeem.intent.rest().len() == record.intent.rest().len();
+        if !same || !self.is_redeemable(&record, &redeem.gateway) || self.is_over(&record) {
             return Ok(RedeemAnswer::Elsewhere(Box::new(record)));
         }
         if self.period_moved(&redeem.charges) {
@@ -271,6 +285,13 @@ impl Books {
         }
         if record.votes.len() != approve.votes_seen {
             return ApproveAnswer::Raced;
+        }
+        if let Some(PasskeyCount { credential, count }) = &approve.passkey {
+            let before = self.passkeys.get(credential).copied().unwrap_or(0);
+            if (*count > 0 || before > 0) && *count <= before {
+                return ApproveAnswer::PasskeyBehind;
+            }
+            self.passkeys.insert(credential.clone(), *count);
         }
         let mut record = record;
         record.votes.push(approve.vote.clone());
@@ -369,6 +390,7 @@ impl Books {
             trace: new.trace,
             digest: None,
             gates: Vec::new(),
+            asks: Vec::new(),
             votes: Vec::new(),
             charges: Vec::new(),
             attempts: Vec::new(),
@@ -386,7 +408,8 @@ impl Books {
     }
 
     fn append(&mut self, record: OperationRecord) -> OperationRecord {
-        self.sequence += 1;
+        let parks = record.state == OperationState::Parked;
+        self.log(if parks { event::PARK } else { "new" }, Subject::Operation(record.id));
         self.changed.insert(record.id);
         self.operations.push(record.clone());
         record
@@ -394,13 +417,14 @@ impl Books {
 
     /// Puts a changed record in the place of the old one.
     pub(super) fn replace(&mut self, mut record: OperationRecord) -> OperationRecord {
-        self.sequence += 1;
         record.updated_at = self.now;
         if record.state.is_finished_for_agent() && record.finished_at.is_none() {
             record.finished_at = Some(self.now);
         }
         let place = self.operations.iter_mut().find(|o| o.id == record.id).unwrap();
+        let event = change(place, &record);
         place.clone_from(&record);
+        self.log(event, Subject::Operation(record.id));
         self.changed.insert(record.id);
         record
     }
@@ -412,6 +436,7 @@ fn dispose(record: &mut OperationRecord, disposition: &Disposition) {
         Disposition::Park(parking) => {
             record.state = OperationState::Parked;
             record.gates.clone_from(&parking.gates);
+            record.asks.clone_from(&parking.asks);
             record.digest = Some(parking.digest);
             record.expires_at = Some(parking.expires_at);
             record.votes.clear();

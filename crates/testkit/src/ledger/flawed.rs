@@ -15,6 +15,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -23,8 +24,9 @@ use countersign_engine::port::{
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-        OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof, Repeat, Reserve,
-        ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
+        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
+        SplitAnswer,
     },
 };
 
@@ -230,6 +232,8 @@ flawed! {
     freeze(freeze: &Freeze) -> ();
     unfreeze(freeze: &Freeze) -> bool;
     freezes() -> Vec<Freeze>;
+    say(word: &PactWord) -> PactAnswer;
+    pact(pact: &Pact) -> Option<PactStanding>;
     seal(reason: &str) -> ();
     unseal() -> ();
     init() -> InitAnswer;
@@ -257,6 +261,8 @@ as_they_are! {
     freeze(freeze: &Freeze) -> ();
     unfreeze(freeze: &Freeze) -> bool;
     freezes() -> Vec<Freeze>;
+    say(word: &PactWord) -> PactAnswer;
+    pact(pact: &Pact) -> Option<PactStanding>;
     seal(reason: &str) -> ();
     unseal() -> ();
     init() -> InitAnswer;

@@ -78,6 +78,12 @@ impl ModelLedger {
         let voided: Vec<OperationId> = books.voided.iter().filter(given_back).copied().collect();
         whole.voided.extend(voided);
         whole.freezes.extend(books.freezes.iter().cloned());
+        // what people ended on either copy is over
+        for (pact, standing) in &books.pacts {
+            if standing.is_over() || !whole.pacts.contains_key(pact) {
+                whole.pacts.insert(pact.clone(), standing.clone());
+            }
+        }
         whole.present.clone_from(&books.present);
         whole.sequence = lost.0.sequence.max(books.sequence) + 1;
         (whole.now, whole.flaw) = (books.now, books.flaw);

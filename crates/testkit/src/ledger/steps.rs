@@ -9,15 +9,22 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Attempt, Delivery, Money, OperationRecord, OperationState as S, Purpose},
+    pact::{Pact, PactStanding, Word},
     time::Timestamp,
     transaction::UnsignedTransaction,
 };
-use countersign_engine::port::ledger::{
-    Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, MessageEnd, NONCE_HELD_FOR, ReleaseProof,
-    SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
+use countersign_engine::port::{
+    chronicle::event,
+    ledger::{
+        Bump, BumpAnswer, Commit, CommitAnswer, LedgerError, MessageEnd, NONCE_HELD_FOR,
+        PactAnswer, PactWord, ReleaseProof, SETTLED_KEPT, SentOutcome, Settle, SignedBytes,
+    },
 };
 
-use super::books::{Books, refused};
+use super::{
+    books::{Books, refused},
+    chronicle::Subject,
+};
 
 /// Committed, not terminal: the operations that hold their lane open.
 const IN_FLIGHT: [S; 6] =
@@ -46,6 +53,9 @@ impl Books {
         }
         if let Some(freeze) = self.stopping(&record, commit.shrinks_only) {
             return Ok(CommitAnswer::Frozen(freeze));
+        }
+        if let Some(standing) = self.ended(&record, commit) {
+            return Ok(CommitAnswer::Ended(standing));
         }
         let (chain, wallet) = (record.chain(), record.wallet().clone());
         let Some(plan) = record.plan().cloned() else {
@@ -158,6 +168,12 @@ impl Books {
         found.retain(|_| block + SETTLED_KEPT >= highest);
         found.sort_by_key(|o| o.id);
         found
+    }
+
+    /// What people said, if they ended the grant under which this is bound.
+    fn ended(&self, record: &OperationRecord, commit: &Commit) -> Option<PactStanding> {
+        let pact = Pact { agent: record.agent().clone(), grant: commit.grant };
+        self.pacts.get(&pact).filter(|standing| standing.is_over()).cloned()
     }
 
     fn stopping(&self, record: &OperationRecord, shrinks_only: bool) -> Option<Freeze> {
@@ -427,23 +443,49 @@ impl Books {
     }
 
     pub(super) fn freeze(&mut self, freeze: &Freeze) {
+        self.put_freeze(freeze, event::FREEZE);
+    }
+
+    pub(super) fn put_freeze(&mut self, freeze: &Freeze, event: &'static str) {
         if self.freezes.insert(freeze.clone()) {
-            self.sequence += 1;
+            self.forget_strikes(freeze);
+            self.log(event, Subject::Other(freeze.scope()));
         }
     }
 
     pub(super) fn unfreeze(&mut self, freeze: &Freeze) -> bool {
         let lifted = self.freezes.remove(freeze);
         if lifted {
-            self.sequence += 1;
+            self.forget_strikes(freeze);
+            self.log(event::UNFREEZE, Subject::Other(freeze.scope()));
         }
         lifted
     }
 
+    pub(super) fn say(&mut self, word: &PactWord) -> PactAnswer {
+        let PactWord { pact, verb, by, note } = word.clone();
+        let before = self.pacts.get(&pact);
+        let spoken = Word { by, at: self.now, note };
+        let Some(after) = verb.applied(before, spoken) else {
+            return PactAnswer::of(verb, before.unwrap().clone());
+        };
+        let subject = format!("{}:{}", pact.agent, pact.grant);
+        self.pacts.insert(pact, after.clone());
+        self.log("pact", Subject::Other(subject));
+        PactAnswer::Said(after)
+    }
+
+    fn forget_strikes(&mut self, freeze: &Freeze) {
+        if let Freeze::Agent(agent) = freeze {
+            self.strikes.remove(agent);
+        }
+    }
+
     pub(super) fn seal(&mut self, reason: Option<String>) {
         if self.seal != reason {
+            let event = if reason.is_some() { event::SEAL } else { event::UNSEAL };
             self.seal = reason;
-            self.sequence += 1;
+            self.log(event, Subject::Other("-".into()));
         }
     }
 }

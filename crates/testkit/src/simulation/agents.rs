@@ -5,14 +5,15 @@ mod orders;
 
 use std::sync::Arc;
 
-use alloy_primitives::{Address, Bytes, U256};
+use alloy_primitives::{Address, Bytes, U256, keccak256};
 use countersign_core::{
+    bundle::BundleHandle,
     identity::{AgentId, OperationId},
     intent::{Declared, Method},
     time::Millis,
     transaction::TransactionDraft,
 };
-use countersign_engine::submission::{Answer, Draft, Reply, Submission};
+use countersign_engine::submission::{Answer, CallsDraft, Draft, Reply, Submission};
 use futures_util::future::{Either, select};
 use tokio::sync::oneshot;
 
@@ -58,6 +59,20 @@ pub(crate) struct Wish {
     pub(crate) method: Method,
     pub(crate) max_fee: Option<u128>,
     pub(crate) wait: Option<Millis>,
+    /// Further payments of the same bundle of calls, in order; its key is the bundle's id.
+    pub(crate) more: Vec<Further>,
+}
+
+/// A further payment of a bundle.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Further {
+    pub(crate) usd: u64,
+    pub(crate) tag: u64,
+}
+
+/// What so many whole USD are, told apart by a tag.
+fn value_of(usd: u64, tag: u64) -> U256 {
+    U256::from(usd) * U256::from(1_000_000_000_000_000_u64) + U256::from(tag)
 }
 
 impl Wish {
@@ -74,35 +89,65 @@ impl Wish {
             method: Method::SendTransaction,
             max_fee: None,
             wait: None,
+            more: Vec::new(),
         }
     }
 
-    pub(crate) fn value(&self) -> U256 {
-        U256::from(self.usd) * U256::from(1_000_000_000_000_000_u64) + U256::from(self.tag)
+    /// The same as the first of several payments that are asked for together.
+    pub(crate) fn bundled(mut self, world: &World, further: &[u64]) -> Self {
+        self.method = Method::SendCalls;
+        self.more =
+            further.iter().map(|usd| Further { usd: *usd, tag: world.orders.tag() }).collect();
+        self
     }
 
-    fn submission(&self, received: Millis) -> Submission {
+    pub(crate) fn value(&self) -> U256 {
+        value_of(self.usd, self.tag)
+    }
+
+    /// The tags of all its payments.
+    pub(crate) fn tags(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.tag).chain(self.more.iter().map(|further| further.tag))
+    }
+
+    fn payment(&self, value: U256) -> TransactionDraft {
+        TransactionDraft {
+            from: Some(self.from),
+            to: Some(self.to),
+            value,
+            data: Bytes::new(),
+            gas: None,
+            gas_price: None,
+            max_fee_per_gas: self.max_fee,
+            max_priority_fee_per_gas: None,
+            nonce: self.nonce,
+            kind: None,
+            chain: None,
+            access_list: vec![],
+            authorizations: vec![],
+        }
+    }
+
+    fn draft(&self, handle: BundleHandle) -> Draft {
+        let first = self.payment(self.value());
+        if self.method != Method::SendCalls {
+            return Draft::Transaction(first);
+        }
+        let further =
+            self.more.iter().map(|Further { usd, tag }| self.payment(value_of(*usd, *tag)));
+        let calls = std::iter::once(first).chain(further).collect();
+        Draft::Calls(Box::new(CallsDraft { from: self.from, id: self.key.clone(), handle, calls }))
+    }
+
+    fn submission(&self, received: Millis, handle: BundleHandle) -> Submission {
+        let is_bundle = self.method == Method::SendCalls;
         Submission {
             agent: AgentId::parse(AGENTS[self.agent]).unwrap(),
             chain: CHAIN,
             method: self.method,
-            draft: Draft::Transaction(TransactionDraft {
-                from: Some(self.from),
-                to: Some(self.to),
-                value: self.value(),
-                data: Bytes::new(),
-                gas: None,
-                gas_price: None,
-                max_fee_per_gas: self.max_fee,
-                max_priority_fee_per_gas: None,
-                nonce: self.nonce,
-                kind: None,
-                chain: None,
-                access_list: vec![],
-                authorizations: vec![],
-            }),
+            draft: self.draft(handle),
             declared: Declared::default(),
-            key: self.key.clone(),
+            key: self.key.clone().filter(|_| !is_bundle),
             wait: self.wait,
             batch: self.batch,
             received,
@@ -126,8 +171,9 @@ pub(crate) async fn ask(
     };
     world.orders.asked(wish);
     world.log.event("agent.asks", wish.tag, || {
-        let Wish { agent, usd, key, nonce, .. } = wish;
-        format!("{} {usd} USD, tag {}, key {key:?}, nonce {nonce:?}", AGENTS[*agent], wish.tag)
+        let Wish { agent, usd, key, nonce, more, .. } = wish;
+        let (name, tag) = (AGENTS[*agent], wish.tag);
+        format!("{name} {usd} USD, tag {tag}, key {key:?}, nonce {nonce:?}, and {more:?}")
     });
     let breaks = !world.is_healed() && chance.percent(8);
     let (hang_up, gone) = oneshot::channel::<()>();
@@ -160,7 +206,9 @@ fn connect(
     (gone, breaks): (oneshot::Receiver<()>, bool),
 ) -> oneshot::Receiver<Answer> {
     let (sender, receiver) = oneshot::channel();
-    let submission = wish.submission(world.executor.now());
+    // drawn from what no other order has: a bundle that is asked for again has another handle
+    let handle = BundleHandle(keccak256(world.orders.tag().to_be_bytes()));
+    let submission = wish.submission(world.executor.now(), handle);
     let engine = Arc::clone(&open.engine);
     let connection = async move {
         let work = Box::pin(async move { engine.submit(submission).await });
@@ -233,6 +281,9 @@ fn honest_wish(world: &World, chance: &Chance) -> Wish {
     wish.key = chance.percent(50).then(|| format!("invoice-{}", wish.tag));
     if chance.percent(8) {
         wish.method = Method::SignTransaction;
+    } else if chance.percent(15) {
+        let further: Vec<u64> = (0..chance.between(1, 3)).map(|_| chance.between(1, 40)).collect();
+        wish = wish.bundled(world, &further);
     }
     if chance.percent(15) {
         wish.wait = Some(Millis(chance.between(500, 20_000)));

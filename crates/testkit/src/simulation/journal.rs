@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use countersign_core::{
     identity::TraceHash,
-    time::Timestamp,
-    trace::{Incident, IncidentStatus, TraceRecord, TraceUpdate},
+    incident::{Incident, IncidentMove, Occurrence, Taken},
+    trace::{TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
 };
 
 use super::{executor::Executor, world::World};
@@ -59,7 +59,8 @@ papers! {
     update(trace: TraceHash, update: &TraceUpdate) -> ();
     trace(trace: TraceHash) -> Option<TraceRecord>;
     traces(query: &TraceQuery) -> Page<TraceRecord>;
-    raise(incident: &Incident) -> ();
+    raise(occurrence: &Occurrence) -> Taken;
+    incident(id: &str) -> Option<Incident>;
     incidents(query: &IncidentQuery) -> Page<Incident>;
-    change_incident(id: &str, status: IncidentStatus, at: Timestamp) -> Option<Incident>;
+    change_incident(id: &str, step: &IncidentMove) -> IncidentAnswer;
 }

@@ -63,7 +63,36 @@ struct State {
 #[derive(Debug, Clone)]
 struct Asked {
     digest: Option<ApprovalDigest>,
-    plan: TransactionPlan,
+    /// What is to be signed, in order: one transaction, or the calls of a bundle.
+    plans: Vec<TransactionPlan>,
+}
+
+impl Asked {
+    fn of(record: &OperationRecord) -> Self {
+        let first = crate::fixture::plan(&record.intent).clone();
+        let further = record.intent.rest().iter().map(|call| call.plan.clone());
+        Self { digest: record.digest, plans: std::iter::once(first).chain(further).collect() }
+    }
+}
+
+/// The operation that stood for all the calls of this one's bundle; itself where it came alone.
+fn head_of(record: &OperationRecord) -> OperationId {
+    let bundle = record.intent.bundle.as_deref();
+    bundle.map_or(record.id, |bundle| bundle.handle.operation(0))
+}
+
+/// Its place in its bundle.
+fn place_of(record: &OperationRecord) -> usize {
+    let bundle = record.intent.bundle.as_deref();
+    bundle.map_or(0, |bundle| usize::try_from(bundle.index).unwrap())
+}
+
+/// Whether a change is that a bundle became its calls: nothing was judged or charged anew.
+fn is_split(old: Option<&OperationRecord>, new: &OperationRecord) -> bool {
+    match old {
+        Some(old) => !old.intent.rest().is_empty() && new.intent.rest().is_empty(),
+        None => place_of(new) > 0,
+    }
 }
 
 impl State {
@@ -239,11 +268,7 @@ impl Oracle {
         for record in self.model.all() {
             let known = state.asked.get(&record.id).and_then(|asked| asked.digest);
             if record.digest.is_some() && record.digest != known {
-                let asked = Asked {
-                    digest: record.digest,
-                    plan: crate::fixture::plan(&record.intent).clone(),
-                };
-                state.asked.insert(record.id, asked);
+                state.asked.insert(record.id, Asked::of(&record));
             }
             let hashes = record.attempts.iter().filter_map(|attempt| attempt.hash);
             state.hashes.extend(hashes.map(|hash| (hash, record.id)));

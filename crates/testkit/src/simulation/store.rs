@@ -12,6 +12,7 @@ use countersign_core::{
     fact::Freeze,
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
+    pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -21,8 +22,9 @@ use countersign_engine::port::{
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         DenyAnswer, Disposition, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
-        NewOperation, OperationQuery, Redeem, RedeemAnswer, Reject, RejectAnswer, ReleaseProof,
-        Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split, SplitAnswer,
+        NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
+        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        SignedBytes, Split, SplitAnswer,
     },
 };
 
@@ -219,6 +221,7 @@ store! {
         note_adopted(limits: &BTreeSet<CounterId>) -> ();
         seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
         freezes() -> Vec<Freeze>;
+        pact(pact: &Pact) -> Option<PactStanding>;
         seal(reason: &str) -> ();
         unseal() -> ();
         init() -> InitAnswer;
@@ -238,6 +241,7 @@ store! {
         adopt(adopt: Adopt) -> AdoptAnswer, tells_nothing;
         freeze(freeze: Freeze) -> (), tells_nothing;
         unfreeze(freeze: Freeze) -> bool, tells_nothing;
+        say(word: PactWord) -> PactAnswer, tells_nothing;
     }
 }
 

@@ -185,6 +185,7 @@ impl World {
                 symbol: "ETH".into(),
             },
             tokens: vec![],
+            collections: Vec::new(),
             registry: registry(),
             gap_wait: Millis(2000),
             bump_after: self.plan.bump_after,
@@ -200,6 +201,7 @@ impl World {
                 role: None,
                 duplicate_window: self.plan.duplicate_window,
                 hold: self.plan.hold,
+                breaker: None,
             };
             (agent.id.clone(), agent)
         };
@@ -219,7 +221,9 @@ impl World {
             guards: vec![papers.guard],
             prices: self.prices.clone(),
             oracles: None,
+            passkeys: None,
             judge: None,
+            couriers: Vec::new(),
         }
     }
 
@@ -244,6 +248,7 @@ impl World {
         let ports = Ports {
             ledger: Arc::new(Store::new(self, process, slot)),
             journal: Arc::new(Papers::new(self, &format!("gw-{slot}"))),
+            chronicle: Arc::new(ModelLedger::new(ManualTime::default())),
             clock: Arc::new(clock),
             gateway: format!("gw-{slot}-{process}"),
         };
@@ -444,6 +449,8 @@ pub(crate) fn operator(name: &str) -> OperatorSetup {
         roles: vec![Role::Approve],
         person: name.into(),
         groups: vec![],
+        address: None,
+        passkeys: Vec::new(),
     }
 }
 

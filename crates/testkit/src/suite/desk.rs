@@ -9,7 +9,7 @@ use countersign_core::{
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
-    Ledger,
+    Chronicle, Ledger,
     ledger::{CommitAnswer, ReserveAnswer, SentOutcome},
 };
 
@@ -23,6 +23,9 @@ use crate::{
 pub trait LedgerBench: Send + Sync {
     /// The store.
     fn ledger(&self) -> Arc<dyn Ledger>;
+
+    /// The log of the same books.
+    fn chronicle(&self) -> Arc<dyn Chronicle>;
 
     /// Another gateway's way to the same books; the same where only one process may open them.
     async fn second(&self) -> Arc<dyn Ledger> {

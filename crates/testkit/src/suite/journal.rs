@@ -8,15 +8,16 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
+    incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
     time::{Millis, Timestamp},
-    trace::{
-        DecisionRecord, Incident, IncidentStatus, Severity, TraceRecord, TraceStatus, TraceUpdate,
-    },
+    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, TraceQuery},
+    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, TraceQuery},
 };
+
+use futures_util::future::join_all;
 
 use crate::fixture::{agent, at, intent, operation_id, trace_hash};
 
@@ -38,7 +39,12 @@ macro_rules! journal_suite {
             a_change_to_an_unknown_trace_is_an_error
             traces_are_listed_newest_first_in_pages
             traces_are_found_by_what_they_are_about
-            incidents_are_raised_once_and_change
+            occurrences_of_one_cause_are_one_incident
+            what_was_resolved_is_open_again_when_it_happens_again
+            incidents_are_moved_under_the_version_that_was_seen
+            forty_at_once_and_each_counts
+            ten_operators_at_once_and_one_is_first
+            incidents_are_found_by_what_they_are_about
         );
     };
     (@ $make:path: $($test:ident)+) => {
@@ -225,39 +231,170 @@ pub async fn traces_are_found_by_what_they_are_about(bench: &dyn JournalBench) {
     }
 }
 
-pub async fn incidents_are_raised_once_and_change(bench: &dyn JournalBench) {
-    let journal = bench.journal("one").await;
-    let incident = |n: u64| Incident {
+fn occurrence(n: u64, cause: &str) -> Occurrence {
+    Occurrence {
         id: format!("inc_{n}"),
         code: "conflict".into(),
-        severity: Severity::High,
-        status: IncidentStatus::Open,
-        title: "a foreign transaction".into(),
+        cause: cause.into(),
+        severity: Severity::Medium,
+        title: "a foreign transaction \u{202e}".into(),
         description: String::new(),
-        agent: None,
+        agent: n.is_multiple_of(2).then(|| agent("even")),
         session: None,
-        trace_hash: None,
-        created_at: start().after(Millis(n)),
-        updated_at: start().after(Millis(n)),
-    };
-    for n in [1, 2, 3] {
-        journal.raise(&incident(n)).await.unwrap();
+        traces: vec![trace_hash(n)],
+        count: 1,
+        at: start().after(Millis(n)),
     }
-    journal.raise(&Incident { title: "again".into(), ..incident(2) }).await.unwrap();
-    let later = start().after(Millis(500));
-    let resolved = journal.change_incident("inc_2", IncidentStatus::Resolved, later).await.unwrap();
-    let expected = Incident { status: IncidentStatus::Resolved, updated_at: later, ..incident(2) };
-    assert_eq!(resolved, Some(expected.clone()));
-    let missing = journal.change_incident("inc_9", IncidentStatus::Open, later).await.unwrap();
-    assert_eq!(missing, None);
-    let list = async |status, cursor: Option<String>| {
-        let query = IncidentQuery { status, limit: 2, cursor };
-        journal.incidents(&query).await.unwrap()
-    };
-    let page = list(None, None).await;
-    assert_eq!(page.items, [incident(3), expected.clone()]);
-    let rest = list(None, page.next_cursor).await;
-    assert_eq!((rest.items, rest.next_cursor), (vec![incident(1)], None));
-    assert_eq!(list(Some(IncidentStatus::Resolved), None).await.items, [expected]);
-    assert_eq!(list(Some(IncidentStatus::Open), None).await.items, [incident(3), incident(1)]);
+}
+
+async fn raised(journal: &dyn Journal, occurrence: &Occurrence) -> Incident {
+    match journal.raise(occurrence).await.unwrap() {
+        Taken::New(incident) | Taken::More(incident, _) => *incident,
+        Taken::Before => panic!("it was told before"),
+    }
+}
+
+fn by_ann(to: IncidentStatus) -> IncidentMove {
+    let at = start().after(Millis(500));
+    IncidentMove { to: Some(to), by: "ann".into(), note: Some("seen".into()), at, seen: None }
+}
+
+async fn moved(journal: &dyn Journal, id: &str, step: &IncidentMove) -> Incident {
+    match journal.change_incident(id, step).await.unwrap() {
+        IncidentAnswer::Changed(incident) => *incident,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn incident_ids(journal: &dyn Journal, query: &IncidentQuery) -> Vec<Vec<String>> {
+    let (mut query, mut pages) = (query.clone(), Vec::new());
+    loop {
+        let page = journal.incidents(&query).await.unwrap();
+        pages.push(page.items.into_iter().map(|incident| incident.id).collect());
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() {
+            return pages;
+        }
+    }
+}
+
+pub async fn occurrences_of_one_cause_are_one_incident(bench: &dyn JournalBench) {
+    let (one, two) = (bench.journal("one").await, bench.journal("two").await);
+    let first = raised(one.as_ref(), &occurrence(1, "a")).await;
+    assert_eq!((first.id.as_str(), first.count, first.version), ("inc_1", 1, 1));
+    let again = one.raise(&occurrence(1, "a")).await.unwrap();
+    assert_eq!(again, Taken::Before, "the same occurrence changes nothing");
+    let second = raised(two.as_ref(), &occurrence(3, "a")).await;
+    assert_eq!((second.id.as_str(), second.count, second.version), ("inc_1", 2, 2));
+    assert_eq!(second.traces, [trace_hash(1), trace_hash(3)]);
+    let other_agent = raised(one.as_ref(), &occurrence(2, "a")).await;
+    let other_cause = raised(one.as_ref(), &occurrence(5, "b")).await;
+    assert_eq!((other_agent.id.as_str(), other_cause.id.as_str()), ("inc_2", "inc_5"));
+    assert_eq!(one.incident("inc_1").await.unwrap(), Some(second));
+    assert_eq!(one.incident("inc_9").await.unwrap(), None);
+    let day = Millis(25 * 3_600_000);
+    let late = Occurrence { at: start().after(day), ..occurrence(7, "a") };
+    assert_eq!(raised(one.as_ref(), &late).await.id, "inc_7", "the day after it is another");
+    let more = Occurrence { at: start().after(day), ..occurrence(9, "a") };
+    assert_eq!(raised(two.as_ref(), &more).await.id, "inc_7");
+}
+
+pub async fn what_was_resolved_is_open_again_when_it_happens_again(bench: &dyn JournalBench) {
+    let journal = bench.journal("one").await;
+    raised(journal.as_ref(), &occurrence(1, "a")).await;
+    let resolved = moved(journal.as_ref(), "inc_1", &by_ann(IncidentStatus::Resolved)).await;
+    let step = resolved.last_step().unwrap();
+    assert_eq!((step.by.as_deref(), step.note.as_deref()), (Some("ann"), Some("seen")));
+    let again = raised(journal.as_ref(), &occurrence(3, "a")).await;
+    assert_eq!((again.id.as_str(), again.status), ("inc_1", IncidentStatus::Open));
+    let of = |status| IncidentQuery { status: Some(status), limit: 9, ..IncidentQuery::default() };
+    let open = incident_ids(journal.as_ref(), &of(IncidentStatus::Open)).await;
+    assert_eq!(open, [["inc_1"]]);
+    let none = incident_ids(journal.as_ref(), &of(IncidentStatus::Resolved)).await;
+    assert_eq!(none, [Vec::<String>::new()]);
+}
+
+pub async fn incidents_are_moved_under_the_version_that_was_seen(bench: &dyn JournalBench) {
+    let (one, two) = (bench.journal("one").await, bench.journal("two").await);
+    raised(one.as_ref(), &occurrence(1, "a")).await;
+    let seen = |seen| IncidentMove { seen: Some(seen), ..by_ann(IncidentStatus::Investigating) };
+    let other = two.change_incident("inc_1", &seen(7)).await.unwrap();
+    assert_eq!(other, IncidentAnswer::Refused(MoveRefusal::Version(1)));
+    assert_eq!(moved(two.as_ref(), "inc_1", &seen(1)).await.version, 2);
+    moved(one.as_ref(), "inc_1", &by_ann(IncidentStatus::Dismissed)).await;
+    let illegal = one.change_incident("inc_1", &by_ann(IncidentStatus::Resolved)).await.unwrap();
+    let (from, to) = (IncidentStatus::Dismissed, IncidentStatus::Resolved);
+    assert_eq!(illegal, IncidentAnswer::Refused(MoveRefusal::Illegal { from, to }));
+    let missing = one.change_incident("inc_9", &seen(1)).await.unwrap();
+    assert_eq!(missing, IncidentAnswer::Missing);
+    assert_eq!(one.incident("inc_1").await.unwrap().unwrap().version, 3);
+}
+
+pub async fn forty_at_once_and_each_counts(bench: &dyn JournalBench) {
+    let journals = [bench.journal("one").await, bench.journal("two").await];
+    let raising = (1..=40_u64).map(|n| {
+        let journal = Arc::clone(&journals[usize::try_from(n % 2).unwrap()]);
+        let occurrence = Occurrence { agent: None, ..occurrence(n, "a") };
+        tokio::spawn(async move { journal.raise(&occurrence).await.unwrap() })
+    });
+    let taken: Vec<Taken> = join_all(raising).await.into_iter().map(Result::unwrap).collect();
+    let opened = taken.iter().filter(|taken| matches!(taken, Taken::New(_))).count();
+    assert_eq!(opened, 1);
+    let all = IncidentQuery { limit: 99, ..IncidentQuery::default() };
+    let incidents = journals[0].incidents(&all).await.unwrap().items;
+    let shown: Vec<(u64, u64)> = incidents.iter().map(|i| (i.count, i.version)).collect();
+    assert_eq!(shown, [(40, 40)]);
+}
+
+pub async fn ten_operators_at_once_and_one_is_first(bench: &dyn JournalBench) {
+    let journal = bench.journal("one").await;
+    raised(journal.as_ref(), &occurrence(1, "a")).await;
+    let moving = (0..10).map(|n| {
+        let journal = Arc::clone(&journal);
+        let by = format!("op-{n}");
+        let step = IncidentMove { by, seen: Some(1), ..by_ann(IncidentStatus::Investigating) };
+        tokio::spawn(async move { journal.change_incident("inc_1", &step).await.unwrap() })
+    });
+    let answers = join_all(moving).await;
+    let changed =
+        |answer: &Result<IncidentAnswer, _>| matches!(answer, Ok(IncidentAnswer::Changed(_)));
+    assert_eq!(answers.iter().filter(|answer| changed(answer)).count(), 1);
+    assert_eq!(journal.incident("inc_1").await.unwrap().unwrap().version, 2);
+}
+
+pub async fn incidents_are_found_by_what_they_are_about(bench: &dyn JournalBench) {
+    let journal = bench.journal("one").await;
+    for n in 1..=5 {
+        let severity = if n == 4 { Severity::Critical } else { Severity::Medium };
+        let occurrence = Occurrence { severity, ..occurrence(n, &n.to_string()) };
+        raised(journal.as_ref(), &occurrence).await;
+    }
+    moved(journal.as_ref(), "inc_2", &by_ann(IncidentStatus::Resolved)).await;
+    let any = IncidentQuery { limit: 99, ..IncidentQuery::default() };
+    let at = |n| Some(start().after(Millis(n)));
+    let cases = [
+        (any.clone(), vec![5, 4, 3, 2, 1]),
+        (IncidentQuery { status: Some(IncidentStatus::Resolved), ..any.clone() }, vec![2]),
+        (IncidentQuery { status: Some(IncidentStatus::Open), ..any.clone() }, vec![5, 4, 3, 1]),
+        (IncidentQuery { severity: Some(Severity::Critical), ..any.clone() }, vec![4]),
+        (IncidentQuery { agent: Some(agent("even")), ..any.clone() }, vec![4, 2]),
+        (IncidentQuery { from: at(2), to: at(4), ..any.clone() }, vec![3, 2]),
+        (
+            IncidentQuery {
+                agent: Some(agent("even")),
+                status: Some(IncidentStatus::Open),
+                ..any.clone()
+            },
+            vec![4],
+        ),
+    ];
+    for (query, expected) in cases {
+        let expected: Vec<String> = expected.iter().map(|n| format!("inc_{n}")).collect();
+        assert_eq!(incident_ids(journal.as_ref(), &query).await, [expected], "{query:?}");
+    }
+    let pages = incident_ids(journal.as_ref(), &IncidentQuery { limit: 2, ..any.clone() }).await;
+    assert_eq!(pages, [vec!["inc_5", "inc_4"], vec!["inc_3", "inc_2"], vec!["inc_1"]]);
+    let wrong = IncidentQuery { cursor: Some("nonsense".into()), ..any };
+    let answer = journal.incidents(&wrong).await;
+    assert_eq!(answer, Err(JournalError::Cursor("nonsense".into())));
 }

@@ -32,7 +32,9 @@ pub mod redeeming;
 pub mod reserving;
 pub mod sending;
 pub mod settling;
+pub mod speaking;
 pub mod splitting;
+pub mod telling;
 pub mod windowing;
 
 /// Runs the whole suite against one store. Takes an async function that makes a fresh bench; the crate
@@ -88,6 +90,7 @@ macro_rules! ledger_suite {
         );
         $crate::ledger_suite!(@ $mode $make, people:
             a_vote_that_completes_moves_a_parked_operation_to_approved
+            a_passkey_counts_on_or_its_vote_is_refused
             a_vote_is_refused_for_what_it_does_not_name
             a_repeated_vote_is_the_same_vote
             twenty_vote_at_once_and_one_is_first
@@ -113,6 +116,7 @@ macro_rules! ledger_suite {
             the_same_split_again_is_the_same_whatever_happened
             only_what_is_allowed_and_judged_last_is_split
             what_does_not_share_all_the_charges_out_is_no_split
+            a_judgement_of_the_whole_does_not_take_the_place_of_its_parts
             a_part_is_found_by_no_request_and_survives
         );
         $crate::ledger_suite!(@ $mode $make, committing:
@@ -131,6 +135,14 @@ macro_rules! ledger_suite {
             counterparties_are_remembered_from_commit_on
             sixty_four_commit_at_once_without_a_gap
             a_commit_of_an_older_judgement_binds_nothing
+        );
+        $crate::ledger_suite!(@ $mode $make, speaking:
+            each_word_leads_where_it_may_and_is_kept
+            no_commit_under_a_pact_that_people_ended
+            no_message_is_bound_under_a_pact_that_people_ended
+            what_was_said_outlives_a_crash
+            an_end_against_sixty_four_commits
+            of_words_at_once_one_is_first
         );
         $crate::ledger_suite!(@ $mode $make, keeping:
             a_fixed_nonce_is_kept_for_a_minute_while_people_are_asked
@@ -199,6 +211,18 @@ macro_rules! ledger_suite {
             a_spent_message_is_settled_in_full_and_a_void_one_released
             what_the_chain_says_of_transactions_is_never_said_of_a_message
             a_signed_message_is_no_open_work
+        );
+        $crate::ledger_suite!(@ $mode $make, telling:
+            the_log_says_what_people_want_to_know
+            the_log_is_read_in_parts
+            one_gateway_at_a_time_tells_a_receiver
+            a_turn_outlives_a_crash
+            another_version_of_a_policy_is_noted_once
+            too_many_denials_freeze_an_agent
+            denials_count_for_as_long_as_is_said
+            what_was_counted_before_an_operators_freeze_is_forgotten
+            strikes_outlive_a_crash
+            a_hundred_denials_at_once_trip_once
         );
         $crate::ledger_suite!(@ $mode $make, windowing:
             a_window_shows_what_the_model_shows

@@ -20,7 +20,7 @@ pub(super) const MULTI_SEND: Address = address!("9641d764fc13c8B624c04430C7356C1
 pub(super) fn world() -> Registry {
     let mut registry = Registry::on(ChainId(31337));
     registry.add_token(TOKEN);
-    registry.add_collection(ITEMS);
+    registry.add_collection(ITEMS, crate::Collection::Erc721);
     for (address, container) in [
         (MULTI, Container::Multicall),
         (SAFE, Container::Safe),

@@ -638,6 +638,8 @@ pub(super) struct World {
     pub(super) day: u64,
     pub(super) hour: u64,
     pub(super) open: Vec<&'static str>,
+    /// To whom: to rules and limits of even numbers, and of odd ones.
+    pub(super) answered: [bool; 2],
     pub(super) expired: bool,
     pub(super) covered: bool,
     pub(super) frozen: bool,
@@ -666,6 +668,7 @@ impl World {
             day: draw.below(7),
             hour: draw.of(&[7, 8, 12, 19, 20]),
             open: draw.of(&[&[][..], &["desk"], &["board"], &["desk", "board"]]).to_vec(),
+            answered: [!draw.one_in(4), !draw.one_in(4)],
             expired: draw.one_in(40),
             covered: !draw.one_in(40),
             frozen: draw.one_in(30),
@@ -762,7 +765,11 @@ impl World {
         for gate in
             policies.grant.gates().iter().filter(|gate| self.open.contains(&gate.id.as_str()))
         {
-            let mut opened = approval(gate, &["alice", "bob"]);
+            let asking = (0..64).filter(|number| self.answered[number % 2]);
+            let asking: Vec<String> =
+                asking.flat_map(|number| [format!("r{number}"), format!("l{number}")]).collect();
+            let asking: Vec<&str> = asking.iter().map(String::as_str).collect();
+            let mut opened = approval(gate, &asking, &["alice", "bob"]);
             opened.fee_wei_max = facts.fee_wei_max;
             facts.approvals.push(opened);
         }

@@ -5,14 +5,13 @@ use std::fmt;
 use alloy_primitives::B256;
 use countersign_core::{
     identity::TraceHash,
-    time::Timestamp,
-    trace::{Incident, IncidentStatus, TraceRecord, TraceStatus, TraceUpdate},
+    incident::{Incident, StepKind},
+    trace::{TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
     journal::{JournalError, NewTrace},
     ledger::LedgerError,
 };
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::redis::{
@@ -101,31 +100,34 @@ pub(super) fn update_call(
     Ok((call, format!("update {trace} {}", document(update)?)))
 }
 
-pub(super) fn raise_call(incident: &Incident) -> Result<(Call, String), LedgerError> {
-    let document = document(incident)?;
-    let call = Call::new()
-        .arg("incident", incident_key(&incident.id))
-        .arg("created_at", incident.created_at.millis())
-        .arg("status", status_name(incident.status))
-        .field("incident", &document)
-        .field("status", status_name(incident.status))
-        .field("updated_at", incident.updated_at.millis());
-    Ok((call, format!("incident {document}")))
+/// An incident that takes the place of an earlier version, or of another incident as its group's.
+pub(super) struct Put<'a> {
+    pub(super) incident: &'a Incident,
+    pub(super) before: Option<&'a Incident>,
+    pub(super) replaces: Option<&'a Incident>,
+    /// What the log says of it.
+    pub(super) step: Option<StepKind>,
 }
 
-pub(super) fn change_call(
-    key: &str,
-    status: IncidentStatus,
-    at: Timestamp,
-) -> Result<(Call, String), LedgerError> {
-    let status = status_name(status);
+pub(super) fn put_call(put: &Put<'_>) -> Result<(Call, String), LedgerError> {
+    let Put { incident, before, replaces, step } = put;
+    let document = document(incident)?;
+    let replaces = replaces.map_or_else(String::new, |other| incident_key(&other.id));
     let call = Call::new()
-        .arg("incident", key)
-        .arg("status", status)
-        .field("status", status)
-        .field("updated_at", at.millis());
-    let change = document(&json!({ "incident": key, "status": status, "at": at }))?;
-    Ok((call, format!("incident-status {change}")))
+        .arg("incident", incident_key(&incident.id))
+        .arg("id", &incident.id)
+        .arg("group", incident_key(&incident.group()))
+        .arg("version", before.map_or(0, |before| before.version))
+        .arg("replaces", replaces)
+        .maybe("event", step.map(StepKind::event))
+        .arg("created_at", incident.created_at.millis())
+        .arg("status", incident.status.name())
+        .field("incident", &document)
+        .field("version", incident.version)
+        .field("status", incident.status.name())
+        .field("severity", incident.severity.name())
+        .maybe_field("agent", incident.agent.as_ref());
+    Ok((call, format!("incident {document}")))
 }
 
 /// A cursor is the creation and the count of a page's last item.
@@ -169,27 +171,11 @@ fn trace_status(fields: &mut Fields) -> Result<TraceStatus, LedgerError> {
 }
 
 pub(super) fn read_incident(reply: Reply) -> Result<Incident, LedgerError> {
-    let mut fields = reply.fields()?;
-    let mut incident: Incident = fields.json("incident")?;
-    incident.status = incident_status(&fields.text("status")?)?;
-    incident.updated_at = Timestamp::from_millis(fields.parsed("updated_at")?);
-    Ok(incident)
+    reply.fields()?.json("incident")
 }
 
-pub(super) const fn status_name(status: IncidentStatus) -> &'static str {
-    match status {
-        IncidentStatus::Open => "open",
-        IncidentStatus::Investigating => "investigating",
-        IncidentStatus::Resolved => "resolved",
-        IncidentStatus::Dismissed => "dismissed",
-    }
-}
-
-fn incident_status(name: &str) -> Result<IncidentStatus, LedgerError> {
-    use IncidentStatus::{Dismissed, Investigating, Open, Resolved};
-    let all = [Open, Investigating, Resolved, Dismissed];
-    let found = all.into_iter().find(|status| status_name(*status) == name);
-    found.ok_or_else(|| damaged("an incident has an unknown status"))
+pub(super) fn maybe_incident(reply: Reply) -> Result<Option<Incident>, LedgerError> {
+    if reply.is_empty() { Ok(None) } else { read_incident(reply).map(Some) }
 }
 
 /// Sessions are named by agents, so their names are hashed before they become part of a key.

@@ -5,8 +5,9 @@ use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::OperationId,
+    identity::{OperationId, OperatorId},
     operation::{Delivery, OperationRecord, OperationState},
+    pact::{PactStanding, PactVerb, Word},
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::ledger::{
@@ -22,7 +23,7 @@ use crate::{
             charge_fields, charge_lines, delivery_name, disposition_fields, intent_fields,
             json as document, new_fields, plan_digest, purpose_name, read_record,
         },
-        reply::{Reply, damaged},
+        reply::{Fields, Reply, damaged},
     },
 };
 
@@ -73,15 +74,11 @@ pub(super) fn attempt(
 /// The parts of an operation, with the charges that they were found to share.
 pub(super) fn parting(split: &Split, record: &OperationRecord) -> Result<Call, LedgerError> {
     let call = Call::new().arg("operation", split.operation).arg("fence", split.fence);
-    // what was split before shows its first part's charges by now; the script knows it by its parts
-    let (first, further) = match split.parts_of(record) {
-        Err(why) if record.fence == split.fence => return Err(why),
-        Ok(parts) => parts,
-        Err(_) => match split.parts.split_first() {
-            Some(parts) => parts,
-            None => return Err(LedgerError::Refused("nothing is split into nothing".into())),
-        },
+    let Some((first, further)) = split.parts.split_first() else {
+        return Err(LedgerError::Refused("nothing is split into nothing".into()));
     };
+    // what was split before shows its first part's charges by now; the script knows it by its parts
+    let call = call.maybe("wrong", split.parts_of(record).err().map(|error| error.to_string()));
     let parts = further.iter().map(|part| {
         let fields = part_fields(record, part)?.into_fields();
         Ok(json!({ "id": part.id, "fields": fields }))
@@ -166,15 +163,43 @@ pub(super) fn changed(answer: &mut Reply) -> Result<bool, LedgerError> {
     }
 }
 
-/// The order of `Freeze` itself does not matter here: `commit.lua` looks scopes up one by one.
-pub(super) fn scope(freeze: &Freeze) -> String {
-    match freeze {
-        Freeze::Global => "global".into(),
-        Freeze::All => "all".into(),
-        Freeze::Agent(agent) => format!("agent:{agent}"),
-        Freeze::Wallet(wallet) => format!("wallet:{wallet}"),
-        Freeze::Chain(chain) => format!("chain:{chain}"),
+/// The field of a pact that a word fills.
+pub(super) const fn becomes(verb: PactVerb) -> &'static str {
+    match verb {
+        PactVerb::Approve => "approved",
+        PactVerb::Reject => "rejected",
+        PactVerb::Revoke => "revoked",
     }
+}
+
+/// What people made of a pact, from all of its fields.
+pub(super) fn spoken(mut fields: Fields) -> Result<PactStanding, LedgerError> {
+    let mut of = |verb| fields.maybe::<String>(becomes(verb))?.as_deref().map(word).transpose();
+    match (of(PactVerb::Approve)?, of(PactVerb::Reject)?, of(PactVerb::Revoke)?) {
+        (Some(approved), None, None) => Ok(PactStanding::Approved { approved }),
+        (None, Some(rejected), None) => Ok(PactStanding::Rejected { rejected }),
+        (approved, None, Some(revoked)) => Ok(PactStanding::Revoked { approved, revoked }),
+        (_, Some(_), _) | (None, None, None) => Err(damaged("a pact cannot be read")),
+    }
+}
+
+/// When, who, and what they wrote.
+fn word(text: &str) -> Result<Word, LedgerError> {
+    let wrong = || damaged("a word on a pact cannot be read");
+    let (at, rest) = text.split_once(' ').ok_or_else(wrong)?;
+    let (by, note) = rest.split_once(' ').ok_or_else(wrong)?;
+    let at = at.parse().map(Timestamp::from_millis).map_err(|_| wrong())?;
+    let by = OperatorId::parse(by).map_err(|_| wrong())?;
+    Ok(Word { by, at, note: (!note.is_empty()).then(|| note.to_owned()) })
+}
+
+/// The order of `Freeze` itself does not matter here: `commit.lua` looks scopes up one by one.
+pub(super) fn freeze_call(freeze: &Freeze) -> Call {
+    let agent = match freeze {
+        Freeze::Agent(agent) => Some(agent),
+        Freeze::Global | Freeze::All | Freeze::Wallet(_) | Freeze::Chain(_) => None,
+    };
+    Call::new().arg("scope", freeze.scope()).maybe("agent", agent)
 }
 
 pub(super) fn freeze_from(text: &str) -> Result<Freeze, LedgerError> {

@@ -9,6 +9,9 @@ if not same_digest then return { 'other_digest' } end
 if is_over(op, t) then return { 'expired' } end
 local count = tonumber(op.vote_count or '0')
 if count ~= tonumber(A.votes_seen) then return { 'raced' } end
+local signed = tonumber(A.passkey_count or '0')
+local before = A.passkey and tonumber(redis.call('HGET', P .. KEY.passkeys, A.passkey) or '0') or 0
+if (signed > 0 or before > 0) and signed <= before then return { 'passkey_behind' } end
 
 local changes = {
   'votes', count == 0 and A.vote or op.votes .. ',' .. A.vote,
@@ -19,4 +22,5 @@ if A.completes then
   changes[#changes + 1] = 'state'
   changes[#changes + 1] = 'APPROVED'
 end
-return { 'voted', put(t, 'approve', op, changes) }
+if signed > 0 then redis.call('HSET', P .. KEY.passkeys, A.passkey, int(signed)) end
+return { 'voted', put(t, A.completes and 'approve' or 'vote', op, changes) }

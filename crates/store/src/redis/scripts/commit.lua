@@ -7,6 +7,10 @@ if op.state ~= 'ALLOWED' then return { 'elsewhere', record(op.id) } end
 if is_over(op, t) then return { 'lapsed' } end
 local stop = stopped(op, A.shrinks_only)
 if stop then return stop end
+local pact = P .. KEY.pact .. A.grant .. ':' .. op.agent
+if redis.call('HEXISTS', pact, 'rejected') == 1 or redis.call('HEXISTS', pact, 'revoked') == 1 then
+  return { 'ended', redis.call('HGETALL', pact) }
+end
 
 local function remember()
   for address in string.gmatch(A.counterparties, '%S+') do redis.call('SADD', lane(KEY.seen, op), address) end

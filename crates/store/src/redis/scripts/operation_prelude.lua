@@ -21,7 +21,7 @@ local NEVER = 9007199254740991
 local SMALL = { 'state', 'delivery', 'code', 'reason', 'digest', 'expires_at', 'created_at', 'finished_at',
   'fingerprint', 'key', 'batch', 'gateway', 'agent', 'chain', 'wallet', 'held', 'votes', 'voters', 'vote_count',
   'attempts', 'cancels', 'nonce', 'fixed_nonce', 'plan_digest', 'actual', 'kept', 'settled_at', 'fence',
-  'message', 'signature',
+  'message', 'signature', 'rest',
   'purpose:0', 'plan_digest:0', 'raw:0', 'hash:0' }
 
 -- What is looked at of further attempts. More of them than this nobody makes. The first one's plan is the intent's.
@@ -179,6 +179,14 @@ local function create_from(t, verb, id, fields)
   redis.call('ZADD', P .. KEY.of_agent .. op.agent, op.created_at, id)
   if op.key then redis.call('HSET', P .. KEY.idempotency, op.key, id) end
   return put(t, verb, op, changes)
+end
+
+-- What the log calls a step that leads to people or past them.
+local function parking(otherwise)
+  for i = 1, #F, 2 do
+    if F[i] == 'state' and F[i + 1] == 'PARKED' then return 'park' end
+  end
+  return otherwise
 end
 
 -- A new operation from the fields in F.

@@ -13,4 +13,4 @@ if #over > 0 then return { 'over', over } end
 
 move(charges, nil, 'reserved')
 forget_stale(t)
-return { 'reserved', create(t, 'reserve', A.operation) }
+return { 'reserved', create(t, parking('reserve'), A.operation) }

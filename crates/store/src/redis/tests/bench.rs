@@ -7,7 +7,7 @@ use countersign_core::{
     identity::AppId,
     time::{Millis, Timestamp},
 };
-use countersign_engine::port::Ledger;
+use countersign_engine::port::{Chronicle, Ledger};
 use countersign_testkit::{ManualTime, redis_server::RedisServer, suite::LedgerBench};
 use secrecy::SecretString;
 
@@ -38,6 +38,10 @@ impl RedisBench {
 impl LedgerBench for RedisBench {
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.store.ledger()
+    }
+
+    fn chronicle(&self) -> Arc<dyn Chronicle> {
+        self.store.chronicle()
     }
 
     async fn second(&self) -> Arc<dyn Ledger> {

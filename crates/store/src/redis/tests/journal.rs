@@ -5,11 +5,11 @@ use std::sync::Arc;
 use countersign_core::{
     identity::{AgentId, OperationId},
     time::{Millis, Timestamp},
-    trace::{DecisionRecord, Incident, IncidentStatus, Severity, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, TraceQuery},
+    journal::{JournalError, NewTrace, TraceQuery},
 };
 use countersign_testkit::fixture::{agent, intent, operation_id, trace_hash};
 use tokio::task::JoinSet;
@@ -182,44 +182,4 @@ async fn a_gateways_entries_are_one_chain_however_many_write_it() {
     previous.sort_unstable();
     previous.dedup();
     assert_eq!(previous.len(), 9, "no two entries follow the same one");
-}
-
-fn incident(n: u64) -> Incident {
-    Incident {
-        id: format!("inc_{n}"),
-        code: "reorg".into(),
-        severity: Severity::High,
-        status: IncidentStatus::Open,
-        title: "title".into(),
-        description: "description".into(),
-        agent: None,
-        session: None,
-        trace_hash: None,
-        created_at: START,
-        updated_at: START,
-    }
-}
-
-#[tokio::test]
-async fn incidents_are_raised_once_and_moved() {
-    let bench = RedisBench::make().await;
-    let journal = bench.store.journal();
-    for n in [1, 2, 1, 3] {
-        journal.raise(&incident(n)).await.unwrap();
-    }
-    let later = START.after(Millis(5));
-    let moved = journal.change_incident("inc_2", IncidentStatus::Resolved, later).await.unwrap();
-    let expected = Incident { status: IncidentStatus::Resolved, updated_at: later, ..incident(2) };
-    assert_eq!(moved.as_ref(), Some(&expected));
-    let missing = journal.change_incident("inc_9", IncidentStatus::Resolved, later).await.unwrap();
-    assert_eq!(missing, None);
-
-    let all = IncidentQuery { limit: 10, ..IncidentQuery::default() };
-    let ids = |items: Vec<Incident>| items.into_iter().map(|i| i.id).collect::<Vec<_>>();
-    assert_eq!(ids(journal.incidents(&all).await.unwrap().items), ["inc_3", "inc_2", "inc_1"]);
-    let open = IncidentQuery { status: Some(IncidentStatus::Open), ..all.clone() };
-    assert_eq!(ids(journal.incidents(&open).await.unwrap().items), ["inc_3", "inc_1"]);
-    let first = journal.incidents(&IncidentQuery { limit: 1, ..all }).await.unwrap();
-    let next = IncidentQuery { cursor: first.next_cursor, limit: 1, status: None };
-    assert_eq!(ids(journal.incidents(&next).await.unwrap().items), ["inc_2"]);
 }

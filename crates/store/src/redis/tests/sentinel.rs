@@ -34,6 +34,18 @@ async fn reserved(ledger: &dyn Ledger, n: u64) -> Result<(), LedgerError> {
     Ok(())
 }
 
+/// What a question comes to once there is a master again.
+async fn once_there<T>(ask: impl AsyncFn() -> Result<T, LedgerError>) -> T {
+    let answer = std::sync::OnceLock::new();
+    eventually("a master to answer", async || match ask().await {
+        Ok(found) => answer.set(found).is_ok(),
+        Err(LedgerError::Unavailable(_)) => false,
+        Err(other) => panic!("{other:?}"),
+    })
+    .await;
+    answer.into_inner().unwrap()
+}
+
 async fn holds(server: &RedisServer, n: u64) -> bool {
     let key = format!("countersign:{{main}}:operation:{}", operation_id(n));
     server.tell(&["EXISTS", &key]).await == ":1\r\n"
@@ -67,27 +79,11 @@ async fn when_the_master_dies_its_replica_is_found_and_nothing_acknowledged_is_l
     // how long it takes is the sentinels' business, and so is changing their minds once more: until they rest, the
     // ledger says that it is unavailable
     for n in &acknowledged {
-        eventually("the replica to answer", async || {
-            match ledger.operation(operation_id(*n)).await {
-                Ok(found) => {
-                    assert!(found.is_some(), "operation {n} was acknowledged and is lost");
-                    true
-                }
-                Err(LedgerError::Unavailable(_)) => false,
-                Err(other) => panic!("{other:?}"),
-            }
-        })
-        .await;
+        let found = once_there(async || ledger.operation(operation_id(*n)).await).await;
+        assert!(found.is_some(), "operation {n} was acknowledged and is lost");
     }
-    eventually("the replica to say what it is", async || match ledger.describe().await {
-        Ok(status) => {
-            assert_eq!((status.missing, status.sealed), (None, None));
-            true
-        }
-        Err(LedgerError::Unavailable(_)) => false,
-        Err(other) => panic!("{other:?}"),
-    })
-    .await;
+    let status = once_there(async || ledger.describe().await).await;
+    assert_eq!((status.missing, status.sealed), (None, None));
 
     // nobody can acknowledge until one follows the other
     master.up().await;

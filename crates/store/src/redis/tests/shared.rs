@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use countersign_core::{identity::AppId, time::Millis};
-use countersign_engine::port::Ledger;
+use countersign_engine::port::{Chronicle, Ledger};
 use countersign_testkit::{
     ManualTime,
     suite::{LedgerBench, SharedBench},
@@ -58,6 +58,10 @@ impl<G: Ground> OnGround<G> {
 impl<G: Ground> LedgerBench for OnGround<G> {
     fn ledger(&self) -> Arc<dyn Ledger> {
         self.store.as_ref().unwrap().ledger()
+    }
+
+    fn chronicle(&self) -> Arc<dyn Chronicle> {
+        self.store.as_ref().unwrap().chronicle()
     }
 
     async fn second(&self) -> Arc<dyn Ledger> {

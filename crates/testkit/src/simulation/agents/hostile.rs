@@ -21,7 +21,7 @@ pub(crate) async fn provoke(world: Arc<World>) {
     let chance = Chance::new(world.plan.seed, 11);
     let mut left = world.plan.requests / 2;
     while left > 0 && !world.is_over() {
-        let asked = match chance.below(9) {
+        let asked = match chance.below(11) {
             0 => many_at_once(&world, &chance, left).await,
             1 => one_key(&world, &chance).await,
             2 => one_key_two_bodies(&world, &chance).await,
@@ -29,6 +29,7 @@ pub(crate) async fn provoke(world: Arc<World>) {
             4 => batch(&world, &chance).await,
             5 => too_much(&world, &chance).await,
             6 | 7 => to_the_last_cent(&world, &chance, left).await,
+            8 | 9 => bundles(&world, &chance).await,
             _ => hangs_up_and_repeats(&world, &chance).await,
         };
         left = left.saturating_sub(asked);
@@ -105,6 +106,20 @@ async fn batch(world: &Arc<World>, chance: &Chance) -> u64 {
     let twin = Wish { batch: number, wait: Some(Millis::ZERO), ..small(world, chance) };
     let other = Wish { batch: number, wait: Some(Millis::ZERO), ..small(world, chance) };
     all(world, chance, &[twin.clone(), twin, other]).await
+}
+
+/// Several payments at once, and the same again from other connections: under one id, or under none.
+async fn bundles(world: &Arc<World>, chance: &Chance) -> u64 {
+    let further: Vec<u64> = (0..chance.between(1, 4)).map(|_| chance.between(1, 90)).collect();
+    let mut wish = small(world, chance).bundled(world, &further);
+    if chance.percent(60) {
+        wish.key = Some(format!("bundle-{}", wish.tag));
+    }
+    let mut wishes = vec![wish; usize::try_from(chance.between(1, 3)).unwrap()];
+    if chance.percent(40) {
+        wishes.push(small(world, chance));
+    }
+    all(world, chance, &wishes).await
 }
 
 async fn too_much(world: &Arc<World>, chance: &Chance) -> u64 {

@@ -42,19 +42,19 @@ impl Orders {
 
     /// It is asked for again only by somebody who was not served.
     pub(super) fn is_honest(&self, wish: &Wish) {
-        self.state().orders.entry(wish.tag).or_default().is_honest = true;
+        self.each(wish, |order| order.is_honest = true);
     }
 
     /// It was asked for again after what was owed is kept no more: then it is a new order.
     pub(super) fn is_too_late(&self, wish: &Wish) {
-        self.state().orders.entry(wish.tag).or_default().is_honest = false;
+        self.each(wish, |order| order.is_honest = false);
     }
 
     pub(super) fn asked(&self, wish: &Wish) {
-        let mut state = self.state();
-        let order = state.orders.entry(wish.tag).or_default();
-        order.asked += 1;
-        order.is_keyed |= wish.key.is_some();
+        self.each(wish, |order| {
+            order.asked += 1;
+            order.is_keyed |= wish.key.is_some();
+        });
     }
 
     pub(super) fn heard(&self, wish: &Wish, heard: &Heard) {
@@ -69,9 +69,16 @@ impl Orders {
                     | Answer::Unavailable(_)
             )
         );
+        // of a bundle nothing is sent where its first call is not
+        self.each(wish, |order| order.refused += u64::from(refused));
+    }
+
+    /// Every payment of a wish is an order of its own.
+    fn each(&self, wish: &Wish, change: impl Fn(&mut Order)) {
         let mut state = self.state();
-        let order = state.orders.entry(wish.tag).or_default();
-        order.refused += u64::from(refused);
+        for tag in wish.tags() {
+            change(state.orders.entry(tag).or_default());
+        }
     }
 
     /// Compares what was said with what was paid.

@@ -5,7 +5,7 @@ use countersign_core::{
     transaction::TransactionPlan,
 };
 
-use super::{Asked, Change, Oracle, State};
+use super::{Asked, Change, Oracle, State, head_of, is_split, place_of};
 
 /// The edges of LEDGER §1.
 fn is_edge(from: S, to: S) -> bool {
@@ -84,9 +84,15 @@ impl Oracle {
         let Change { old, new, glance } = change;
         let was = old.map(|old| old.state);
         let asked_anew = old.is_none_or(|old| old.digest != new.digest);
-        if new.digest.is_some() && asked_anew {
-            let plan = crate::fixture::plan(&new.intent).clone();
-            state.asked.insert(new.id, Asked { digest: new.digest, plan });
+        // what people saw of a bundle they saw of each of its calls
+        if is_split(*old, new)
+            && let Some(asked) = state.asked.get(&head_of(new)).cloned()
+        {
+            let plans = asked.plans.into_iter().skip(place_of(new)).take(1).collect();
+            state.asked.entry(new.id).or_insert(Asked { plans, ..asked });
+        }
+        if new.digest.is_some() && asked_anew && !is_split(*old, new) {
+            state.asked.insert(new.id, Asked::of(new));
             if !new.votes.is_empty() {
                 let text = format!("votes for another question count for {}", new.id);
                 self.log.violate("I11", text);
@@ -165,8 +171,28 @@ impl Oracle {
             fail("I4", "at another nonce than its client fixed");
         }
         self.no_gap(state, new, nonce);
+        self.is_its_turn(state, new, nonce);
         if !new.votes.is_empty() {
             self.is_what_people_saw(state, new);
+        }
+    }
+
+    /// The calls of a bundle are bound one after the other, and what stands for all of them never is.
+    fn is_its_turn(&self, state: &State, new: &OperationRecord, nonce: u64) {
+        let fail = |why: &str| {
+            self.log
+                .violate("I4", format!("call {} of a bundle, {}, {why}", place_of(new), new.id));
+        };
+        if !new.intent.rest().is_empty() {
+            return fail("is bound and stands for others");
+        }
+        let Some(earlier) = place_of(new).checked_sub(1) else { return };
+        self.log.reach("further call");
+        let handle = new.intent.bundle.as_deref().map(|bundle| bundle.handle);
+        let earlier = handle.map(|handle| handle.operation(u32::try_from(earlier).unwrap()));
+        let before = earlier.and_then(|id| state.records.get(&id)).and_then(OperationRecord::nonce);
+        if before.is_none_or(|before| before >= nonce) {
+            fail(&format!("has nonce {nonce}, and the one before it {before:?}"));
         }
     }
 
@@ -187,7 +213,8 @@ impl Oracle {
         };
         let bound = &new.attempts[0].transaction.plan;
         // its fee may differ: where its gates are not asked any more, it is judged like any other's
-        if !is_same_payload(&asked.plan, bound) || asked.digest != new.digest {
+        let seen = asked.plans.first();
+        if !seen.is_some_and(|seen| is_same_payload(seen, bound)) || asked.digest != new.digest {
             let text = format!("{} is not what people approved", new.id);
             self.log.violate("I11", text);
         }

@@ -7,7 +7,7 @@ use countersign_core::{
     time::{Millis, Timestamp},
 };
 
-use super::{Change, Oracle, State};
+use super::{Change, Oracle, State, head_of, is_split};
 use crate::simulation::{
     chain::Spend,
     limits::{HOURS, shown, worth},
@@ -18,7 +18,11 @@ impl Oracle {
     pub(super) fn money(&self, state: &mut State, change: &Change<'_>) {
         let Change { old, new, glance } = change;
         let charged = old.is_none_or(|old| old.charges != new.charges);
-        if charged && new.state.money() != Money::Settled {
+        let split = is_split(*old, new);
+        if split {
+            self.shared_out(state, change);
+        }
+        if charged && !split && new.state.money() != Money::Settled {
             self.charged(state, change);
         }
         if new.state.money() == Money::Settled && old.is_none_or(|old| old.state != new.state) {
@@ -29,6 +33,21 @@ impl Oracle {
             if let Some((spend, _)) = self.chain.truth(hash) {
                 self.is_covered(new, &spend);
             }
+        }
+    }
+
+    /// A bundle became its calls: together they hold what it held, and they were checked when it was.
+    fn shared_out(&self, state: &mut State, change: &Change<'_>) {
+        let Change { old, new, glance } = change;
+        let checked = state.checked_at.get(&head_of(new)).copied().unwrap_or(glance.now);
+        state.checked_at.entry(new.id).or_insert(checked);
+        let Some((old, bundle)) = old.zip(new.intent.bundle.as_deref()) else { return };
+        self.log.reach("split");
+        let parts = (0..bundle.count).map(|index| bundle.handle.operation(index));
+        let parts = parts.filter_map(|id| state.records.get(&id));
+        if !parts.flat_map(|part| &part.charges).eq(&old.charges) {
+            self.log
+                .violate("I2", format!("the calls of {} hold other charges than it did", new.id));
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) async fn says(desk: &Desk, commit: &Commit) -> String {
         CommitAnswer::LaneFull => "full".into(),
         CommitAnswer::Lapsed => "lapsed".into(),
         CommitAnswer::Frozen(freeze) => format!("frozen {}", serde_json::json!(freeze)),
+        CommitAnswer::Ended(standing) => format!("ended: {}", standing.last().0.name()),
         CommitAnswer::Sealed(reason) => format!("sealed: {reason}"),
         CommitAnswer::Elsewhere(record) => format!("elsewhere: {}", record.state.name()),
     }

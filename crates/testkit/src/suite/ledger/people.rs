@@ -6,7 +6,7 @@ use countersign_core::{
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::ledger::{
-    Approve, ApproveAnswer, Disposition, Redeem, Reject, RejectAnswer, Reserve,
+    Approve, ApproveAnswer, Disposition, PasskeyCount, Redeem, Reject, RejectAnswer, Reserve,
 };
 
 use crate::{
@@ -33,6 +33,7 @@ pub(super) fn says(answer: &ApproveAnswer) -> &'static str {
     match answer {
         ApproveAnswer::Voted(_) => "voted",
         ApproveAnswer::Raced => "raced",
+        ApproveAnswer::PasskeyBehind => "passkey behind",
         ApproveAnswer::OtherDigest => "other digest",
         ApproveAnswer::Elsewhere(_) => "elsewhere",
         ApproveAnswer::Expired => "expired",
@@ -60,6 +61,41 @@ pub async fn a_vote_that_completes_moves_a_parked_operation_to_approved(
     assert_eq!((voted.state, voted.votes.len()), (S::Approved, 2));
     assert_eq!(desk.record(1).await, *voted);
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [10, 0, 0]);
+}
+
+/// A count that stands still or goes back means that there are two of the authenticator.
+pub async fn a_passkey_counts_on_or_its_vote_is_refused(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let now = desk.now().await;
+    let signed = |n, key: &str, count| {
+        let passkey = Some(PasskeyCount { credential: key.into(), count });
+        Approve { passkey, ..approve(n, "ann", now) }
+    };
+    for (n, key, count, expected) in [
+        (1, "a", 5, "voted"),
+        (2, "a", 5, "passkey behind"),
+        (2, "a", 4, "passkey behind"),
+        (2, "a", 0, "passkey behind"),
+        (2, "b", 0, "voted"),
+        // one that does not count says nothing by that
+        (3, "b", 0, "voted"),
+        (4, "b", 1, "voted"),
+        (5, "b", 0, "passkey behind"),
+        (5, "a", u32::MAX, "voted"),
+        (6, "a", u32::MAX, "passkey behind"),
+    ] {
+        if desk.ledger.operation(operation_id(n)).await.unwrap().is_none() {
+            desk.parked(n, vec![]).await;
+        }
+        let length = desk.sequence().await;
+        let answer = desk.ledger.approve(&signed(n, key, count)).await.unwrap();
+        assert_eq!(says(&answer), expected, "{n} {key} {count}");
+        let written = u64::from(expected == "voted");
+        assert_eq!(desk.sequence().await, length + written);
+        // the same call again is the same vote, not a second signature
+        let again = desk.ledger.approve(&signed(n, key, count)).await.unwrap();
+        assert_eq!(says(&again), expected, "{n} {key} {count} again");
+    }
 }
 
 pub async fn a_vote_is_refused_for_what_it_does_not_name(bench: &mut dyn LedgerBench) {

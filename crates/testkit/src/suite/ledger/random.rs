@@ -10,6 +10,7 @@ use std::{future::Future, sync::Arc};
 use countersign_core::{
     charge::Charge,
     operation::OperationState as S,
+    pact::Pact,
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{Ledger, ledger::OperationQuery};
@@ -21,10 +22,10 @@ use proptest::{
 pub use self::reach::the_phrases_reach_every_answer;
 use self::{
     call::{Call, told},
-    phrase::{BLOCKS, OPERATIONS, Spend, Step, phrase},
+    phrase::{BLOCKS, GRANTS, PARTS, Spend, Step, phrase},
 };
 use crate::{
-    fixture::{CHAIN, DAY, GATEWAY, HOUR, address, agent, daily, operation_id, wallet},
+    fixture::{CHAIN, DAY, GATEWAY, HOUR, address, agent, daily, grant, operation_id, wallet},
     ledger::ModelLedger,
     suite::{LedgerBench, ledger::questions::WORK},
 };
@@ -41,7 +42,7 @@ const VIEW_EVERY: usize = 8;
 async fn view(ledger: &dyn Ledger, now: Timestamp) -> String {
     let (hot, parties) = (wallet("hot"), [address(2), address(3)]);
     let mut view = told(ledger.now().await) + &counters(ledger, now).await;
-    for n in 0..OPERATIONS {
+    for n in 0..PARTS {
         view += &told(ledger.holder(CHAIN, &hot, n).await);
         view += &told(ledger.operation(operation_id(n)).await);
     }
@@ -57,6 +58,10 @@ async fn view(ledger: &dyn Ledger, now: Timestamp) -> String {
     view += &told(ledger.seen(CHAIN, &hot, &parties).await);
     view += &told(ledger.freezes().await);
     view += &told(ledger.adopted().await);
+    for version in 0..GRANTS {
+        let pact = Pact { agent: agent("trader"), grant: grant(version) };
+        view += &told(ledger.pact(&pact).await);
+    }
     view += &told(ledger.describe().await.map(|status| status.sealed));
     view + &told(ledger.next_nonce(CHAIN, &hot).await)
 }
@@ -68,7 +73,7 @@ async fn counters(ledger: &dyn Ledger, now: Timestamp) -> String {
     charges.push(daily("civil", now.before(DAY), 0, 100));
     let mut told_all = told(ledger.status(&charges, None).await);
     charges.retain(|charge| charge.value == 30);
-    for n in 0..OPERATIONS {
+    for n in 0..PARTS {
         told_all += &told(ledger.status(&charges, Some(operation_id(n))).await);
     }
     told_all

@@ -1,16 +1,23 @@
 //! Splitting: one operation becomes several, and no counter changes.
 
+use alloy_primitives::{B256, U256};
 use countersign_core::{
+    bundle::{Bundle, BundleHandle, Call},
     charge::Charge,
+    intent::Intent,
     operation::{Delivery, OperationState as S},
 };
 use countersign_engine::port::ledger::{
-    Commit, CommitAnswer, Found, LedgerError, Part, Reject, Split, SplitAnswer,
+    Commit, CommitAnswer, Found, LedgerError, Part, Redeem, RedeemAnswer, Reject, Reserve, Split,
+    SplitAnswer,
 };
 
 use super::people::approved;
 use crate::{
-    fixture::{FAR, HOUR, commit, intent, operation_id, redeem, reject, reserve, rolling},
+    fixture::{
+        FAR, HOUR, commit, intent, operation_id, operation_of, plan, redeem, reject, reserve,
+        rolling,
+    },
     suite::{Desk, LedgerBench},
 };
 
@@ -113,6 +120,41 @@ pub async fn what_does_not_share_all_the_charges_out_is_no_split(bench: &mut dyn
     }
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [60, 0, 0]);
     assert_eq!(desk.ledger.operation(operation_id(2)).await, Ok(None));
+}
+
+/// Two gateways judge a bundle at the same time, and one is as good as dead: what the other has split stays split.
+pub async fn a_judgement_of_the_whole_does_not_take_the_place_of_its_parts(
+    bench: &mut dyn LedgerBench,
+) {
+    let desk = Desk::at(bench).await;
+    let call = |n| Call { plan: plan(&intent(n)).clone(), data_fee_max: U256::ZERO };
+    let bundle = |index: u32, rest: Vec<Call>| {
+        let handle = BundleHandle(B256::repeat_byte(7));
+        Some(Box::new(Bundle { handle, id: None, index, count: 3, rest }))
+    };
+    let whole = Intent { bundle: bundle(0, vec![call(2), call(3)]), ..intent(1) };
+    let operation = operation_of(1, whole.clone());
+    desk.ledger.reserve(&Reserve { operation, ..reserve(1, charges()) }).await.unwrap();
+    let judged = Redeem { intent: whole, ..redeem(1, charges()) };
+    let again = desk.ledger.redeem(&judged).await.unwrap();
+    assert!(matches!(again, RedeemAnswer::Redeemed(_)), "it is whole still: {again:?}");
+    let parts =
+        [part(1, 10), part(2, 20), part(3, 30)].into_iter().zip(0..).map(|(part, index)| {
+            let intent = Intent { bundle: bundle(index, Vec::new()), ..part.intent };
+            Part { intent, ..part }
+        });
+    let split = Split { parts: parts.collect(), ..split(1) };
+    let answer = desk.ledger.split(&split).await.unwrap();
+    assert!(matches!(answer, SplitAnswer::Split(_)), "{answer:?}");
+    let late = desk.ledger.redeem(&judged).await.unwrap();
+    assert!(matches!(late, RedeemAnswer::Elsewhere(_)), "{late:?}");
+    assert_eq!(desk.record(1).await.charges, part(1, 10).charges);
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [60, 0, 0], "held once");
+    let intent = split.parts[0].intent.clone();
+    let own = Redeem { intent, ..redeem(1, vec![rolling("day", 15, 100)]) };
+    let own = desk.ledger.redeem(&own).await.unwrap();
+    assert!(matches!(own, RedeemAnswer::Redeemed(_)), "a call by itself is judged anew: {own:?}");
+    assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [65, 0, 0]);
 }
 
 pub async fn a_part_is_found_by_no_request_and_survives(bench: &mut dyn LedgerBench) {

@@ -3,22 +3,25 @@
 use alloy_primitives::{B256, Bytes};
 use countersign_core::{
     charge::{Charge, Over, Window},
+    identity::OperatorId,
     operation::{Actual, Attempt, Money, OperationRecord, OperationState as S, Purpose},
+    pact::Pact,
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
     Ledger,
     ledger::{
-        Adopt, Approve, Bump, Commit, Disposition, LedgerError, MessageEnd, NewOperation, Redeem,
-        Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
+        Adopt, Approve, Bump, Commit, Disposition, LedgerError, MessageEnd, NewOperation, PactWord,
+        Part, PasskeyCount, Redeem, Reject, ReleaseProof, Repeat, Reserve, SentOutcome, Settle,
+        Split,
     },
 };
 
-use super::phrase::{Ask, MESSAGES, Spend, Step, Which};
+use super::phrase::{Ask, GRANTS, MESSAGES, Spend, Step, Which};
 use crate::{
     fixture::{
-        self, DAY, GATEWAY, asking, bump, cancel, charge, counter, daily, digest, intent, key,
-        message, operation_id, parking, receipt, signed_bytes, trace_hash, vote,
+        self, DAY, GATEWAY, asking, bump, cancel, charge, counter, daily, digest, grant, intent,
+        key, message, operation_id, parking, receipt, signed_bytes, trace_hash, vote,
     },
     time::ManualTime,
 };
@@ -91,6 +94,7 @@ impl Call<'_> {
             | Step::Deny { .. }
             | Step::Approve { .. }
             | Step::Redeem { .. }
+            | Step::Split { .. }
             | Step::Reject { .. }
             | Step::Expire { .. } => self.before(ledger).await,
             Step::Commit { .. } | Step::Bump { .. } | Step::Signed { .. } | Step::Sent { .. } => {
@@ -116,6 +120,15 @@ impl Call<'_> {
             }
             Step::Freeze { freeze, on: true } => told(ledger.freeze(freeze).await),
             Step::Freeze { freeze, on: false } => told(ledger.unfreeze(freeze).await),
+            Step::Say { version, verb, by } => {
+                let word = PactWord {
+                    pact: Pact { agent: fixture::agent("trader"), grant: grant(*version) },
+                    verb: *verb,
+                    by: OperatorId::parse(&format!("operator-{by}")).unwrap(),
+                    note: (*by > 0).then(|| format!("note {by}")),
+                };
+                told(ledger.say(&word).await)
+            }
             Step::Seal { on: true } => told(ledger.seal("random").await),
             Step::Seal { on: false } => told(ledger.unseal().await),
             Step::Present { gateway, ttl } => told(ledger.present(name(*gateway), *ttl).await),
@@ -142,6 +155,10 @@ impl Call<'_> {
                     vote: vote(&format!("operator-{operator}"), self.now),
                     votes_seen: *votes_seen,
                     completes: *completes,
+                    passkey: (*operator == 1).then(|| PasskeyCount {
+                        credential: "key".into(),
+                        count: u32::try_from(*of % 4).unwrap(),
+                    }),
                 };
                 told(ledger.approve(&approve).await)
             }
@@ -156,6 +173,7 @@ impl Call<'_> {
                 };
                 told(ledger.redeem(&redeem).await)
             }
+            Step::Split { .. } => told(ledger.split(&self.split()).await),
             Step::Reject { n, parked_only, void } => {
                 let from = if *parked_only { vec![S::Parked] } else { S::ALL.to_vec() };
                 told(ledger.reject(&Reject { from, void: *void, ..fixture::reject(*n) }).await)
@@ -175,6 +193,7 @@ impl Call<'_> {
                     in_flight_max: *in_flight_max,
                     shrinks_only: *shrinks_only,
                     shared_lane: floor % 2 == 1,
+                    grant: grant(u8::try_from(*n).unwrap() % GRANTS),
                     ..fixture::commit(*n)
                 };
                 told(ledger.commit(&commit).await)
@@ -222,6 +241,30 @@ impl Call<'_> {
             false => {}
         }
         bump
+    }
+
+    /// What is shared out is what the operation has; wrong is one charge less, or one that it has not.
+    fn split(&self) -> Split {
+        let Step::Split { n, first_part, shares, stale, wrong } = self.step else {
+            panic!("{:?} splits nothing", self.step)
+        };
+        let mut charges = self.charged().to_vec();
+        if *wrong && charges.pop().is_none() {
+            charges.push(charge("minutes", Window::Grant, 1, 90));
+        }
+        let mut left = charges.into_iter();
+        let own = self.record.as_ref().map_or(intent(*n), |record| record.intent.clone());
+        let further = (*first_part..).zip(shares).map(|(n, _)| (n, intent(n)));
+        let mut whole = vec![(*n, own)];
+        whole.extend(further);
+        let of = |(index, (n, intent)): (usize, _)| {
+            let share = shares.get(index).copied().unwrap_or(usize::MAX);
+            Part { id: operation_id(n), intent, charges: left.by_ref().take(share).collect() }
+        };
+        let parts = whole.into_iter().enumerate().map(of).collect();
+        let fence = self.record.as_ref().map_or(0, |record| record.fence);
+        let fence = if *stale { fence.saturating_sub(1) } else { fence };
+        Split { operation: operation_id(*n), fence, parts }
     }
 
     fn adopt(&self) -> Adopt {

@@ -1,6 +1,6 @@
 //! What may be called, in which order: random phrases of steps.
 
-use countersign_core::{fact::Freeze, operation::Delivery, time::Millis};
+use countersign_core::{fact::Freeze, operation::Delivery, pact::PactVerb, time::Millis};
 use proptest::{
     collection::vec,
     prelude::{Just, Strategy, any, prop_oneof},
@@ -14,12 +14,19 @@ pub(super) const OPERATIONS: u64 = 10;
 /// From this number on operations are messages.
 pub(super) const MESSAGES: u64 = 8;
 
+/// The parts of bundles are numbered from `OPERATIONS` on, below this.
+pub(super) const PARTS: u64 = 14;
+
+/// Versions of grants that commits name and people speak to.
+pub(super) const GRANTS: u8 = 12;
+
 #[derive(Debug, Clone)]
 pub(super) enum Step {
     Reserve { n: u64, ask: Ask, charges: Vec<Spend>, parks: bool, lasts: Millis },
     Deny { n: u64, ask: Ask },
     Approve { n: u64, operator: u8, digest: u64, votes_seen: usize, completes: bool },
     Redeem { n: u64, charges: Vec<Spend>, parks: bool, lasts: Millis, other_gateway: bool },
+    Split { n: u64, first_part: u64, shares: Vec<usize>, stale: bool, wrong: bool },
     Reject { n: u64, parked_only: bool, void: bool },
     Expire { max: u32 },
     Commit { n: u64, floor: u64, in_flight_max: u32, shrinks_only: bool, stale: bool },
@@ -36,6 +43,7 @@ pub(super) enum Step {
     Adopt { n: u64, charges: Vec<Spend>, percent: u64, elsewhere: bool },
     NoteAdopted { limits: Vec<u8> },
     Freeze { freeze: Freeze, on: bool },
+    Say { version: u8, verb: PactVerb, by: u8 },
     Seal { on: bool },
     Present { gateway: bool, ttl: Millis },
     Advance { by: Millis },
@@ -101,7 +109,10 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (n(), any::<bool>(), any::<bool>())
             .prop_map(|(n, parked_only, void)| Step::Reject { n, parked_only, void }),
         1 => (0_u32..4).prop_map(|max| Step::Expire { max }),
+        2 => split(n()),
     ];
+    // parts of bundles live on as any other operation does
+    let n = || prop_oneof![9 => n(), 2 => OPERATIONS..PARTS];
     let after = prop_oneof![
         4 => (n(), 0_u64..6, 0_u32..6, any::<bool>(), rarely()).prop_map(
             |(n, floor, in_flight_max, shrinks_only, stale)| {
@@ -131,6 +142,18 @@ fn step() -> impl Strategy<Value = Step> {
         ),
     ];
     prop_oneof![5 => before, 6 => after, 2 => around()]
+}
+
+fn split(n: impl Strategy<Value = u64>) -> impl Strategy<Value = Step> {
+    (n, OPERATIONS..PARTS, vec(0_usize..3, 0..3), rarely(), rarely()).prop_map(
+        |(n, first_part, shares, stale, wrong)| Step::Split {
+            n: n % MESSAGES,
+            first_part,
+            shares,
+            stale,
+            wrong,
+        },
+    )
 }
 
 fn bump(n: impl Strategy<Value = u64>) -> impl Strategy<Value = Step> {
@@ -169,6 +192,8 @@ pub(super) fn phrase() -> impl Strategy<Value = Vec<Step>> {
         1 => stopped(),
         1 => keyed(),
         1 => attested(),
+        2 => divided(),
+        1 => spoken(),
     ]
 }
 
@@ -209,6 +234,38 @@ fn attested() -> impl Strategy<Value = Vec<Step>> {
                 });
                 life.push(Step::SignedMessage { n, wrong: false });
                 life.push(Step::EndMessage { n, spent: !spent });
+            }
+            life
+        },
+    )
+}
+
+/// A bundle is reserved and split; its parts go their own ways.
+fn divided() -> impl Strategy<Value = Vec<Step>> {
+    let parts = (OPERATIONS..PARTS - 2, 0_usize..3, any::<bool>(), any::<bool>());
+    (0..MESSAGES, ask(), vec(spend(), 2..4), parts, 0_u64..150).prop_map(
+        |(n, ask, charges, (first_part, share, again, void), percent)| {
+            let (ask, which) = (Ask { nonce: None, ..ask }, Which::Newest);
+            let shares = vec![share, 1];
+            let split = Step::Split { n, first_part, shares, stale: false, wrong: false };
+            let commit = |n| Step::Commit {
+                n,
+                floor: 1,
+                in_flight_max: 9,
+                shrinks_only: false,
+                stale: false,
+            };
+            let mut life = vec![
+                Step::Reserve { n, ask, charges, parks: false, lasts: HOUR },
+                split.clone(),
+                commit(n),
+                commit(first_part),
+                Step::Reject { n: first_part + 1, parked_only: false, void },
+                Step::Signed { n: first_part, which, wrong: false },
+                Step::Settle { n: first_part, which, block: BLOCKS[0], succeeded: true, percent },
+            ];
+            if again {
+                life.push(split);
             }
             life
         },
@@ -367,11 +424,24 @@ fn around() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         2 => (freeze, 0_u8..6).prop_map(|(freeze, on)| Step::Freeze { freeze, on: on == 0 }),
+        2 => (0..GRANTS, verb(), 0_u8..3)
+            .prop_map(|(version, verb, by)| Step::Say { version, verb, by }),
         1 => (0_u8..8).prop_map(|on| Step::Seal { on: on == 0 }),
         1 => (any::<bool>(), duration()).prop_map(|(gateway, ttl)| Step::Present { gateway, ttl }),
         6 => duration().prop_map(|by| Step::Advance { by }),
         1 => vec(0_u8..4, 0..3).prop_map(|limits| Step::NoteAdopted { limits }),
     ]
+}
+
+/// What several people say to one pact, one after the other.
+fn spoken() -> impl Strategy<Value = Vec<Step>> {
+    (0..GRANTS, vec((verb(), 0_u8..3), 2..4)).prop_map(|(version, said)| {
+        said.into_iter().map(|(verb, by)| Step::Say { version, verb, by }).collect()
+    })
+}
+
+fn verb() -> impl Strategy<Value = PactVerb> {
+    prop_oneof![Just(PactVerb::Approve), Just(PactVerb::Reject), Just(PactVerb::Revoke)]
 }
 
 fn ask() -> impl Strategy<Value = Ask> {
@@ -420,6 +490,7 @@ impl Step {
             | Self::Deny { n, .. }
             | Self::Approve { n, .. }
             | Self::Redeem { n, .. }
+            | Self::Split { n, .. }
             | Self::Reject { n, .. }
             | Self::Commit { n, .. }
             | Self::Bump { n, .. }
@@ -436,6 +507,7 @@ impl Step {
             Self::Expire { .. }
             | Self::NoteAdopted { .. }
             | Self::Freeze { .. }
+            | Self::Say { .. }
             | Self::Seal { .. }
             | Self::Present { .. }
             | Self::Advance { .. } => None,

@@ -11,7 +11,7 @@ use super::{CASES, PHRASES_MAX, call::Call, phrase::phrase};
 use crate::{fixture::operation_id, ledger::ModelLedger, time::ManualTime};
 
 /// What the phrases have to reach, so that the stores are compared in it: the step with what comes of it.
-const REACHED: [&str; 61] = [
+const REACHED: [&str; 67] = [
     "Reserve NothingReserved",
     "Reserve NothingOver",
     "Reserve NothingPeriodMoved",
@@ -27,6 +27,11 @@ const REACHED: [&str; 61] = [
     "Redeem Elsewhere",
     "Redeem Over",
     "Redeem PeriodMoved",
+    "Split Split",
+    "Split Elsewhere",
+    "Split refused",
+    "Say Said",
+    "Say Stands",
     "Reject Rejected",
     "Reject Elsewhere",
     "Reject Missing",
@@ -40,6 +45,7 @@ const REACHED: [&str; 61] = [
     "Commit LaneFull",
     "Commit Lapsed",
     "Commit Frozen",
+    "Commit Ended",
     "Commit Sealed",
     "Commit Elsewhere",
     "Bump Bound",
