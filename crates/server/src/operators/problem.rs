@@ -136,13 +136,7 @@ impl Problem {
                 "this operator is in none of the gates that the operation waits for".into()
             }
             Self::Requester => "nobody approves for an agent that their person owns".into(),
-            Self::Unsigned(kinds) => {
-                let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
-                format!(
-                    "the gate takes only approvals that are signed: {}; `signing` of the pending operation says what is signed",
-                    kinds.join(" or ")
-                )
-            }
+            Self::Unsigned(kinds) => unsigned(kinds),
             Self::NotInTurn => {
                 "it is not this operator's turn: the gate has an order, and others come first".into()
             }
@@ -185,6 +179,14 @@ impl Problem {
             Self::Crash => "the gateway failed".into(),
         }
     }
+}
+
+fn unsigned(kinds: &[Signing]) -> String {
+    let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+    format!(
+        "the gate takes only approvals that are signed: {}; `signing` of the pending operation says what is signed",
+        kinds.join(" or ")
+    )
 }
 
 impl From<Problem> for Response {
