@@ -4,14 +4,14 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use countersign_core::{
-    identity::TraceHash,
+    identity::{PolicyId, TraceHash},
     time::Timestamp,
     trace::{Incident, IncidentStatus, Severity, TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
     alarm::{Alarm, Bell},
-    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{Chain, Chained, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
     prices::{PriceAlarm, PriceBell},
 };
 use countersign_store::lineage::Anchor;
@@ -116,6 +116,10 @@ impl RememberingJournal {
 
 #[async_trait]
 impl Journal for RememberingJournal {
+    async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError> {
+        self.inner.pin(policy, canonical).await
+    }
+
     async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
         self.inner.record(entry).await
     }
@@ -170,6 +174,19 @@ impl Journal for RememberingJournal {
             Some(changed) => Ok(Some(changed)),
             None => self.inner.change_incident(id, status, at).await,
         }
+    }
+
+    async fn chains(&self) -> Result<Vec<Chain>, JournalError> {
+        self.inner.chains().await
+    }
+
+    async fn entries(
+        &self,
+        gateway: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Chained>, JournalError> {
+        self.inner.entries(gateway, after, limit).await
     }
 }
 

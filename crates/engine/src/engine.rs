@@ -10,7 +10,7 @@ use std::{
 
 use alloy_primitives::{Address, B256};
 use countersign_core::{
-    identity::{AgentId, ApprovalDigest, ChainId, OperationId},
+    identity::{AgentId, ApprovalDigest, ChainId, OperationId, PolicyId},
     operation::OperationRecord,
     transaction::FeeBid,
 };
@@ -74,6 +74,7 @@ pub struct Engine {
     turns: Turns,
     tracking: Mutex<BTreeSet<LaneId>>,
     told: Mutex<BTreeSet<Told>>,
+    pinned: Mutex<BTreeSet<PolicyId>>,
     adopted: Mutex<Weak<Setup>>,
     adopting: tokio::sync::Mutex<()>,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
@@ -122,6 +123,7 @@ impl Engine {
             turns: Turns::default(),
             tracking: Mutex::default(),
             told: Mutex::default(),
+            pinned: Mutex::default(),
             adopted: Mutex::default(),
             adopting: tokio::sync::Mutex::default(),
             seen_blocks: Mutex::default(),
@@ -328,6 +330,11 @@ impl Engine {
     /// Whether people were told of this, by this process.
     pub(crate) fn has_told(&self, what: &Told) -> bool {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).contains(what)
+    }
+
+    /// The policies whose texts are in this gateway's chain.
+    pub(crate) fn pinned(&self) -> MutexGuard<'_, BTreeSet<PolicyId>> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The setup whose limits are known to count everything.

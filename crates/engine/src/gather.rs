@@ -129,6 +129,7 @@ impl Engine {
             simulated,
             oracles,
             opinion: None,
+            fee_ceiling_wei: Some(U256::from(chain.fee_ceiling)),
             freezes,
             approvals: request.approvals.to_vec(),
             calls: shares_of(shares, &of_calls),

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use countersign_core::{
     amount::MicroUsd,
     approval::GateApproval,
-    identity::PolicyId,
+    charge::Overrun,
     intent::Payload,
     operation::{Money, OperationRecord, OperationState},
     time::Millis,
-    trace::{TraceRecord, TraceStatus, TraceUpdate},
+    trace::{Occasion, TraceRecord, TraceStatus, TraceUpdate},
     transaction::{TransactionDraft, TransactionPlan},
 };
 use countersign_policy::{
@@ -26,6 +26,7 @@ use crate::{
     engine::Engine,
     gather::{Gathered, Request, no_node},
     intake::ALLOW_FOR,
+    journal::Later,
     judge::{judge, policies},
     lane::Task,
     port::{
@@ -33,7 +34,7 @@ use crate::{
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
     },
     proposal::{Presigned, Proposal},
-    record::approval_digest,
+    record::{Ending, Judgement, approval_digest},
     reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
     submission::{Answer, CallsDraft},
@@ -51,6 +52,9 @@ enum Next {
     /// It is allowed and reserved anew.
     CarryOut(Arc<Setup>, Vec<Task>),
 }
+
+/// What follows where the store found charges not to fit, and which.
+type Over = (Outcome, Vec<Overrun>);
 
 /// Whether the decision behind a reservation is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,20 +192,23 @@ impl Engine {
         record: &OperationRecord,
         gathered: Gathered,
     ) -> Next {
-        let (judgement, mut outcome) = judge(setup, parties, &gathered);
+        let (mut judgement, mut outcome) = judge(setup, parties, &gathered);
         for _ in 0..ROUNDS_MAX {
             let usd = total(&judgement.usd);
-            let policy = judgement.policy;
             let gateway = self.ports().gateway.as_str();
-            let case = Again { setup, record, gathered: &gathered, policy, usd, gateway };
+            let (judged, gathered) = (&judgement, &gathered);
+            let case = Again { setup, record, gathered, judgement: judged, usd, gateway };
             let step = match outcome {
                 Outcome::Deny(denial) => {
-                    self.denied_again(record, denial).await;
+                    self.denied_again(&case, denial).await;
                     return Next::Rest;
                 }
                 Outcome::Allow(_) | Outcome::Park(_) if gathered.fails.is_some() => {
-                    let words = gathered.fails.map(|fails| fails.message).unwrap_or_default();
-                    self.give_back(record, NODE_REFUSED, &words).await;
+                    let fails = gathered.fails.as_ref();
+                    let words = fails.map(|fails| fails.message.clone()).unwrap_or_default();
+                    if self.noted_again(&case, Ending::of(&outcome)).await {
+                        self.give_back(record, NODE_REFUSED, &words).await;
+                    }
                     return Next::Rest;
                 }
                 Outcome::Allow(permit) => self.allowed_again(&case, permit).await,
@@ -209,7 +216,10 @@ impl Engine {
             };
             match step {
                 Ok(next) => return next,
-                Err(changed) => outcome = changed,
+                Err((changed, overruns)) => {
+                    judgement.overruns.push(overruns);
+                    outcome = changed;
+                }
             }
         }
         Next::Again
@@ -224,9 +234,22 @@ impl Engine {
         self.wait_for_limits(setup).await.is_err().then_some(Next::Rest)
     }
 
-    async fn denied_again(self: &Arc<Self>, record: &OperationRecord, denial: Denial) {
-        if denial.ground == Ground::Policy {
-            self.give_back(record, &denial.code, &denial.reason).await;
+    async fn denied_again(self: &Arc<Self>, case: &Again<'_>, denial: Denial) {
+        if denial.ground == Ground::Policy && self.noted_again(case, Ending::Denied(&denial)).await
+        {
+            self.give_back(case.record, &denial.code, &denial.reason).await;
+        }
+    }
+
+    /// Whether the decision is in the journal: without it nothing follows from it, and a later sweep decides anew.
+    async fn noted_again(&self, case: &Again<'_>, ending: Ending<'_>) -> bool {
+        match self.journalled_again(case.later(), ending, TraceUpdate::default()).await {
+            Ok(()) => true,
+            Err(error) => {
+                let trace = case.record.trace;
+                tracing::warn!(trace_id = %trace, %error, "a decision at redemption is not recorded");
+                false
+            }
         }
     }
 
@@ -234,7 +257,7 @@ impl Engine {
         self: &Arc<Self>,
         case: &Again<'_>,
         permit: Permit,
-    ) -> Result<Next, Outcome> {
+    ) -> Result<Next, Over> {
         let until =
             case.record.expires_at.unwrap_or_else(|| case.gathered.facts.at.after(ALLOW_FOR));
         let redeem = case.redeem(permit.charges().to_vec(), Disposition::Allow(until));
@@ -243,17 +266,21 @@ impl Engine {
         }
         match self.ports().ledger.redeem(&redeem).await {
             Ok(RedeemAnswer::Redeemed(record)) => {
+                // a sweep takes up what is reserved and not recorded
+                if !self.noted_again(case, Ending::Allowed(permit.charges())).await {
+                    return Ok(Next::Rest);
+                }
                 let tasks = self.tasks(permit, record, &case.gathered.facts).await;
                 Ok(Next::CarryOut(Arc::clone(case.setup), tasks))
             }
-            Ok(RedeemAnswer::Over(overruns)) => Err(permit.overrun(&overruns)),
+            Ok(RedeemAnswer::Over(overruns)) => Err((permit.overrun(&overruns), overruns)),
             Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
             Ok(RedeemAnswer::Elsewhere(_)) | Err(_) => Ok(Next::Rest),
         }
     }
 
     /// The facts have drifted beyond what people agreed to: they are asked again, with what is new.
-    async fn parked_again(self: &Arc<Self>, case: &Again<'_>, hold: Hold) -> Result<Next, Outcome> {
+    async fn parked_again(self: &Arc<Self>, case: &Again<'_>, hold: Hold) -> Result<Next, Over> {
         let parking = case.parking(&hold);
         let expires_at = parking.expires_at;
         let redeem = case.redeem(hold.charges().to_vec(), Disposition::Park(parking));
@@ -272,11 +299,15 @@ impl Engine {
                     })),
                     ..TraceUpdate::default()
                 };
-                self.note(&record, &update).await;
+                let noted =
+                    self.journalled_again(case.later(), Ending::parked(&hold), update).await;
+                if let Err(error) = noted {
+                    tracing::warn!(trace_id = %record.trace, %error, "a change is not noted in its trace");
+                }
                 self.hub().wake(record.id);
                 Ok(Next::Rest)
             }
-            Ok(RedeemAnswer::Over(overruns)) => Err(hold.overrun(&overruns)),
+            Ok(RedeemAnswer::Over(overruns)) => Err((hold.overrun(&overruns), overruns)),
             Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
             Ok(RedeemAnswer::Elsewhere(_)) | Err(_) => Ok(Next::Rest),
         }
@@ -288,18 +319,28 @@ struct Again<'a> {
     setup: &'a Arc<Setup>,
     record: &'a OperationRecord,
     gathered: &'a Gathered,
-    policy: PolicyId,
+    judgement: &'a Judgement,
     usd: Option<MicroUsd>,
     gateway: &'a str,
 }
 
 impl Again<'_> {
+    fn later(&self) -> Later<'_> {
+        Later {
+            setup: self.setup,
+            record: self.record,
+            occasion: Occasion::Redemption,
+            gathered: self.gathered,
+            judgement: self.judgement,
+        }
+    }
+
     fn redeem(
         &self,
         charges: Vec<countersign_core::charge::Charge>,
         disposition: Disposition,
     ) -> Redeem {
-        tracing::debug!(operation = %self.record.id, policy = %self.policy, "decided again");
+        tracing::debug!(operation = %self.record.id, policy = %self.judgement.policy, "decided again");
         Redeem {
             operation: self.record.id,
             intent: self.gathered.intent.clone(),

@@ -6,6 +6,7 @@ mod approval;
 mod attempts;
 mod bundles;
 mod door;
+mod evidence;
 mod failure;
 mod life;
 mod nonces;

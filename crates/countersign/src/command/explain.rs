@@ -223,6 +223,7 @@ impl Place {
             simulation_required: false,
             oracles: Vec::new(),
             opinion: None,
+            fee_ceiling_wei: None,
             freezes: Vec::new(),
             approvals: Vec::new(),
             calls: Vec::new(),

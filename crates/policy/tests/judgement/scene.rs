@@ -104,6 +104,7 @@ pub(crate) fn facts(actions: Vec<Action>) -> Facts {
         simulation_required: false,
         oracles: Vec::new(),
         opinion: None,
+        fee_ceiling_wei: None,
         freezes: Vec::new(),
         approvals: Vec::new(),
         calls: Vec::new(),

@@ -4,13 +4,13 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use countersign_core::{
-    identity::TraceHash,
+    identity::{PolicyId, TraceHash},
     time::Timestamp,
     trace::{Incident, IncidentStatus, TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{Chain, Chained, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
 };
 
 use super::{executor::Executor, world::World};
@@ -55,6 +55,7 @@ macro_rules! papers {
 }
 
 papers! {
+    pin(policy: PolicyId, canonical: &str) -> ();
     record(entry: &NewTrace) -> ();
     update(trace: TraceHash, update: &TraceUpdate) -> ();
     trace(trace: TraceHash) -> Option<TraceRecord>;
@@ -62,4 +63,6 @@ papers! {
     raise(incident: &Incident) -> ();
     incidents(query: &IncidentQuery) -> Page<Incident>;
     change_incident(id: &str, status: IncidentStatus, at: Timestamp) -> Option<Incident>;
+    chains() -> Vec<Chain>;
+    entries(gateway: &str, after: u64, limit: u32) -> Vec<Chained>;
 }

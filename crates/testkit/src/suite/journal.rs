@@ -8,14 +8,21 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
+    evidence::{FORMAT, Filter, Header, Summary, verify},
+    identity::{AppId, PolicyId},
+    journal::{About, ChainHead, Written, sha256},
     time::{Millis, Timestamp},
     trace::{
-        DecisionRecord, Incident, IncidentStatus, Severity, TraceRecord, TraceStatus, TraceUpdate,
+        Again, DecisionRecord, Incident, IncidentStatus, Occasion, Severity, TraceRecord,
+        TraceStatus, TraceUpdate,
     },
 };
-use countersign_engine::port::{
-    Journal,
-    journal::{IncidentQuery, JournalError, NewTrace, TraceQuery},
+use countersign_engine::{
+    evidence::{Document, Walk},
+    port::{
+        Journal,
+        journal::{Chained, ENTRIES_MAX, IncidentQuery, JournalError, NewTrace, TraceQuery},
+    },
 };
 
 use crate::fixture::{agent, at, intent, operation_id, trace_hash};
@@ -39,6 +46,8 @@ macro_rules! journal_suite {
             traces_are_listed_newest_first_in_pages
             traces_are_found_by_what_they_are_about
             incidents_are_raised_once_and_change
+            entries_follow_each_other_in_pages
+            no_decision_is_recorded_without_its_policies
         );
     };
     (@ $make:path: $($test:ident)+) => {
@@ -86,10 +95,114 @@ pub fn decided(n: u64) -> NewTrace {
             intent: Some(intent),
             charges: Vec::new(),
             gates: Vec::new(),
+            overruns: Vec::new(),
         },
         status: TraceStatus::Allowed,
         attestation: n == 5,
     }
+}
+
+/// The n-th decision under the name that it has in evidence.
+#[must_use]
+pub fn named(n: u64) -> NewTrace {
+    let new = decided(n);
+    NewTrace { trace_hash: new.decision.hash(), ..new }
+}
+
+/// One entry of each kind, and a policy.
+pub async fn told(journal: &dyn Journal) {
+    journal.pin(PolicyId(sha256("{}")), "{}").await.unwrap();
+    for n in 3..=5 {
+        journal.record(&named(n)).await.unwrap();
+    }
+    let executed = TraceUpdate { status: Some(TraceStatus::Executed), ..TraceUpdate::default() };
+    journal.update(named(3).trace_hash, &executed).await.unwrap();
+    journal.raise(&incident(1)).await.unwrap();
+    journal.change_incident("inc_1", IncidentStatus::Resolved, start()).await.unwrap();
+}
+
+/// What everything that this store's journals say proves.
+pub async fn verified(journal: Arc<dyn Journal>) -> Result<Summary, String> {
+    let header = Header {
+        format: FORMAT.into(),
+        app: AppId::parse("shop").unwrap(),
+        exported_at: start(),
+        durability: "A".into(),
+        filter: Filter::default(),
+    };
+    let walk = Walk::begin(journal, header).await.map_err(|error| error.to_string())?;
+    let (mut document, mut text) = (Document::new(walk), String::new());
+    while let Some(piece) = document.next().await.map_err(|error| error.to_string())? {
+        text.push_str(&piece);
+    }
+    verify(text.as_bytes(), &[], &mut |_| Ok(())).map_err(|error| error.to_string())
+}
+
+pub async fn entries_follow_each_other_in_pages(bench: &dyn JournalBench) {
+    let (one, two) = (bench.journal("one").await, bench.journal("two").await);
+    told(one.as_ref()).await;
+    two.record(&named(6)).await.unwrap();
+    let chains = two.chains().await.unwrap();
+    let names: Vec<&str> = chains.iter().map(|chain| chain.gateway.as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
+    for limit in [1, 2, 7, ENTRIES_MAX, u32::MAX] {
+        let (mut head, mut kinds) = (ChainHead::START, Vec::new());
+        loop {
+            let page = two.entries("one", head.sequence, limit).await.unwrap();
+            assert!(page.len() <= usize::try_from(limit).unwrap());
+            if page.is_empty() {
+                break;
+            }
+            for Chained { head: stored, text } in page {
+                head = head.behind(&text).unwrap();
+                assert_eq!(head, stored);
+                let about = Written::parse(&text).unwrap().about().to_owned();
+                kinds.push(serde_json::from_str::<About>(&about).unwrap().kind.name());
+            }
+        }
+        assert_eq!(head, chains[0].head);
+        let expected = [
+            "policy",
+            "decision",
+            "decision",
+            "attestation",
+            "update",
+            "incident",
+            "incident_change",
+        ];
+        assert_eq!(kinds, expected, "by {limit}");
+    }
+    assert_eq!(two.entries("nobody", 0, 9).await.unwrap(), []);
+    assert_eq!(verified(one).await.map(|summary| summary.chains.len()), Ok(2));
+}
+
+pub async fn no_decision_is_recorded_without_its_policies(bench: &dyn JournalBench) {
+    let (one, two) = (bench.journal("one").await, bench.journal("two").await);
+    let policy = PolicyId(sha256("{}"));
+    let mut new = decided(1);
+    new.decision.guards = vec![policy];
+    new.trace_hash = new.decision.hash();
+    let again = |decision: &DecisionRecord| TraceUpdate {
+        again: Some(Box::new(Again {
+            occasion: Occasion::Redemption,
+            decision_hash: decision.hash(),
+            decision: decision.clone(),
+        })),
+        ..TraceUpdate::default()
+    };
+    assert_eq!(one.record(&new).await, Err(JournalError::Unpinned));
+    assert_eq!(one.trace(new.trace_hash).await, Ok(None));
+    for _ in 0..2 {
+        one.pin(policy, "{}").await.unwrap();
+    }
+    one.record(&new).await.unwrap();
+    assert_eq!(one.chains().await.unwrap()[0].head.sequence, 2, "pinned once");
+    let update = again(&new.decision);
+    let elsewhere = two.update(new.trace_hash, &update).await;
+    assert_eq!(elsewhere, Err(JournalError::Unpinned), "another chain");
+    one.update(new.trace_hash, &update).await.unwrap();
+    assert_eq!(one.trace(new.trace_hash).await.unwrap().unwrap().decision, new.decision);
+    assert_eq!(verified(two).await.map(|summary| summary.chains.len()), Ok(1));
 }
 
 async fn recorded(journal: &dyn Journal, count: u64) {
@@ -225,9 +338,8 @@ pub async fn traces_are_found_by_what_they_are_about(bench: &dyn JournalBench) {
     }
 }
 
-pub async fn incidents_are_raised_once_and_change(bench: &dyn JournalBench) {
-    let journal = bench.journal("one").await;
-    let incident = |n: u64| Incident {
+fn incident(n: u64) -> Incident {
+    Incident {
         id: format!("inc_{n}"),
         code: "conflict".into(),
         severity: Severity::High,
@@ -239,7 +351,11 @@ pub async fn incidents_are_raised_once_and_change(bench: &dyn JournalBench) {
         trace_hash: None,
         created_at: start().after(Millis(n)),
         updated_at: start().after(Millis(n)),
-    };
+    }
+}
+
+pub async fn incidents_are_raised_once_and_change(bench: &dyn JournalBench) {
+    let journal = bench.journal("one").await;
     for n in [1, 2, 3] {
         journal.raise(&incident(n)).await.unwrap();
     }
