@@ -28,6 +28,7 @@ mod approvals;
 mod body;
 mod books;
 mod events;
+mod evidence;
 mod incidents;
 mod ledger;
 mod operations;
@@ -98,6 +99,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
         .route("/apps/{app}/traces/{hash}", get(traces::show))
+        .route("/evidence", get(evidence::export))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(people::policies))

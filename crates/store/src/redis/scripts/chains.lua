@@ -1,0 +1,6 @@
+local anchored = {}
+local marks = redis.call('HGETALL', P .. KEY.anchored)
+for i = 1, #marks, 2 do anchored[marks[i]] = marks[i + 1] end
+local heads, answer = redis.call('HGETALL', P .. KEY.heads), {}
+for i = 1, #heads, 2 do answer[#answer + 1] = { heads[i], heads[i + 1], anchored[heads[i]] or '' } end
+return answer
