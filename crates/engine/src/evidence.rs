@@ -188,9 +188,9 @@ impl Document {
                 self.stage = Stage::Within(false);
             }
             Step::Entries(entries) => {
-                for (Chained { head, text }, asked) in entries {
-                    let make = if asked { shown } else { withheld };
-                    let made = make(&text, head.hash).ok_or_else(|| unreadable(head))?;
+                for (Chained { head, text }, is_asked) in entries {
+                    let frame = if is_asked { shown } else { withheld };
+                    let made = frame(&text, head.hash).ok_or_else(|| unreadable(head))?;
                     let comma = if self.stage == Stage::Within(true) { "," } else { "" };
                     self.put(piece, &format!("{comma}{made}"));
                     self.stage = Stage::Within(true);

@@ -176,7 +176,9 @@ impl Instead {
         let (_, over) = counter_verdicts(&asked, &readings);
         let after = if over.is_empty() { after } else { overrun(after, &over) };
         if !matches!(after, Outcome::Deny(_)) {
-            asked.iter().for_each(|charge| self.spent.add(charge, facts.at));
+            for charge in &asked {
+                self.spent.add(charge, facts.at);
+            }
         }
         Ok(Some(Compared { before: Ended::of(&before), after: Ended::of(&after) }))
     }

@@ -139,9 +139,10 @@ fn tampered(folder: &Path, file: &Path, head: &str) {
         let swap = if byte == b'7' { "8" } else { "7" };
         changed[at].replace_range(middle..=middle, swap);
         found(changed.join("\n"), "a byte is changed");
-        if at + 1 < lines.len() {
+        let next = at.saturating_add(1);
+        if next < lines.len() {
             let mut moved = lines.clone();
-            moved.swap(at, at + 1);
+            moved.swap(at, next);
             found(moved.join("\n"), "two lines are swapped");
         }
     }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read, Write as _},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a gateway may be silent within an export.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+const SILENCE_MAX: Duration = Duration::from_mins(1);
 
 /// How many pieces wait for their reader.
 const PIECES_MAX: usize = 16;
@@ -217,7 +217,7 @@ struct Replays {
 }
 
 impl Replays {
-    fn instead(file: &PathBuf) -> Result<Self, Failure> {
+    fn instead(file: &Path) -> Result<Self, Failure> {
         let policy = policies::parse(file)?;
         Ok(Self { instead: Some(Instead::new(policy)), ..Self::default() })
     }
@@ -311,7 +311,9 @@ impl Replays {
                     "{unjudged} were refused without being judged, {attestations} are attestations"
                 ));
                 if compared {
-                    changed.iter().for_each(|(words, count)| say(format!("{words}: {count}")));
+                    for (words, count) in changed {
+                        say(format!("{words}: {count}"));
+                    }
                     say(format!("unchanged: {unchanged}, not under this policy: {elsewhere}"));
                 }
             }

@@ -157,7 +157,11 @@ fn of_decision(decision: DecisionRecord) -> Cells {
     // the seed has these as JSON text; an attestation may have anything
     let read = |value: &Value| match value {
         Value::String(text) => serde_json::from_str(text).unwrap_or_default(),
-        other => other.clone(),
+        other @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Array(_)
+        | Value::Object(_)) => other.clone(),
     };
     let (proposed, validation) =
         (read(&decision.proposed_action), read(&decision.validation_result));

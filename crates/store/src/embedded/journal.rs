@@ -92,7 +92,8 @@ impl Journal for EmbeddedJournal {
     }
 
     async fn chains(&self) -> Result<Vec<Chain>, JournalError> {
-        Ok(self.worker.read(|step| step.chains()).await?)
+        let chains = |step: &Step<'_>| step.chains();
+        Ok(self.worker.read(chains).await?)
     }
 
     async fn entries(

@@ -50,9 +50,10 @@ pub(super) fn pin_call(policy: PolicyId, canonical: &str) -> (Call, String) {
     (Call::new().arg("policy", policy), entry.text())
 }
 
-/// The policies of a decision, each behind a space.
+/// The policies of a decision, with spaces between them.
 fn names(decision: &DecisionRecord) -> String {
-    policies_of(decision).map(|policy| format!(" {policy}")).collect()
+    let names: Vec<String> = policies_of(decision).map(|policy| policy.to_string()).collect();
+    names.join(" ")
 }
 
 pub(super) fn record_call(

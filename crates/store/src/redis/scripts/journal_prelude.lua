@@ -8,7 +8,7 @@ local function append()
   redis.call('RPUSH', P .. KEY.journal .. A.gateway_hash, A.next .. ' ' .. A.entry)
 end
 
--- Whether each of these policies, behind a space each, has its text in the chain.
+-- Whether each of these policies, with spaces between them, has its text in the chain.
 local function pinned(policies)
   for policy in string.gmatch(policies or '', '%S+') do
     if redis.call('SISMEMBER', P .. KEY.pinned .. A.gateway_hash, policy) == 0 then return false end
