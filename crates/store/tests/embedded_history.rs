@@ -362,6 +362,29 @@ async fn the_heads_of_journals_are_anchored_in_the_log() {
 }
 
 #[tokio::test]
+async fn an_anchor_that_was_changed_or_taken_away_is_found() {
+    for sql in [
+        "DELETE FROM anchored",
+        "DELETE FROM anchored; DELETE FROM journal",
+        "UPDATE anchored SET sequence = 1, head = (SELECT head FROM journal WHERE sequence = 1);
+         DELETE FROM journal WHERE sequence > 1",
+    ] {
+        let dir = TempDir::new().unwrap();
+        let gateway = Gateway::open(dir.path(), None);
+        let journal = gateway.store.journal("gateway-1");
+        for n in 1..=2 {
+            journal.record(&decided(n)).await.unwrap();
+            assert_eq!(gateway.ledger().audit().await, Ok(None));
+        }
+        let seen = gateway.close();
+        file(dir.path()).execute_batch(sql).unwrap();
+        let gateway = Gateway::open(dir.path(), seen);
+        let found = gateway.ledger().audit().await.unwrap();
+        assert!(found.unwrap().contains("is anchored otherwise than in the log"), "{sql}");
+    }
+}
+
+#[tokio::test]
 async fn whatever_is_done_to_an_entry_of_a_journal_is_found() {
     let (dir, pristine) = (TempDir::new().unwrap(), TempDir::new().unwrap());
     let gateway = Gateway::open(dir.path(), None);

@@ -184,6 +184,7 @@ impl Step<'_> {
     /// Each journal still has the entry that was anchored last, and its last ones are chained. Its newest is anchored
     /// now.
     fn audit_journals(&self) -> Result<(), Fault> {
+        self.audit_anchors()?;
         for gateway in self.journals()? {
             let anchored = self.anchored(&gateway)?;
             let Some((last, head)) = self.journal_head(&gateway)? else {
@@ -198,6 +199,29 @@ impl Step<'_> {
             }
             if anchored.is_none_or(|(number, _)| number < last) {
                 self.anchor_journal(&gateway, last, &head)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the log's last entries say of journals is what is anchored.
+    fn audit_anchors(&self) -> Result<(), Fault> {
+        let (length, _) = self.head()?;
+        let lines = self
+            .connection()
+            .prepare_cached(
+                "SELECT subject FROM log WHERE sequence > ?1 AND event = 'journal' ORDER BY sequence",
+            )?
+            .query_map([int(length.saturating_sub(LINES))], |row| row.get(0))?
+            .collect::<Result<Vec<String>, _>>()?;
+        let named = lines.iter().filter_map(|line| Some((line.rsplitn(3, ':').nth(2)?, line)));
+        let newest: BTreeMap<&str, &String> = named.collect();
+        for (gateway, line) in newest {
+            let anchored = self.anchored(gateway)?;
+            if anchored.is_none_or(|(number, head)| anchor(gateway, number, &head) != *line) {
+                let text =
+                    format!("the journal of {gateway} is anchored otherwise than in the log");
+                return Err(finding(text));
             }
         }
         Ok(())
@@ -277,8 +301,13 @@ impl Step<'_> {
         self.connection()
             .prepare_cached("INSERT OR REPLACE INTO anchored VALUES (?1, ?2, ?3)")?
             .execute(params![gateway, int(number), head])?;
-        self.log("journal", &format!("{gateway}:{number}:{}", hex::encode(head)), "")
+        self.log("journal", &anchor(gateway, number, head), "")
     }
+}
+
+/// An anchored head as the log names it.
+fn anchor(gateway: &str, number: u64, head: &[u8]) -> String {
+    format!("{gateway}:{number}:{}", hex::encode(head))
 }
 
 fn finding(text: String) -> Fault {

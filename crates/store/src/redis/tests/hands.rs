@@ -263,4 +263,10 @@ async fn whatever_is_done_to_an_entry_of_a_journal_is_found() {
     }
     restore(&lines).await;
     assert_eq!(verified(bench.store.journal()).await, Ok(summary));
+    raw::<i64>(&bench, &["DEL", &list, &key("journal:heads")]).await;
+    let gone = verified(bench.store.journal()).await;
+    assert!(gone.is_err(), "the chain as a whole: {gone:?}");
+    raw::<i64>(&bench, &["DEL", &key("journal:anchored")]).await;
+    let found = bench.ledger().audit().await.unwrap();
+    assert!(found.unwrap().contains("is anchored otherwise than in the log"));
 }
