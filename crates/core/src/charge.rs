@@ -149,7 +149,7 @@ pub struct Reading {
 }
 
 /// A charge that the store found not to fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overrun {
     /// Its place in the list of charges.
     pub index: usize,

@@ -226,6 +226,9 @@ pub struct Facts {
     /// What a judge says that read the mandate; absent where none was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opinion: Option<Opinion>,
+    /// The most that the chain's configuration lets a unit of gas cost, in wei.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee_ceiling_wei: Option<U256>,
     /// Freezes in force.
     pub freezes: Vec<Freeze>,
     /// What people said to the agent's grant as it stands; absent where nobody said anything.

@@ -26,6 +26,7 @@ use crate::{
     context::Context,
     decimal::Decimal,
     draft::{FieldError, GAS_MAX},
+    evidence::verify,
     identity::{ApprovalDigest, ChainId},
     json::{Json, JsonError, Limits},
     raw::RawTransaction,
@@ -41,7 +42,7 @@ mod replay;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target of this crate.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("json", json),
     ("transaction", transaction),
     ("raw", raw),
@@ -49,7 +50,22 @@ pub const TARGETS: [Target; 7] = [
     ("scalars", scalars),
     ("signature", signature),
     ("passkey", passkey),
+    ("evidence", evidence),
 ];
+
+/// A document that proves itself does so without its white space too, and not with anything behind it.
+pub fn evidence(bytes: &[u8]) {
+    let look = |bytes: &[u8]| verify(bytes, &[], &mut |_| Ok(()));
+    let Ok(summary) = look(bytes) else { return };
+    let mut spaced = b"\t ".to_vec();
+    spaced.extend_from_slice(bytes);
+    spaced.push(b'\n');
+    assert_eq!(look(&spaced).unwrap(), summary);
+    spaced.push(b'}');
+    assert!(look(&spaced).is_err());
+    let end = bytes.iter().rposition(|byte| *byte == b'}').unwrap_or_default();
+    assert!(look(bytes.split_at(end).0).is_err());
+}
 
 /// JSON beside `serde_json`: what is accepted means the same there, and what is called malformed is refused there too.
 pub fn json(bytes: &[u8]) {

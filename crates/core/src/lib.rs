@@ -13,12 +13,14 @@ pub mod charge;
 pub mod context;
 pub mod decimal;
 pub mod draft;
+pub mod evidence;
 pub mod fact;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod identity;
 pub mod incident;
 pub mod intent;
+pub mod journal;
 pub mod json;
 pub mod message;
 pub mod operation;

@@ -4,6 +4,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    charge::Overrun,
     fact::Facts,
     identity::{AgentId, OperationId, PolicyId, TraceHash},
     intent::Intent,
@@ -77,6 +78,10 @@ pub struct DecisionRecord {
     pub charges: Vec<serde_json::Value>,
     /// Gates that it waits for.
     pub gates: Vec<serde_json::Value>,
+    /// What the store found not to fit, each time that it was asked to reserve: the counters are no fact, and their word
+    /// changed the outcome.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overruns: Vec<Vec<Overrun>>,
 }
 
 /// Where the record stands.
@@ -111,17 +116,60 @@ impl TraceStatus {
 
 /// A change to a trace after its decision; absent fields stay as they are.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TraceUpdate {
     /// Where it stands now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<TraceStatus>,
     /// The transaction's hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx_hash: Option<B256>,
     /// One more signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<serde_json::Value>,
     /// One more word of a person, or of the gateway in their place (expired).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approval: Option<serde_json::Value>,
     /// From the request's first byte to the answer, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
     /// The rule, limit or operator that said no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_by: Option<String>,
+    /// A later decision on the same operation. It is an entry of the chain, and no part of the row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<Box<Again>>,
+}
+
+/// A decision on an operation that was decided before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Again {
+    /// Why it was decided again.
+    pub occasion: Occasion,
+    /// The SHA-256 of the decision's canonical JSON.
+    pub decision_hash: TraceHash,
+    /// The decision, with the facts of its own instant.
+    pub decision: DecisionRecord,
+}
+
+/// Why an operation was decided again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Occasion {
+    /// It was approved, or left behind by a gateway that died before it committed.
+    Redemption,
+    /// It was to be sent with a higher fee.
+    Bump,
+}
+
+impl Occasion {
+    /// The word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Redemption => "redemption",
+            Self::Bump => "bump",
+        }
+    }
 }

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use bytes::Bytes;
 use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, builderstates::WantsSchemes};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -63,6 +64,24 @@ impl AdminClient {
     /// Posts to a resource.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// Gets what is too long to be held: the answer as it comes.
+    pub(crate) async fn stream(&self, path: &str) -> Result<Incoming, Failure> {
+        let request = self.request(Method::GET, path, None)?;
+        let answer = tokio::time::timeout(DEADLINE, self.client.request(request)).await;
+        let silent = |_| Failure::failed(format!("{} did not answer in 30 s", self.base));
+        let response = answer.map_err(silent)?.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response.into_body());
+        }
+        let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+        let bytes = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        match understand(status, &bytes) {
+            Err(failure) => Err(failure),
+            Ok(_) => Err(Failure::failed(status.to_string())),
+        }
     }
 
     async fn send(

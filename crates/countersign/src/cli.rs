@@ -8,7 +8,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
-    desk::{AdminArgs, ApproverKeyArgs, FreezeArgs, LedgerCommand, OperationCommand, TraceCommand},
+    desk::{
+        AdminArgs, ApproverKeyArgs, EvidenceForm, ExportArgs, FreezeArgs, LedgerCommand,
+        OperationCommand, ReplayArgs, TraceCommand, VerifyArgs,
+    },
     offline::{
         DiffArgs, ExplainArgs, ImportArgs, KeyCommand, PolicyCommand, SchemaArgs, TokenCommand,
         TokenNewArgs,

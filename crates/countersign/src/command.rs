@@ -2,6 +2,7 @@
 
 mod check;
 mod doctor;
+mod evidence;
 mod explain;
 mod init;
 mod key;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use countersign_core::{
-    identity::TraceHash,
+    identity::{PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Severity, Taken},
     time::Timestamp,
     trace::{TraceRecord, TraceUpdate},
@@ -12,7 +12,9 @@ use countersign_core::{
 use countersign_engine::port::{
     Journal,
     alarm::{Alarm, Bell},
-    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{
+        Chain, Chained, IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery,
+    },
     prices::{PriceAlarm, PriceBell},
 };
 use countersign_store::lineage::Anchor;
@@ -134,6 +136,10 @@ impl RememberingJournal {
 
 #[async_trait]
 impl Journal for RememberingJournal {
+    async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError> {
+        self.inner.pin(policy, canonical).await
+    }
+
     async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
         self.inner.record(entry).await
     }
@@ -205,6 +211,19 @@ impl Journal for RememberingJournal {
             | IncidentAnswer::Refused(_)
             | IncidentAnswer::Missing) => Ok(answer),
         }
+    }
+
+    async fn chains(&self) -> Result<Vec<Chain>, JournalError> {
+        self.inner.chains().await
+    }
+
+    async fn entries(
+        &self,
+        gateway: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Chained>, JournalError> {
+        self.inner.entries(gateway, after, limit).await
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     intake::no_journal,
     port::journal::NewTrace,
     proposal::{does, for_chain},
-    record::{decision_hash, sha256_of},
+    record::sha256_of,
     setup::{AgentSetup, ChainSetup, Setup},
     submission::{Answer, Denied, Draft, NodeRefused, Reply, Signed, Submission},
     tracker::is_unseen,
@@ -203,7 +203,7 @@ impl Engine {
             Ok(entry) => entry,
             Err(answer) => return answer,
         };
-        if let Err(error) = self.ports().journal.record(&entry).await {
+        if let Err(error) = self.journalled(brought.setup, &entry).await {
             return no_journal(error);
         }
         tracing::info!(trace_id = %entry.trace_hash, agent = %brought.agent.id, "refused a foreign signature");
@@ -261,8 +261,9 @@ impl Engine {
             intent: None,
             charges: Vec::new(),
             gates: Vec::new(),
+            overruns: Vec::new(),
         };
-        let trace_hash = decision_hash(&decision);
+        let trace_hash = decision.hash();
         Ok(NewTrace { trace_hash, decision, status: TraceStatus::Blocked, attestation: false })
     }
 }

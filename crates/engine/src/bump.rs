@@ -11,6 +11,7 @@ use countersign_core::{
     charge::{Charge, Unit},
     identity::OperationId,
     operation::{Attempt, OperationRecord, OperationState as S, Purpose},
+    trace::{Occasion, TraceUpdate},
     transaction::{
         FeeBid, TransactionDraft, TransactionPlan, TransactionType, UnsignedTransaction,
     },
@@ -25,6 +26,7 @@ use crate::{
     engine::Engine,
     gather::Request,
     intake::pending,
+    journal::Later,
     judge::judge,
     lane::{Outcome, Task},
     plan::outflow_max,
@@ -33,6 +35,7 @@ use crate::{
         ledger::{Bump, BumpAnswer, LedgerError},
     },
     proposal::Proposal,
+    record::Ending,
     redeem::{opened_gates, parties},
     setup::{OperatorSetup, Setup},
     stage::{Commitment, Reservation},
@@ -263,7 +266,7 @@ impl Engine {
                 return Err(BumpError::refused("not_permitted", "it cannot be built any more"));
             }
         };
-        let (judgement, mut outcome) = judge(setup, *parties, &gathered);
+        let (mut judgement, mut outcome) = judge(setup, *parties, &gathered);
         if let (Decided::Park(hold), Asker::Operator(operator)) = (&outcome, asker) {
             let vote = self.word_of(operator).await?;
             let opens = |gate: &&_| is_opened_by(gate, &vote, parties.agent.owner.as_deref());
@@ -277,7 +280,16 @@ impl Engine {
             });
             let opened: Vec<GateApproval> = opened.collect();
             gathered.facts.approvals.extend(opened);
-            outcome = judge(setup, *parties, &gathered).1;
+            (judgement, outcome) = judge(setup, *parties, &gathered);
+        }
+        // a timer comes back: what it was refused is not recorded each time
+        if matches!(outcome, Decided::Allow(_)) || !matches!(asker, Asker::Timer) {
+            let occasion = Occasion::Bump;
+            let later =
+                Later { setup, record, occasion, gathered: &gathered, judgement: &judgement };
+            let ending = Ending::of(&outcome);
+            let noted = self.journalled_again(later, ending, TraceUpdate::default()).await;
+            noted.map_err(|error| BumpError::Unavailable(error.to_string()))?;
         }
         permitted(outcome)
     }

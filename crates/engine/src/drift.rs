@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_core::{
     amount::MicroUsd,
-    approval::{Ask, Vote},
+    approval::{Ask, Gate, Vote},
     fact::Facts,
     identity::ApprovalDigest,
     operation::OperationRecord,
@@ -15,13 +15,17 @@ use serde_json::{Value, json};
 /// What people look at, by name.
 pub(crate) type Glance = BTreeMap<String, Value>;
 
-/// What a decision showed. `asks` are the rules and limits that asked for people.
-pub(crate) fn glance(decision: &DecisionRecord, usd: Option<MicroUsd>, asks: &[Ask]) -> Glance {
+/// What a decision showed, and at which gates which rules and limits asked for people.
+pub(crate) fn glance(
+    decision: &DecisionRecord,
+    usd: Option<MicroUsd>,
+    (gates, asks): (&[Gate], &[Ask]),
+) -> Glance {
     let asking: BTreeSet<String> =
         asks.iter().map(|ask| format!("{}/{}", ask.policy, ask.rule)).collect();
     let mut seen: Glance = [
         ("asked_by", json!(asking)),
-        ("gates", json!(decision.gates)),
+        ("gates", json!(gates)),
         ("policy", json!(decision.policy)),
         ("guards", json!(decision.guards)),
         ("risk_score", json!(decision.risk_score)),

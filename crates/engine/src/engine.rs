@@ -92,6 +92,7 @@ pub struct Engine {
     alarms: Alarms,
     bursts: Bursts,
     post: PostOffice,
+    pinned: Mutex<BTreeSet<PolicyId>>,
     adopted: Mutex<Weak<Setup>>,
     adopting: tokio::sync::Mutex<()>,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
@@ -153,6 +154,7 @@ impl Engine {
             alarms: Alarms::default(),
             bursts: Bursts::default(),
             post: PostOffice::default(),
+            pinned: Mutex::default(),
             adopted: Mutex::default(),
             adopting: tokio::sync::Mutex::default(),
             seen_blocks: Mutex::default(),
@@ -420,6 +422,11 @@ impl Engine {
     /// Whether there are any.
     pub(crate) fn unnoted(&self) -> Option<Arc<()>> {
         self.unnoted.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    }
+
+    /// The policies whose texts are in this gateway's chain.
+    pub(crate) fn pinned(&self) -> MutexGuard<'_, BTreeSet<PolicyId>> {
+        self.pinned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The setup whose limits are known to count everything.

@@ -131,6 +131,7 @@ impl Engine {
             simulated,
             oracles,
             opinion: None,
+            fee_ceiling_wei: Some(U256::from(chain.fee_ceiling)),
             freezes,
             pact,
             approvals: request.approvals.to_vec(),

@@ -3,6 +3,7 @@
 use std::{pin::pin, sync::Arc};
 
 use countersign_core::{
+    charge::Overrun,
     identity::{OperationId, PolicyId},
     operation::{Delivery, OperationRecord},
     time::Millis,
@@ -42,6 +43,13 @@ enum Round {
     Done(Reply),
     /// The world moved; look again from the start.
     Again,
+}
+
+/// What acting on an outcome came to.
+enum Next {
+    Done(Round),
+    /// The store found this not to fit, and so this follows.
+    Over(Outcome, Vec<Overrun>),
 }
 
 /// One decision on its way to becoming an operation.
@@ -167,22 +175,27 @@ impl Engine {
 
     /// Reserves or refuses; where the store finds a limit overrun, its word replaces the outcome.
     async fn act(self: &Arc<Self>, case: Case<'_>, outcome: Outcome) -> Result<Round, Answer> {
-        let mut outcome = outcome;
+        let (mut case, mut outcome) = (case, outcome);
         for _ in 0..ROUNDS_MAX {
-            outcome = match outcome {
+            if case.gathered.fails.is_none() {
+                let full = self.full_windows(&outcome, None).await;
+                outcome = case.judgement.asked_besides(outcome, full);
+            }
+            let next = match outcome {
                 Outcome::Deny(denial) => return self.deny(&case, denial).await,
                 Outcome::Allow(_) | Outcome::Park(_) if case.gathered.fails.is_some() => {
                     return self.refused_by_node(&case, &outcome).await;
                 }
-                Outcome::Allow(permit) => match self.allow(&case, permit).await? {
-                    Ok(round) => return Ok(round),
-                    Err(next) => next,
-                },
-                Outcome::Park(hold) => match self.park(&case, hold).await? {
-                    Ok(round) => return Ok(round),
-                    Err(next) => next,
-                },
+                Outcome::Allow(permit) => self.allow(&case, permit).await?,
+                Outcome::Park(hold) => self.park(&case, hold).await?,
             };
+            match next {
+                Next::Done(round) => return Ok(round),
+                Next::Over(changed, overruns) => {
+                    case.judgement.overruns.push(overruns);
+                    outcome = changed;
+                }
+            }
         }
         Ok(Round::Again)
     }
@@ -190,7 +203,7 @@ impl Engine {
     async fn deny(self: &Arc<Self>, case: &Case<'_>, denial: Denial) -> Result<Round, Answer> {
         let entry = case.trace(Ending::Denied(&denial));
         if denial.ground == Ground::Unavailable {
-            self.ports().journal.record(&entry).await.map_err(no_journal)?;
+            self.journalled(case.admitted.setup(), &entry).await.map_err(no_journal)?;
             let code = "price_unavailable";
             return Err(Answer::Unavailable(Unavailable { code, reason: denial.reason }));
         }
@@ -200,7 +213,8 @@ impl Engine {
                 let parties = case.admitted.parties()?;
                 let told = (&entry, case.judgement.risk_parts.as_slice());
                 let counting = self.denied(parties.agent, &denial, told);
-                let (recorded, ()) = join(self.ports().journal.record(&entry), counting).await;
+                let recording = self.journalled(case.admitted.setup(), &entry);
+                let (recorded, ()) = join(recording, counting).await;
                 recorded.map_err(no_journal)?;
                 self.note_duration(case.admitted, entry.trace_hash);
                 Self::tell(&entry);
@@ -214,16 +228,12 @@ impl Engine {
     async fn refused_by_node(&self, case: &Case<'_>, outcome: &Outcome) -> Result<Round, Answer> {
         let mut entry = case.trace(Ending::of(outcome));
         entry.status = TraceStatus::Failed;
-        self.ports().journal.record(&entry).await.map_err(no_journal)?;
+        self.journalled(case.admitted.setup(), &entry).await.map_err(no_journal)?;
         let fails = case.gathered.fails.clone();
         Err(Answer::NodeRefused(fails.map_or_else(NodeRefused::default, NodeRefused::from)))
     }
 
-    async fn allow(
-        self: &Arc<Self>,
-        case: &Case<'_>,
-        permit: Permit,
-    ) -> Result<Result<Round, Outcome>, Answer> {
+    async fn allow(self: &Arc<Self>, case: &Case<'_>, permit: Permit) -> Result<Next, Answer> {
         let entry = case.trace(Ending::Allowed(permit.charges()));
         let reserve = Reserve {
             operation: case.operation(&entry, ("", ""), &self.ports().gateway),
@@ -233,24 +243,21 @@ impl Engine {
         let claim = self.claims().take(case.id);
         match self.reserve(case.admitted.setup(), &reserve).await? {
             ReserveAnswer::Reserved(record) => {
-                self.recorded(&entry, &record).await?;
+                self.recorded(case.admitted.setup(), &entry, &record).await?;
                 let reserved = OperationRecord::clone(&record);
                 let tasks = self.tasks(permit, record, &case.gathered.facts).await;
-                Ok(Ok(Round::Done(self.carry_out(case.admitted, (reserved, tasks), claim).await)))
+                Ok(Next::Done(Round::Done(
+                    self.carry_out(case.admitted, (reserved, tasks), claim).await,
+                )))
             }
-            ReserveAnswer::Over(overruns) => Ok(Err(permit.overrun(&overruns))),
+            ReserveAnswer::Over(overruns) => Ok(Next::Over(permit.overrun(&overruns), overruns)),
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
-                Ok(Ok(Round::Again))
+                Ok(Next::Done(Round::Again))
             }
         }
     }
 
-    async fn park(
-        self: &Arc<Self>,
-        case: &Case<'_>,
-        hold: Hold,
-    ) -> Result<Result<Round, Outcome>, Answer> {
-        let hold = self.with_full_windows(hold, None).await;
+    async fn park(self: &Arc<Self>, case: &Case<'_>, hold: Hold) -> Result<Next, Answer> {
         let (entry, parking) = case.parking(&hold);
         let reserve = Reserve {
             operation: case.operation(&entry, (hold.code(), hold.reason()), &self.ports().gateway),
@@ -259,13 +266,13 @@ impl Engine {
         };
         match self.reserve(case.admitted.setup(), &reserve).await? {
             ReserveAnswer::Reserved(record) => {
-                self.recorded(&entry, &record).await?;
+                self.recorded(case.admitted.setup(), &entry, &record).await?;
                 self.note_duration(case.admitted, entry.trace_hash);
-                Ok(Ok(Round::Done(self.wait_for_people(case.admitted, *record).await)))
+                Ok(Next::Done(Round::Done(self.wait_for_people(case.admitted, *record).await)))
             }
-            ReserveAnswer::Over(overruns) => Ok(Err(hold.overrun(&overruns))),
+            ReserveAnswer::Over(overruns) => Ok(Next::Over(hold.overrun(&overruns), overruns)),
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
-                Ok(Ok(Round::Again))
+                Ok(Next::Done(Round::Again))
             }
         }
     }
@@ -289,10 +296,11 @@ impl Engine {
     /// was certainly given back may be repeated safely.
     async fn recorded(
         self: &Arc<Self>,
+        setup: &Setup,
         entry: &NewTrace,
         record: &OperationRecord,
     ) -> Result<(), Answer> {
-        let Err(error) = self.ports().journal.record(entry).await else {
+        let Err(error) = self.journalled(setup, entry).await else {
             Self::tell(entry);
             return Ok(());
         };
@@ -323,12 +331,7 @@ impl Case<'_> {
     }
 
     fn parking(&self, hold: &Hold) -> (NewTrace, Parking) {
-        let entry = self.trace(Ending::Parked {
-            charges: hold.charges(),
-            gates: hold.gates(),
-            code: hold.code(),
-            triggers: hold.triggers(),
-        });
+        let entry = self.trace(Ending::parked(hold));
         let expires_at = self.gathered.facts.at.after(hold.ttl());
         let (gates, asks) = (hold.gates().to_vec(), hold.asks().to_vec());
         let question = (gates.as_slice(), asks.as_slice());

@@ -1,5 +1,7 @@
 //! The one place where a request is judged: at intake, at redemption and in a simulation alike.
 
+use alloy_primitives::U256;
+use countersign_core::{fact::Facts, intent::Intent};
 use countersign_policy::{
     Policies, decide,
     decision::{Denial, Ground, Outcome, Register, Violation},
@@ -13,10 +15,17 @@ pub(crate) fn judge(
     parties: Parties<'_>,
     gathered: &Gathered,
 ) -> (Judgement, Outcome) {
-    let policies = policies(setup, parties);
-    let (judgement, outcome) =
-        Judgement::part(decide(&gathered.intent, &gathered.facts, &policies));
-    let outcome = match over_ceiling(parties, gathered) {
+    judge_by(&policies(setup, parties), &gathered.intent, &gathered.facts)
+}
+
+/// The same by what was frozen: nothing else goes into a decision.
+pub(crate) fn judge_by(
+    policies: &Policies,
+    intent: &Intent,
+    facts: &Facts,
+) -> (Judgement, Outcome) {
+    let (judgement, outcome) = Judgement::part(decide(intent, facts, policies));
+    let outcome = match over_ceiling(intent, facts) {
         Some(refusal) => denied_first(outcome, refusal),
         None => outcome,
     };
@@ -29,9 +38,9 @@ pub(crate) fn policies(setup: &Setup, parties: Parties<'_>) -> Policies {
 }
 
 /// The chain's fee ceiling stands above every policy.
-fn over_ceiling(parties: Parties<'_>, gathered: &Gathered) -> Option<Denial> {
-    let ceiling = parties.chain.fee_ceiling;
-    let asked = gathered.intent.plan()?.fee.ceiling();
+fn over_ceiling(intent: &Intent, facts: &Facts) -> Option<Denial> {
+    let ceiling = facts.fee_ceiling_wei?;
+    let asked = U256::from(intent.plan()?.fee.ceiling());
     (asked > ceiling).then(|| {
         let code = "fee_ceiling_exceeded";
         let violation = Violation {

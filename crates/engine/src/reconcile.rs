@@ -180,7 +180,9 @@ impl Engine {
             let page = match self.ports().journal.traces(&query).await {
                 Ok(page) => page,
                 // a journal that cannot be read names nothing; the ledger beside it says why
-                Err(JournalError::Unavailable(_) | JournalError::Cursor(_)) => continue,
+                Err(
+                    JournalError::Unavailable(_) | JournalError::Cursor(_) | JournalError::Unpinned,
+                ) => continue,
             };
             named.extend(page.items.into_iter().filter(|trace| !trace.attestation).filter_map(
                 |trace| {

@@ -3,7 +3,7 @@
 use alloy_primitives::B256;
 use countersign_core::{
     approval::{Ask, Gate},
-    charge::{Charge, Unit},
+    charge::{Charge, Overrun, Unit},
     fact::Facts,
     identity::{ApprovalDigest, OperationId, PolicyId, TraceHash},
     intent::Intent,
@@ -12,7 +12,7 @@ use countersign_core::{
 };
 use countersign_policy::{
     ApprovalMode,
-    decision::{Decision, Denial, Outcome, RiskPart, Says, Verdict, Violation},
+    decision::{Decision, Denial, Hold, Outcome, RiskPart, Says, Verdict, Violation},
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -30,6 +30,8 @@ pub(crate) struct Judgement {
     pub(crate) approval_mode: ApprovalMode,
     pub(crate) policy: PolicyId,
     pub(crate) guards: Vec<PolicyId>,
+    /// What the store found not to fit, each time that it was asked.
+    pub(crate) overruns: Vec<Vec<Overrun>>,
 }
 
 impl Judgement {
@@ -46,9 +48,30 @@ impl Judgement {
             guards,
             outcome,
         } = decision;
-        let judgement =
-            Self { verdicts, usd, fee_usd, risk_score, risk_parts, approval_mode, policy, guards };
+        let judgement = Self {
+            verdicts,
+            usd,
+            fee_usd,
+            risk_score,
+            risk_parts,
+            approval_mode,
+            policy,
+            guards,
+            overruns: Vec::new(),
+        };
         (judgement, outcome)
+    }
+
+    /// Adds what the store found too full before it was asked to reserve: people are asked for that too.
+    pub(crate) fn asked_besides(&mut self, outcome: Outcome, full: Vec<Overrun>) -> Outcome {
+        match outcome {
+            Outcome::Park(hold) if !full.is_empty() => {
+                let asking = hold.asked_besides(&full);
+                self.overruns.push(full);
+                Outcome::Park(asking)
+            }
+            outcome @ (Outcome::Park(_) | Outcome::Allow(_) | Outcome::Deny(_)) => outcome,
+        }
     }
 }
 
@@ -64,13 +87,17 @@ impl<'a> Ending<'a> {
     pub(crate) fn of(outcome: &'a Outcome) -> Self {
         match outcome {
             Outcome::Allow(permit) => Self::Allowed(permit.charges()),
-            Outcome::Park(hold) => Self::Parked {
-                charges: hold.charges(),
-                gates: hold.gates(),
-                code: hold.code(),
-                triggers: hold.triggers(),
-            },
+            Outcome::Park(hold) => Self::parked(hold),
             Outcome::Deny(denial) => Self::Denied(denial),
+        }
+    }
+
+    pub(crate) fn parked(hold: &'a Hold) -> Self {
+        Self::Parked {
+            charges: hold.charges(),
+            gates: hold.gates(),
+            code: hold.code(),
+            triggers: hold.triggers(),
         }
     }
 
@@ -82,7 +109,7 @@ impl<'a> Ending<'a> {
         }
     }
 
-    const fn word(self) -> &'static str {
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Allowed(_) => "allow",
             Self::Parked { .. } => "park",
@@ -90,7 +117,7 @@ impl<'a> Ending<'a> {
         }
     }
 
-    fn code(self) -> &'a str {
+    pub(crate) fn code(self) -> &'a str {
         match self {
             Self::Allowed(_) => "",
             Self::Parked { code, .. } => code,
@@ -115,6 +142,17 @@ pub(crate) fn trace(
     ending: Ending<'_>,
 ) -> NewTrace {
     let Gathered { intent, facts, .. } = gathered;
+    let decision = decision(operation, (intent, facts), judgement, ending);
+    NewTrace { trace_hash: decision.hash(), decision, status: ending.status(), attestation: false }
+}
+
+/// What is recorded of a decision: made of what it was decided from, and of nothing else.
+pub(crate) fn decision(
+    operation: OperationId,
+    (intent, facts): (&Intent, &Facts),
+    judgement: &Judgement,
+    ending: Ending<'_>,
+) -> DecisionRecord {
     let (charges, gates) = match ending {
         Ending::Allowed(charges) => (charges, &[][..]),
         Ending::Parked { charges, gates, .. } => (charges, gates),
@@ -129,7 +167,7 @@ pub(crate) fn trace(
         "approvalMode": judgement.approval_mode,
         "violations": ending.violations(),
     });
-    let decision = DecisionRecord {
+    DecisionRecord {
         operation_id: Some(operation),
         created_at: facts.at,
         agent_id: Some(intent.agent.clone()),
@@ -147,12 +185,7 @@ pub(crate) fn trace(
         intent: Some(intent.clone()),
         charges: charges.iter().map(charge_json).collect(),
         gates: gates.iter().map(|gate| json!(gate)).collect(),
-    };
-    NewTrace {
-        trace_hash: decision_hash(&decision),
-        decision,
-        status: ending.status(),
-        attestation: false,
+        overruns: judgement.overruns.clone(),
     }
 }
 
@@ -271,11 +304,6 @@ pub(crate) fn approval_digest(
         "expiresAt": expires_at,
         "evidence": evidence,
     })))
-}
-
-/// What a decision is called.
-pub(crate) fn decision_hash(decision: &DecisionRecord) -> TraceHash {
-    TraceHash(hash_of(&json!(decision)))
 }
 
 /// SHA-256 of canonical JSON: keys sorted, no spaces.

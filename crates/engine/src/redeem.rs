@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use countersign_core::{
     amount::MicroUsd,
-    approval::{Ask, Gate, GateApproval},
+    approval::{Gate, GateApproval},
+    charge::Overrun,
     intent::Payload,
     operation::{Money, OperationRecord, OperationState},
     time::Millis,
-    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, Occasion, TraceRecord, TraceStatus, TraceUpdate},
     transaction::{TransactionDraft, TransactionPlan},
 };
 use countersign_policy::{
@@ -27,14 +28,16 @@ use crate::{
     engine::Engine,
     gather::{Gathered, Request, no_node},
     intake::ALLOW_FOR,
+    journal::Later,
     judge::{judge, policies},
     lane::Task,
     port::{
         chain::Head,
+        journal::NewTrace,
         ledger::{Disposition, Parking, Redeem, RedeemAnswer},
     },
     proposal::{Presigned, Proposal},
-    record::{Ending, Judgement, approval_digest, decision_hash, trace},
+    record::{Ending, Judgement, approval_digest, trace},
     reply::{EVIDENCE_MISSING, NODE_REFUSED},
     setup::Setup,
     submission::{Answer, CallsDraft},
@@ -52,6 +55,9 @@ enum Next {
     /// It is allowed and reserved anew.
     CarryOut(Arc<Setup>, Vec<Task>),
 }
+
+/// What follows where the store found charges not to fit, and which.
+type Over = (Outcome, Vec<Overrun>);
 
 /// Whether the decision behind a reservation is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,23 +195,37 @@ impl Engine {
         (record, evidence): (&OperationRecord, &TraceRecord),
         gathered: Gathered,
     ) -> Next {
-        let (judgement, mut outcome) = judge(setup, parties, &gathered);
+        let (mut judgement, mut outcome) = judge(setup, parties, &gathered);
         for _ in 0..ROUNDS_MAX {
+            if gathered.fails.is_none() {
+                let full = self.full_windows(&outcome, Some(record.id)).await;
+                outcome = judgement.asked_besides(outcome, full);
+            }
             let usd = total(&judgement.usd);
             let gateway = self.ports().gateway.as_str();
-            let judgement = &judgement;
-            let gathered = &gathered;
-            let case =
-                Again { setup, record, parties, evidence, gathered, judgement, usd, gateway };
+            let (judged, gathered) = (&judgement, &gathered);
+            let case = Again {
+                setup,
+                record,
+                parties,
+                evidence,
+                gathered,
+                judgement: judged,
+                usd,
+                gateway,
+            };
             let step = match outcome {
                 Outcome::Deny(denial) => {
-                    self.denied_again(record, denial).await;
+                    self.denied_again(&case, denial).await;
                     return Next::Rest;
                 }
                 Outcome::Allow(_) | Outcome::Park(_) if gathered.fails.is_some() => {
                     let fails = gathered.fails.as_ref();
                     let words = fails.map(|fails| fails.message.clone()).unwrap_or_default();
-                    self.give_back(record, NODE_REFUSED, &words).await;
+                    let noted = (Ending::of(&outcome), TraceUpdate::default());
+                    if self.noted_again(&case, noted).await {
+                        self.give_back(record, NODE_REFUSED, &words).await;
+                    }
                     return Next::Rest;
                 }
                 Outcome::Allow(permit) => self.allowed_again(&case, permit).await,
@@ -213,7 +233,10 @@ impl Engine {
             };
             match step {
                 Ok(next) => return next,
-                Err(changed) => outcome = changed,
+                Err((changed, overruns)) => {
+                    judgement.overruns.push(overruns);
+                    outcome = changed;
+                }
             }
         }
         Next::Again
@@ -228,9 +251,26 @@ impl Engine {
         self.wait_for_limits(setup).await.is_err().then_some(Next::Rest)
     }
 
-    async fn denied_again(self: &Arc<Self>, record: &OperationRecord, denial: Denial) {
-        if denial.ground == Ground::Policy {
-            self.give_back(record, &denial.code, &denial.reason).await;
+    async fn denied_again(self: &Arc<Self>, case: &Again<'_>, denial: Denial) {
+        let noted = (Ending::Denied(&denial), TraceUpdate::default());
+        if denial.ground == Ground::Policy && self.noted_again(case, noted).await {
+            self.give_back(case.record, &denial.code, &denial.reason).await;
+        }
+    }
+
+    /// Whether the decision is in the journal: without it nothing follows from it, and a later sweep decides anew.
+    async fn noted_again(
+        &self,
+        case: &Again<'_>,
+        (ending, update): (Ending<'_>, TraceUpdate),
+    ) -> bool {
+        match self.journalled_again(case.later(), ending, update).await {
+            Ok(()) => true,
+            Err(error) => {
+                let trace = case.record.trace;
+                tracing::warn!(trace_id = %trace, %error, "a decision at redemption is not recorded");
+                false
+            }
         }
     }
 
@@ -238,7 +278,7 @@ impl Engine {
         self: &Arc<Self>,
         case: &Again<'_>,
         permit: Permit,
-    ) -> Result<Next, Outcome> {
+    ) -> Result<Next, Over> {
         let until =
             case.record.expires_at.unwrap_or_else(|| case.gathered.facts.at.after(ALLOW_FOR));
         let redeem = case.redeem(permit.charges().to_vec(), Disposition::Allow(until));
@@ -247,27 +287,30 @@ impl Engine {
         }
         match self.ports().ledger.redeem(&redeem).await {
             Ok(RedeemAnswer::Redeemed(record)) => {
+                // a sweep takes up what is reserved and not recorded
+                let noted = (Ending::Allowed(permit.charges()), TraceUpdate::default());
+                if !self.noted_again(case, noted).await {
+                    return Ok(Next::Rest);
+                }
                 let tasks = self.tasks(permit, record, &case.gathered.facts).await;
                 Ok(Next::CarryOut(Arc::clone(case.setup), tasks))
             }
-            Ok(RedeemAnswer::Over(overruns)) => Err(permit.overrun(&overruns)),
+            Ok(RedeemAnswer::Over(overruns)) => Err((permit.overrun(&overruns), overruns)),
             Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
             Ok(RedeemAnswer::Elsewhere(_)) | Err(_) => Ok(Next::Rest),
         }
     }
 
     /// The facts have drifted beyond what people agreed to: they are asked again, with what is new.
-    async fn parked_again(self: &Arc<Self>, case: &Again<'_>, hold: Hold) -> Result<Next, Outcome> {
-        let hold = self.with_full_windows(hold, Some(case.record.id)).await;
+    async fn parked_again(self: &Arc<Self>, case: &Again<'_>, hold: Hold) -> Result<Next, Over> {
         let (shown, parking) = case.parking(&hold);
-        let evidence = decision_hash(&shown);
         let asked = TraceUpdate {
             approval: Some(json!({
                 ASKED_AGAIN: hold.reason(),
                 SEEN_USD: case.usd,
                 "code": "evidence_changed",
-                "changed": case.changed(&shown, &parking.asks),
-                "evidence": evidence,
+                "changed": case.changed(&shown, &parking),
+                "evidence": shown.hash(),
                 "decision": shown,
                 "digest": parking.digest,
                 "expires_at": parking.expires_at,
@@ -279,7 +322,7 @@ impl Engine {
             return Ok(next);
         }
         // nobody is asked what nobody could show them
-        if self.ports().journal.update(case.record.trace, &asked).await.is_err() {
+        if !self.noted_again(case, (Ending::parked(&hold), asked)).await {
             return Ok(Next::Rest);
         }
         match self.ports().ledger.redeem(&redeem).await {
@@ -289,7 +332,7 @@ impl Engine {
                 self.hub().wake(record.id);
                 Ok(Next::Rest)
             }
-            Ok(RedeemAnswer::Over(overruns)) => Err(hold.overrun(&overruns)),
+            Ok(RedeemAnswer::Over(overruns)) => Err((hold.overrun(&overruns), overruns)),
             Ok(RedeemAnswer::PeriodMoved) => Ok(Next::Again),
             Ok(RedeemAnswer::Elsewhere(_)) | Err(_) => Ok(Next::Rest),
         }
@@ -309,6 +352,16 @@ struct Again<'a> {
 }
 
 impl Again<'_> {
+    fn later(&self) -> Later<'_> {
+        Later {
+            setup: self.setup,
+            record: self.record,
+            occasion: Occasion::Redemption,
+            gathered: self.gathered,
+            judgement: self.judgement,
+        }
+    }
+
     fn redeem(
         &self,
         charges: Vec<countersign_core::charge::Charge>,
@@ -335,25 +388,22 @@ impl Again<'_> {
         let mut asks = hold.asks().to_vec();
         asks.extend(self.record.asks.iter().filter(|a| !hold.asks().contains(a)).cloned());
         let expires_at = self.gathered.facts.at.after(hold.ttl());
-        let ending = Ending::Parked {
-            charges: hold.charges(),
-            gates: &gates,
-            code: hold.code(),
-            triggers: hold.triggers(),
-        };
-        let shown = trace(self.record.id, self.gathered, self.judgement, ending).decision;
-        let evidence = decision_hash(&shown);
+        let ending = Ending::parked(hold);
+        let NewTrace { trace_hash: evidence, decision: shown, .. } =
+            trace(self.record.id, self.gathered, self.judgement, ending);
         let question = (gates.as_slice(), asks.as_slice());
         let digest = approval_digest(self.record.id, self.gathered, question, expires_at, evidence);
         (shown, Parking { gates, asks, digest, expires_at })
     }
 
     /// What is otherwise than people saw.
-    fn changed(&self, now: &DecisionRecord, asks: &[Ask]) -> Vec<Value> {
+    fn changed(&self, now: &DecisionRecord, parking: &Parking) -> Vec<Value> {
         let seen = worth_seen(self.setup, self.parties, self.record, self.evidence);
-        let seen = glance(&shown(self.evidence, self.record.digest), seen, &self.record.asks);
+        let question = (self.record.gates.as_slice(), self.record.asks.as_slice());
+        let seen = glance(&shown(self.evidence, self.record.digest), seen, question);
         let votes = lost_votes(self.record, &counting(self.setup, self.record));
-        let changes = changes(&seen, &glance(now, self.usd, asks));
+        let question = (parking.gates.as_slice(), parking.asks.as_slice());
+        let changes = changes(&seen, &glance(now, self.usd, question));
         votes.into_iter().chain(changes).collect()
     }
 }

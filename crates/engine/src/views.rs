@@ -3,7 +3,7 @@
 use alloy_primitives::Address;
 use countersign_core::{
     approval::{Ask, Gate},
-    charge::{Charge, Over, Reading, Unit, Window},
+    charge::{Charge, Over, Overrun, Reading, Unit, Window},
     identity::{AgentId, ChainId, OperationId},
     intent::Method,
     operation::{Delivery, OperationRecord, OperationState},
@@ -11,9 +11,7 @@ use countersign_core::{
     time::Timestamp,
 };
 use countersign_policy::{
-    Identity, PactLife, Policies, budget, counter_verdicts,
-    decision::{Hold, Outcome},
-    pact_state,
+    Identity, PactLife, Policies, budget, counter_verdicts, decision::Outcome, pact_state,
 };
 use serde_json::{Value, json};
 
@@ -63,9 +61,14 @@ impl Engine {
         Ok((outcome, charges, verdicts.iter().map(verdict_json).collect()))
     }
 
-    /// The hold with every window that is too full besides, so that people answer all that asks them at once. A store
-    /// that cannot be asked changes nothing: what it says when it reserves counts.
-    pub(crate) async fn with_full_windows(&self, hold: Hold, without: Option<OperationId>) -> Hold {
+    /// Every window that is too full besides and whose limit asks, so that people answer all that asks them at once.
+    /// Of a store that cannot be asked nothing is known: what it says when it reserves counts.
+    pub(crate) async fn full_windows(
+        &self,
+        outcome: &Outcome,
+        without: Option<OperationId>,
+    ) -> Vec<Overrun> {
+        let Outcome::Park(hold) = outcome else { return Vec::new() };
         let known = |charge: &Charge| hold.asks().iter().any(|ask| asks_for(ask, charge));
         let asking: Vec<usize> = (0..)
             .zip(hold.charges())
@@ -73,14 +76,14 @@ impl Engine {
             .map(|(index, _)| index)
             .collect();
         if asking.is_empty() {
-            return hold;
+            return Vec::new();
         }
         let Ok(readings) = self.ports().ledger.status(hold.charges(), without).await else {
-            return hold;
+            return Vec::new();
         };
         let (_, mut overruns) = counter_verdicts(hold.charges(), &readings);
         overruns.retain(|overrun| asking.contains(&overrun.index));
-        hold.asked_besides(&overruns)
+        overruns
     }
 
     pub(crate) async fn budget_lines(

@@ -32,6 +32,7 @@ mod books;
 mod by_hash;
 mod console;
 mod events;
+mod evidence;
 mod history;
 mod incidents;
 mod ledger;
@@ -121,6 +122,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
         .route("/apps/{app}/traces/{hash}", get(traces::show))
+        .route("/evidence", get(evidence::export))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(people::policies))

@@ -21,7 +21,10 @@ use countersign_store::{
 use countersign_testkit::{
     ManualTime,
     fixture::{HOUR, commit, operation_id, reserve, rolling, settle},
-    suite::{Desk, journal::decided},
+    suite::{
+        Desk,
+        journal::{decided, told, verified},
+    },
 };
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -356,4 +359,67 @@ async fn the_heads_of_journals_are_anchored_in_the_log() {
     journal.record(&decided(2)).await.unwrap();
     let found = gateway.ledger().audit().await.unwrap();
     assert!(found.unwrap().contains("lacks its anchored entry 1"));
+}
+
+#[tokio::test]
+async fn an_anchor_that_was_changed_or_taken_away_is_found() {
+    for sql in [
+        "DELETE FROM anchored",
+        "DELETE FROM anchored; DELETE FROM journal",
+        "UPDATE anchored SET sequence = 1, head = (SELECT head FROM journal WHERE sequence = 1);
+         DELETE FROM journal WHERE sequence > 1",
+    ] {
+        let dir = TempDir::new().unwrap();
+        let gateway = Gateway::open(dir.path(), None);
+        let journal = gateway.store.journal("gateway-1");
+        for n in 1..=2 {
+            journal.record(&decided(n)).await.unwrap();
+            assert_eq!(gateway.ledger().audit().await, Ok(None));
+        }
+        let seen = gateway.close();
+        file(dir.path()).execute_batch(sql).unwrap();
+        let gateway = Gateway::open(dir.path(), seen);
+        let found = gateway.ledger().audit().await.unwrap();
+        assert!(found.unwrap().contains("is anchored otherwise than in the log"), "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_an_entry_of_a_journal_is_found() {
+    let (dir, pristine) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let gateway = Gateway::open(dir.path(), None);
+    told(gateway.store.journal("gateway-1").as_ref()).await;
+    assert_eq!(gateway.ledger().audit().await, Ok(None));
+    let summary = verified(gateway.store.journal("gateway-1")).await.unwrap();
+    let head = summary.chains[0].head;
+    assert_eq!(summary.chains[0].anchored, Some(head));
+    let seen = gateway.close();
+    copy(dir.path(), pristine.path());
+    let bit = "UPDATE journal SET entry = substr(entry, 1, length(entry) / 2) ||
+                 char(unicode(substr(entry, length(entry) / 2 + 1)) + 1) ||
+                 substr(entry, length(entry) / 2 + 2) WHERE sequence = ?1";
+    let swap = "UPDATE journal SET entry = (SELECT entry FROM journal AS other
+                 WHERE other.sequence = ?1 % (SELECT max(sequence) FROM journal) + 1) WHERE sequence = ?1";
+    let close_up = "UPDATE journal SET sequence = sequence - 1 WHERE sequence > ?1";
+    for number in 1..=head.sequence {
+        for (what, steps) in [
+            ("a bit", &[bit][..]),
+            ("a hash", &["UPDATE journal SET head = zeroblob(32) WHERE sequence = ?1"]),
+            ("deleted", &["DELETE FROM journal WHERE sequence = ?1"]),
+            ("deleted and closed up", &["DELETE FROM journal WHERE sequence = ?1", close_up]),
+            ("another's words", &[swap]),
+            ("cut off", &["DELETE FROM journal WHERE sequence >= ?1"]),
+        ] {
+            put_back(pristine.path(), dir.path());
+            for step in steps {
+                file(dir.path()).execute(step, [i64::try_from(number).unwrap()]).unwrap();
+            }
+            let gateway = Gateway::open(dir.path(), seen.clone());
+            let answer = verified(gateway.store.journal("gateway-1")).await;
+            assert!(answer.is_err(), "{what}, entry {number}: {answer:?}");
+            let found = gateway.ledger().audit().await;
+            assert!(found.unwrap().is_some(), "{what}, entry {number}");
+            gateway.close();
+        }
+    }
 }

@@ -1,19 +1,25 @@
 //! The journal in memory.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
-    identity::TraceHash,
+    identity::{PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
+    journal::{ChainHead, Entry},
     trace::{DecisionRecord, TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{
+        Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
+        PAGE_BYTES_MAX, Page, TraceQuery, policies_of,
+    },
 };
-use sha2::{Digest, Sha256};
 
 /// The journals of all gateways, in memory: a list of traces that every query goes through. It can be told
 /// to be out of reach.
@@ -22,7 +28,8 @@ pub struct ModelJournals(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    heads: Vec<(String, B256)>,
+    chains: BTreeMap<String, Vec<Chained>>,
+    pinned: BTreeSet<(String, PolicyId)>,
     traces: Vec<TraceRecord>,
     incidents: Vec<Incident>,
     outage: Option<JournalError>,
@@ -51,6 +58,12 @@ impl ModelJournals {
     #[must_use]
     pub fn all(&self) -> Vec<TraceRecord> {
         self.state().traces.clone()
+    }
+
+    /// A copy of every chain, by its gateway's name.
+    #[must_use]
+    pub fn chains(&self) -> Vec<(String, Vec<Chained>)> {
+        self.state().chains.iter().map(|(name, chain)| (name.clone(), chain.clone())).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -96,58 +109,60 @@ impl State {
         place.clone_from(incident);
     }
 
-    /// Moves a gateway's head on and returns the one before.
-    fn append(&mut self, gateway: &str, entry: &str) -> Option<B256> {
-        let last = self.heads.iter_mut().find(|(of, _)| of == gateway);
-        let before = last.as_ref().map(|(_, head)| *head);
-        let hasher = Sha256::new().chain_update(before.unwrap_or_default()).chain_update(entry);
-        let head = B256::from(<[u8; 32]>::from(hasher.finalize()));
-        match last {
-            Some((_, last)) => *last = head,
-            None => self.heads.push((gateway.into(), head)),
-        }
-        before
+    fn has_pinned(&self, gateway: &str, decision: &DecisionRecord) -> Result<(), JournalError> {
+        let is_pinned = |policy| self.pinned.contains(&(gateway.to_owned(), policy));
+        if policies_of(decision).all(is_pinned) { Ok(()) } else { Err(JournalError::Unpinned) }
+    }
+
+    /// Appends to a gateway's chain and returns the hash of the entry before.
+    fn append(&mut self, gateway: &str, entry: &Entry) -> Option<B256> {
+        let chain = self.chains.entry(gateway.to_owned()).or_default();
+        let before = chain.last().map(|last| last.head);
+        let text = entry.text();
+        let head = before.unwrap_or(ChainHead::START).behind(&text)?;
+        chain.push(Chained { head, text });
+        before.map(|head| head.hash)
     }
 }
 
 #[async_trait]
 impl Journal for ModelJournal {
+    async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError> {
+        self.with(|state| {
+            if state.pinned.insert((self.gateway.clone(), policy)) {
+                let entry = Entry::Policy { policy, canonical: canonical.to_owned() };
+                state.append(&self.gateway, &entry);
+            }
+            Ok(())
+        })
+    }
+
     async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
         self.with(|state| {
             if state.traces.iter().any(|trace| trace.trace_hash == entry.trace_hash) {
                 return Ok(());
             }
-            let previous_hash = state.append(&self.gateway, &entry.trace_hash.to_string());
-            state.traces.push(TraceRecord {
-                trace_hash: entry.trace_hash,
-                decision: entry.decision.clone(),
-                tx_hash: None,
-                status: entry.status,
-                signatures: Vec::new(),
-                approvals: Vec::new(),
-                duration_ms: None,
-                previous_hash,
-                attestation: entry.attestation,
-            });
+            state.has_pinned(&self.gateway, &entry.decision)?;
+            let NewTrace { trace_hash, decision, status, attestation } = entry.clone();
+            let previous_hash = state.append(&self.gateway, &entry.entry());
+            let begun = TraceRecord::begun(trace_hash, decision, status, attestation);
+            state.traces.push(TraceRecord { previous_hash, ..begun });
             Ok(())
         })
     }
 
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
         self.with(|state| {
+            if let Some(again) = &update.again {
+                state.has_pinned(&self.gateway, &again.decision)?;
+            }
             let known = state.traces.iter_mut().find(|t| t.trace_hash == trace);
             let Some(known) = known else {
                 return Err(JournalError::Unavailable(format!("trace {trace} is not recorded")));
             };
-            let update = update.clone();
-            known.status = update.status.unwrap_or(known.status);
-            known.tx_hash = update.tx_hash.or(known.tx_hash);
-            known.signatures.extend(update.signature);
-            known.approvals.extend(update.approval);
-            known.duration_ms = update.duration_ms.or(known.duration_ms);
-            let DecisionRecord { blocked_by, .. } = &mut known.decision;
-            *blocked_by = update.blocked_by.or(blocked_by.take());
-            state.append(&self.gateway, &format!("update {trace}"));
+            known.take(update.clone());
+            let entry = Entry::Update { trace_hash: trace, update: update.clone() };
+            state.append(&self.gateway, &entry);
             Ok(())
         })
     }
@@ -172,11 +187,14 @@ impl Journal for ModelJournal {
             let taken = Taken::of(occurrence, current);
             match &taken {
                 Taken::Before => {}
-                Taken::New(incident) => state.incidents.push(Incident::clone(incident)),
-                Taken::More(incident, _) => state.put(incident),
-            }
-            if taken != Taken::Before {
-                state.append(&self.gateway, &occurrence.id);
+                Taken::New(incident) => {
+                    state.incidents.push(Incident::clone(incident));
+                    state.append(&self.gateway, &Entry::Incident(incident.clone()));
+                }
+                Taken::More(incident, _) => {
+                    state.put(incident);
+                    state.append(&self.gateway, &Entry::Incident(incident.clone()));
+                }
             }
             Ok(taken)
         })
@@ -210,9 +228,40 @@ impl Journal for ModelJournal {
             };
             if after != *before {
                 state.put(&after);
-                state.append(&self.gateway, id);
+                state.append(&self.gateway, &Entry::Incident(Box::new(after.clone())));
             }
             Ok(IncidentAnswer::Changed(Box::new(after)))
+        })
+    }
+
+    async fn chains(&self) -> Result<Vec<Chain>, JournalError> {
+        self.with(|state| {
+            let chain = |(gateway, entries): (&String, &Vec<Chained>)| Chain {
+                gateway: gateway.clone(),
+                head: entries.last().map_or(ChainHead::START, |last| last.head),
+                anchored: None,
+            };
+            Ok(state.chains.iter().map(chain).collect())
+        })
+    }
+
+    async fn entries(
+        &self,
+        gateway: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Chained>, JournalError> {
+        let limit = usize::try_from(limit.min(ENTRIES_MAX)).unwrap_or(usize::MAX);
+        self.with(|state| {
+            let entries = state.chains.get(gateway).map(Vec::as_slice).unwrap_or_default();
+            let behind = entries.iter().filter(|entry| entry.head.sequence > after);
+            let mut bytes = 0_usize;
+            let fits = |entry: &&Chained| {
+                let is_first = bytes == 0;
+                bytes += entry.text.len();
+                is_first || bytes <= PAGE_BYTES_MAX
+            };
+            Ok(behind.take(limit).take_while(fits).cloned().collect())
         })
     }
 }

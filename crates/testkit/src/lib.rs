@@ -23,6 +23,7 @@ pub mod prices;
 pub mod redis_cluster;
 pub mod redis_sentinel;
 pub mod redis_server;
+pub mod replay;
 pub mod signer;
 pub mod simulation;
 pub mod suite;

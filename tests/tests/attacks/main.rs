@@ -36,7 +36,7 @@ macro_rules! vectors {
 
 vectors! {
     json, transport, methods, transactions, bundles, calldata, prices, scenarios, approvals, tenancy, money, nonces,
-    signatures, watch
+    signatures, watch, evidence
 }
 
 /// The lists of attacks on money and on judgement are complete: each has a row, or a test that proves it.

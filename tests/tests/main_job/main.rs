@@ -7,6 +7,7 @@ mod attempts;
 mod bundles;
 mod collections;
 mod door;
+mod evidence;
 mod failure;
 mod life;
 mod nonces;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::OutputArgs;
 
@@ -180,6 +180,88 @@ pub(crate) enum TraceCommand {
         #[command(flatten)]
         admin: AdminArgs,
     },
+    Export(ExportArgs),
+    Verify(VerifyArgs),
+    Replay(ReplayArgs),
+}
+
+/// The two forms of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EvidenceForm {
+    /// What `trace verify` and `trace replay` read.
+    Json,
+    /// A table for people; it proves nothing.
+    Csv,
+}
+
+/// Write everything that the journals say, as a document that anybody can verify.
+///
+/// All chains are in it whole: what is not asked for is there without its words. It is written as it comes, however
+/// much it is.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign trace export > evidence.json\n  countersign trace export --agent treasury-bot --from 2026-01-01T00:00:00Z --out january.json\n  countersign trace export --format csv > evidence.csv"
+)]
+pub(crate) struct ExportArgs {
+    /// JSON to verify, or CSV to look at.
+    #[arg(long, value_enum, default_value_t = EvidenceForm::Json)]
+    pub(crate) format: EvidenceForm,
+    /// Decisions not before this instant (RFC 3339).
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) from: Option<String>,
+    /// Decisions before this instant (RFC 3339).
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) to: Option<String>,
+    /// Only of this agent.
+    #[arg(long)]
+    pub(crate) agent: Option<String>,
+    /// Only of this session.
+    #[arg(long)]
+    pub(crate) session: Option<String>,
+    /// A new file. Default: the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+}
+
+/// Verify evidence: every byte of a file, or the journals of the running gateway.
+///
+/// Any edit, deletion, reorder or truncation against an anchored head is found, and said where.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign trace verify evidence.json\n  countersign trace verify evidence.json --anchor gateway-1:4711:0x…\n  countersign trace verify            the running gateway's journals"
+)]
+pub(crate) struct VerifyArgs {
+    /// A document of `trace export`; `-` is the standard input. Default: what the gateway exports now.
+    pub(crate) file: Option<PathBuf>,
+    /// A head that is known from before: GATEWAY:SEQUENCE:0xHASH. May be repeated.
+    #[arg(long, value_name = "HEAD")]
+    pub(crate) anchor: Vec<String>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+/// Decide every recorded decision again, from its frozen facts and pinned policies, and compare byte for byte.
+///
+/// The document is verified on the way. With a policy, also what would have been decided with it in the place of that of
+/// its name.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign trace replay evidence.json\n  countersign trace replay evidence.json --policy new.yaml\n  countersign trace replay            the running gateway's decisions"
+)]
+pub(crate) struct ReplayArgs {
+    /// A document of `trace export`; `-` is the standard input. Default: what the gateway exports now.
+    pub(crate) file: Option<PathBuf>,
+    /// What would have changed under this policy.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) admin: AdminArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 /// Which tenant.

@@ -227,6 +227,7 @@ impl Place {
             simulation_required: false,
             oracles: Vec::new(),
             opinion: None,
+            fee_ceiling_wei: None,
             freezes: Vec::new(),
             pact: None,
             approvals: Vec::new(),

@@ -70,6 +70,16 @@ fn table(status: &Value) -> Vec<String> {
             cell(&lane, "unknown"),
         ));
     }
+    for journal in list("journals") {
+        let gateway = cell(&journal, "gateway");
+        // as `trace verify --anchor` takes it
+        let anchored = journal
+            .get("anchored")
+            .filter(|head| !head.is_null())
+            .map(|head| format!("{gateway}:{}:{}", cell(head, "sequence"), cell(head, "hash")));
+        let anchored = anchored.unwrap_or_else(|| "-".into());
+        lines.push(format!("{:<20} {anchored}", "journal, anchored"));
+    }
     let differences = list("differences");
     lines.push(format!("{:<20} {}", "differences", differences.len()));
     let shown = differences.iter().filter_map(Value::as_str).map(crate::screen::plain);

@@ -1,6 +1,6 @@
 //! `countersign trace`
 
-use super::{Column, cell, pretty, query, segment, show_list};
+use super::{Column, cell, evidence, pretty, query, segment, show_list};
 use crate::{admin::AdminClient, cli::TraceCommand, failure::Failure, screen::say};
 
 /// Looks at records of decisions, through the operators' door.
@@ -24,6 +24,9 @@ pub(crate) async fn run(command: TraceCommand) -> Result<(), Failure> {
             say(pretty(&AdminClient::new(&admin)?.get(&path).await?));
             Ok(())
         }
+        TraceCommand::Export(args) => evidence::export(args).await,
+        TraceCommand::Verify(args) => evidence::check(args).await,
+        TraceCommand::Replay(args) => evidence::again(args).await,
     }
 }
 

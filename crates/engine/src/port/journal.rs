@@ -4,8 +4,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use countersign_core::{
-    identity::{AgentId, OperationId, TraceHash},
+    identity::{AgentId, OperationId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
+    journal::{ChainHead, Entry},
     time::Timestamp,
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
@@ -14,7 +15,11 @@ use countersign_core::{
 /// effect that it describes.
 #[async_trait]
 pub trait Journal: fmt::Debug + Send + Sync {
-    /// Appends a decision. `previous_hash` of the stored row is the head of this gateway's chain.
+    /// Appends a policy's canonical text, so that what is decided under it can be decided again from the journal alone.
+    /// Once in a chain: pinning it again changes nothing.
+    async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError>;
+
+    /// Appends a decision, if every policy that it names is pinned. `previous_hash` of the stored row is the head of this gateway's chain.
     /// Recording the same hash twice changes nothing.
     async fn record(&self, entry: &NewTrace) -> Result<(), JournalError>;
 
@@ -44,7 +49,45 @@ pub trait Journal: fmt::Debug + Send + Sync {
         id: &str,
         step: &IncidentMove,
     ) -> Result<IncidentAnswer, JournalError>;
+
+    /// The chains of all gateways that ever wrote here, by name.
+    async fn chains(&self) -> Result<Vec<Chain>, JournalError>;
+
+    /// Entries of one gateway's chain behind this number, in order: at most `limit`, and no more than [`PAGE_BYTES_MAX`]
+    /// in all, but at least one, if there is one.
+    async fn entries(
+        &self,
+        gateway: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Chained>, JournalError>;
 }
+
+/// One gateway's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Whose.
+    pub gateway: String,
+    /// Where it stands.
+    pub head: ChainHead,
+    /// The head that was written into the ledger's log last; none before the first audit.
+    pub anchored: Option<ChainHead>,
+}
+
+/// An entry as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chained {
+    /// The chain's head behind it.
+    pub head: ChainHead,
+    /// Its text: a [`countersign_core::journal::Entry`] as JSON.
+    pub text: String,
+}
+
+/// The most entries that one call returns.
+pub const ENTRIES_MAX: u32 = 1000;
+
+/// The most bytes of entries that one call returns, where a single one is not longer.
+pub const PAGE_BYTES_MAX: usize = 1 << 20;
 
 /// A decision to be recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -57,6 +100,25 @@ pub struct NewTrace {
     pub status: TraceStatus,
     /// `true` if a client posted it.
     pub attestation: bool,
+}
+
+/// Every policy that a decision was made under.
+pub fn policies_of(decision: &DecisionRecord) -> impl Iterator<Item = PolicyId> {
+    decision.policy.into_iter().chain(decision.guards.iter().copied())
+}
+
+impl NewTrace {
+    /// It as an entry of a chain.
+    #[must_use]
+    pub fn entry(&self) -> Entry {
+        let (trace_hash, status) = (self.trace_hash, self.status);
+        let decision = Box::new(self.decision.clone());
+        if self.attestation {
+            Entry::Attestation { trace_hash, decision, status }
+        } else {
+            Entry::Decision { trace_hash, decision, status }
+        }
+    }
 }
 
 /// Which traces.
@@ -140,6 +202,9 @@ pub enum JournalError {
     /// The store did not answer.
     #[error("the journal is not available: {0}")]
     Unavailable(String),
+    /// A policy that the decision was made under is not in the chain. Nothing was written.
+    #[error("a policy that the decision was made under is not in this gateway's chain")]
+    Unpinned,
     /// A cursor that this store did not make.
     #[error("`{0}` is not a cursor of this list")]
     Cursor(String),

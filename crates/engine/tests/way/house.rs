@@ -29,6 +29,7 @@ use countersign_engine::{
 use countersign_policy::Policy;
 use countersign_testkit::{
     FakeChain, FakeClock, FakeSigner, FixedPrices, ManualTime, ModelJournals, ModelLedger, fixture,
+    replay::Replays,
 };
 
 /// The payee that the policy names.
@@ -65,6 +66,15 @@ pub(crate) struct House {
     gateways: AtomicU64,
 }
 
+/// Whatever a test did: each decision that it led to can be taken again.
+impl Drop for House {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.replayed();
+        }
+    }
+}
+
 impl House {
     /// A funded wallet, ETH at 1000 USD.
     pub(crate) fn new() -> Self {
@@ -81,6 +91,13 @@ impl House {
             gateways: AtomicU64::new(0),
             time,
         }
+    }
+
+    /// The journals replay: every decision of them, the one at redemption and that of a higher fee as well.
+    pub(crate) fn replayed(&self) -> Replays {
+        let replays = Replays::of(&self.journals);
+        assert_eq!(replays.faults, Vec::<String>::new());
+        replays
     }
 
     /// A gateway over this house's parts.

@@ -13,6 +13,7 @@ mod attempts;
 mod brought;
 mod bundles;
 mod crash;
+mod evidence;
 mod flow;
 mod house;
 mod limits;

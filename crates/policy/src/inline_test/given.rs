@@ -361,6 +361,7 @@ impl Stage<'_, '_> {
             simulation_required: false,
             oracles: Vec::new(),
             opinion: None,
+            fee_ceiling_wei: None,
             freezes: Vec::new(),
             pact: Some(pact),
             approvals,

@@ -112,6 +112,7 @@ pub(crate) fn facts(actions: Vec<Action>) -> Facts {
         simulation_required: false,
         oracles: Vec::new(),
         opinion: None,
+        fee_ceiling_wei: None,
         freezes: Vec::new(),
         pact: None,
         approvals: Vec::new(),

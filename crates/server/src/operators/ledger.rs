@@ -3,7 +3,10 @@
 use axum::{Json, extract::State};
 use countersign_core::{operation::OperationRecord, trace::Severity};
 use countersign_engine::{
-    port::ledger::{Clocks, InitAnswer, LedgerStatus},
+    port::{
+        journal::Chain,
+        ledger::{Clocks, InitAnswer, LedgerStatus},
+    },
     reconcile::{LaneCheck, Reconciliation, Unfounded},
     setup::Role,
 };
@@ -37,9 +40,16 @@ async fn status(desk: &Desk) -> Result<Json<Value>, Problem> {
         Some(_) => Vec::new(),
         None => ledger.freezes().await?,
     };
+    // what cannot be read here hides nothing of the ledger
+    let chains = match &status.lost {
+        Some(_) => None,
+        None => desk.ports().journal.chains().await.ok(),
+    };
+    let journals = chains.map(|chains| chains.iter().map(journal).collect::<Vec<_>>());
     let mut shown = view(&status, &reconciliation);
     if let Some(members) = shown.as_object_mut() {
         members.insert("audit".into(), audit);
+        members.insert("journals".into(), json!(journals));
         members.insert("freezes".into(), json!(freezes));
     }
     Ok(Json(shown))
@@ -72,6 +82,12 @@ fn difference(clocks: Clocks) -> i64 {
     let signed = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
     let (ahead, behind) = (clocks.store.since(clocks.here), clocks.here.since(clocks.store));
     signed(ahead.0).saturating_sub(signed(behind.0))
+}
+
+/// Where a journal stands, and the head of it that the ledger's log has.
+fn journal(chain: &Chain) -> Value {
+    let Chain { gateway, head, anchored } = chain;
+    json!({ "gateway": gateway, "head": head, "anchored": anchored })
 }
 
 fn lane(lane: &LaneCheck) -> Value {

@@ -293,7 +293,9 @@ impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
         match error {
             JournalError::Cursor(_) => Self::Malformed("`cursor`: is not one of this list".into()),
-            JournalError::Unavailable(_) => Self::Unavailable(error.to_string()),
+            JournalError::Unavailable(_) | JournalError::Unpinned => {
+                Self::Unavailable(error.to_string())
+            }
         }
     }
 }

@@ -10,7 +10,6 @@ use countersign_core::{
 use countersign_engine::port::journal::{NewTrace, TraceQuery};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{
     Desk, Door, Problem,
@@ -94,6 +93,31 @@ pub(crate) struct Said {
     session_key_hash: Option<B256>,
 }
 
+/// The deepest nesting of what a client says: its record has to be read again wherever it goes.
+const DEPTH_MAX: u8 = 32;
+
+impl Said {
+    fn is_shallow(&self) -> Result<(), Problem> {
+        let values = [&self.proposed_action, &self.validation_result];
+        let mut all = values.into_iter().chain(&self.policy_verdicts).chain(&self.signatures);
+        if all.any(|value| is_deeper(value, DEPTH_MAX)) {
+            return Err(Problem::Malformed(format!(
+                "nothing may be nested deeper than {DEPTH_MAX}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+fn is_deeper(value: &Value, than: u8) -> bool {
+    let deeper = |inner: &Value| than.checked_sub(1).is_none_or(|left| is_deeper(inner, left));
+    match value {
+        Value::Array(items) => items.iter().any(deeper),
+        Value::Object(members) => members.values().any(deeper),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 /// `POST /apps/{appId}/traces`: recorded as an attestation; it proves only that the client said so.
 pub(crate) async fn attest(
     _: Viewer,
@@ -102,6 +126,7 @@ pub(crate) async fn attest(
     Given(said): Given<Said>,
 ) -> Result<(StatusCode, Json<TraceRecord>), Problem> {
     ours(&desk, &app)?;
+    said.is_shallow()?;
     let now = desk.ports().ledger.now().await?;
     let (entry, updates) = attestation(said, now);
     let journal = &desk.ports().journal;
@@ -132,8 +157,9 @@ fn attestation(said: Said, now: Timestamp) -> (NewTrace, Vec<TraceUpdate>) {
         intent: None,
         charges: Vec::new(),
         gates: Vec::new(),
+        overruns: Vec::new(),
     };
-    let trace_hash = digest(&decision);
+    let trace_hash = decision.hash();
     let mut updates: Vec<TraceUpdate> = Vec::new();
     if said.tx_hash.is_some() || said.duration_ms.is_some() {
         updates.push(TraceUpdate {
@@ -150,10 +176,4 @@ fn attestation(said: Said, now: Timestamp) -> (NewTrace, Vec<TraceUpdate>) {
             .map(|signature| TraceUpdate { signature: Some(signature), ..TraceUpdate::default() }),
     );
     (NewTrace { trace_hash, decision, status: said.status, attestation: true }, updates)
-}
-
-/// The SHA-256 of the record's canonical JSON: keys sorted, no spaces.
-fn digest(decision: &DecisionRecord) -> TraceHash {
-    let text = serde_json::to_value(decision).unwrap_or_default().to_string();
-    TraceHash(B256::from(<[u8; 32]>::from(Sha256::digest(text))))
 }

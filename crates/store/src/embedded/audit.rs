@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use alloy_primitives::B256;
 use countersign_core::{
     charge::{Charge, Window},
+    journal::ChainHead,
     operation::{Money, OperationRecord, OperationState},
 };
 use rusqlite::{OptionalExtension, params};
@@ -13,7 +15,7 @@ use super::{
     counters::{Sums, asked, key},
     fault::Fault,
     log::entry,
-    row::{Stored, delivery_number, int, open_lane, parse, stored, uint},
+    row::{Stored, delivery_number, hash_of, int, open_lane, parse, stored, uint},
     worker::Step,
 };
 
@@ -182,10 +184,13 @@ impl Step<'_> {
     /// Each journal still has the entry that was anchored last, and its last ones are chained. Its newest is anchored
     /// now.
     fn audit_journals(&self) -> Result<(), Fault> {
+        self.audit_anchors()?;
         for gateway in self.journals()? {
-            let Some((last, head)) = self.journal_head(&gateway)? else { continue };
-            self.audit_entries(&gateway, last)?;
             let anchored = self.anchored(&gateway)?;
+            let Some((last, head)) = self.journal_head(&gateway)? else {
+                return Err(finding(format!("the journal of {gateway} lacks its anchored entry")));
+            };
+            self.audit_entries(&gateway, last)?;
             if let Some((number, head)) = &anchored
                 && self.entry_head(&gateway, *number)?.as_ref() != Some(head)
             {
@@ -199,8 +204,31 @@ impl Step<'_> {
         Ok(())
     }
 
-    /// Gateways, by one look each: journals are long.
-    fn journals(&self) -> Result<Vec<String>, Fault> {
+    /// What the log's last entries say of journals is what is anchored.
+    fn audit_anchors(&self) -> Result<(), Fault> {
+        let (length, _) = self.head()?;
+        let lines = self
+            .connection()
+            .prepare_cached(
+                "SELECT subject FROM log WHERE sequence > ?1 AND event = 'journal' ORDER BY sequence",
+            )?
+            .query_map([int(length.saturating_sub(LINES))], |row| row.get(0))?
+            .collect::<Result<Vec<String>, _>>()?;
+        let named = lines.iter().filter_map(|line| Some((line.rsplitn(3, ':').nth(2)?, line)));
+        let newest: BTreeMap<&str, &String> = named.collect();
+        for (gateway, line) in newest {
+            let anchored = self.anchored(gateway)?;
+            if anchored.is_none_or(|(number, head)| anchor(gateway, number, &head) != *line) {
+                let text =
+                    format!("the journal of {gateway} is anchored otherwise than in the log");
+                return Err(finding(text));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gateways that have a journal, or had one: by one look each, because journals are long.
+    pub(super) fn journals(&self) -> Result<Vec<String>, Fault> {
         let names = self
             .connection()
             .prepare_cached(
@@ -209,14 +237,15 @@ impl Step<'_> {
                     UNION ALL
                     SELECT (SELECT min(gateway) FROM journal WHERE gateway > name) FROM names
                      WHERE name IS NOT NULL)
-                 SELECT name FROM names WHERE name IS NOT NULL",
+                 SELECT name FROM names WHERE name IS NOT NULL
+                 UNION SELECT gateway FROM anchored ORDER BY 1",
             )?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         Ok(names)
     }
 
-    fn journal_head(&self, gateway: &str) -> Result<Option<(u64, Vec<u8>)>, Fault> {
+    pub(super) fn journal_head(&self, gateway: &str) -> Result<Option<(u64, Vec<u8>)>, Fault> {
         let last: Option<(i64, Vec<u8>)> = self
             .connection()
             .prepare_cached(
@@ -239,7 +268,8 @@ impl Step<'_> {
 
     fn audit_entries(&self, gateway: &str, last: u64) -> Result<(), Fault> {
         let from = last.saturating_sub(LINES);
-        let mut head = if from == 0 { None } else { self.entry_head(gateway, from)? };
+        let hash = if from == 0 { None } else { self.entry_head(gateway, from)? };
+        let mut head = ChainHead { sequence: from, hash: hash.map_or(Ok(B256::ZERO), hash_of)? };
         let mut statement = self.connection().prepare_cached(
             "SELECT sequence, entry, head FROM journal
               WHERE gateway = ?1 AND sequence > ?2 ORDER BY sequence",
@@ -250,17 +280,15 @@ impl Step<'_> {
                 || finding(format!("entry {number} of the journal of {gateway} does not follow"));
             let row = rows.next()?.ok_or_else(broken)?;
             let (entry, stored): (String, Vec<u8>) = (row.get(1)?, row.get(2)?);
-            let before = head.take().unwrap_or_else(|| vec![0; 32]);
-            let next = Sha256::new().chain_update(before).chain_update(entry).finalize().to_vec();
-            if row.get::<_, i64>(0)? != int(number) || next != stored {
+            head = head.behind(&entry).ok_or_else(broken)?;
+            if row.get::<_, i64>(0)? != int(number) || head.hash.as_slice() != stored {
                 return Err(broken());
             }
-            head = Some(next);
         }
         Ok(())
     }
 
-    fn anchored(&self, gateway: &str) -> Result<Option<(u64, Vec<u8>)>, Fault> {
+    pub(super) fn anchored(&self, gateway: &str) -> Result<Option<(u64, Vec<u8>)>, Fault> {
         let found: Option<(i64, Vec<u8>)> = self
             .connection()
             .prepare_cached("SELECT sequence, head FROM anchored WHERE gateway = ?1")?
@@ -273,8 +301,13 @@ impl Step<'_> {
         self.connection()
             .prepare_cached("INSERT OR REPLACE INTO anchored VALUES (?1, ?2, ?3)")?
             .execute(params![gateway, int(number), head])?;
-        self.log("journal", &format!("{gateway}:{number}:{}", hex::encode(head)), "")
+        self.log("journal", &anchor(gateway, number, head), "")
     }
+}
+
+/// An anchored head as the log names it.
+fn anchor(gateway: &str, number: u64, head: &[u8]) -> String {
+    format!("{gateway}:{number}:{}", hex::encode(head))
 }
 
 fn finding(text: String) -> Fault {

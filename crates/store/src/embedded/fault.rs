@@ -17,6 +17,8 @@ pub(super) enum Fault {
     Lost(String),
     /// The machine's clock was set.
     Clock(String),
+    /// A policy of the decision is not in the chain.
+    Unpinned,
     /// Not a cursor of the list.
     Cursor(String),
 }
@@ -54,6 +56,7 @@ impl From<Fault> for LedgerError {
             Fault::Damaged(reason) => Self::Damaged(reason),
             Fault::Lost(reason) => Self::Lost(reason),
             Fault::Clock(reason) => Self::Clock(reason),
+            Fault::Unpinned => Self::Refused("a policy is not pinned".into()),
             Fault::Cursor(text) => Self::Refused(format!("`{text}` is not a cursor of this list")),
         }
     }
@@ -63,6 +66,7 @@ impl From<Fault> for JournalError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Cursor(text) => Self::Cursor(text),
+            Fault::Unpinned => Self::Unpinned,
             Fault::Unavailable(reason)
             | Fault::Ambiguous(reason)
             | Fault::Refused(reason)

@@ -139,6 +139,7 @@ impl Books {
                 Fault::Unavailable(_)
                 | Fault::Ambiguous(_)
                 | Fault::Refused(_)
+                | Fault::Unpinned
                 | Fault::Cursor(_)
                 | Fault::Lost(_),
             )

@@ -3,6 +3,7 @@
 use countersign_core::{
     identity::AgentId,
     incident::{Incident, IncidentMove, Occurrence, StepKind, Taken},
+    journal::Entry,
     time::Timestamp,
 };
 use countersign_engine::port::journal::{IncidentAnswer, IncidentQuery, Page};
@@ -10,7 +11,7 @@ use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
     fault::Fault,
-    journal::{Entry, page},
+    journal::page,
     questions::PAGE_MAX,
     row::{int, read},
     worker::Step,
@@ -101,7 +102,7 @@ impl Step<'_> {
 
     /// As it is now; the journal keeps every version.
     fn put_incident(&self, gateway: &str, incident: &Incident) -> Result<(), Fault> {
-        self.append(gateway, &Entry::Incident { incident })?;
+        self.append(gateway, &Entry::Incident(Box::new(incident.clone())))?;
         self.connection()
             .prepare_cached("INSERT OR REPLACE INTO incidents VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![

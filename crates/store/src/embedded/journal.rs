@@ -5,23 +5,26 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
-    identity::{AgentId, TraceHash},
+    identity::{AgentId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
+    journal::{ChainHead, Entry},
     time::Timestamp,
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{
+        Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
+        PAGE_BYTES_MAX, Page, TraceQuery, policies_of,
+    },
 };
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{
     fault::Fault,
     questions::PAGE_MAX,
-    row::{int, read},
+    row::{hash_of, int, read, uint},
     worker::{Step, Worker},
 };
 
@@ -40,6 +43,11 @@ impl EmbeddedJournal {
 
 #[async_trait]
 impl Journal for EmbeddedJournal {
+    async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError> {
+        let (gateway, canonical) = (Arc::clone(&self.gateway), canonical.to_owned());
+        Ok(self.worker.write(move |step| step.pin(&gateway, policy, &canonical)).await?)
+    }
+
     async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
         let (gateway, entry) = (Arc::clone(&self.gateway), entry.clone());
         Ok(self.worker.write(move |step| step.record_trace(&gateway, &entry)).await?)
@@ -82,25 +90,21 @@ impl Journal for EmbeddedJournal {
         let (gateway, id, made) = (Arc::clone(&self.gateway), id.to_owned(), step.clone());
         Ok(self.worker.write(move |step| step.change_incident(&gateway, &id, &made)).await?)
     }
-}
 
-/// One entry of a chain. The text that is stored is the text that was hashed.
-#[derive(Serialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Entry<'a> {
-    Decision {
-        trace: TraceHash,
-        decision: &'a DecisionRecord,
-        status: TraceStatus,
-        attestation: bool,
-    },
-    Update {
-        trace: TraceHash,
-        update: &'a TraceUpdate,
-    },
-    Incident {
-        incident: &'a Incident,
-    },
+    async fn chains(&self) -> Result<Vec<Chain>, JournalError> {
+        let chains = |step: &Step<'_>| step.chains();
+        Ok(self.worker.read(chains).await?)
+    }
+
+    async fn entries(
+        &self,
+        gateway: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Chained>, JournalError> {
+        let gateway = gateway.to_owned();
+        Ok(self.worker.read(move |step| step.entries(&gateway, after, limit)).await?)
+    }
 }
 
 /// What came of a decision: a trace without the decision itself.
@@ -119,7 +123,8 @@ struct Outcome {
 
 impl Outcome {
     fn apply(&mut self, update: &TraceUpdate) {
-        let TraceUpdate { status, tx_hash, signature, approval, duration_ms, blocked_by } = update;
+        let TraceUpdate { status, tx_hash, signature, approval, duration_ms, blocked_by, again: _ } =
+            update;
         self.status = status.unwrap_or(self.status);
         self.tx_hash = tx_hash.or(self.tx_hash);
         self.signatures.extend(signature.clone());
@@ -132,25 +137,71 @@ impl Outcome {
 }
 
 impl Step<'_> {
-    /// Appends to a gateway's chain: head' = SHA-256(head ‖ entry). Returns the head before.
-    pub(super) fn append(&self, gateway: &str, entry: &Entry<'_>) -> Result<Option<B256>, Fault> {
-        let last: Option<(i64, Vec<u8>)> = self
-            .connection()
-            .prepare_cached(
-                "SELECT sequence, head FROM journal WHERE gateway = ?1
-                 ORDER BY sequence DESC LIMIT 1",
-            )?
-            .query_row([gateway], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (sequence, head) = last.map_or((0, None), |(sequence, head)| (sequence, Some(head)));
-        let text = serde_json::to_string(entry)?;
-        let before = head.clone().unwrap_or_else(|| vec![0; 32]);
-        let next = Sha256::new().chain_update(before).chain_update(&text).finalize();
+    /// Appends to a gateway's chain. Returns the head before.
+    pub(super) fn append(&self, gateway: &str, entry: &Entry) -> Result<ChainHead, Fault> {
+        let head = self.chain_head(gateway)?;
+        let text = entry.text();
+        let next =
+            head.behind(&text).ok_or_else(|| Fault::Damaged("an entry is no entry".into()))?;
         self.connection()
             .prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![gateway, sequence.saturating_add(1), text, next.as_slice()])?;
-        let damaged = |_| Fault::Damaged("a head of the journal is not 32 bytes".into());
-        head.map(|head| B256::try_from(head.as_slice()).map_err(damaged)).transpose()
+            .execute(params![gateway, int(next.sequence), text, next.hash.as_slice()])?;
+        Ok(head)
+    }
+
+    fn chain_head(&self, gateway: &str) -> Result<ChainHead, Fault> {
+        self.journal_head(gateway)?.map_or(Ok(ChainHead::START), head)
+    }
+
+    fn pin(&self, gateway: &str, policy: PolicyId, canonical: &str) -> Result<(), Fault> {
+        let pinned = self
+            .connection()
+            .prepare_cached("INSERT OR IGNORE INTO pinned VALUES (?1, ?2)")?
+            .execute(params![gateway, policy.to_string()])?;
+        if pinned > 0 {
+            self.append(gateway, &Entry::Policy { policy, canonical: canonical.to_owned() })?;
+        }
+        Ok(())
+    }
+
+    fn has_pinned(&self, gateway: &str, decision: &DecisionRecord) -> Result<(), Fault> {
+        for policy in policies_of(decision) {
+            self.connection()
+                .prepare_cached("SELECT 1 FROM pinned WHERE gateway = ?1 AND policy = ?2")?
+                .query_row(params![gateway, policy.to_string()], |_| Ok(()))
+                .optional()?
+                .ok_or(Fault::Unpinned)?;
+        }
+        Ok(())
+    }
+
+    fn chains(&self) -> Result<Vec<Chain>, Fault> {
+        let chain = |gateway: String| {
+            let anchored = self.anchored(&gateway)?.map(head).transpose()?;
+            Ok(Chain { head: self.chain_head(&gateway)?, gateway, anchored })
+        };
+        self.journals()?.into_iter().map(chain).collect()
+    }
+
+    fn entries(&self, gateway: &str, after: u64, limit: u32) -> Result<Vec<Chained>, Fault> {
+        let mut statement = self.connection().prepare_cached(
+            "SELECT sequence, head, entry FROM journal
+              WHERE gateway = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3",
+        )?;
+        let limit = i64::from(limit.min(ENTRIES_MAX));
+        let rows = statement.query_map(params![gateway, int(after), limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
+        let (mut entries, mut bytes) = (Vec::new(), 0_usize);
+        for row in rows {
+            let (sequence, hash, text): (i64, Vec<u8>, String) = row?;
+            bytes = bytes.saturating_add(text.len());
+            if bytes > PAGE_BYTES_MAX && !entries.is_empty() {
+                break;
+            }
+            entries.push(Chained { head: head((uint(sequence)?, hash))?, text });
+        }
+        Ok(entries)
     }
 
     fn record_trace(&self, gateway: &str, new: &NewTrace) -> Result<(), Fault> {
@@ -158,8 +209,9 @@ impl Step<'_> {
         if self.trace(*trace_hash)?.is_some() {
             return Ok(());
         }
+        self.has_pinned(gateway, decision)?;
         let (trace, status, attestation) = (*trace_hash, *status, *attestation);
-        let entry = Entry::Decision { trace, decision, status, attestation };
+        let before = self.append(gateway, &new.entry())?;
         let outcome = Outcome {
             tx_hash: None,
             status,
@@ -167,7 +219,7 @@ impl Step<'_> {
             approvals: Vec::new(),
             duration_ms: None,
             blocked_by: decision.blocked_by.clone(),
-            previous_hash: self.append(gateway, &entry)?,
+            previous_hash: Some(before.hash).filter(|_| before != ChainHead::START),
             attestation,
         };
         self.connection()
@@ -203,7 +255,10 @@ impl Step<'_> {
         let missing = || Fault::Refused(format!("trace {trace} is not recorded"));
         let mut outcome: Outcome = serde_json::from_str(&json.ok_or_else(missing)?)?;
         outcome.apply(update);
-        self.append(gateway, &Entry::Update { trace, update })?;
+        if let Some(again) = &update.again {
+            self.has_pinned(gateway, &again.decision)?;
+        }
+        self.append(gateway, &Entry::Update { trace_hash: trace, update: update.clone() })?;
         self.connection()
             .prepare_cached("UPDATE traces SET status = ?2, outcome = ?3 WHERE trace = ?1")?
             .execute(params![
@@ -252,6 +307,10 @@ impl Step<'_> {
             .optional()?
             .ok_or_else(|| Fault::Cursor(cursor.into()))
     }
+}
+
+fn head((sequence, hash): (u64, Vec<u8>)) -> Result<ChainHead, Fault> {
+    Ok(ChainHead { sequence, hash: hash_of(hash)? })
 }
 
 /// Trace hash, decision and outcome of a row.

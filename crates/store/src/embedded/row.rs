@@ -1,5 +1,6 @@
 //! Operations as rows.
 
+use alloy_primitives::B256;
 use countersign_core::{
     identity::{ChainId, OperationId, WalletId},
     operation::{Delivery, OperationRecord, OperationState},
@@ -21,6 +22,13 @@ pub(super) fn int(number: u64) -> i64 {
 /// A number from SQLite.
 pub(super) fn uint(number: i64) -> Result<u64, Fault> {
     u64::try_from(number).map_err(|_| Fault::Damaged(format!("{number} is negative")))
+}
+
+/// A hash from SQLite.
+#[expect(clippy::needless_pass_by_value, reason = "the form that map takes")]
+pub(super) fn hash_of(bytes: Vec<u8>) -> Result<B256, Fault> {
+    let damaged = |_| Fault::Damaged("a hash is not 32 bytes".into());
+    B256::try_from(bytes.as_slice()).map_err(damaged)
 }
 
 /// The name of a lane: all transactions of one wallet on one chain.

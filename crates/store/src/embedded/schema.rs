@@ -18,7 +18,7 @@ use crate::lineage::{Anchor, Standing};
 pub(super) const FILE: &str = "countersign.db";
 
 /// The schema that this program reads and writes.
-pub(super) const VERSION: i64 = 7;
+pub(super) const VERSION: i64 = 8;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
@@ -149,6 +149,8 @@ CREATE TABLE journal (
     head BLOB NOT NULL,
     PRIMARY KEY (gateway, sequence)
 ) WITHOUT ROWID;
+
+CREATE TABLE pinned (gateway TEXT NOT NULL, policy TEXT NOT NULL, PRIMARY KEY (gateway, policy)) WITHOUT ROWID;
 
 CREATE TABLE anchored (gateway TEXT PRIMARY KEY, sequence INTEGER NOT NULL, head BLOB NOT NULL) WITHOUT ROWID;
 

@@ -267,6 +267,7 @@ fn uncertain(fault: Fault) -> Fault {
         Fault::Ambiguous(_)
         | Fault::Refused(_)
         | Fault::Damaged(_)
+        | Fault::Unpinned
         | Fault::Cursor(_)
         | Fault::Lost(_)
         | Fault::Clock(_) => fault,

@@ -13,15 +13,17 @@ use std::{
 
 use async_trait::async_trait;
 use countersign_core::{
-    identity::TraceHash,
+    identity::{PolicyId, TraceHash},
     incident::{Incident, IncidentMove, IncidentStatus, Occurrence, Severity, Taken},
+    journal::ChainHead,
     time::{Millis, Timestamp},
     trace::{TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
     journal::{
-        IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, ROUNDS_MAX, TraceQuery,
+        Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
+        PAGE_BYTES_MAX, Page, ROUNDS_MAX, TraceQuery,
     },
     ledger::LedgerError,
 };
@@ -29,8 +31,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::entry::{
-    Head, Put, cursor_call, incident_key, maybe_incident, put_call, read_incident, read_trace,
-    record_call, session_key, update_call,
+    Put, cursor_call, incident_key, maybe_incident, parse_chained, parse_head, pin_call, put_call,
+    read_incident, read_trace, record_call, session_key, stored, update_call,
 };
 use super::{
     link::{Call, Link},
@@ -51,15 +53,15 @@ pub(super) struct RedisJournal {
     gateway: String,
     gateway_hash: String,
     // Held while an entry is on its way, within the link's deadline: entries of one chain follow each other.
-    head: Mutex<Option<Head>>,
+    head: Mutex<Option<ChainHead>>,
     // how many entries the store has answered
     answered: AtomicU64,
     // how long an entry waits for its turn while none before it is answered
     patience: Duration,
 }
 
-/// What an entry of the chain says.
-struct Entry {
+/// An entry on its way into the chain.
+struct Appending {
     script: Script,
     call: Call,
     content: String,
@@ -79,7 +81,7 @@ impl RedisJournal {
 
     /// This entry's turn. A queue that moves is waited for, however long it is; behind a silent store each of a crowd
     /// would wait for all calls before its own to run out of time, one after another.
-    async fn turn(&self) -> Result<MutexGuard<'_, Option<Head>>, LedgerError> {
+    async fn turn(&self) -> Result<MutexGuard<'_, Option<ChainHead>>, LedgerError> {
         let mut turn = pin!(self.head.lock());
         loop {
             let before = self.answered.load(Ordering::Acquire);
@@ -97,33 +99,42 @@ impl RedisJournal {
     /// where what the entry changes does not exist.
     async fn append(
         &self,
-        make: impl Fn(&Head) -> Result<Entry, LedgerError> + Send,
-    ) -> Result<Option<Reply>, LedgerError> {
-        let mut known = self.turn().await?;
+        make: impl Fn(ChainHead) -> Result<Appending, LedgerError> + Send,
+    ) -> Result<Option<Reply>, JournalError> {
+        let mut known = self.turn().await.map_err(unavailable)?;
         for _ in 0..ATTEMPTS_MAX {
             let head = match known.take() {
                 Some(head) => head,
-                None => self.head().await?,
+                None => self.head().await.map_err(unavailable)?,
             };
-            let Entry { script, call, content } = make(&head)?;
-            let next = head.next(&content);
-            let call = self.named(call).arg("expected", head).arg("next", next);
-            let mut answer = self.link.run(script, call.arg("entry", content)).await?;
+            let Appending { script, call, content } = make(head).map_err(unavailable)?;
+            let next = head.behind(&content);
+            let next = next.ok_or_else(|| unavailable(damaged("an entry is no entry")))?;
+            let call = self.named(call).arg("expected", stored(head)).arg("next", stored(next));
+            let answer = self.link.run(script, call.arg("entry", content)).await;
+            let mut answer = answer.map_err(unavailable)?;
             self.answered.fetch_add(1, Ordering::AcqRel);
-            match answer.tag()?.as_str() {
+            match answer.tag().map_err(unavailable)?.as_str() {
                 // a repetition wrote nothing, so the head is read again: it costs one call
                 "done" => return Ok(Some(answer)),
                 "missing" => return Ok(None),
-                "moved" => *known = Some(Head::parse(&answer.text()?)?),
-                other => return Err(damaged(&format!("a script answered `{other}`"))),
+                "unpinned" => return Err(JournalError::Unpinned),
+                "moved" => {
+                    let head = answer.text().and_then(|text| parse_head(&text));
+                    *known = Some(head.map_err(unavailable)?);
+                }
+                other => {
+                    return Err(unavailable(damaged(&format!("a script answered `{other}`"))));
+                }
             }
         }
-        Err(LedgerError::Unavailable("another process writes under this gateway's name".into()))
+        let why = "another process writes under this gateway's name";
+        Err(JournalError::Unavailable(why.into()))
     }
 
-    async fn head(&self) -> Result<Head, LedgerError> {
+    async fn head(&self) -> Result<ChainHead, LedgerError> {
         let call = self.named(Call::new());
-        Head::parse(&self.link.run(Script::JournalHead, call).await?.text()?)
+        parse_head(&self.link.run(Script::JournalHead, call).await?.text()?)
     }
 
     fn named(&self, call: Call) -> Call {
@@ -138,21 +149,29 @@ pub(super) fn gateway_hash(gateway: &str) -> String {
 
 #[async_trait]
 impl Journal for RedisJournal {
+    async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError> {
+        let made = self.append(|_| {
+            let (call, content) = pin_call(policy, canonical);
+            Ok(Appending { script: Script::PinPolicy, call, content })
+        });
+        made.await.map(drop)
+    }
+
     async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
         let made = self.append(|head| {
             let (call, content) = record_call(entry, head)?;
-            Ok(Entry { script: Script::RecordTrace, call, content })
+            Ok(Appending { script: Script::RecordTrace, call, content })
         });
-        made.await.map(drop).map_err(unavailable)
+        made.await.map(drop)
     }
 
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
         let made = self.append(|_| {
-            let (call, content) = update_call(trace, update)?;
-            Ok(Entry { script: Script::UpdateTrace, call, content })
+            let (call, content) = update_call(trace, update);
+            Ok(Appending { script: Script::UpdateTrace, call, content })
         });
         let missing = || JournalError::Unavailable(format!("there is no trace {trace}"));
-        made.await.map_err(unavailable)?.map(drop).ok_or_else(missing)
+        made.await?.map(drop).ok_or_else(missing)
     }
 
     async fn trace(&self, trace: TraceHash) -> Result<Option<TraceRecord>, JournalError> {
@@ -195,7 +214,7 @@ impl Journal for RedisJournal {
                     Put { incident, before: current.as_ref(), replaces: None, step: *step }
                 }
             };
-            if self.put(&put).await.map_err(unavailable)? {
+            if self.put(&put).await? {
                 return Ok(taken);
             }
         }
@@ -235,12 +254,45 @@ impl Journal for RedisJournal {
             };
             let taken = after.step_since(&before);
             let put = Put { incident: &after, before: Some(&before), replaces: None, step: taken };
-            if after == before || self.put(&put).await.map_err(unavailable)? {
+            if after == before || self.put(&put).await? {
                 return Ok(IncidentAnswer::Changed(Box::new(after)));
             }
         }
         Err(too_many_changes())
     }
+
+    async fn chains(&self) -> Result<Vec<Chain>, JournalError> {
+        let answer = self.link.run(Script::Chains, Call::new()).await.map_err(unavailable)?;
+        let mut chains = answer
+            .lists()
+            .map(|fields| chain(fields?))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(unavailable)?;
+        chains.sort_by(|one, other| one.gateway.cmp(&other.gateway));
+        Ok(chains)
+    }
+
+    async fn entries(
+        &self,
+        gateway: &str,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<Chained>, JournalError> {
+        let call = Call::new()
+            .arg("gateway_hash", gateway_hash(gateway))
+            .arg("after", after)
+            .arg("limit", limit.min(ENTRIES_MAX))
+            .arg("bytes", PAGE_BYTES_MAX);
+        let answer = self.link.run(Script::Entries, call).await.map_err(unavailable)?;
+        let entries = answer.texts().map(|line| parse_chained(&line?));
+        entries.collect::<Result<_, _>>().map_err(unavailable)
+    }
+}
+
+fn chain(mut fields: Reply) -> Result<Chain, LedgerError> {
+    let (gateway, head, anchored) = (fields.text()?, fields.text()?, fields.text()?);
+    let anchored = Some(parse_head(&anchored)?).filter(|head| *head != ChainHead::START);
+    Ok(Chain { gateway, head: parse_head(&head)?, anchored })
 }
 
 impl RedisJournal {
@@ -250,10 +302,10 @@ impl RedisJournal {
     }
 
     /// Whether it is that now; not where another change came in between.
-    async fn put(&self, put: &Put<'_>) -> Result<bool, LedgerError> {
+    async fn put(&self, put: &Put<'_>) -> Result<bool, JournalError> {
         let made = self.append(|_| {
             let (call, content) = put_call(put)?;
-            Ok(Entry { script: Script::PutIncident, call, content })
+            Ok(Appending { script: Script::PutIncident, call, content })
         });
         Ok(made.await?.is_some())
     }

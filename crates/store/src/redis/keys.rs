@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 
 /// The families of keys: how scripts call them, and how their names go on behind the app's prefix. A name
 /// that ends in `:` is followed by what the comment says.
-const FAMILIES: [(&str, &str); 44] = [
+const FAMILIES: [(&str, &str); 45] = [
     // hash: format, ledger id, sequence and head of the log, seal
     ("meta", "meta"),
     // string: the highest time that a writing script saw
@@ -75,6 +75,8 @@ const FAMILIES: [(&str, &str); 44] = [
     ("anchored", "journal:anchored"),
     // list: SHA-256 of the gateway's name; the entries of that chain
     ("journal", "journal:entries:"),
+    // set: SHA-256 of the gateway's name; the policies whose texts that chain has
+    ("pinned", "journal:pinned:"),
     // hash: trace hash
     ("trace", "trace:"),
     // sorted set by creation: every trace
@@ -154,7 +156,7 @@ mod tests {
         let golden = "meta clock log gateways freezes pact: strikes: turns policies idempotency operation: operations \
                       operations:state: operations:agent: operations:agent-state: operations:expiry \
                       operations:kept-nonce: operations:settled: operations:heights operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
-                      in-flight: seen: passkeys adopted journal:heads journal:anchored journal:entries: trace: traces traces:status: \
+                      in-flight: seen: passkeys adopted journal:heads journal:anchored journal:entries: journal:pinned: trace: traces traces:status: \
                       traces:agent: traces:session: traces:operation: incident: incidents \
                       incidents:status: incidents:groups journal:count never";
         assert_eq!(names.join(" "), golden);

@@ -141,6 +141,9 @@ scripts! {
     WRITES () Unseal = "unseal";
     READS () Describe = "describe";
     READS (journal) JournalHead = "journal_head";
+    READS () Chains = "chains";
+    READS () Entries = "entries";
+    WRITES (journal) PinPolicy = "pin_policy";
     WRITES (journal) RecordTrace = "record_trace";
     WRITES (journal) UpdateTrace = "update_trace";
     WRITES (journal) PutIncident = "put_incident";

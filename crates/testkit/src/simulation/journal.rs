@@ -4,13 +4,15 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use countersign_core::{
-    identity::TraceHash,
+    identity::{PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
     trace::{TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
-    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{
+        Chain, Chained, IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery,
+    },
 };
 
 use super::{executor::Executor, world::World};
@@ -55,6 +57,7 @@ macro_rules! papers {
 }
 
 papers! {
+    pin(policy: PolicyId, canonical: &str) -> ();
     record(entry: &NewTrace) -> ();
     update(trace: TraceHash, update: &TraceUpdate) -> ();
     trace(trace: TraceHash) -> Option<TraceRecord>;
@@ -63,4 +66,6 @@ papers! {
     incident(id: &str) -> Option<Incident>;
     incidents(query: &IncidentQuery) -> Page<Incident>;
     change_incident(id: &str, step: &IncidentMove) -> IncidentAnswer;
+    chains() -> Vec<Chain>;
+    entries(gateway: &str, after: u64, limit: u32) -> Vec<Chained>;
 }

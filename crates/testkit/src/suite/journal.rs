@@ -8,13 +8,21 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
+    evidence::{FORMAT, Filter, Header, Summary, verify},
+    identity::{AppId, PolicyId},
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
+    journal::{About, ChainHead, Entry, Written, sha256},
     time::{Millis, Timestamp},
-    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{Again, DecisionRecord, Occasion, TraceRecord, TraceStatus, TraceUpdate},
 };
-use countersign_engine::port::{
-    Journal,
-    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, TraceQuery},
+use countersign_engine::{
+    evidence::{Document, Walk},
+    port::{
+        Journal,
+        journal::{
+            Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace, TraceQuery,
+        },
+    },
 };
 
 use futures_util::future::join_all;
@@ -45,6 +53,9 @@ macro_rules! journal_suite {
             forty_at_once_and_each_counts
             ten_operators_at_once_and_one_is_first
             incidents_are_found_by_what_they_are_about
+            every_version_of_an_incident_is_an_entry
+            entries_follow_each_other_in_pages
+            no_decision_is_recorded_without_its_policies
         );
     };
     (@ $make:path: $($test:ident)+) => {
@@ -92,10 +103,144 @@ pub fn decided(n: u64) -> NewTrace {
             intent: Some(intent),
             charges: Vec::new(),
             gates: Vec::new(),
+            overruns: Vec::new(),
         },
         status: TraceStatus::Allowed,
         attestation: n == 5,
     }
+}
+
+/// The n-th decision under the name that it has in evidence.
+#[must_use]
+pub fn named(n: u64) -> NewTrace {
+    let new = decided(n);
+    NewTrace { trace_hash: new.decision.hash(), ..new }
+}
+
+/// One entry of each kind, and a policy.
+pub async fn told(journal: &dyn Journal) {
+    journal.pin(PolicyId(sha256("{}")), "{}").await.unwrap();
+    for n in 3..=5 {
+        journal.record(&named(n)).await.unwrap();
+    }
+    let executed = TraceUpdate { status: Some(TraceStatus::Executed), ..TraceUpdate::default() };
+    journal.update(named(3).trace_hash, &executed).await.unwrap();
+    raised(journal, &occurrence(1, "a")).await;
+    moved(journal, "inc_1", &by_ann(IncidentStatus::Resolved)).await;
+}
+
+/// What everything that this store's journals say proves.
+pub async fn verified(journal: Arc<dyn Journal>) -> Result<Summary, String> {
+    let header = Header {
+        format: FORMAT.into(),
+        app: AppId::parse("shop").unwrap(),
+        exported_at: start(),
+        durability: "A".into(),
+        filter: Filter::default(),
+    };
+    let walk = Walk::begin(journal, header).await.map_err(|error| error.to_string())?;
+    let (mut document, mut text) = (Document::new(walk), String::new());
+    while let Some(piece) = document.next().await.map_err(|error| error.to_string())? {
+        text.push_str(&piece);
+    }
+    verify(text.as_bytes(), &[], &mut |_| Ok(())).map_err(|error| error.to_string())
+}
+
+pub async fn entries_follow_each_other_in_pages(bench: &dyn JournalBench) {
+    let (one, two) = (bench.journal("one").await, bench.journal("two").await);
+    told(one.as_ref()).await;
+    two.record(&named(6)).await.unwrap();
+    let chains = two.chains().await.unwrap();
+    let names: Vec<&str> = chains.iter().map(|chain| chain.gateway.as_str()).collect();
+    assert_eq!(names, ["one", "two"]);
+    for limit in [1, 2, 7, ENTRIES_MAX, u32::MAX] {
+        let (mut head, mut kinds) = (ChainHead::START, Vec::new());
+        loop {
+            let page = two.entries("one", head.sequence, limit).await.unwrap();
+            assert!(page.len() <= usize::try_from(limit).unwrap());
+            if page.is_empty() {
+                break;
+            }
+            for Chained { head: stored, text } in page {
+                head = head.behind(&text).unwrap();
+                assert_eq!(head, stored);
+                let about = Written::parse(&text).unwrap().about().to_owned();
+                kinds.push(serde_json::from_str::<About>(&about).unwrap().kind.name());
+            }
+        }
+        assert_eq!(head, chains[0].head);
+        let expected =
+            ["policy", "decision", "decision", "attestation", "update", "incident", "incident"];
+        assert_eq!(kinds, expected, "by {limit}");
+    }
+    assert_eq!(two.entries("nobody", 0, 9).await.unwrap(), []);
+    assert_eq!(verified(one).await.map(|summary| summary.chains.len()), Ok(2));
+}
+
+/// What two gateways and an operator do to one incident at once: each version is one entry, whoever wrote it, and the last
+/// one is what is shown.
+pub async fn every_version_of_an_incident_is_an_entry(bench: &dyn JournalBench) {
+    let journals = [bench.journal("one").await, bench.journal("two").await];
+    let raising = (1..=20_u64).map(|n| {
+        let journal = Arc::clone(&journals[usize::try_from(n % 2).unwrap()]);
+        let occurrence = Occurrence { agent: None, ..occurrence(n, "a") };
+        tokio::spawn(async move { journal.raise(&occurrence).await.map(drop).unwrap() })
+    });
+    join_all(raising).await.into_iter().for_each(Result::unwrap);
+    let all = IncidentQuery { limit: 9, ..IncidentQuery::default() };
+    let [shown] = journals[0].incidents(&all).await.unwrap().items.try_into().unwrap();
+    let shown = moved(journals[1].as_ref(), &shown.id, &by_ann(IncidentStatus::Resolved)).await;
+    let refused = IncidentMove { seen: Some(1), ..by_ann(IncidentStatus::Open) };
+    journals[0].change_incident(&shown.id, &refused).await.unwrap();
+    assert_eq!(journals[0].raise(&occurrence_seen(&shown)).await.unwrap(), Taken::Before);
+    let mut versions = Vec::new();
+    for gateway in ["one", "two"] {
+        for Chained { text, .. } in journals[0].entries(gateway, 0, ENTRIES_MAX).await.unwrap() {
+            let said = serde_json::from_str(Written::parse(&text).unwrap().said()).unwrap();
+            let Entry::Incident(version) = said else { panic!("{text}") };
+            versions.push(*version);
+        }
+    }
+    versions.sort_by_key(|incident| incident.version);
+    let numbers: Vec<u64> = versions.iter().map(|incident| incident.version).collect();
+    assert_eq!(numbers, (1..=21).collect::<Vec<u64>>());
+    assert_eq!(versions.last(), Some(&shown));
+    assert_eq!(verified(Arc::clone(&journals[0])).await.map(|summary| summary.chains.len()), Ok(2));
+}
+
+/// The occurrence that an incident took in last.
+fn occurrence_seen(incident: &Incident) -> Occurrence {
+    let id = incident.occurrences.last().unwrap().clone();
+    Occurrence { id, agent: None, ..occurrence(1, "a") }
+}
+
+pub async fn no_decision_is_recorded_without_its_policies(bench: &dyn JournalBench) {
+    let (one, two) = (bench.journal("one").await, bench.journal("two").await);
+    let policy = PolicyId(sha256("{}"));
+    let mut new = decided(1);
+    new.decision.guards = vec![policy];
+    new.trace_hash = new.decision.hash();
+    let again = |decision: &DecisionRecord| TraceUpdate {
+        again: Some(Box::new(Again {
+            occasion: Occasion::Redemption,
+            decision_hash: decision.hash(),
+            decision: decision.clone(),
+        })),
+        ..TraceUpdate::default()
+    };
+    assert_eq!(one.record(&new).await, Err(JournalError::Unpinned));
+    assert_eq!(one.trace(new.trace_hash).await, Ok(None));
+    for _ in 0..2 {
+        one.pin(policy, "{}").await.unwrap();
+    }
+    one.record(&new).await.unwrap();
+    assert_eq!(one.chains().await.unwrap()[0].head.sequence, 2, "pinned once");
+    let update = again(&new.decision);
+    let elsewhere = two.update(new.trace_hash, &update).await;
+    assert_eq!(elsewhere, Err(JournalError::Unpinned), "another chain");
+    one.update(new.trace_hash, &update).await.unwrap();
+    assert_eq!(one.trace(new.trace_hash).await.unwrap().unwrap().decision, new.decision);
+    assert_eq!(verified(two).await.map(|summary| summary.chains.len()), Ok(1));
 }
 
 async fn recorded(journal: &dyn Journal, count: u64) {

@@ -1,15 +1,13 @@
 //! Entries of the chain, and records read back.
 
-use std::fmt;
-
-use alloy_primitives::B256;
 use countersign_core::{
-    identity::TraceHash,
+    identity::{PolicyId, TraceHash},
     incident::{Incident, StepKind},
-    trace::{TraceRecord, TraceStatus, TraceUpdate},
+    journal::{ChainHead, Entry},
+    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
-    journal::{JournalError, NewTrace},
+    journal::{Chained, JournalError, NewTrace, policies_of},
     ledger::LedgerError,
 };
 use sha2::{Digest, Sha256};
@@ -20,84 +18,84 @@ use crate::redis::{
     reply::{Fields, Reply, damaged},
 };
 
-/// Where a chain ends: how many entries it has, and the hash of the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Head {
-    number: u64,
-    hash: Option<B256>,
+/// A head as it is stored: empty at the beginning, else number and hash.
+pub(super) fn stored(head: ChainHead) -> String {
+    let ChainHead { sequence, hash } = head;
+    if head == ChainHead::START { String::new() } else { format!("{sequence} {hash}") }
 }
 
-impl Head {
-    pub(super) fn parse(text: &str) -> Result<Self, LedgerError> {
-        if text.is_empty() {
-            return Ok(Self { number: 0, hash: None });
-        }
-        let read = || -> Option<Self> {
-            let (number, hash) = text.split_once(' ')?;
-            Some(Self { number: number.parse().ok()?, hash: Some(hash.parse().ok()?) })
-        };
-        read().ok_or_else(|| damaged("the head of a journal cannot be read"))
+pub(super) fn parse_head(text: &str) -> Result<ChainHead, LedgerError> {
+    if text.is_empty() {
+        return Ok(ChainHead::START);
     }
-
-    /// The head behind one more entry: SHA-256 over this head's hash (nothing at the beginning) and the entry.
-    pub(super) fn next(&self, content: &str) -> Self {
-        let mut hasher = Sha256::new();
-        if let Some(previous) = self.hash {
-            hasher.update(previous);
-        }
-        hasher.update(content);
-        let hash = B256::from(<[u8; 32]>::from(hasher.finalize()));
-        Self { number: self.number.saturating_add(1), hash: Some(hash) }
-    }
+    let read = || -> Option<ChainHead> {
+        let (sequence, hash) = text.split_once(' ')?;
+        Some(ChainHead { sequence: sequence.parse().ok()?, hash: hash.parse().ok()? })
+    };
+    read().ok_or_else(|| damaged("the head of a journal cannot be read"))
 }
 
-/// As it is stored: empty, or number and hash.
-impl fmt::Display for Head {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.hash.map_or(Ok(()), |hash| write!(f, "{} {hash}", self.number))
-    }
+/// A line of a chain: the head behind an entry, and the entry.
+pub(super) fn parse_chained(line: &str) -> Result<Chained, LedgerError> {
+    let unreadable = || damaged("an entry of a journal cannot be read");
+    // INVARIANT: a head has one space in it, and the entry follows the second
+    let (end, _) = line.match_indices(' ').nth(1).ok_or_else(unreadable)?;
+    let (head, text) = line.split_at_checked(end).ok_or_else(unreadable)?;
+    let text = text.strip_prefix(' ').ok_or_else(unreadable)?;
+    Ok(Chained { head: parse_head(head)?, text: text.to_owned() })
 }
 
-pub(super) fn record_call(entry: &NewTrace, head: &Head) -> Result<(Call, String), LedgerError> {
+pub(super) fn pin_call(policy: PolicyId, canonical: &str) -> (Call, String) {
+    let entry = Entry::Policy { policy, canonical: canonical.to_owned() };
+    (Call::new().arg("policy", policy), entry.text())
+}
+
+/// The policies of a decision, with spaces between them.
+fn names(decision: &DecisionRecord) -> String {
+    let names: Vec<String> = policies_of(decision).map(|policy| policy.to_string()).collect();
+    names.join(" ")
+}
+
+pub(super) fn record_call(
+    entry: &NewTrace,
+    head: ChainHead,
+) -> Result<(Call, String), LedgerError> {
     let NewTrace { trace_hash, decision, status, attestation } = entry;
-    let document = document(decision)?;
+    let text = document(decision)?;
     let session = decision.session.as_deref().map(session_key);
     let call = Call::new()
         .arg("trace", trace_hash)
         .arg("created_at", decision.created_at.millis())
+        .arg("policies", names(decision))
         .arg("status", status.name())
         .maybe("agent", decision.agent_id.as_ref())
         .maybe("session", session.as_ref())
         .maybe("operation", decision.operation_id)
         .field("hash", trace_hash)
-        .field("decision", &document)
+        .field("decision", &text)
         .field("status", status.name())
         .field("created_at", decision.created_at.millis())
         .field("attestation", attestation)
-        .maybe_field("previous_hash", head.hash)
+        .maybe_field("previous_hash", Some(head.hash).filter(|_| head != ChainHead::START))
         .maybe_field("agent", decision.agent_id.as_ref())
         .maybe_field("session", session)
         .maybe_field("operation", decision.operation_id);
-    // the decision's text as it is stored, so that the chain can be checked from what is stored
-    let status = status.name();
-    let content = format!("record {trace_hash} {status} {attestation} {document}");
-    Ok((call, content))
+    Ok((call, entry.entry().text()))
 }
 
-pub(super) fn update_call(
-    trace: TraceHash,
-    update: &TraceUpdate,
-) -> Result<(Call, String), LedgerError> {
-    let TraceUpdate { status, tx_hash, signature, approval, duration_ms, blocked_by } = update;
+pub(super) fn update_call(trace: TraceHash, update: &TraceUpdate) -> (Call, String) {
+    let TraceUpdate { status, tx_hash, signature, approval, duration_ms, blocked_by, again } =
+        update;
     let call = Call::new()
         .arg("trace", trace)
         .maybe("status", status.map(TraceStatus::name))
+        .maybe("policies", again.as_ref().map(|again| names(&again.decision)))
         .maybe("signatures", signature.as_ref())
         .maybe("approvals", approval.as_ref())
         .maybe_field("tx_hash", *tx_hash)
         .maybe_field("duration_ms", *duration_ms)
         .maybe_field("blocked_by", blocked_by.as_ref());
-    Ok((call, format!("update {trace} {}", document(update)?)))
+    (call, Entry::Update { trace_hash: trace, update: update.clone() }.text())
 }
 
 /// An incident that takes the place of an earlier version, or of another incident as its group's.
@@ -127,7 +125,7 @@ pub(super) fn put_call(put: &Put<'_>) -> Result<(Call, String), LedgerError> {
         .field("status", incident.status.name())
         .field("severity", incident.severity.name())
         .maybe_field("agent", incident.agent.as_ref());
-    Ok((call, format!("incident {document}")))
+    Ok((call, Entry::Incident(Box::new(Incident::clone(incident))).text()))
 }
 
 /// A cursor is the creation and the count of a page's last item.

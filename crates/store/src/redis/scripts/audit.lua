@@ -85,10 +85,24 @@ local function fault_in_counters()
   end
 end
 
+-- The head of this gateway's journal that the log's last lines name; nil where they name none.
+local function logged()
+  local lines, name = redis.call('LRANGE', P .. KEY.log, int(-LINES), '-1'), A.gateway .. ':'
+  for i = #lines, 1, -1 do
+    local subject = string.match(lines[i], '^%x+ %d+ %d+ journal (.*) %x+$')
+    local mark = subject and string.sub(subject, 1, #name) == name and string.sub(subject, #name + 1)
+    if mark then return (string.gsub(mark, ':', ' ')) end
+  end
+end
+
 -- This gateway's journal still has the entry that was anchored last. Its newest is anchored now.
 local function fault_in_journal(t)
   local head = redis.call('HGET', P .. KEY.heads, A.gateway)
   local anchored = redis.call('HGET', P .. KEY.anchored, A.gateway)
+  local named = logged()
+  if named and named ~= anchored then
+    return 'the journal of ' .. A.gateway .. ' is anchored otherwise than in the log'
+  end
   local entries = P .. KEY.journal .. A.gateway_hash
   for name, mark in pairs({ head = head, anchored = anchored }) do
     local number = mark and string.match(mark, '^%d+')

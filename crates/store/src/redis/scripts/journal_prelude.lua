@@ -8,6 +8,14 @@ local function append()
   redis.call('RPUSH', P .. KEY.journal .. A.gateway_hash, A.next .. ' ' .. A.entry)
 end
 
+-- Whether each of these policies, with spaces between them, has its text in the chain.
+local function pinned(policies)
+  for policy in string.gmatch(policies or '', '%S+') do
+    if redis.call('SISMEMBER', P .. KEY.pinned .. A.gateway_hash, policy) == 0 then return false end
+  end
+  return true
+end
+
 -- Lists order by (creation, count); this is the member, of fixed width so that text order is count order.
 local function new_member(id)
   return string.format('%016.0f', redis.call('INCR', P .. KEY.count)) .. ':' .. id

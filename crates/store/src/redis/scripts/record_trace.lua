@@ -4,6 +4,7 @@ if redis.call('EXISTS', key) == 1 then
   tick()
   return { 'done' }
 end
+if not pinned(A.policies) then return { 'unpinned' } end
 if head() ~= A.expected then return { 'moved', head() } end
 
 append()

@@ -1,6 +1,7 @@
 local key = P .. KEY.trace .. A.trace
 local before = redis.call('HMGET', key, 'status', 'created_at', 'member', 'signatures', 'approvals')
 if not before[1] then return { 'missing' } end
+if not pinned(A.policies) then return { 'unpinned' } end
 if head() ~= A.expected then return { 'moved', head() } end
 
 append()

@@ -9,7 +9,10 @@ use countersign_engine::port::{
 };
 use countersign_testkit::{
     fixture::{DAY, approve, operation_id, reserve, rolling},
-    suite::{Desk, LedgerBench, journal::decided},
+    suite::{
+        Desk, LedgerBench,
+        journal::{decided, told as tell, verified},
+    },
 };
 use sha2::{Digest, Sha256};
 
@@ -216,4 +219,54 @@ async fn documents_that_were_changed_are_found_when_they_are_read_or_sampled() {
         assert!(found.is_some(), "{field}");
         is_noticed(&bench, &told).await;
     }
+}
+
+#[tokio::test]
+async fn whatever_is_done_to_an_entry_of_a_journal_is_found() {
+    let bench = RedisBench::make().await;
+    let journal = bench.store.journal();
+    tell(journal.as_ref()).await;
+    assert_eq!(bench.ledger().audit().await, Ok(None));
+    let summary = verified(bench.store.journal()).await.unwrap();
+    assert_eq!(summary.chains[0].anchored, Some(summary.chains[0].head));
+    let gateway = super::super::journal::gateway_hash(&summary.chains[0].gateway);
+    let list = key(&format!("journal:entries:{gateway}"));
+    let lines: Vec<String> = raw(&bench, &["LRANGE", &list, "0", "-1"]).await;
+    let restore = async |lines: &[String]| {
+        raw::<i64>(&bench, &["DEL", &list]).await;
+        for line in lines {
+            raw::<i64>(&bench, &["RPUSH", &list, line]).await;
+        }
+    };
+    for at in 0..lines.len() {
+        let mut cases = vec![("cut off", lines[..at].to_vec())];
+        let mut other = lines.clone();
+        other.remove(at);
+        cases.push(("deleted", other));
+        for place in [lines[at].len() / 2, 1, lines[at].find('{').unwrap() - 2] {
+            let mut bytes = lines[at].clone().into_bytes();
+            bytes[place] ^= 1;
+            let mut other = lines.clone();
+            other[at] = String::from_utf8(bytes).unwrap();
+            cases.push(("a bit", other));
+        }
+        if at > 0 {
+            let mut other = lines.clone();
+            other.swap(at, at - 1);
+            cases.push(("swapped", other));
+        }
+        for (what, other) in cases {
+            restore(&other).await;
+            let answer = verified(bench.store.journal()).await;
+            assert!(answer.is_err(), "{what}, entry {at}: {answer:?}");
+        }
+    }
+    restore(&lines).await;
+    assert_eq!(verified(bench.store.journal()).await, Ok(summary));
+    raw::<i64>(&bench, &["DEL", &list, &key("journal:heads")]).await;
+    let gone = verified(bench.store.journal()).await;
+    assert!(gone.is_err(), "the chain as a whole: {gone:?}");
+    raw::<i64>(&bench, &["DEL", &key("journal:anchored")]).await;
+    let found = bench.ledger().audit().await.unwrap();
+    assert!(found.unwrap().contains("is anchored otherwise than in the log"));
 }

@@ -42,6 +42,7 @@ fn trace(n: u64) -> NewTrace {
             intent: Some(intent(n)),
             charges: vec![],
             gates: vec![],
+            overruns: vec![],
         },
         status: if n < 4 { TraceStatus::PendingApproval } else { TraceStatus::Allowed },
         attestation: n == 9,

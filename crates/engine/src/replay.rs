@@ -1,0 +1,265 @@
+//! Decisions, decided again from their records: from the facts that were frozen and the policies that were pinned, and
+//! from nothing else.
+
+use std::collections::BTreeMap;
+
+use countersign_core::{
+    charge::{Charge, CounterId, Overrun, Reading, Window},
+    fact::Facts,
+    identity::{OperationId, PolicyId},
+    intent::Intent,
+    time::Timestamp,
+    trace::DecisionRecord,
+};
+use countersign_policy::{
+    Kind, Policies, Policy,
+    decision::{Outcome, counter_verdicts},
+};
+
+use crate::{
+    judge::judge_by,
+    record::{Ending, Judgement, decision},
+};
+
+/// Policies by their versions, as a journal pins them.
+#[derive(Debug, Clone, Default)]
+pub struct Library(BTreeMap<PolicyId, Policy>);
+
+/// A pinned policy that this program does not read as the version that it is called.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// It is no policy, or another one.
+    #[error("the text of the policy {0} is not read as that version by this program")]
+    Policy(PolicyId),
+    /// A decision names a policy that was not pinned before it.
+    #[error("the policy {0} is not among the pinned ones")]
+    Missing(PolicyId),
+}
+
+impl Library {
+    /// Reads a pinned policy.
+    pub fn pin(&mut self, id: PolicyId, canonical: &str) -> Result<(), ReplayError> {
+        if self.0.contains_key(&id) {
+            return Ok(());
+        }
+        let policy = Policy::parse_untested(canonical, "pinned").ok();
+        let policy = policy.filter(|policy| policy.id() == id);
+        self.0.insert(id, policy.ok_or(ReplayError::Policy(id))?);
+        Ok(())
+    }
+
+    fn policy(&self, id: PolicyId) -> Result<Policy, ReplayError> {
+        self.0.get(&id).cloned().ok_or(ReplayError::Missing(id))
+    }
+
+    /// The policies of a decision; `None` where it was made under none.
+    fn policies(&self, record: &DecisionRecord) -> Result<Option<Policies>, ReplayError> {
+        let Some(grant) = record.policy else { return Ok(None) };
+        let guards = record.guards.iter().map(|guard| self.policy(*guard));
+        Ok(Some(Policies { grant: self.policy(grant)?, guards: guards.collect::<Result<_, _>>()? }))
+    }
+}
+
+/// What a repetition came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replayed {
+    /// The same record, byte for byte.
+    Equal,
+    /// Another one.
+    Differs {
+        /// As it was recorded: canonical JSON.
+        recorded: String,
+        /// As it is decided now.
+        decided: String,
+    },
+    /// It was refused before anything was judged: there are no facts.
+    Unjudged,
+}
+
+/// Decides a decision again.
+pub fn replay(record: &DecisionRecord, library: &Library) -> Result<Replayed, ReplayError> {
+    let (Some(policies), Some(facts), Some(intent), Some(operation)) =
+        (library.policies(record)?, &record.facts, &record.intent, record.operation_id)
+    else {
+        return Ok(Replayed::Unjudged);
+    };
+    let decided = decided(operation, (intent, facts), &policies, &record.overruns);
+    let (recorded, decided) = (record.canonical_json(), decided.canonical_json());
+    Ok(if recorded == decided { Replayed::Equal } else { Replayed::Differs { recorded, decided } })
+}
+
+/// The record of a decision on these facts, where the store found what `overruns` says each time that it was asked.
+#[must_use]
+pub fn decided(
+    operation: OperationId,
+    (intent, facts): (&Intent, &Facts),
+    policies: &Policies,
+    overruns: &[Vec<Overrun>],
+) -> DecisionRecord {
+    let (mut judgement, outcome) = judge_by(policies, intent, facts);
+    let outcome = overruns.iter().fold(outcome, |outcome, over| overrun(outcome, over));
+    judgement.overruns = overruns.to_vec();
+    decision(operation, (intent, facts), &judgement, Ending::of(&outcome))
+}
+
+fn overrun(outcome: Outcome, over: &[Overrun]) -> Outcome {
+    match outcome {
+        Outcome::Allow(permit) => permit.overrun(over),
+        Outcome::Park(hold) => hold.overrun(over),
+        Outcome::Deny(denial) => Outcome::Deny(denial),
+    }
+}
+
+/// One policy in the place of that of its name.
+///
+/// A guard of a new name is added. What a window has used is what the store said where the limit is the one that was
+/// judged by; for other limits it is counted from the decisions that were seen, as allowed and as if nothing were given
+/// back.
+#[derive(Debug)]
+pub struct Instead {
+    policy: Policy,
+    spent: Tally,
+}
+
+/// A decision under other policies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// `allow`, `park` or `deny`, with the code.
+    pub before: Ended,
+    /// The same with the other policy.
+    pub after: Ended,
+}
+
+/// How a decision ends.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ended {
+    /// `allow`, `park` or `deny`.
+    pub outcome: &'static str,
+    /// Empty for `allow`.
+    pub code: String,
+}
+
+impl Ended {
+    fn of(outcome: &Outcome) -> Self {
+        let ending = Ending::of(outcome);
+        Self { outcome: ending.word(), code: ending.code().to_owned() }
+    }
+}
+
+impl Instead {
+    /// Nothing is counted yet.
+    #[must_use]
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, spent: Tally::default() }
+    }
+
+    /// Decides a decision again, with the other policy. Give decisions in their order. `None` where the policy does not
+    /// concern it.
+    pub fn compare(
+        &mut self,
+        record: &DecisionRecord,
+        library: &Library,
+    ) -> Result<Option<Compared>, ReplayError> {
+        let (Some(policies), Some(facts), Some(intent)) =
+            (library.policies(record)?, &record.facts, &record.intent)
+        else {
+            return Ok(None);
+        };
+        let Some(others) = self.others(&policies, intent) else { return Ok(None) };
+        let (_, before) = judge_by(&policies, intent, facts);
+        let known = Known { charges: charges(&before).to_vec(), overruns: &record.overruns };
+        let before = record.overruns.iter().fold(before, |outcome, over| overrun(outcome, over));
+        let (_, after): (Judgement, Outcome) = judge_by(&others, intent, facts);
+        let asked = charges(&after).to_vec();
+        let readings: Vec<Reading> =
+            asked.iter().map(|charge| self.spent.reading(charge, facts.at, &known)).collect();
+        let (_, over) = counter_verdicts(&asked, &readings);
+        let after = if over.is_empty() { after } else { overrun(after, &over) };
+        if !matches!(after, Outcome::Deny(_)) {
+            for charge in &asked {
+                self.spent.add(charge, facts.at);
+            }
+        }
+        Ok(Some(Compared { before: Ended::of(&before), after: Ended::of(&after) }))
+    }
+
+    fn others(&self, policies: &Policies, intent: &Intent) -> Option<Policies> {
+        let Policies { mut grant, mut guards } = policies.clone();
+        let policy = || self.policy.clone();
+        if self.policy.kind() == Kind::Grant {
+            let is_it = grant.name() == self.policy.name();
+            grant = Some(policy()).filter(|_| is_it)?;
+        } else if let Some(guard) = guards.iter_mut().find(|g| g.name() == self.policy.name()) {
+            *guard = policy();
+        } else {
+            let covers = self.policy.scope().covers(&intent.agent, &intent.wallet, intent.chain());
+            guards.push(Some(policy()).filter(|_| covers)?);
+        }
+        Some(Policies { grant, guards })
+    }
+}
+
+fn charges(outcome: &Outcome) -> &[Charge] {
+    match outcome {
+        Outcome::Allow(permit) => permit.charges(),
+        Outcome::Park(hold) => hold.charges(),
+        Outcome::Deny(_) => &[],
+    }
+}
+
+/// What the store said of the windows when the decision was made.
+struct Known<'a> {
+    charges: Vec<Charge>,
+    overruns: &'a [Vec<Overrun>],
+}
+
+impl Known<'_> {
+    /// What the store said of this very limit, if it did: a reading where it was overrun, nothing used where it fitted.
+    fn reading(&self, of: &Charge) -> Option<Reading> {
+        let same = |charge: &Charge| charge.counter == of.counter && charge.window == of.window;
+        let (index, charge) = self.charges.iter().enumerate().find(|(_, charge)| same(charge))?;
+        let told = self.overruns.iter().flatten().find(|overrun| overrun.index == index);
+        let is_wider = of.limit >= charge.limit && of.amount() <= charge.amount();
+        told.map(|overrun| overrun.reading).or_else(|| is_wider.then(Reading::default))
+    }
+}
+
+/// What windows have used.
+#[derive(Debug, Default)]
+struct Tally(BTreeMap<CounterId, BTreeMap<(String, u64), u64>>);
+
+impl Tally {
+    fn reading(&self, charge: &Charge, at: Timestamp, known: &Known<'_>) -> Reading {
+        if let Some(reading) = known.reading(charge) {
+            return reading;
+        }
+        let period = charge.window.period_key();
+        let buckets = self.0.get(&charge.counter).into_iter().flatten();
+        let counts =
+            |(key, _): &(&(String, u64), &u64)| key.0 == period && key.1 > begin(charge, at);
+        let used = buckets.filter(counts).map(|(_, amount)| *amount);
+        Reading { settled: used.fold(0, u64::saturating_add), ..Reading::default() }
+    }
+
+    fn add(&mut self, charge: &Charge, at: Timestamp) {
+        let period = charge.window.period_key();
+        let width = charge.window.bucket().0;
+        let bucket = match width {
+            0 => u64::MAX,
+            width => at.millis().div_euclid(width).saturating_add(1).saturating_mul(width),
+        };
+        let buckets = self.0.entry(charge.counter).or_default();
+        // what no later request can count is forgotten
+        buckets.retain(|(of, end), _| *of == period && *end > begin(charge, at));
+        let sum = buckets.entry((period, bucket)).or_default();
+        *sum = sum.saturating_add(charge.amount().unwrap_or(u64::MAX));
+    }
+}
+
+/// A bucket counts while its end is later than this.
+fn begin(charge: &Charge, at: Timestamp) -> u64 {
+    match charge.window {
+        Window::Rolling(width) => at.millis().saturating_sub(width.0),
+        Window::Calendar(_) | Window::Grant => 0,
+    }
+}
