@@ -13,6 +13,7 @@ mod problem;
 mod read;
 mod reader;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -31,6 +32,7 @@ pub(crate) use self::{
     price::{PriceBook, SourceEntry},
     problem::{Place, Problem, Problems, Report},
     reader::did_you_mean,
+    telemetry::TelemetryEntry,
 };
 
 /// Reads a configuration without the policies that it names.

@@ -14,6 +14,7 @@ use countersign_engine::port::{
     journal::{IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
     prices::{PriceAlarm, PriceBell},
 };
+use countersign_server::Metrics;
 use countersign_store::lineage::Anchor;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -93,18 +94,26 @@ impl Told<'_> {
 pub(crate) struct RememberingJournal {
     inner: Arc<dyn Journal>,
     state: Arc<StateFile>,
+    metrics: Arc<Metrics>,
 }
 
 impl RememberingJournal {
-    pub(crate) fn new(inner: Arc<dyn Journal>, state: Arc<StateFile>) -> Self {
-        Self { inner, state }
+    pub(crate) fn new(
+        inner: Arc<dyn Journal>,
+        state: Arc<StateFile>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { inner, state, metrics }
     }
 
     /// Offers the journal what it has not taken yet.
     async fn offer(&self) {
         for incident in self.state.unsent() {
             match self.inner.raise(&incident).await {
-                Ok(()) => self.state.sent(&incident),
+                Ok(()) => {
+                    self.metrics.incident(incident.severity);
+                    self.state.sent(&incident);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "the journal takes no incidents yet");
                     return;
@@ -133,9 +142,12 @@ impl Journal for RememberingJournal {
     }
 
     async fn raise(&self, incident: &Incident) -> Result<(), JournalError> {
-        if let Err(error) = self.inner.raise(incident).await {
-            tracing::warn!(%error, incident = incident.id, "an incident waits in the state file");
-            self.state.remember(incident.clone());
+        match self.inner.raise(incident).await {
+            Ok(()) => self.metrics.incident(incident.severity),
+            Err(error) => {
+                tracing::warn!(%error, incident = incident.id, "an incident waits in the state file");
+                self.state.remember(incident.clone());
+            }
         }
         Ok(())
     }

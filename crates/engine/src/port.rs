@@ -9,8 +9,9 @@ pub mod ledger;
 pub mod oracles;
 pub mod prices;
 pub mod signer;
+pub mod telemetry;
 
 pub use self::{
     chain::Chain, clock::Clock, journal::Journal, judge::Judge, ledger::Ledger, oracles::Oracles,
-    prices::Prices, signer::Signer,
+    prices::Prices, signer::Signer, telemetry::Telemetry,
 };

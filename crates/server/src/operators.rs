@@ -28,6 +28,7 @@ mod approvals;
 mod body;
 mod books;
 mod events;
+mod gauges;
 mod incidents;
 mod ledger;
 mod operations;
@@ -48,6 +49,7 @@ pub(crate) struct Desk {
     gatehouse: Gatehouse,
     hosts: Hosts,
     closing: watch::Receiver<bool>,
+    gauges: gauges::Gauges,
 }
 
 impl Desk {
@@ -57,7 +59,7 @@ impl Desk {
         hosts: Hosts,
         closing: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        Arc::new(Self { gatehouse, hosts, closing })
+        Arc::new(Self { gatehouse, hosts, closing, gauges: gauges::Gauges::default() })
     }
 
     fn setup(&self) -> Arc<Setup> {

@@ -102,7 +102,13 @@ fn configuration() -> Value {
                 &["url", "model"],
             ),
             "notify": list(&json!({ "type": "object" })),
-            "telemetry": { "type": ["object", "null"] },
+            "telemetry": object(
+                &json!({
+                    "otlp": text(), "protocol": { "enum": ["grpc", "http/protobuf"] },
+                    "sample": text(), "bearer_file": text(), "headers_file": text(),
+                }),
+                &[],
+            ),
         }),
         &["chains", "wallets", "agents"],
     );

@@ -21,6 +21,7 @@ use super::{
     price::PriceBook,
     problem::Place,
     store::RedisEntry,
+    telemetry::TelemetryEntry,
 };
 
 /// A value and where the file says it.
@@ -55,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) judge: Option<JudgeEntry>,
     /// What the folder of ABIs has.
     pub(crate) abis: Abis,
+    /// Where traces go.
+    pub(crate) telemetry: Option<TelemetryEntry>,
 }
 
 impl Config {
@@ -62,7 +65,11 @@ impl Config {
     pub(crate) fn secrets_for_others(&self) -> impl Iterator<Item = (Place, &Path)> {
         let oracles = self.oracles.iter().map(|oracle| &oracle.secrets);
         let files = oracles.chain(self.judge.iter().map(|judge| &judge.secrets));
-        self.prices.secrets().chain(files.flat_map(SecretFiles::all))
+        let collector = self.telemetry.iter().flat_map(|entry| {
+            let files = [entry.bearer_file.as_ref(), entry.headers_file.as_ref()];
+            files.into_iter().flatten().map(|file| (file.place, file.value.as_path()))
+        });
+        self.prices.secrets().chain(files.flat_map(SecretFiles::all)).chain(collector)
     }
 }
 
@@ -90,6 +97,16 @@ pub(crate) enum StoreChoice {
     Embedded(PathBuf),
     /// Shared by several gateways.
     Redis(RedisEntry),
+}
+
+impl StoreChoice {
+    /// What OpenTelemetry calls it.
+    pub(crate) const fn system(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "sqlite",
+            Self::Redis(_) => "redis",
+        }
+    }
 }
 
 /// A URL that may carry a credential: only its scheme and host are ever shown.

@@ -14,6 +14,7 @@ use super::{
     problem::Report,
     reader::{Section, path_from},
     store::store,
+    telemetry,
     yaml::{Node, Value},
 };
 
@@ -40,6 +41,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             s.or("oracles", Vec::new(), |r, n| r.list(n, |n| outside::oracle(r, n, folder)));
         let judge = s.or("judge", None, |r, n| outside::judge(r, n, folder).map(Some));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
+        let telemetry = s.or("telemetry", None, |r, n| telemetry::telemetry(r, n, folder));
         later(report, s);
         let (rpc, admin) = doors?;
         Some(Config {
@@ -59,6 +61,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             oracles: oracles?,
             judge: judge?,
             abis: abis?,
+            telemetry: telemetry?,
         })
     });
     found?
@@ -88,7 +91,7 @@ fn ids(list: &Node) -> Vec<String> {
 
 /// Parts of the format that this version does not serve yet: absent or empty, else refused.
 fn later(report: &Report, s: &mut Section<'_>) {
-    for (key, what) in [("notify", "notifications"), ("telemetry", "telemetry over OTLP")] {
+    for (key, what) in [("notify", "notifications")] {
         let Some(node) = s.optional(key) else { continue };
         let empty = match &node.value {
             Value::Null => true,

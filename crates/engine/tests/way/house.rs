@@ -20,7 +20,7 @@ use countersign_core::{
 use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
-    port::{Clock, Ledger, Signer},
+    port::{Clock, Ledger, Signer, telemetry::Silent},
     setup::{
         AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup, WalletSigner,
     },
@@ -98,7 +98,8 @@ impl House {
             gateway: self.gateways.load(Ordering::SeqCst),
         });
         let journal = Arc::new(self.journals.journal(&name));
-        Engine::new(Ports { ledger, journal, clock, gateway: name }, self.setup(POLICY))
+        let telemetry = Arc::new(Silent);
+        Engine::new(Ports { ledger, journal, clock, gateway: name, telemetry }, self.setup(POLICY))
     }
 
     /// The setup with another policy.
