@@ -23,7 +23,7 @@ use crate::{
     reload::{Reload, Reloader},
     state::StateFile,
     store::{OpenStore, weak_store, witness},
-    telemetry::{MeteredJournal, MeteredLedger, Outlet, Watch},
+    telemetry::{MeteredJournal, MeteredLedger, Outlet, Telling, Watch},
     wiring::{self, Parts},
 };
 
@@ -123,21 +123,10 @@ impl Gateway {
 
     /// Serves until `stop` is cancelled, then: accept nothing, drain, sweep, close.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
+        let telling = Telling::start(self.outlet);
         let Self {
-            clock,
-            store,
-            keeper,
-            house,
-            agents,
-            operators,
-            parts,
-            reload,
-            accepted,
-            outlet,
-            ..
+            clock, store, keeper, house, agents, operators, parts, reload, accepted, ..
         } = self;
-        let told = CancellationToken::new();
-        let telling = outlet.map(|outlet| tokio::spawn(outlet.run(told.clone())));
         let reload = reload.demanding(store.demand(accepted));
         probe(&parts, &clock);
         announce(&house).await?;
@@ -175,10 +164,7 @@ impl Gateway {
         ended.push(keeping.await.is_ok());
         drop(house);
         store.close().await;
-        told.cancel();
-        if let Some(telling) = telling {
-            ended.push(telling.await.is_ok());
-        }
+        ended.push(telling.end().await);
         if ended.contains(&false) {
             tracing::warn!("not everything ended in time; it is taken up at the next start");
         }

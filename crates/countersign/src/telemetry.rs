@@ -10,7 +10,7 @@ mod watch;
 pub(crate) use self::{
     collector::{Collector, Protocol},
     metered::{MeteredJournal, MeteredLedger},
-    outlet::Outlet,
+    outlet::{Outlet, Telling},
     steps::{is_whole, recorded},
     watch::{Watch, trail_of},
 };

@@ -124,11 +124,11 @@ impl Collector {
 
 /// One message, not compressed, of the length that it says.
 fn framed(body: &Bytes) -> Bytes {
-    let head = body.get(..5).expect("a head of five bytes");
-    assert_eq!(head.first(), Some(&0), "compressed");
-    let length = u32::from_be_bytes(head[1..].try_into().expect("four bytes"));
-    assert_eq!(body.len(), usize::try_from(length).expect("a length") + 5);
-    body.slice(5..)
+    let (head, message) = body.split_at_checked(5).expect("a head of five bytes");
+    let [0, length @ ..] = head else { panic!("compressed") };
+    let length = u32::from_be_bytes(length.try_into().expect("four bytes"));
+    assert_eq!(usize::try_from(length), Ok(message.len()));
+    body.slice_ref(message)
 }
 
 fn over_http() -> Response<Body> {

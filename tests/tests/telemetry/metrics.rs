@@ -87,26 +87,27 @@ async fn the_metrics_of_the_contract_are_there_as_prometheus_reads_them() {
         let of = parsed.get(name).and_then(|of| of.get("type")).and_then(Value::as_str);
         assert_eq!(of, Some(kind), "{name}");
     }
-    let value = |start: &str| -> f64 {
+    let value = |start: &str| -> String {
         let line = text.lines().find_map(|line| line.strip_prefix(start));
-        line.unwrap_or_else(|| panic!("no `{start}`\n{text}")).trim().parse().expect("a number")
+        line.unwrap_or_else(|| panic!("no `{start}`\n{text}")).trim().to_owned()
     };
+    let count = |start: &str| -> u64 { value(start).parse().expect("a count") };
     let requests = |method: &str, outcome: &str| {
         let labels = format!("{{method=\"{method}\",outcome=\"{outcome}\"}}");
-        value(&format!("countersign_requests_total{labels}"))
+        count(&format!("countersign_requests_total{labels}"))
     };
     let sent = ["ok", "denied", "pending"].map(|of| requests("eth_sendTransaction", of));
-    assert!(sent.iter().all(|count| (count - 1.0).abs() < f64::EPSILON), "{sent:?}");
-    assert!((requests("other", "method") - 3.0).abs() < f64::EPSILON, "unknown methods are one");
-    assert!(value("countersign_sign_seconds_count") >= 1.0);
-    assert!(value("countersign_decision_seconds_count") >= 3.0);
-    assert!(value("countersign_decision_seconds_sum") < 1.0, "microseconds, not seconds");
-    assert!(value("countersign_store_seconds_count{function=\"reserve\"}") >= 2.0);
-    assert!(value("countersign_operations{state=\"PARKED\"}") >= 1.0);
-    assert!(value("countersign_oldest_operation_seconds{state=\"PARKED\"}") >= 0.0);
-    // 50 spent and 200 reserved of 1000
+    assert_eq!(sent, [1, 1, 1]);
+    assert_eq!(requests("other", "method"), 3, "unknown methods are one");
+    assert!(count("countersign_sign_seconds_count") >= 1);
+    assert!(count("countersign_decision_seconds_count") >= 3);
+    assert!(value("countersign_decision_seconds_sum").starts_with("0."), "not whole seconds");
+    assert!(count("countersign_store_seconds_count{function=\"reserve\"}") >= 2);
+    assert!(count("countersign_operations{state=\"PARKED\"}") >= 1);
+    assert!(!value("countersign_oldest_operation_seconds{state=\"PARKED\"}").is_empty());
+    // 50 spent and 200 reserved of 1000, and fees
     let used = value("countersign_budget_used_ratio{agent=\"bot\",limit=\"day\"}");
-    assert!((used - 0.25).abs() < 0.01, "{used}");
+    assert!(used.starts_with("0.25"), "{used}");
     assert!(!text.contains("evil") && !text.contains("aaaa"), "an agent's text is in a label");
     assert!(!text.contains(&world.bot().token) && !text.contains(&world.alice().token));
 }
@@ -133,10 +134,9 @@ fn asked(expression: &str) -> Vec<(String, BTreeSet<String>)> {
     let mut found: Vec<(String, BTreeSet<String>)> = Vec::new();
     let mut everywhere = BTreeSet::new();
     let mut rest = expression;
-    while let Some(start) = rest.find(is_name) {
-        let (word, after) = rest[start..].split_at(
-            rest[start..].find(|c| !is_name(c)).unwrap_or(rest.len().saturating_sub(start)),
-        );
+    while let Some((_, from)) = rest.find(is_name).and_then(|start| rest.split_at_checked(start)) {
+        let end = from.find(|c| !is_name(c)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
         let next = after.trim_start();
         rest = after;
         if word.starts_with("countersign_") {
@@ -162,8 +162,9 @@ fn asked(expression: &str) -> Vec<(String, BTreeSet<String>)> {
 }
 
 fn label(matcher: &str) -> String {
-    let end = matcher.find(['=', '!']).unwrap_or_else(|| panic!("`{matcher}` is no matcher"));
-    matcher[..end].trim().to_owned()
+    let name =
+        matcher.split(['=', '!']).next().map(str::trim).filter(|name| *name != matcher.trim());
+    name.unwrap_or_else(|| panic!("`{matcher}` is no matcher")).to_owned()
 }
 
 #[test]

@@ -45,7 +45,8 @@ pub(crate) fn telemetry(
         let headers_file = s.or("headers_file", None, placed);
         let Some((at, otlp)) = otlp else { return Some(None) };
         let otlp = otlp?;
-        if otlp.has_password() {
+        let authority = otlp.expose().split('/').nth(2).unwrap_or_default();
+        if authority.contains('@') {
             let message = "a collector's credentials go into `bearer_file` or `headers_file`";
             report.refuse(at.place, message);
             return None;

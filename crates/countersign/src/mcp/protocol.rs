@@ -20,19 +20,15 @@ const INSTRUCTIONS: &str = "Countersign is the gateway that holds this agent's k
 
 /// Answers one message, or a batch; `None` where nothing is to be said.
 pub(super) async fn answer(door: &AgentDoor, message: Value) -> Option<Value> {
-    match message {
-        Value::Array(batch) if batch.is_empty() || batch.len() > BATCH_MAX => {
-            Some(error(&Value::Null, REQUEST, "a batch has between 1 and 20 messages"))
-        }
-        Value::Array(batch) => {
-            let mut answers = Vec::new();
-            for message in batch {
-                answers.extend(single(door, &message).await);
-            }
-            (!answers.is_empty()).then_some(Value::Array(answers))
-        }
-        message => single(door, &message).await,
+    let Value::Array(batch) = message else { return single(door, &message).await };
+    if batch.is_empty() || batch.len() > BATCH_MAX {
+        return Some(error(&Value::Null, REQUEST, "a batch has between 1 and 20 messages"));
     }
+    let mut answers = Vec::new();
+    for message in batch {
+        answers.extend(single(door, &message).await);
+    }
+    (!answers.is_empty()).then_some(Value::Array(answers))
 }
 
 /// What is no JSON.

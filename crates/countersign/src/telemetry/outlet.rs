@@ -16,6 +16,7 @@ use opentelemetry_sdk::{Resource, trace::SpanData};
 use prost::Message as _;
 use tokio::{
     sync::mpsc::Receiver,
+    task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -126,6 +127,7 @@ impl Outlet {
                         () = sleep(pause) => {}
                         () = stop.cancelled() => {}
                     }
+                    self.tell();
                     kept = kept.saturating_add(pause);
                     pause = pause.saturating_mul(2).min(PAUSE_MAX);
                 }
@@ -172,12 +174,32 @@ impl Outlet {
         if self.lost > 0 && is_due {
             let (lost, why) = (self.lost, &self.why);
             tracing::warn!(lost, collector = %self.collector, why, "spans did not reach the collector");
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "when it was told last decides nothing else"
-            )]
-            let now = Instant::now();
-            (self.lost, self.told) = (0, Some(now));
+            (self.lost, self.told) = (0, Some(Instant::now()));
+        }
+    }
+}
+
+/// An outlet at work, if there is one.
+#[derive(Debug)]
+pub(crate) struct Telling {
+    stop: CancellationToken,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Telling {
+    /// Sets it to work.
+    pub(crate) fn start(outlet: Option<Outlet>) -> Self {
+        let stop = CancellationToken::new();
+        let task = outlet.map(|outlet| tokio::spawn(outlet.run(stop.clone())));
+        Self { stop, task }
+    }
+
+    /// Sends what is left, for a moment. Whether it ended in order.
+    pub(crate) async fn end(self) -> bool {
+        self.stop.cancel();
+        match self.task {
+            Some(task) => task.await.is_ok(),
+            None => true,
         }
     }
 }

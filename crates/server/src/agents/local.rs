@@ -97,11 +97,9 @@ impl AgentsDoor {
 fn collects(options: &Json) -> Result<bool, FieldError> {
     let wrong =
         || FieldError::new("params", "the second parameter is {\"collect\": true or false}");
-    match options {
-        Json::Object(members) => match members.as_slice() {
-            [(name, Json::Bool(collects))] if name == "collect" => Ok(*collects),
-            _ => Err(wrong()),
-        },
+    let Json::Object(members) = options else { return Err(wrong()) };
+    match members.as_slice() {
+        [(name, Json::Bool(collects))] if name == "collect" => Ok(*collects),
         _ => Err(wrong()),
     }
 }

@@ -132,7 +132,7 @@ async fn of_budgets(desk: &Desk, text: &mut String) {
         for (limit, millionths) in fullest(&lines) {
             let (limit, ratio) = (escaped(limit), seconds(millionths));
             let labels = format!("agent=\"{agent}\",limit=\"{limit}\"");
-            text.push_str(&format!("countersign_budget_used_ratio{{{labels}}} {ratio}\n"));
+            writeln!(text, "countersign_budget_used_ratio{{{labels}}} {ratio}").unwrap_or_default();
         }
     }
 }
