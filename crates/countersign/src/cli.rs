@@ -1,6 +1,7 @@
 //! The command line: what may be typed, and what `--help` says about it.
 
 mod desk;
+mod mcp;
 mod offline;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use self::{
     desk::{AdminArgs, ApproverKeyArgs, FreezeArgs, LedgerCommand, OperationCommand, TraceCommand},
+    mcp::McpArgs,
     offline::{
         DiffArgs, ExplainArgs, ImportArgs, KeyCommand, PolicyCommand, SchemaArgs, TokenCommand,
         TokenNewArgs,
@@ -54,6 +56,7 @@ impl Cli {
             | Command::Freeze(_)
             | Command::Unfreeze(_)
             | Command::Ledger(_)
+            | Command::Mcp(_)
             | Command::Completions { .. } => "warn",
         };
         self.log.as_deref().unwrap_or(usual)
@@ -93,6 +96,7 @@ pub(crate) enum Command {
     /// Look at the books' own state, stop and resume signing.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    Mcp(McpArgs),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign"
@@ -250,6 +254,7 @@ mod tests {
             "ledger init",
             "ledger seal",
             "ledger unseal",
+            "mcp",
             "completions",
         ];
         assert_eq!(names, expected);

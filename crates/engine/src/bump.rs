@@ -25,7 +25,6 @@ use crate::{
     engine::Engine,
     gather::Request,
     intake::pending,
-    judge::judge,
     lane::{Outcome, Task},
     plan::outflow_max,
     port::{
@@ -263,7 +262,7 @@ impl Engine {
                 return Err(BumpError::refused("not_permitted", "it cannot be built any more"));
             }
         };
-        let (judgement, mut outcome) = judge(setup, *parties, &gathered);
+        let (judgement, mut outcome) = self.judge(setup, *parties, &gathered);
         if let (Decided::Park(hold), Asker::Operator(operator)) = (&outcome, asker) {
             let vote = self.word_of(operator).await?;
             let opens = |gate: &&_| is_opened_by(gate, &vote, parties.agent.owner.as_deref());
@@ -277,7 +276,7 @@ impl Engine {
             });
             let opened: Vec<GateApproval> = opened.collect();
             gathered.facts.approvals.extend(opened);
-            outcome = judge(setup, *parties, &gathered).1;
+            outcome = self.judge(setup, *parties, &gathered).1;
         }
         permitted(outcome)
     }

@@ -28,6 +28,7 @@ mod approvals;
 mod body;
 mod books;
 mod events;
+mod gauges;
 mod incidents;
 mod ledger;
 mod operations;
@@ -50,6 +51,7 @@ pub(crate) struct Desk {
     closing: watch::Receiver<bool>,
     /// Seats of those who listen to events.
     listeners: events::Seats,
+    gauges: gauges::Gauges,
 }
 
 impl Desk {
@@ -60,7 +62,8 @@ impl Desk {
         closing: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let listeners = events::Seats::default();
-        Arc::new(Self { gatehouse, hosts, closing, listeners })
+        let gauges = gauges::Gauges::default();
+        Arc::new(Self { gatehouse, hosts, closing, listeners, gauges })
     }
 
     fn setup(&self) -> Arc<Setup> {

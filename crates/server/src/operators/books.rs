@@ -9,10 +9,7 @@ use countersign_core::{
     operation::OperationState,
     trace::IncidentStatus,
 };
-use countersign_engine::{
-    port::{journal::IncidentQuery, ledger::OperationQuery},
-    setup::Role,
-};
+use countersign_engine::{port::journal::IncidentQuery, setup::Role};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -124,8 +121,14 @@ pub(crate) async fn overview_of(desk: &Arc<Desk>) -> Result<Value, Problem> {
     }))
 }
 
-/// How many operations are in each state that is not terminal, up to a bound.
-pub(crate) async fn open_operations(desk: &Desk) -> Result<BTreeMap<&'static str, u32>, Problem> {
+/// How many operations are in each state that is not terminal.
+async fn open_operations(desk: &Desk) -> Result<BTreeMap<&'static str, u64>, Problem> {
+    let counted = desk.ports().ledger.census(&unfinished()).await?;
+    Ok(counted.into_iter().map(|(state, of)| (state.name(), of.count)).collect())
+}
+
+/// The states in which something is still to happen.
+pub(crate) fn unfinished() -> Vec<OperationState> {
     let open = |state: &OperationState| match state {
         OperationState::Parked
         | OperationState::Approved
@@ -144,12 +147,5 @@ pub(crate) async fn open_operations(desk: &Desk) -> Result<BTreeMap<&'static str
         | OperationState::Expired
         | OperationState::Cancelled => false,
     };
-    let states: Vec<_> = OperationState::ALL.into_iter().filter(open).collect();
-    let mut counts: BTreeMap<_, u32> = states.iter().map(|state| (state.name(), 0)).collect();
-    let query = OperationQuery { states, limit: COUNT_MAX, ..OperationQuery::default() };
-    for record in desk.ports().ledger.operations(&query).await?.items {
-        let count = counts.entry(record.state.name()).or_default();
-        *count = count.saturating_add(1);
-    }
-    Ok(counts)
+    OperationState::ALL.into_iter().filter(open).collect()
 }
