@@ -343,7 +343,8 @@ impl AgentsDoor {
     async fn dispatch(&self, visit: &Visit, call: &RpcCall, route: Route, seat: Seat) -> Outcome {
         match route {
             Route::Judge(method) => self.judge(visit, method, &call.params, seat).await,
-            Route::Answer(local) => self.local(visit, local, &call.params).await.into(),
+            // a simulation gathers what a decision needs: large, and rare
+            Route::Answer(local) => Box::pin(self.local(visit, local, &call.params)).await.into(),
             Route::Forward(read) => self.forward(visit, read, &call.params).await.into(),
             Route::Subscription(act) => self.subscription(visit, act, &call.params).await,
             Route::Refuse => {

@@ -24,7 +24,7 @@ async fn all_of_it(store: StoreKind) {
     let traced = [("traceparent", parent.as_str())];
     bot.send_with(&traced, PAYEE, "0xb1a2bc2ec50000").await.expect("an allowed send");
     bot.send_with(&headers, STRANGER, "0x1").await.expect_err("a stranger");
-    let text = format!("0x{}", hex_of("text-that-is-signed"));
+    let text = format!("0x{}", hex::encode("text-that-is-signed"));
     // whatever the policy says of it
     let _verdict = bot.call("personal_sign", json!([text, bot.wallet])).await;
     let parked = bot.send(PAYEE, "0x2c68af0bb140000").await.expect_err("above the threshold");
@@ -64,10 +64,6 @@ async fn all_of_it(store: StoreKind) {
             assert!(line.get(name).is_some_and(Value::is_string), "no `{name}`: {line}");
         }
     }
-}
-
-fn hex_of(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use countersign_tests::{
     Setup, StoreKind, World, anvil,
@@ -10,7 +7,7 @@ use countersign_tests::{
 };
 use opentelemetry_proto::tonic::trace::v1::{Span, span::SpanKind};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::Instant};
 
 use crate::collector::{Collector, value};
 
@@ -30,18 +27,14 @@ async fn world(store: StoreKind, collector: &Collector, more: &str) -> World {
     World::start(setup).await
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// The spans of one trace, by their ids.
 #[derive(Debug)]
 struct Tree(BTreeMap<String, Span>);
 
 impl Tree {
     fn of(spans: &[Span], trace: &str) -> Self {
-        let own = spans.iter().filter(|span| hex(&span.trace_id) == trace);
-        Self(own.map(|span| (hex(&span.span_id), span.clone())).collect())
+        let own = spans.iter().filter(|span| hex::encode(&span.trace_id) == trace);
+        Self(own.map(|span| (hex::encode(&span.span_id), span.clone())).collect())
     }
 
     fn all(&self, name: &str) -> Vec<&Span> {
@@ -57,10 +50,10 @@ impl Tree {
     /// Names from the root down to a span.
     fn way(&self, span: &Span) -> Vec<String> {
         let mut way = vec![span.name.clone()];
-        let mut parent = hex(&span.parent_span_id);
+        let mut parent = hex::encode(&span.parent_span_id);
         while let Some(span) = self.0.get(&parent) {
             way.push(span.name.clone());
-            parent = hex(&span.parent_span_id);
+            parent = hex::encode(&span.parent_span_id);
         }
         way.reverse();
         way
@@ -93,7 +86,7 @@ async fn one_send_is_one_trace(store: StoreKind, system: &str) {
     let tree = sent(&collector, TRACE).await;
 
     let root = tree.one("POST");
-    assert_eq!(hex(&root.parent_span_id), CALLER, "a part of its caller's trace");
+    assert_eq!(hex::encode(&root.parent_span_id), CALLER, "a part of its caller's trace");
     assert_eq!((root.kind(), root.trace_state.as_str()), (SpanKind::Server, "vendor=7"));
     assert_eq!(value(&root.attributes, "countersign.agent"), "bot");
     let call = tree.one("eth_sendTransaction");
@@ -120,7 +113,7 @@ async fn one_send_is_one_trace(store: StoreKind, system: &str) {
         assert!(found, "no {way} in {tree:#?}");
     }
     for span in tree.0.values() {
-        let known = tree.0.contains_key(&hex(&span.parent_span_id)) || span.name == "POST";
+        let known = tree.0.contains_key(&hex::encode(&span.parent_span_id)) || span.name == "POST";
         assert!(known, "`{}` has no parent", span.name);
         let (from, to) = (span.start_time_unix_nano, span.end_time_unix_nano);
         assert!(from > 0 && from <= to, "`{}` ends before it begins", span.name);
@@ -131,7 +124,7 @@ async fn one_send_is_one_trace(store: StoreKind, system: &str) {
 
     // the node is told the step that asks it
     let asked = tree.one("eth_sendRawTransaction");
-    let told = (format!("00-{TRACE}-{}-01", hex(&asked.span_id)), "vendor=7".to_owned());
+    let told = (format!("00-{TRACE}-{}-01", hex::encode(&asked.span_id)), "vendor=7".to_owned());
     assert!(world.tap.trails().contains(&told), "{told:?} in {:?}", world.tap.trails());
 
     let services = collector.resources("service.name");
@@ -191,12 +184,13 @@ async fn what_goes_on_after_an_approval_names_the_trace_that_asked() {
     };
     for name in ["redeem", "settle"] {
         let span = collector.until(name, |spans| later(spans, name)).await;
-        assert_ne!(hex(&span.trace_id), TRACE, "a trace of its own");
+        assert_ne!(hex::encode(&span.trace_id), TRACE, "a trace of its own");
         assert!(span.parent_span_id.is_empty());
-        let links: Vec<String> = span.links.iter().map(|link| hex(&link.trace_id)).collect();
+        let links: Vec<String> =
+            span.links.iter().map(|link| hex::encode(&link.trace_id)).collect();
         assert_eq!(links, [TRACE]);
         if name == "redeem" {
-            let tree = Tree::of(&collector.spans(), &hex(&span.trace_id));
+            let tree = Tree::of(&collector.spans(), &hex::encode(&span.trace_id));
             for step in ["facts", "decide", "Ledger.redeem", "commit", "sign", "broadcast"] {
                 assert!(!tree.all(step).is_empty(), "no `{step}` in {tree:#?}");
             }

@@ -44,7 +44,9 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
         let judge = s.or("judge", None, |r, n| outside::judge(r, n, folder).map(Some));
         let notify = s.or("notify", Vec::new(), |r, n| r.list(n, |n| notify::entry(r, n, folder)));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
-        let telemetry = s.or("telemetry", None, |r, n| telemetry::telemetry(r, n, folder));
+        let telemetry = s.or("telemetry", telemetry::Section::Nowhere, |r, n| {
+            telemetry::telemetry(r, n, folder)
+        });
         let (rpc, (admin, passkeys)) = doors?;
         Some(Config {
             file: file.to_path_buf(),
@@ -66,7 +68,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             judge: judge?,
             notify: notify?,
             abis: abis?,
-            telemetry: telemetry?,
+            telemetry: telemetry?.entry(),
         })
     });
     found?

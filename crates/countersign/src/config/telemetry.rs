@@ -27,12 +27,25 @@ pub(crate) struct TelemetryEntry {
     pub(crate) headers_file: Option<Placed<PathBuf>>,
 }
 
-/// The whole section; without a collector there are no traces.
-pub(crate) fn telemetry(
-    report: &Report,
-    node: &Node,
-    folder: &Path,
-) -> Option<Option<TelemetryEntry>> {
+/// The whole section, if it is right.
+#[derive(Debug)]
+pub(crate) enum Section {
+    /// Without a collector there are no traces.
+    Nowhere,
+    /// To this one.
+    To(TelemetryEntry),
+}
+
+impl Section {
+    pub(crate) fn entry(self) -> Option<TelemetryEntry> {
+        match self {
+            Self::Nowhere => None,
+            Self::To(entry) => Some(entry),
+        }
+    }
+}
+
+pub(crate) fn telemetry(report: &Report, node: &Node, folder: &Path) -> Option<Section> {
     report.section(node, "`telemetry`", |s| {
         let placed = |r: &Report, n: &Node| {
             Some(Some(Placed { value: file(r, n, folder)?, place: n.place }))
@@ -43,7 +56,7 @@ pub(crate) fn telemetry(
         let sample = s.or("sample", BasisPoints(10_000), |r, n| r.read_as(n, percent));
         let bearer_file = s.or("bearer_file", None, placed);
         let headers_file = s.or("headers_file", None, placed);
-        let Some((at, otlp)) = otlp else { return Some(None) };
+        let Some((at, otlp)) = otlp else { return Some(Section::Nowhere) };
         let otlp = otlp?;
         let authority = otlp.expose().split('/').nth(2).unwrap_or_default();
         if authority.contains('@') {
@@ -51,7 +64,7 @@ pub(crate) fn telemetry(
             report.refuse(at.place, message);
             return None;
         }
-        Some(Some(TelemetryEntry {
+        Some(Section::To(TelemetryEntry {
             otlp: Placed { value: otlp, place: at.place },
             protocol: protocol?,
             sample: sample?,

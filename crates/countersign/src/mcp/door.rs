@@ -169,7 +169,7 @@ mod tests {
     fn a_token_is_taken_out_of_the_url_and_never_shown() {
         let door = AgentDoor::new("http://agent:s3cret@127.0.0.1:8555/31337/", None, None).unwrap();
         assert_eq!(door.base, "http://127.0.0.1:8555/31337");
-        assert_eq!(door.token.as_ref().map(|t| t.expose_secret()), Some("s3cret"));
+        assert_eq!(door.token.as_ref().map(secrecy::ExposeSecret::expose_secret), Some("s3cret"));
         let request = door.request(Some("anvil"), &json!({})).unwrap();
         assert_eq!(request.uri(), "http://127.0.0.1:8555/31337/anvil");
         assert!(!format!("{door:?} {request:?}").contains("s3cret"));

@@ -39,7 +39,7 @@ const CONNECTIONS_MAX: usize = 64;
 /// How long a head may take to arrive, and how long a body.
 const ARRIVAL: Duration = Duration::from_secs(10);
 /// How long one answer may take: a wait, and a little.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Who may come in, and for whom is asked.
 #[derive(Debug)]

@@ -251,7 +251,7 @@ impl Given {
             ("request", Value::Object(request)) => self.request.clone_from(request),
             ("request", _) => return Err("`request` must be an object".into()),
             ("chain", Value::String(chain)) if is_segment(chain) => {
-                self.chain = Some(chain.clone())
+                self.chain = Some(chain.clone());
             }
             ("chain", _) => return Err("`chain` must be a chain's id or name".into()),
             ("id", Value::String(id)) if is_operation(id) => self.id.clone_from(id),

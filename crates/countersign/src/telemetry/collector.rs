@@ -118,7 +118,7 @@ impl Collector {
 
     async fn over_http(&self, message: Bytes) -> Result<u64, Refusal> {
         let (place, client) = &self.http;
-        let request = self.request(place, "application/x-protobuf", message)?;
+        let request = self.request(place, "application/x-protobuf", message);
         let response = client.request(request).await.map_err(|error| lost(&error))?;
         let (status, body, _) = read(response).await?;
         match status.as_u16() {
@@ -137,7 +137,7 @@ impl Collector {
         framed.put_u32(length);
         framed.put_slice(message);
         let (place, client) = &self.grpc;
-        let mut request = self.request(place, "application/grpc", framed.freeze())?;
+        let mut request = self.request(place, "application/grpc", framed.freeze());
         request.headers_mut().insert(header::TE, HeaderValue::from_static("trailers"));
         let response = client.request(request).await.map_err(|error| lost(&error))?;
         let head = response.headers().get("grpc-status").cloned();
@@ -153,18 +153,13 @@ impl Collector {
         }
     }
 
-    fn request(
-        &self,
-        place: &Uri,
-        kind: &'static str,
-        body: Bytes,
-    ) -> Result<Request<Full<Bytes>>, Refusal> {
+    fn request(&self, place: &Uri, kind: &'static str, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = place.clone();
         request.headers_mut().extend(self.headers.clone());
         request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        Ok(request)
+        request
     }
 }
 

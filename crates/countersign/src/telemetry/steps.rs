@@ -134,9 +134,9 @@ impl ShouldSample for ByCaller {
 
 /// The same for every gateway that sees this id.
 fn falls_into(id: TraceId, share: u64) -> bool {
-    let [.., a, b, c, d, e, f, g] = id.to_bytes();
-    let random = u64::from_be_bytes([0, a, b, c, d, e, f, g]);
-    random.checked_rem(ALL).is_some_and(|place| place < share)
+    // the last seven bytes are the ones that the standard calls random
+    let random = u128::from_be_bytes(id.to_bytes()) & ((1 << 56) - 1);
+    random.checked_rem(ALL.into()).is_some_and(|place| place < share.into())
 }
 
 /// Hands ended spans over without waiting; counts those for which there is no room.
