@@ -97,9 +97,9 @@ where
         fields.put("timestamp", clock::now().to_string());
         fields.put("level", metadata.level().to_string());
         fields.put("target", metadata.target());
-        if let Some(trail) = context.event_scope().and_then(trail_of) {
-            fields.put("trace_id", format!("{trail:032x}"));
-        }
+        // `null` on a line that belongs to no request
+        let trail = context.event_scope().and_then(trail_of);
+        fields.put("trace_id", trail.map(|trail| format!("{trail:032x}")));
         event.record(&mut fields);
         let line = serde_json::to_string(&fields.0).map_err(|_| fmt::Error)?;
         writeln!(writer, "{line}")

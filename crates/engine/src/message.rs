@@ -110,9 +110,8 @@ impl Engine {
     fn end_soon(self: &Arc<Self>, record: &OperationRecord) {
         if record.message().is_some_and(ends_when_signed) {
             let (engine, record) = (Arc::clone(self), record.clone());
-            self.ports().clock.spawn(Box::pin(async move {
-                engine.end_message(&record, MessageEnd::Spent).await;
-            }));
+            let work = async move { engine.end_message(&record, MessageEnd::Spent).await };
+            self.ports().clock.spawn(Box::pin(work.in_current_span()));
         }
     }
 

@@ -34,7 +34,6 @@ use crate::{
     metrics::Metrics,
 };
 
-pub(crate) use self::local::budget_line;
 use self::{
     call::{BadCall, Envelope, RpcCall},
     crowd::Crowd,
@@ -47,6 +46,7 @@ use self::{
     said::Said,
     subscription::Subscriptions,
 };
+pub(crate) use self::{local::budget_line, said::trail};
 
 mod call;
 mod calls;

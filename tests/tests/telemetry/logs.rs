@@ -59,6 +59,12 @@ async fn all_of_it(store: StoreKind) {
     for trails in [&answered, &decided] {
         assert_eq!(trails.first().map(String::as_str), Some(trace), "the caller named it");
     }
+    // a line of an operator's request has its trace, too, and one of nobody's says so
+    let approved = trails(&said("approved"));
+    assert_eq!(approved.len(), 1, "{approved:?}");
+    assert!(approved.iter().all(|trail| !answered.contains(trail)), "{approved:?}");
+    let begun = said("new limits count what was spent before they came");
+    assert!(begun.iter().all(|line| line.get("trace_id") == Some(&Value::Null)), "{begun:?}");
     for line in &lines {
         for name in ["timestamp", "level", "target", "message"] {
             assert!(line.get(name).is_some_and(Value::is_string), "no `{name}`: {line}");

@@ -6,7 +6,7 @@ use std::{
 
 use countersign_tests::{
     Setup, StoreKind, World,
-    config::{PAYEE, STRANGER},
+    config::{PAYEE, STRANGER, TOKEN},
     http, place, wait,
 };
 use serde_json::{Value, json};
@@ -126,6 +126,35 @@ async fn gauges_are_asked_of_the_books_now_and_then_however_many_look() {
     futures_util::future::join_all(looks).await;
     let after = count(&scrape(&world).await, "census");
     assert!(after <= before.saturating_add(1), "{before} questions became {after}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incident_is_counted_when_it_begins_and_not_each_time_that_it_happens() {
+    let world = World::start(Setup::new(StoreKind::Embedded)).await;
+    let bot = world.bot();
+    // an allowance without bound for somebody unknown
+    let spender = STRANGER.trim_start_matches("0x");
+    let data = format!("0x095ea7b3{spender:0>64}{}", "f".repeat(64));
+    let asked = json!([{ "from": bot.wallet, "to": TOKEN, "data": data }]);
+    for _ in 0..3 {
+        bot.call("eth_sendTransaction", asked.clone()).await.expect_err("it is denied");
+    }
+    let all = wait::until("three of them", async || {
+        let all = world.alice().list("/incidents?limit=100").await;
+        let count = |one: &Value| one.get("count").and_then(Value::as_u64).unwrap_or_default();
+        (all.iter().map(count).sum::<u64>() >= 3).then_some(all)
+    })
+    .await;
+    let text = scrape(&world).await;
+    let told = |severity: &str| {
+        let start = format!("countersign_incidents_total{{severity=\"{severity}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(start.as_str()));
+        line.unwrap_or_else(|| panic!("no `{start}`")).parse::<usize>().expect("a number")
+    };
+    for severity in ["Low", "Medium", "High", "Critical"] {
+        let of = |one: &&Value| one.get("severity").and_then(Value::as_str) == Some(severity);
+        assert_eq!(told(severity), all.iter().filter(of).count(), "{severity}: {all:?}");
+    }
 }
 
 /// Names of metrics with the labels that an expression of `PromQL` asks of each; `by` and `on` ask of all.

@@ -172,6 +172,13 @@ async fn what_goes_on_after_an_approval_names_the_trace_that_asked() {
     let parked = world.bot().send_with(&headers, PAYEE, PARKED).await.expect_err("it parks");
     let id = parked.operation();
     assert_eq!(world.alice().approve(&id).await.status, 200);
+    let approved = collector
+        .until("the span of the approval", |spans| {
+            spans.iter().find(|s| s.name == "POST /pending-operations/{id}/approve").cloned()
+        })
+        .await;
+    assert_eq!(approved.kind(), SpanKind::Server);
+    assert_eq!(value(&approved.attributes, "countersign.operator"), "alice");
     let later = |spans: &[Span], name: &str| {
         let own = |span: &&Span| {
             span.name == name && value(&span.attributes, "countersign.operation") == id
