@@ -72,6 +72,8 @@ pub struct Setup {
     pub files: Vec<(String, String)>,
     /// What the configuration says otherwise: a text that is in it, and what stands in its place.
     pub changes: Vec<(String, String)>,
+    /// Which log lines are written; the usual ones without.
+    pub log: Option<&'static str>,
 }
 
 impl Setup {
@@ -79,7 +81,7 @@ impl Setup {
     #[must_use]
     pub fn new(store: StoreKind) -> Self {
         let agents = vec![AgentSetup::new("bot", 0)];
-        Self { store, agents, tls: false, files: Vec::new(), changes: Vec::new() }
+        Self { store, agents, tls: false, files: Vec::new(), changes: Vec::new(), log: None }
     }
 
     /// The same with one more agent, `other`, on the second account.

@@ -26,6 +26,7 @@ pub struct Gateway {
     authority: Option<Authority>,
     file: PathBuf,
     folder: TempDir,
+    log: Option<&'static str>,
 }
 
 impl Gateway {
@@ -38,8 +39,9 @@ impl Gateway {
             authority.write(folder.path());
             authority
         });
-        let process = serve(&file);
-        let mut gateway = Self { addresses, process, authority, file, folder };
+        let process = serve(&file, setup.log);
+        let log = setup.log;
+        let mut gateway = Self { addresses, process, authority, file, folder, log };
         gateway.wait_until_ready().await;
         gateway
     }
@@ -75,13 +77,13 @@ impl Gateway {
 
     /// Starts it again in the same directory.
     pub async fn restart(&mut self) {
-        self.process = serve(&self.file);
+        self.process = serve(&self.file, self.log);
         self.wait_until_ready().await;
     }
 
     /// Starts it again although it may not become ready: waits until its doors are open.
     pub async fn open_again(&mut self) {
-        self.process = serve(&self.file);
+        self.process = serve(&self.file, self.log);
         let address = self.addresses.admin;
         wait::until("the gateway's doors", async || {
             let head = http::request("GET", address, "/healthz", &[]);
@@ -122,10 +124,11 @@ impl Gateway {
     }
 }
 
-fn serve(file: &Path) -> Running {
+fn serve(file: &Path, log: Option<&str>) -> Running {
     let folder = file.parent().expect("a file in a folder");
     let mut command = Command::new(binary::countersign());
     command.args(["serve", "--config"]).arg(file).current_dir(folder);
+    command.envs(log.map(|log| ("COUNTERSIGN_LOG", log)));
     Running::start(&mut command, &folder.join("countersign.log"))
 }
 

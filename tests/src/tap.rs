@@ -31,6 +31,7 @@ struct Shared {
     dead: AtomicBool,
     deaf_after_send: AtomicBool,
     calls: Mutex<Vec<Value>>,
+    trails: Mutex<Vec<(String, String)>>,
 }
 
 impl Tap {
@@ -43,6 +44,7 @@ impl Tap {
             dead: AtomicBool::new(false),
             deaf_after_send: AtomicBool::new(false),
             calls: Mutex::default(),
+            trails: Mutex::default(),
         };
         let tap = Self { address, shared: Arc::new(shared) };
         tokio::spawn(accept(listener, Arc::clone(&tap.shared)));
@@ -74,6 +76,12 @@ impl Tap {
     #[must_use]
     pub fn calls(&self) -> Vec<Value> {
         self.shared.calls.lock().expect("nobody panicked here").clone()
+    }
+
+    /// The `traceparent` and `tracestate` of every request that reached the node; empty where there was none.
+    #[must_use]
+    pub fn trails(&self) -> Vec<(String, String)> {
+        self.shared.trails.lock().expect("nobody panicked here").clone()
     }
 
     /// How many calls reached the node that are not reads on the published list.
@@ -115,6 +123,12 @@ async fn pass_on(
     if shared.dead.load(Ordering::SeqCst) {
         return Err("dead");
     }
+    let header = |name: &str| {
+        let value = request.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    let trail = (header("traceparent"), header("tracestate"));
+    shared.trails.lock().expect("nobody panicked here").push(trail);
     let body = request.into_body().collect().await.map_err(|_| "cut")?.to_bytes();
     let sends = remember(&shared, &body);
     let reply = http::post(shared.node, "/", &[], body).await;

@@ -9,6 +9,7 @@ use crate::{
     identity::{AgentId, ChainId, Fingerprint, WalletId},
     message::Message,
     raw::RawTransaction,
+    trail::Trail,
     transaction::{AccessEntry, Authorization, TransactionPlan},
 };
 
@@ -76,6 +77,9 @@ pub struct Declared {
     /// Fields of its own, as in `{"refund_amount": 750}`.
     #[serde(default, skip_serializing_if = "Context::is_empty")]
     pub context: Context,
+    /// The distributed trace that it came in, so that what happens later can name it. Judged by nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<Trail>,
 }
 
 /// Authenticated agent, its wallet, the chain and the exact payload.

@@ -30,4 +30,5 @@ pub mod raw;
 pub mod time;
 pub mod token;
 pub mod trace;
+pub mod trail;
 pub mod transaction;

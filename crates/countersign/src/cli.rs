@@ -1,6 +1,7 @@
 //! The command line: what may be typed, and what `--help` says about it.
 
 mod desk;
+mod mcp;
 mod offline;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -12,6 +13,7 @@ pub(crate) use self::{
         AdminArgs, ApproverKeyArgs, EvidenceForm, ExportArgs, FreezeArgs, LedgerCommand,
         OperationCommand, ReplayArgs, TraceCommand, VerifyArgs,
     },
+    mcp::McpArgs,
     offline::{
         DiffArgs, ExplainArgs, ImportArgs, KeyCommand, PolicyCommand, SchemaArgs, TokenCommand,
         TokenNewArgs,
@@ -57,6 +59,7 @@ impl Cli {
             | Command::Freeze(_)
             | Command::Unfreeze(_)
             | Command::Ledger(_)
+            | Command::Mcp(_)
             | Command::Completions { .. } => "warn",
         };
         self.log.as_deref().unwrap_or(usual)
@@ -96,6 +99,7 @@ pub(crate) enum Command {
     /// Look at the books' own state, stop and resume signing.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    Mcp(McpArgs),
     /// Print a completion script for a shell.
     #[command(
         after_help = "Example:\n  countersign completions bash > /etc/bash_completion.d/countersign"
@@ -253,6 +257,7 @@ mod tests {
             "ledger init",
             "ledger seal",
             "ledger unseal",
+            "mcp",
             "completions",
         ];
         assert_eq!(names, expected);

@@ -7,6 +7,7 @@ mod explain;
 mod init;
 mod key;
 mod ledger;
+mod mcp;
 mod operation;
 mod policy;
 mod schema;
@@ -45,6 +46,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Freeze(args) => ledger::freeze(args, "freeze").await,
         Command::Unfreeze(args) => ledger::freeze(args, "unfreeze").await,
         Command::Ledger(command) => ledger::run(command).await,
+        Command::Mcp(args) => mcp::run(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "countersign", &mut script);

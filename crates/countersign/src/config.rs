@@ -15,6 +15,7 @@ mod read;
 mod reader;
 mod relying;
 mod store;
+mod telemetry;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -35,6 +36,7 @@ pub(crate) use self::{
     price::{PriceBook, SourceEntry},
     problem::{Place, Problem, Problems, Report},
     reader::did_you_mean,
+    telemetry::TelemetryEntry,
 };
 
 /// Reads a configuration without the policies that it names.

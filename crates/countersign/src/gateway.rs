@@ -6,7 +6,7 @@ use countersign_core::time::Millis;
 use countersign_engine::{
     Engine, Ports,
     port::{
-        Clock as _,
+        Clock as _, Telemetry,
         ledger::{LedgerError, LedgerStatus},
     },
 };
@@ -23,6 +23,7 @@ use crate::{
     reload::{Reload, Reloader, note_policies},
     state::StateFile,
     store::{OpenStore, weak_store, witness},
+    telemetry::{Exporting, MeteredChronicle, MeteredJournal, MeteredLedger, Outlet, Watch},
     wiring::{self, Parts},
 };
 
@@ -49,6 +50,7 @@ pub(crate) struct Gateway {
     parts: Parts,
     reload: Reload,
     accepted: Option<DurabilityClass>,
+    outlet: Option<Outlet>,
 }
 
 impl Gateway {
@@ -58,7 +60,9 @@ impl Gateway {
         reload: Reload,
         accepted: Option<DurabilityClass>,
     ) -> Result<Self, Failure> {
-        let (loaded, parts) = unlock(loaded).await?;
+        let metrics = Arc::new(Metrics::default());
+        let telemetry: Arc<dyn Telemetry> = Arc::new(Watch::new(Arc::clone(&metrics)));
+        let (loaded, parts) = unlock(loaded, Arc::clone(&telemetry)).await?;
         let config = &loaded.config;
         let agents = bind(&config.rpc).await?;
         let operators = bind(&config.admin).await?;
@@ -75,20 +79,30 @@ impl Gateway {
         // before anything is served, it is known which ledger this is
         state.note(anchor());
         state.write()?;
-        let journal = RememberingJournal::new(Arc::clone(&store.journal), Arc::clone(&state));
+        let system = config.store.system();
+        let inner = Arc::clone(&store.journal);
+        let inner = Arc::new(MeteredJournal { inner, telemetry: Arc::clone(&telemetry), system });
+        let journal = RememberingJournal::new(inner, Arc::clone(&state), Arc::clone(&metrics));
         let journal = Arc::new(journal);
+        let inner = Arc::clone(&store.ledger);
+        let ledger = Arc::new(MeteredLedger { inner, telemetry: Arc::clone(&telemetry), system });
+        let inner = Arc::clone(&store.chronicle);
+        let watching = Arc::clone(&telemetry);
+        let chronicle = Arc::new(MeteredChronicle { inner, telemetry: watching, system });
+        let outlet = outlet(config, state.gateway(), &metrics)?;
         let clock = Arc::new(SystemClock::new());
         let outside = Ports {
-            ledger: Arc::clone(&store.ledger),
+            ledger,
             journal: Arc::<RememberingJournal>::clone(&journal),
-            chronicle: Arc::clone(&store.chronicle),
+            chronicle,
             clock: clock.clone(),
             gateway: process_name(state.gateway()),
+            telemetry,
         };
         let keeper = Keeper { state, anchor, journal };
         let engine = Engine::new(outside, parts.setup(&loaded));
         let keyring = Keyring::new(wiring::credentials(config));
-        let house = Gatehouse { engine, keyring, metrics: Arc::new(Metrics::default()) };
+        let house = Gatehouse { engine, keyring, metrics };
         let config = loaded.config;
         Ok(Self {
             config,
@@ -102,6 +116,7 @@ impl Gateway {
             parts,
             reload,
             accepted,
+            outlet,
         })
     }
 
@@ -112,6 +127,7 @@ impl Gateway {
 
     /// Serves until `stop` is cancelled, then: accept nothing, drain, sweep, close.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
+        let exporting = Exporting::start(self.outlet);
         let Self {
             clock, store, keeper, house, agents, operators, parts, reload, accepted, ..
         } = self;
@@ -160,6 +176,7 @@ impl Gateway {
         ended.push(keeping.await.is_ok());
         drop(house);
         store.close().await;
+        ended.push(exporting.end().await);
         if ended.contains(&false) {
             tracing::warn!("not everything ended in time; it is taken up at the next start");
         }
@@ -219,9 +236,9 @@ async fn supervise(engine: tokio::task::JoinHandle<()>, stop: CancellationToken)
 }
 
 /// Unlocks keys and sets up chains, away from the async workers.
-async fn unlock(loaded: Loaded) -> Result<(Loaded, Parts), Failure> {
+async fn unlock(loaded: Loaded, telemetry: Arc<dyn Telemetry>) -> Result<(Loaded, Parts), Failure> {
     let work = tokio::task::spawn_blocking(move || {
-        let renewed = Parts::default().renew(&loaded)?;
+        let renewed = Parts::watched(telemetry).renew(&loaded)?;
         Ok::<_, Failure>((loaded, renewed))
     });
     let done = work.await.map_err(|_| Failure::failed("the keys could not be unlocked"))?;
@@ -230,6 +247,20 @@ async fn unlock(loaded: Loaded) -> Result<(Loaded, Parts), Failure> {
         tracing::warn!("{warning}");
     }
     Ok((loaded, parts))
+}
+
+/// The way to the collector, where one is configured: steps are recorded from now on.
+fn outlet(
+    config: &Config,
+    gateway: &str,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<Outlet>, Failure> {
+    let Some(entry) = &config.telemetry else { return Ok(None) };
+    let collector = wiring::collector(entry).map_err(|problem| {
+        Failure::refused(wiring::at(config, entry.otlp.place, problem).to_string())
+    })?;
+    let share = u64::from(entry.sample.0);
+    Ok(Outlet::open(collector, share, gateway, Arc::clone(metrics)))
 }
 
 async fn bind(door: &Door) -> Result<Bound, Failure> {

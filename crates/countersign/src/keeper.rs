@@ -17,6 +17,7 @@ use countersign_engine::port::{
     },
     prices::{PriceAlarm, PriceBell},
 };
+use countersign_server::Metrics;
 use countersign_store::lineage::Anchor;
 use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -104,11 +105,16 @@ impl Told<'_> {
 pub(crate) struct RememberingJournal {
     inner: Arc<dyn Journal>,
     state: Arc<StateFile>,
+    metrics: Arc<Metrics>,
 }
 
 impl RememberingJournal {
-    pub(crate) fn new(inner: Arc<dyn Journal>, state: Arc<StateFile>) -> Self {
-        Self { inner, state }
+    pub(crate) fn new(
+        inner: Arc<dyn Journal>,
+        state: Arc<StateFile>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { inner, state, metrics }
     }
 
     /// What no journal has, as it will be once one does. Several of one cause are shown apart until then.
@@ -120,11 +126,24 @@ impl RememberingJournal {
         self.state.unsent().iter().filter_map(opened).collect()
     }
 
+    /// Counts an incident that is new, open again or worse; one more occurrence of a known one is none.
+    fn count(&self, taken: &Taken) {
+        match taken {
+            Taken::New(incident) | Taken::More(incident, Some(_)) => {
+                self.metrics.incident(incident.severity);
+            }
+            Taken::More(_, None) | Taken::Before => {}
+        }
+    }
+
     /// Offers the journal what it has not taken yet.
     async fn offer(&self) {
         for occurrence in self.state.unsent() {
             match self.inner.raise(&occurrence).await {
-                Ok(_) => self.state.sent(&occurrence),
+                Ok(taken) => {
+                    self.count(&taken);
+                    self.state.sent(&occurrence);
+                }
                 Err(error) => {
                     tracing::debug!(%error, "the journal takes no incidents yet");
                     return;
@@ -158,7 +177,10 @@ impl Journal for RememberingJournal {
 
     async fn raise(&self, occurrence: &Occurrence) -> Result<Taken, JournalError> {
         match self.inner.raise(occurrence).await {
-            Ok(taken) => Ok(taken),
+            Ok(taken) => {
+                self.count(&taken);
+                Ok(taken)
+            }
             Err(error) => {
                 let id = &occurrence.id;
                 tracing::warn!(%error, incident = id, "an incident waits in the state file");

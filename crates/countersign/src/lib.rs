@@ -14,12 +14,14 @@ pub mod fuzz;
 mod gateway;
 mod keeper;
 mod logs;
+mod mcp;
 mod policies;
 mod reload;
 mod scaffold;
 mod screen;
 mod state;
 mod store;
+mod telemetry;
 mod wiring;
 
 use std::process::ExitCode;

@@ -79,7 +79,7 @@ impl Fixed {
     fn of(loaded: &Loaded) -> Self {
         let config = &loaded.config;
         let parts = (&config.app, &config.rpc, &config.admin, &config.state, &config.store);
-        Self(format!("{parts:?}"))
+        Self(format!("{parts:?} {:?}", config.telemetry))
     }
 }
 
@@ -141,7 +141,9 @@ impl Reloader {
     async fn apply(&mut self, loaded: Loaded, parts: Parts) {
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if Fixed::of(&loaded) != self.reload.fixed {
-            tracing::warn!("`app`, `listen`, `state` and `store` take effect at the next start");
+            tracing::warn!(
+                "`app`, `listen`, `state`, `store` and `telemetry` take effect at the next start"
+            );
         }
         if let Some(demand) = &self.reload.demand {
             demand.follow(&loaded.config);

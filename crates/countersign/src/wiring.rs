@@ -20,7 +20,7 @@ use countersign_core::{
     time::Millis,
 };
 use countersign_engine::{
-    port::{Courier, prices::PriceBell},
+    port::{Courier, Telemetry, prices::PriceBell, telemetry::Silent},
     setup::Setup,
 };
 use countersign_server::{Credentials, TokenDigest};
@@ -31,8 +31,11 @@ use countersign_upstream::{
 
 use crate::{
     clock,
-    config::{ChainEntry, Config, FinalityRule, Place, Problem, Problems, SecretUrl},
+    config::{
+        ChainEntry, Config, FinalityRule, Place, Problem, Problems, SecretUrl, TelemetryEntry,
+    },
     policies::Loaded,
+    telemetry::Collector,
 };
 
 /// Opened chains and unlocked keys, with what they were made from.
@@ -43,6 +46,17 @@ pub(crate) struct Parts {
     prices: Option<prices::Opened>,
     outside: outside::Outside,
     ear: prices::Ear,
+    watcher: Watcher,
+}
+
+/// Who watches the exchanges with nodes; nobody, unless somebody is named.
+#[derive(Debug, Clone)]
+struct Watcher(Arc<dyn Telemetry>);
+
+impl Default for Watcher {
+    fn default() -> Self {
+        Self(Arc::new(Silent))
+    }
 }
 
 /// What makes two chains the same connection.
@@ -54,6 +68,11 @@ struct ChainRecipe {
 }
 
 impl Parts {
+    /// Nothing is open yet; what will be is watched.
+    pub(crate) fn watched(telemetry: Arc<dyn Telemetry>) -> Self {
+        Self { watcher: Watcher(telemetry), ..Self::default() }
+    }
+
     /// The parts for a configuration; everything that cannot be opened is told at once. Blocks for about a
     /// second per new key.
     pub(crate) fn renew(&self, loaded: &Loaded) -> Result<(Self, Vec<Problem>), Problems> {
@@ -74,7 +93,8 @@ impl Parts {
         let keys = keys::unlock(config, &self.keys, &mut problems, &mut warnings);
         if problems.is_empty() {
             let (prices, outside) = (prices.ok(), outside.unwrap_or_default());
-            Ok((Self { chains, keys, prices, outside, ear: self.ear.clone() }, warnings))
+            let (ear, watcher) = (self.ear.clone(), self.watcher.clone());
+            Ok((Self { chains, keys, prices, outside, ear, watcher }, warnings))
         } else {
             Err(Problems(problems))
         }
@@ -88,7 +108,7 @@ impl Parts {
         {
             return Ok((known.clone(), Arc::clone(chain)));
         }
-        let chain = open_chain(entry).map_err(|error| error.to_string())?;
+        let chain = open_chain(entry, &self.watcher.0).map_err(|error| error.to_string())?;
         Ok((recipe, Arc::new(chain)))
     }
 
@@ -138,6 +158,7 @@ impl Parts {
 /// Connects to nothing yet.
 pub(crate) fn open_chain(
     entry: &ChainEntry,
+    telemetry: &Arc<dyn Telemetry>,
 ) -> Result<NodeChain, countersign_upstream::UpstreamError> {
     let urls = entry.upstream.iter().map(|url| url.expose().to_owned()).collect();
     let finality = match entry.finality {
@@ -147,6 +168,7 @@ pub(crate) fn open_chain(
     let mut options = NodeOptions::new(entry.id, urls, finality);
     options.stale_after = Some(entry.stale_after).filter(|age| *age > Millis::ZERO);
     options.wall = Some(clock::now);
+    options.telemetry = Arc::clone(telemetry);
     NodeChain::new(options)
 }
 
@@ -159,6 +181,13 @@ pub(crate) fn credentials(config: &Config) -> Credentials {
     }
 }
 
-fn at(config: &Config, place: Place, message: String) -> Problem {
+/// Where traces go. Connects to nothing yet.
+pub(crate) fn collector(entry: &TelemetryEntry) -> Result<Collector, String> {
+    let url = entry.otlp.value.expose().parse().map_err(|_| "not a URL".to_owned())?;
+    let headers = headers::headers(entry.bearer_file.as_ref(), entry.headers_file.as_ref())?;
+    Collector::new(&url, entry.protocol, headers)
+}
+
+pub(crate) fn at(config: &Config, place: Place, message: String) -> Problem {
     Problem { file: config.file.clone(), place, message }
 }

@@ -12,6 +12,7 @@ use countersign_core::{
     operation::OperationRecord,
     time::Millis,
 };
+use tracing::Instrument as _;
 
 use crate::{engine::Engine, port::journal::NewTrace, record::sha256_of};
 
@@ -197,7 +198,7 @@ impl Engine {
         let work = async move {
             engine.raise_about(severity, (code, &cause), (&title, text), &about).await;
         };
-        self.ports().clock.spawn(Box::pin(work));
+        self.ports().clock.spawn(Box::pin(work.in_current_span()));
     }
 }
 

@@ -206,7 +206,7 @@ impl Engine {
         if let Err(error) = self.journalled(brought.setup, &entry).await {
             return no_journal(error);
         }
-        tracing::info!(trace_id = %entry.trace_hash, agent = %brought.agent.id, "refused a foreign signature");
+        tracing::info!(trace_hash = %entry.trace_hash, agent = %brought.agent.id, "refused a foreign signature");
         if let Some(Alarm { severity, title, of }) = alarm
             && self.tells(Told::Leaked(of))
         {

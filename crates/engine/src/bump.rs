@@ -27,7 +27,6 @@ use crate::{
     gather::Request,
     intake::pending,
     journal::Later,
-    judge::judge,
     lane::{Outcome, Task},
     plan::outflow_max,
     port::{
@@ -266,7 +265,7 @@ impl Engine {
                 return Err(BumpError::refused("not_permitted", "it cannot be built any more"));
             }
         };
-        let (mut judgement, mut outcome) = judge(setup, *parties, &gathered);
+        let (mut judgement, mut outcome) = self.judge(setup, *parties, &gathered);
         if let (Decided::Park(hold), Asker::Operator(operator)) = (&outcome, asker) {
             let vote = self.word_of(operator).await?;
             let opens = |gate: &&_| is_opened_by(gate, &vote, parties.agent.owner.as_deref());
@@ -280,7 +279,7 @@ impl Engine {
             });
             let opened: Vec<GateApproval> = opened.collect();
             gathered.facts.approvals.extend(opened);
-            (judgement, outcome) = judge(setup, *parties, &gathered);
+            (judgement, outcome) = self.judge(setup, *parties, &gathered);
         }
         // a timer comes back: what it was refused is not recorded each time
         if matches!(outcome, Decided::Allow(_)) || !matches!(asker, Asker::Timer) {

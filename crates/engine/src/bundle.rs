@@ -14,6 +14,7 @@ use countersign_core::{
 };
 use countersign_policy::decision::Permit;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::{
     claim::Claim,
@@ -134,9 +135,8 @@ impl Engine {
     ) -> Outcome {
         let (done, outcome) = oneshot::channel();
         let engine = Arc::clone(self);
-        self.ports().clock.spawn(Box::pin(async move {
-            engine.carry_each(setup, tasks, (claim, done)).await;
-        }));
+        let work = async move { engine.carry_each(setup, tasks, (claim, done)).await };
+        self.ports().clock.spawn(Box::pin(work.in_current_span()));
         outcome.await.unwrap_or(Outcome::Open)
     }
 

@@ -102,7 +102,6 @@ impl Engine {
         let asked = ReadCall {
             method: "eth_getTransactionReceipt",
             params: format!(r#"["{:#x}"]"#, actual.hash),
-            traceparent: None,
         };
         let no_node = |reason: String| Unavailable { code: "upstream_unavailable", reason };
         match chain.port.read(asked).await.map_err(|error| no_node(error.to_string()))? {

@@ -12,6 +12,7 @@ use countersign_core::{
 use futures_util::future::{Either, select};
 use serde_json::json;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::{
     admission::Admitted,
@@ -115,7 +116,8 @@ impl Engine {
         let (done, outcome) = oneshot::channel();
         let record = task.record();
         let lane = self.lane((record.chain(), record.wallet().clone()));
-        if lane.send(Job { task, setup, done, claim }).await.is_err() {
+        let step = tracing::Span::current();
+        if lane.send(Job { task, setup, done, claim, step }).await.is_err() {
             return Outcome::Open;
         }
         outcome.await.unwrap_or(Outcome::Open)
@@ -130,10 +132,11 @@ impl Engine {
     ) -> Outcome {
         let (done, outcome) = oneshot::channel();
         let engine = Arc::clone(self);
-        self.ports().clock.spawn(Box::pin(async move {
+        let work = async move {
             drop(done.send(engine.attest(&setup, task).await));
             drop(claim);
-        }));
+        };
+        self.ports().clock.spawn(Box::pin(work.in_current_span()));
         outcome.await.unwrap_or(Outcome::Open)
     }
 
@@ -188,7 +191,7 @@ impl Engine {
     ) {
         let engine = Arc::clone(self);
         let record = record.clone();
-        self.ports().clock.spawn(Box::pin(async move {
+        let work = async move {
             let newest = record.attempts.iter().rev().find(|attempt| attempt.hash.is_some());
             let (wallet, address) = (record.wallet(), record.intent.address);
             let of_attempt = newest.map(|attempt| {
@@ -217,25 +220,27 @@ impl Engine {
                 ..TraceUpdate::default()
             };
             engine.note(&record, &update).await;
-        }));
+        };
+        self.ports().clock.spawn(Box::pin(work.in_current_span()));
     }
 
     /// Notes beside the caller how long a decision took that led to no signature.
     pub(crate) fn note_duration(self: &Arc<Self>, admitted: &Admitted, trace: TraceHash) {
         let duration_ms = Some(self.duration(admitted));
         let engine = Arc::clone(self);
-        self.ports().clock.spawn(Box::pin(async move {
+        let work = async move {
             let update = TraceUpdate { duration_ms, ..TraceUpdate::default() };
             if let Err(error) = engine.ports().journal.update(trace, &update).await {
-                tracing::debug!(trace_id = %trace, %error, "a duration is not noted");
+                tracing::debug!(trace_hash = %trace, %error, "a duration is not noted");
             }
-        }));
+        };
+        self.ports().clock.spawn(Box::pin(work.in_current_span()));
     }
 
     /// Appends to the trace. The ledger is the authority on money; a lost note is repeated by the tracker.
     pub(crate) async fn note(&self, record: &OperationRecord, update: &TraceUpdate) {
         if let Err(error) = self.ports().journal.update(record.trace, update).await {
-            tracing::warn!(trace_id = %record.trace, %error, "a change is not noted in its trace");
+            tracing::warn!(trace_hash = %record.trace, %error, "a change is not noted in its trace");
         }
     }
 }

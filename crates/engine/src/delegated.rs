@@ -78,11 +78,7 @@ impl Engine {
 
 /// The code that acts as an account; `None` where there is none, or no node answers.
 async fn delegate_of(chain: &ChainSetup, account: Address) -> Option<Address> {
-    let call = ReadCall {
-        method: "eth_getCode",
-        params: format!(r#"["{account:#x}","latest"]"#),
-        traceparent: None,
-    };
+    let call = ReadCall { method: "eth_getCode", params: format!(r#"["{account:#x}","latest"]"#) };
     match chain.port.read(call).await.ok()? {
         ReadAnswer::Result(text) => designated(&serde_json::from_slice::<Bytes>(&text).ok()?),
         ReadAnswer::Error { .. } => None,

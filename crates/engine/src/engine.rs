@@ -18,6 +18,7 @@ use countersign_core::{
 };
 use serde_json::Value;
 use tokio::sync::{oneshot, watch};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     alarm::Alarms,
@@ -29,7 +30,11 @@ use crate::{
     hub::Hub,
     lane::{Lane, LaneId},
     pact::{GrantView, PactError},
-    port::{Chronicle, Clock, Journal, Ledger, ledger::LedgerError},
+    port::{
+        Chronicle, Clock, Journal, Ledger, Telemetry,
+        ledger::LedgerError,
+        telemetry::{Origin, WHOLE},
+    },
     post::PostOffice,
     reorg::SeenBlocks,
     reply::Caller,
@@ -40,6 +45,7 @@ use crate::{
     sweeper::PRESENT_FOR,
     tracker::Tracked,
     turn::Turns,
+    views,
 };
 
 /// The ports that do not change while the process runs.
@@ -55,6 +61,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// This gateway's name, unique among those that share the store.
     pub gateway: String,
+    /// Who watches.
+    pub telemetry: Arc<dyn Telemetry>,
 }
 
 /// How many operations are remembered about which people were told.
@@ -198,10 +206,11 @@ impl Engine {
         let (sender, receiver) = oneshot::channel();
         let (_listening, caller) = Caller::new();
         let engine = Arc::clone(self);
-        self.ports.clock.spawn(Box::pin(async move {
+        let work = async move {
             // a reply that nobody takes drops its receipt, and so stays owed
             drop(sender.send(engine.serve(submission, caller).await));
-        }));
+        };
+        self.ports.clock.spawn(Box::pin(work.in_current_span()));
         receiver.await.unwrap_or_else(|_| Reply::of(Answer::Broken))
     }
 
@@ -237,6 +246,16 @@ impl Engine {
         id: OperationId,
     ) -> Result<Option<OperationView>, Unavailable> {
         self.operation_view(agent, id).await
+    }
+
+    /// The same without collecting: what is owed to the agent stays owed.
+    pub async fn look_at_operation(
+        &self,
+        agent: &AgentId,
+        id: OperationId,
+    ) -> Result<Option<OperationView>, Unavailable> {
+        let record = self.own_operation(agent, id).await?;
+        Ok(record.as_ref().map(views::view))
     }
 
     /// What became of a bundle of calls of this agent; `None` for one that is unknown or another's.
@@ -323,6 +342,20 @@ impl Engine {
         operation: OperationId,
     ) -> Result<OperationRecord, BumpError> {
         self.cancel(operation, Asker::Operator(operator)).await
+    }
+
+    /// The whole of what is done for an operation after its call was answered.
+    pub(crate) fn later(&self, step: &'static str, record: &OperationRecord) -> Span {
+        let span = tracing::error_span!(
+            target: WHOLE,
+            parent: None,
+            "later",
+            otel.name = step,
+            countersign.operation = %record.id,
+        );
+        let origin = record.intent.declared.trail.as_ref();
+        self.ports.telemetry.begin(&span, Origin::Later(origin));
+        span
     }
 
     /// Ends every held call with what is known: the gateway is about to stop. Calls that come later are not held.

@@ -6,6 +6,7 @@ use alloy_primitives::U256;
 use countersign_core::{identity::OperationId, operation::OperationRecord, trace::Severity};
 use countersign_policy::spoken_against;
 use tokio::sync::oneshot;
+use tracing::Instrument as _;
 
 use crate::{
     claim::Claim,
@@ -13,6 +14,7 @@ use crate::{
     lane::{Errand, Outcome, Wait},
     port::chain::Broadcast,
     port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
+    port::telemetry::{Measured, Stopwatch},
     reply::{NODE_REFUSED, SEALED, is_ours},
     setup::Setup,
     stage::{Commitment, Committed, Made, Reservation, Reserved, SignError, Signed, sign},
@@ -45,6 +47,7 @@ pub(crate) struct Rest {
     pub(crate) setup: Arc<Setup>,
     pub(crate) done: oneshot::Sender<Outcome>,
     pub(crate) claim: Option<Claim>,
+    pub(crate) step: tracing::Span,
 }
 
 /// What one attempt to commit came to.
@@ -58,14 +61,16 @@ impl Engine {
     pub(crate) async fn commit_step(self: &Arc<Self>, job: GapJob) -> Step {
         let GapJob { reservation, errand, rest } = job;
         let record = reservation.record().clone();
-        let commit = match self.commitment(&rest.setup, &reservation, &errand).await {
+        let checks = self.commitment(&rest.setup, &reservation, &errand);
+        let commit = match checks.instrument(tracing::debug_span!("funds")).await {
             Ok(commit) => commit,
             Err((code, reason)) => {
                 let outcome = self.refuse(&record, code, &reason).await;
                 return Step::Over(rest, outcome);
             }
         };
-        match self.commit(reservation, &commit).await {
+        let committing = self.commit(reservation, &commit);
+        match committing.instrument(tracing::debug_span!("commit")).await {
             Ok(Commitment::Made(committed)) => {
                 self.follow(committed.record());
                 let outcome = self.sign_and_send(&rest.setup, committed).await;
@@ -236,8 +241,13 @@ impl Engine {
     ) -> Option<Signed> {
         let record = committed.record().clone();
         let wallet = setup.wallets.get(record.wallet())?;
-        match sign(committed.authorize(), &wallet.signer, wallet.address).await {
-            Ok(signed) => Some(signed),
+        let watch = Stopwatch::start(&*self.ports().telemetry);
+        let signing = sign(committed.authorize(), &wallet.signer, wallet.address);
+        match signing.instrument(tracing::debug_span!("sign")).await {
+            Ok(signed) => {
+                watch.stop(Measured::Sign);
+                Some(signed)
+            }
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "no signature");
                 self.no_signature(&record, &error).await;
@@ -287,7 +297,9 @@ impl Engine {
         if is_unseen(&record) {
             return record;
         }
-        let outcome = outcome_of(chain.port.broadcast(&bytes.raw, bytes.hash).await);
+        let broadcast = chain.port.broadcast(&bytes.raw, bytes.hash);
+        let span = tracing::debug_span!("broadcast", countersign.transaction = %bytes.hash);
+        let outcome = outcome_of(broadcast.instrument(span).await);
         if let SentOutcome::Unknown(words) = &outcome {
             tracing::warn!(operation = %record.id, hash = %bytes.hash, %words, "the node did not take a transaction; the same bytes will be sent again");
         }

@@ -85,7 +85,8 @@ impl Engine {
         request: Request<'_>,
     ) -> Result<Gathered, Answer> {
         let Parties { wallet, chain, .. } = request.parties;
-        let of_calls = request.proposal.actions_of_calls(wallet.address, chain);
+        let of_calls = tracing::debug_span!("decode")
+            .in_scope(|| request.proposal.actions_of_calls(wallet.address, chain));
         let actions = of_calls.concat();
         let others = counterparties(&actions, wallet.address);
         let policies = policies(setup, request.parties);

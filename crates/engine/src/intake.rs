@@ -11,12 +11,12 @@ use countersign_core::{
 };
 use countersign_policy::decision::{Denial, Ground, Hold, Outcome, Permit};
 use futures_util::future::{Either, join, ready, select};
+use tracing::Instrument as _;
 
 use crate::{
     admission::{Admitted, Parties, chosen_id, malformed},
     engine::Engine,
     gather::{Gathered, Request, no_store},
-    judge::judge,
     port::{
         journal::NewTrace,
         ledger::{
@@ -88,10 +88,11 @@ impl Engine {
 
     async fn round(self: &Arc<Self>, admitted: &Admitted) -> Result<Round, Answer> {
         self.turns().take(&admitted.submission.agent, &admitted.turn).await;
-        let found = self.find(admitted);
+        let found = self.find(admitted).instrument(tracing::debug_span!("find"));
         let request = Request::fresh(admitted)?;
         // a repetition is the rare case: the facts are gathered meanwhile
-        let gathering = Box::pin(self.gather(admitted.setup(), request));
+        let gathering = self.gather(admitted.setup(), request);
+        let gathering = Box::pin(gathering.instrument(tracing::debug_span!("facts")));
         let (found, gathering) = match select(pin!(found), gathering).await {
             Either::Left((found, gathering)) => (found?, Either::Left(gathering)),
             Either::Right((gathered, found)) => (found.await?, Either::Right(ready(gathered))),
@@ -164,7 +165,7 @@ impl Engine {
         admitted: &Admitted,
         gathered: Gathered,
     ) -> Result<Round, Answer> {
-        let (judgement, outcome) = judge(admitted.setup(), admitted.parties()?, &gathered);
+        let (judgement, outcome) = self.judge(admitted.setup(), admitted.parties()?, &gathered);
         let id = match &gathered.intent.bundle {
             Some(bundle) => bundle.handle.operation(0),
             None => OperationId::from_random(self.ports().clock.random()),
@@ -283,13 +284,16 @@ impl Engine {
         setup: &Arc<Setup>,
         reserve: &Reserve,
     ) -> Result<ReserveAnswer, Answer> {
-        self.wait_for_limits(setup).await?;
-        let ledger = &self.ports().ledger;
-        let answer = match ledger.reserve(reserve).await {
-            Err(LedgerError::Ambiguous(_)) => ledger.reserve(reserve).await,
-            answer => answer,
+        let work = async {
+            self.wait_for_limits(setup).await?;
+            let ledger = &self.ports().ledger;
+            let answer = match ledger.reserve(reserve).await {
+                Err(LedgerError::Ambiguous(_)) => ledger.reserve(reserve).await,
+                answer => answer,
+            };
+            answer.map_err(|error| no_store(&error))
         };
-        answer.map_err(|error| no_store(&error))
+        work.instrument(tracing::debug_span!("reserve")).await
     }
 
     /// The decision is durable before its effect; without a record the reservation is given back. Only what
@@ -315,7 +319,7 @@ impl Engine {
     fn tell(entry: &NewTrace) {
         let decision = &entry.decision;
         tracing::info!(
-            trace_id = %entry.trace_hash,
+            trace_hash = %entry.trace_hash,
             operation = decision.operation_id.map(tracing::field::display),
             agent = decision.agent_id.as_ref().map(tracing::field::display),
             status = entry.status.name(),

@@ -7,14 +7,50 @@ use countersign_policy::{
     decision::{Denial, Ground, Outcome, Register, Violation},
 };
 
-use crate::{admission::Parties, gather::Gathered, record::Judgement, setup::Setup};
+use crate::{
+    admission::Parties,
+    engine::Engine,
+    gather::Gathered,
+    port::telemetry::{Measured, Stopwatch},
+    record::Judgement,
+    setup::Setup,
+};
+
+impl Engine {
+    /// The judgement, seen by those who watch.
+    pub(crate) fn judge(
+        &self,
+        setup: &Setup,
+        parties: Parties<'_>,
+        gathered: &Gathered,
+    ) -> (Judgement, Outcome) {
+        let span = tracing::debug_span!(
+            "decide",
+            countersign.policy = tracing::field::Empty,
+            countersign.outcome = tracing::field::Empty,
+        );
+        let _inside = span.enter();
+        let watch = Stopwatch::start(&*self.ports().telemetry);
+        let (judgement, outcome) = judge(setup, parties, gathered);
+        watch.stop(Measured::Decision);
+        if !span.is_disabled() {
+            span.record("countersign.policy", tracing::field::display(&judgement.policy));
+            span.record("countersign.outcome", outcome_word(&outcome));
+        }
+        (judgement, outcome)
+    }
+}
+
+const fn outcome_word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Allow(_) => "allow",
+        Outcome::Park(_) => "park",
+        Outcome::Deny(_) => "deny",
+    }
+}
 
 /// What the policies say about these facts, under the chain's fee ceiling.
-pub(crate) fn judge(
-    setup: &Setup,
-    parties: Parties<'_>,
-    gathered: &Gathered,
-) -> (Judgement, Outcome) {
+fn judge(setup: &Setup, parties: Parties<'_>, gathered: &Gathered) -> (Judgement, Outcome) {
     judge_by(&policies(setup, parties), &gathered.intent, &gathered.facts)
 }
 

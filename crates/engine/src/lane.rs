@@ -10,6 +10,7 @@ use countersign_core::{
 };
 use futures_util::future::{Either, select};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     claim::Claim,
@@ -45,6 +46,8 @@ pub(crate) struct Job {
     pub(crate) done: oneshot::Sender<Outcome>,
     /// Keeps sweeps away until the work is over.
     pub(crate) claim: Option<Claim>,
+    /// The step of its caller that it is a part of.
+    pub(crate) step: Span,
 }
 
 impl Task {
@@ -138,12 +141,16 @@ impl Worker {
         loop {
             if self.waiting.is_empty() {
                 let Some(job) = receiver.recv().await else { return };
-                self.take(job).await;
+                let step = job.step.clone();
+                self.take(job).instrument(step).await;
                 continue;
             }
             let timer = self.engine.ports().clock.sleep(GAP_LOOK);
             match select(Box::pin(receiver.recv()), timer).await {
-                Either::Left((Some(job), _)) => self.take(job).await,
+                Either::Left((Some(job), _)) => {
+                    let step = job.step.clone();
+                    self.take(job).instrument(step).await;
+                }
                 Either::Left((None, timer)) => timer.await,
                 Either::Right(_) => {}
             }
@@ -152,8 +159,8 @@ impl Worker {
     }
 
     async fn take(&mut self, job: Job) {
-        let Job { task, setup, done, claim } = job;
-        let rest = Rest { setup, done, claim };
+        let Job { task, setup, done, claim, step } = job;
+        let rest = Rest { setup, done, claim, step };
         match task {
             Task::Sign(committed) => {
                 // it was bound a while ago: what stops a signature may have come in between
@@ -199,7 +206,8 @@ impl Worker {
                 continue;
             }
             let Gap { job, until, .. } = self.waiting.remove(place);
-            match self.engine.commit_step(*job).await {
+            let step = job.rest.step.clone();
+            match self.engine.commit_step(*job).instrument(step).await {
                 Step::Over(rest, outcome) => {
                     tell(rest, outcome);
                     next = self.next().await;
@@ -252,7 +260,7 @@ impl Gap {
 
 /// A caller that has gone finds the operation by repeating its request.
 fn tell(rest: Rest, outcome: Outcome) {
-    let Rest { setup: _, done, claim } = rest;
+    let Rest { setup: _, done, claim, step: _ } = rest;
     drop(claim);
     drop(done.send(outcome));
 }

@@ -9,6 +9,7 @@ use countersign_core::{
     trace::{Severity, TraceUpdate},
 };
 use serde_json::json;
+use tracing::Instrument as _;
 
 use crate::{
     engine::Engine,
@@ -67,7 +68,8 @@ impl Engine {
             shared_lane: false,
             counterparties: errand.counterparties.clone(),
         };
-        match self.commit(reservation, &commit).await {
+        let committing = self.commit(reservation, &commit);
+        match committing.instrument(tracing::debug_span!("commit")).await {
             Ok(Commitment::Made(committed)) => Ok(committed),
             Ok(Commitment::Refused(_, refusal)) => Err(self.refused(&record, refusal).await),
             Ok(Commitment::Elsewhere(record)) => Err(crate::execute::elsewhere(record)),
@@ -108,9 +110,8 @@ impl Engine {
     fn end_soon(self: &Arc<Self>, record: &OperationRecord) {
         if record.message().is_some_and(ends_when_signed) {
             let (engine, record) = (Arc::clone(self), record.clone());
-            self.ports().clock.spawn(Box::pin(async move {
-                engine.end_message(&record, MessageEnd::Spent).await;
-            }));
+            let work = async move { engine.end_message(&record, MessageEnd::Spent).await };
+            self.ports().clock.spawn(Box::pin(work.in_current_span()));
         }
     }
 

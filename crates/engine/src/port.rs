@@ -11,8 +11,10 @@ pub mod ledger;
 pub mod oracles;
 pub mod prices;
 pub mod signer;
+pub mod telemetry;
 
 pub use self::{
     chain::Chain, chronicle::Chronicle, clock::Clock, courier::Courier, journal::Journal,
     judge::Judge, ledger::Ledger, oracles::Oracles, prices::Prices, signer::Signer,
+    telemetry::Telemetry,
 };

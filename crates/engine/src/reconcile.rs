@@ -217,7 +217,6 @@ async fn pending_count(chain: &ChainSetup, address: Address) -> Option<u64> {
     let call = ReadCall {
         method: "eth_getTransactionCount",
         params: format!(r#"["{address:#x}","pending"]"#),
-        traceparent: None,
     };
     match chain.port.read(call).await.ok()? {
         ReadAnswer::Result(text) => quantity(&text),

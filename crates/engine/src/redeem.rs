@@ -18,6 +18,7 @@ use countersign_policy::{
     decision::{Denial, Ground, Hold, Outcome, Permit},
 };
 use serde_json::{Value, json};
+use tracing::Instrument as _;
 
 use crate::{
     admission::{Parties, malformed},
@@ -29,7 +30,7 @@ use crate::{
     gather::{Gathered, Request, no_node},
     intake::ALLOW_FOR,
     journal::Later,
-    judge::{judge, policies},
+    judge::policies,
     lane::Task,
     port::{
         chain::Head,
@@ -75,16 +76,20 @@ impl Engine {
     /// cannot be had now is tried again by a later sweep, until the operation expires.
     pub(crate) async fn redeem(self: &Arc<Self>, record: OperationRecord) {
         let Some(claim) = self.claims().take(record.id) else { return };
-        for _ in 0..ROUNDS_MAX {
-            match self.redeem_once(&record).await {
-                Next::Rest => return,
-                Next::Again => {}
-                Next::CarryOut(setup, tasks) => {
-                    self.carry_on_alone(setup, tasks, claim).await;
-                    return;
+        let whole = self.later("redeem", &record);
+        let work = async {
+            for _ in 0..ROUNDS_MAX {
+                match self.redeem_once(&record).await {
+                    Next::Rest => return,
+                    Next::Again => {}
+                    Next::CarryOut(setup, tasks) => {
+                        self.carry_on_alone(setup, tasks, claim).await;
+                        return;
+                    }
                 }
             }
-        }
+        };
+        work.instrument(whole).await;
     }
 
     async fn redeem_once(self: &Arc<Self>, record: &OperationRecord) -> Next {
@@ -113,7 +118,8 @@ impl Engine {
             hearing: Hearing::of(evidence.decision.facts.as_ref()),
             bundle: record.intent.bundle.as_deref(),
         };
-        match self.gather(&setup, request).await {
+        let gathering = self.gather(&setup, request);
+        match gathering.instrument(tracing::debug_span!("facts")).await {
             Ok(gathered) if record.expires_at.is_some_and(|end| end <= gathered.facts.at) => {
                 self.lapse(record).await;
                 Next::Rest
@@ -195,7 +201,7 @@ impl Engine {
         (record, evidence): (&OperationRecord, &TraceRecord),
         gathered: Gathered,
     ) -> Next {
-        let (mut judgement, mut outcome) = judge(setup, parties, &gathered);
+        let (mut judgement, mut outcome) = self.judge(setup, parties, &gathered);
         for _ in 0..ROUNDS_MAX {
             if gathered.fails.is_none() {
                 let full = self.full_windows(&outcome, Some(record.id)).await;

@@ -9,6 +9,7 @@ use countersign_core::{
     time::Millis,
     trace::Severity,
 };
+use tracing::Instrument as _;
 
 use crate::{
     bump::{Asker, BumpError},
@@ -53,8 +54,9 @@ impl Engine {
         self.not_stuck_before(record, Millis(now.0.saturating_add(pause.0)));
         let engine = Arc::clone(self);
         let record = record.clone();
+        let whole = self.later("unstick", &record);
         let work = async move { engine.apply(&record, remedy).await };
-        self.ports().clock.spawn(Box::pin(work));
+        self.ports().clock.spawn(Box::pin(work.instrument(whole)));
         true
     }
 

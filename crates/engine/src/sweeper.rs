@@ -10,6 +10,7 @@ use countersign_core::{
 };
 use futures_util::future::{Either, join, join5, select};
 use serde_json::json;
+use tracing::Instrument as _;
 
 use crate::{
     engine::Engine,
@@ -190,8 +191,10 @@ impl Engine {
     async fn sign_again(self: &Arc<Self>, record: OperationRecord) {
         let Some(claim) = self.claims().take(record.id) else { return };
         self.follow_newer(&record);
+        let whole = self.later("sign again", &record);
         let Ok(committed) = Reservation::committed(Box::new(record)) else { return };
-        self.carry_on_alone(self.setup(), vec![Task::Sign(committed)], claim).await;
+        let work = self.carry_on_alone(self.setup(), vec![Task::Sign(committed)], claim);
+        work.instrument(whole).await;
     }
 
     /// Whether a seal or a freeze stands against a signature now, or nobody can say. A cancel is the way out: as when it

@@ -13,6 +13,7 @@ use countersign_core::{
     trace::{Severity, TraceStatus, TraceUpdate},
 };
 use futures_util::future::join_all;
+use tracing::Instrument as _;
 
 use crate::{
     engine::Engine,
@@ -222,7 +223,10 @@ impl Engine {
 
     async fn mined(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord, actual: Actual) {
         match chain.port.finality(&actual).await {
-            Ok(Finality::Final) => self.settle(record, actual).await,
+            Ok(Finality::Final) => {
+                let whole = self.later("settle", record);
+                self.settle(record, actual).instrument(whole).await;
+            }
             Ok(Finality::Pending) if record.actual.as_ref() != Some(&actual) => {
                 self.note_mined(record, Some(&actual)).await;
             }

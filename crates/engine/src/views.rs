@@ -19,7 +19,6 @@ use crate::{
     admission::Admitted,
     engine::Engine,
     gather::{Gathered, Request, no_store},
-    judge::judge,
     pact::GrantView,
     port::{chain::ChainError, ledger::LedgerError},
     record::{Judgement, actions_json, charge_json, in_unit, verdict_json},
@@ -36,7 +35,7 @@ impl Engine {
         let parties = admitted.parties()?;
         let request = Request::fresh(&admitted)?;
         let gathered = self.gather(admitted.setup(), request).await?;
-        let (judgement, outcome) = judge(admitted.setup(), parties, &gathered);
+        let (judgement, outcome) = self.judge(admitted.setup(), parties, &gathered);
         let (outcome, charges, counted) = self.counted(outcome).await?;
         Ok(Simulation { body: body(&gathered, &judgement, &outcome, (charges, counted)) })
     }
@@ -136,13 +135,22 @@ impl Engine {
         id: OperationId,
     ) -> Result<Option<OperationView>, Unavailable> {
         let ledger = &self.ports().ledger;
-        let record = ledger.operation(id).await.map_err(|error| store(&error))?;
-        let Some(record) = record.filter(|record| record.agent() == agent) else { return Ok(None) };
+        let Some(record) = self.own_operation(agent, id).await? else { return Ok(None) };
         if record.state.is_finished_for_agent() && record.delivery == Delivery::Owed {
             let collected = ledger.deliver(id, Delivery::Owed, Delivery::Collected).await;
             collected.map_err(|error| store(&error))?;
         }
         Ok(Some(view(&record)))
+    }
+
+    /// One operation, if it is this agent's.
+    pub(crate) async fn own_operation(
+        &self,
+        agent: &AgentId,
+        id: OperationId,
+    ) -> Result<Option<OperationRecord>, Unavailable> {
+        let record = self.ports().ledger.operation(id).await.map_err(|error| store(&error))?;
+        Ok(record.filter(|record| record.agent() == agent))
     }
 
     pub(crate) async fn count_transactions(
@@ -258,7 +266,7 @@ fn body(
     })
 }
 
-fn view(record: &OperationRecord) -> OperationView {
+pub(crate) fn view(record: &OperationRecord) -> OperationView {
     let parked = record.state == OperationState::Parked;
     let status = if parked { "PENDING_APPROVAL" } else { record.state.name() };
     let transaction =

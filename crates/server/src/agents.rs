@@ -11,16 +11,19 @@ use countersign_core::{
     identity::{AgentId, ChainId},
     json::Json,
     time::Millis,
+    trail::Trail,
 };
 use countersign_engine::{
     Engine,
+    port::telemetry::{Origin, WHOLE},
     setup::{AgentSetup, Setup},
     submission::Receipt,
 };
 use futures_util::{StreamExt, stream};
-use http::{HeaderMap, Request, Response, header, request::Parts};
+use http::{HeaderMap, Method, Request, Response, header, request::Parts};
 use hyper::body::Incoming;
 use tokio::sync::{oneshot, watch};
+use tracing::{Instrument as _, Span};
 
 use crate::{
     Gatehouse,
@@ -28,10 +31,9 @@ use crate::{
     credential::{Keyring, Presented, TokenDigest},
     host::Hosts,
     listener::caught,
-    metrics::{Duration, Metrics},
+    metrics::Metrics,
 };
 
-pub(crate) use self::local::budget_line;
 use self::{
     call::{BadCall, Envelope, RpcCall},
     crowd::Crowd,
@@ -44,6 +46,7 @@ use self::{
     said::Said,
     subscription::Subscriptions,
 };
+pub(crate) use self::{local::budget_line, said::trail};
 
 mod call;
 mod calls;
@@ -90,10 +93,11 @@ struct Visit {
     chain: Result<ChainId, Fault>,
     said: Result<Said, FieldError>,
     wait: Option<Millis>,
-    traceparent: Option<String>,
     /// `web3.py` wants `{raw, tx}` of `eth_signTransaction`.
     wants_raw_and_tx: bool,
     received: Millis,
+    /// The same instant, to measure from.
+    began_us: u64,
     /// What its connection subscribed to, where it is one that stays.
     subscriptions: Option<Arc<Subscriptions>>,
 }
@@ -166,8 +170,37 @@ impl AgentsDoor {
         received: Millis,
     ) -> Result<Response<Parcel>, Refusal> {
         let (parts, body) = request.into_parts();
+        if parts.method == Method::GET && parts.uri.path() == transport::MODELS_PATH {
+            self.hosts.admit(&parts)?;
+            return Ok(transport::for_models());
+        }
         let (visit, bytes) = self.admit(&parts, body, received).await?;
-        self.converse(visit, Envelope::parse(&bytes)).await.map(transport::answered)
+        let whole = self.whole(("POST", "http"), &visit, said::trail(&parts.headers).as_ref());
+        let work = async {
+            let envelope = tracing::debug_span!("parse").in_scope(|| Envelope::parse(&bytes));
+            self.converse(visit, envelope).await.map(transport::answered)
+        };
+        work.instrument(whole).await
+    }
+
+    /// The span of everything that one request or message causes, in the trail that its caller named.
+    fn whole(
+        &self,
+        (name, protocol): (&'static str, &'static str),
+        visit: &Visit,
+        caller: Option<&Trail>,
+    ) -> Span {
+        let span = tracing::error_span!(
+            target: WHOLE,
+            parent: None,
+            "request",
+            otel.name = name,
+            otel.kind = "server",
+            network.protocol.name = protocol,
+            countersign.agent = visit.agent.as_str(),
+        );
+        self.engine.ports().telemetry.begin(&span, Origin::Call(caller));
+        span
     }
 
     async fn admit(
@@ -179,6 +212,7 @@ impl AgentsDoor {
         self.hosts.admit(parts)?;
         transport::is_post_of_json(parts)?;
         let place = Place::parse(parts.uri.path()).ok_or(Refusal::NotFound)?;
+        let began_us = self.engine.ports().telemetry.micros();
         let setup = self.engine.setup();
         let Some((agent, _)) = self.known(&place, &parts.headers, &setup) else {
             let bytes = transport::read(parts, body, transport::STRANGERS_BODY_MAX).await;
@@ -191,9 +225,9 @@ impl AgentsDoor {
             agent,
             said: Said::in_headers(&parts.headers),
             wait: said::wait(&parts.headers),
-            traceparent: said::traceparent(&parts.headers),
             wants_raw_and_tx: is_web3_py(&parts.headers),
             received,
+            began_us,
             subscriptions: None,
         };
         Ok((visit, bytes))
@@ -238,9 +272,8 @@ impl AgentsDoor {
     ) -> Result<Parcel, Refusal> {
         let (sender, answer) = oneshot::channel();
         let door = Arc::clone(self);
-        self.engine.ports().clock.spawn(Box::pin(async move {
-            drop(sender.send(door.batch(&visit, calls).await));
-        }));
+        let work = async move { drop(sender.send(door.batch(&visit, calls).await)) };
+        self.engine.ports().clock.spawn(Box::pin(work.in_current_span()));
         answer.await.map_err(|_| Refusal::Crash)
     }
 
@@ -272,11 +305,28 @@ impl AgentsDoor {
         let call = match call {
             Ok(call) => call,
             Err(BadCall { id, fault }) => {
-                self.metrics.request(route::UNKNOWN, fault.outcome());
+                self.metrics.refused(route::UNKNOWN, fault.outcome());
                 return (Some(answer::response(&id, Err(&fault))), None);
             }
         };
         let (name, route) = route::route(&call.method);
+        let step = tracing::debug_span!(
+            "call",
+            otel.name = name,
+            rpc.system.name = "jsonrpc",
+            rpc.method = name,
+            countersign.outcome = tracing::field::Empty,
+            rpc.response.status_code = tracing::field::Empty,
+        );
+        self.answered(visit, (call, name, route), seat).instrument(step).await
+    }
+
+    async fn answered(
+        &self,
+        visit: &Visit,
+        (call, name, route): (RpcCall, &'static str, Route),
+        seat: Seat,
+    ) -> (Option<String>, Option<Receipt>) {
         let (id, outcome) = match (&call.id, route) {
             (Some(id), route) => (id.clone(), self.dispatch(visit, &call, route, seat).await),
             (None, Route::Judge(_)) => (Json::Null, unnamed().into()),
@@ -293,7 +343,8 @@ impl AgentsDoor {
     async fn dispatch(&self, visit: &Visit, call: &RpcCall, route: Route, seat: Seat) -> Outcome {
         match route {
             Route::Judge(method) => self.judge(visit, method, &call.params, seat).await,
-            Route::Answer(local) => self.local(visit, local, &call.params).await.into(),
+            // a simulation gathers what a decision needs: large, and rare
+            Route::Answer(local) => Box::pin(self.local(visit, local, &call.params)).await.into(),
             Route::Forward(read) => self.forward(visit, read, &call.params).await.into(),
             Route::Subscription(act) => self.subscription(visit, act, &call.params).await,
             Route::Refuse => {
@@ -305,10 +356,15 @@ impl AgentsDoor {
 
     fn record(&self, visit: &Visit, method: &'static str, result: &Result<String, Fault>) {
         let outcome = result.as_ref().map_or_else(Fault::outcome, |_| "ok");
-        let took = Millis(self.now().0.saturating_sub(visit.received.0));
-        self.metrics.request(method, outcome);
-        self.metrics.observe(Duration::Request, method, took);
-        tracing::info!(agent = %visit.agent, method, outcome, took_ms = took.0, "a call was answered");
+        let now_us = self.engine.ports().telemetry.micros();
+        let took_us = now_us.saturating_sub(visit.began_us);
+        self.metrics.request(method, outcome, took_us);
+        let step = Span::current();
+        step.record("countersign.outcome", outcome);
+        if let Err(fault) = result {
+            step.record("rpc.response.status_code", fault.code);
+        }
+        tracing::info!(agent = %visit.agent, method, outcome, took_us, "a call was answered");
     }
 }
 

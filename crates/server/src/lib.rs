@@ -35,7 +35,7 @@ pub use self::agents::fuzz;
 pub use self::{
     credential::{Credentials, Keyring, TokenDigest},
     door::{Bound, Door, DoorError, TlsFiles},
-    metrics::{Duration, Metrics},
+    metrics::Metrics,
 };
 
 /// What both doors share.

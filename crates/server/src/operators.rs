@@ -6,24 +6,29 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     body::Body,
-    extract::Request,
-    http::{HeaderMap, HeaderValue, Response, header},
+    extract::{FromRequestParts as _, MatchedPath, Request},
+    http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts},
     middleware,
     routing::{get, post},
 };
-use countersign_engine::setup::Setup;
+use countersign_engine::{
+    port::telemetry::{Origin, WHOLE},
+    setup::Setup,
+};
 use hyper::body::Incoming;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     Gatehouse,
+    agents::trail,
     door::Bound,
     host::{Hosts, Stray},
     listener::caught,
 };
 
-use self::{problem::Problem, sessions::Sessions};
+use self::{access::Operator, problem::Problem, sessions::Sessions};
 
 mod access;
 mod approvals;
@@ -33,6 +38,7 @@ mod by_hash;
 mod console;
 mod events;
 mod evidence;
+mod gauges;
 mod history;
 mod incidents;
 mod ledger;
@@ -63,6 +69,7 @@ pub(crate) struct Desk {
     closing: watch::Receiver<bool>,
     /// Seats of those who listen to events.
     listeners: events::Seats,
+    gauges: gauges::Gauges,
 }
 
 impl Desk {
@@ -80,6 +87,7 @@ impl Desk {
             port: bound.local_addr().port(),
             closing,
             listeners: events::Seats::default(),
+            gauges: gauges::Gauges::default(),
         })
     }
 
@@ -172,7 +180,7 @@ async fn belongs(
     request: Request,
     next: middleware::Next,
 ) -> Result<Response<Body>, Problem> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     desk.hosts.admit(&parts).map_err(|stray| match stray {
         Stray::Framing => {
             Problem::Malformed("the head must have one length and lines that end in CR LF".into())
@@ -181,7 +189,37 @@ async fn belongs(
         Stray::OtherHost => Problem::OtherHost,
         Stray::OtherOrigin => Problem::OtherOrigin,
     })?;
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    let whole = whole(&desk, &mut parts).await;
+    Ok(next.run(Request::from_parts(parts, body)).instrument(whole).await)
+}
+
+/// The span of what an operator's request causes, in the trail that they named. Whoever has no token of ours begins
+/// none.
+async fn whole(desk: &Arc<Desk>, parts: &mut Parts) -> Span {
+    let Ok(Operator(operator)) = Operator::from_request_parts(parts, desk).await else {
+        return Span::none();
+    };
+    let method = match parts.method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "_OTHER",
+    };
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let span = tracing::error_span!(
+        target: WHOLE,
+        parent: None,
+        "request",
+        otel.name = format_args!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method,
+        http.route = route,
+        countersign.operator = %operator.id,
+    );
+    let caller = trail(&parts.headers);
+    desk.ports().telemetry.begin(&span, Origin::Call(caller.as_ref()));
+    span
 }
 
 fn secure(headers: &mut HeaderMap) {

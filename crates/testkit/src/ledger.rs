@@ -9,7 +9,7 @@ pub mod history;
 mod steps;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -27,7 +27,7 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
         ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
@@ -368,6 +368,13 @@ impl Ledger for ModelLedger {
 
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
         self.with(|books| Ok(books.unfreeze(freeze)))
+    }
+
+    async fn census(
+        &self,
+        states: &[OperationState],
+    ) -> Result<BTreeMap<OperationState, Census>, LedgerError> {
+        self.with(|books| Ok(states.iter().map(|state| (*state, books.census(*state))).collect()))
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {

@@ -130,7 +130,11 @@ impl NodeChain {
         }
     }
 
-    async fn inquire<T: DeserializeOwned>(&self, node: &Node, method: &str) -> Result<T, Fault> {
+    async fn inquire<T: DeserializeOwned>(
+        &self,
+        node: &Node,
+        method: &'static str,
+    ) -> Result<T, Fault> {
         let question = Question::new(method, &[(); 0])?;
         self.nodes.inquire(node, &question, Answer::typed).await
     }
@@ -153,11 +157,11 @@ impl NodeChain {
         Err(round.failed())
     }
 
-    pub(crate) fn question<'a>(
+    pub(crate) fn question(
         &self,
-        method: &'a str,
+        method: &'static str,
         params: &impl Serialize,
-    ) -> Result<Question<'a>, ChainError> {
+    ) -> Result<Question, ChainError> {
         Question::new(method, params).map_err(|fault| self.unavailable(&fault.to_string()))
     }
 
@@ -186,10 +190,10 @@ impl Chain for NodeChain {
     }
 
     async fn read(&self, call: ReadCall) -> Result<ReadAnswer, ChainError> {
-        let ReadCall { method, params, traceparent } = call;
+        let ReadCall { method, params } = call;
         let params = RawValue::from_string(params)
             .map_err(|_| self.unavailable("the parameters of the call are not JSON"))?;
-        let question = Question { method, params, traceparent: traceparent.as_deref() };
+        let question = Question { method, params };
         let answer = self.nodes.ask(&question, Ok).await?;
         Ok(match answer {
             Answer::Result(text) => ReadAnswer::Result(text.into()),

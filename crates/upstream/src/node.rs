@@ -2,16 +2,21 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use countersign_core::identity::ChainId;
-use countersign_engine::port::chain::ChainError;
+use countersign_engine::port::{
+    Telemetry,
+    chain::ChainError,
+    telemetry::{Measured, Stopwatch},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::{
     endpoint::Endpoint,
@@ -35,12 +40,14 @@ pub(crate) struct Nodes {
     request_ids: AtomicU64,
     attempt: Duration,
     deadline: Duration,
+    telemetry: Arc<dyn Telemetry>,
 }
 
 impl Nodes {
     /// Takes all URLs apart; nothing is connected yet.
     pub(crate) fn new(options: NodeOptions) -> Result<Self, UpstreamError> {
-        let NodeOptions { id: chain, urls, answer_bytes_max, chain_id_ttl, .. } = options;
+        let NodeOptions { id: chain, urls, answer_bytes_max, chain_id_ttl, telemetry, .. } =
+            options;
         if urls.is_empty() {
             return Err(UpstreamError::NoUrls(chain));
         }
@@ -62,6 +69,7 @@ impl Nodes {
             request_ids: AtomicU64::new(1),
             attempt: duration(options.attempt),
             deadline: duration(options.deadline),
+            telemetry,
         })
     }
 
@@ -69,7 +77,7 @@ impl Nodes {
     /// what may be asked twice.
     pub(crate) async fn ask<T>(
         &self,
-        question: &Question<'_>,
+        question: &Question,
         read: impl Fn(Answer) -> Result<T, Fault>,
     ) -> Result<T, ChainError> {
         let mut round = self.round();
@@ -87,7 +95,7 @@ impl Nodes {
 
     /// Sends signed bytes to the first node that can be reached and takes any at all. `Err` means
     /// that a node may have them, or that none can be reached: they may be sent again, to any node.
-    pub(crate) async fn send(&self, question: &Question<'_>) -> Result<Answer, ChainError> {
+    pub(crate) async fn send(&self, question: &Question) -> Result<Answer, ChainError> {
         // the wallet's lane waits meanwhile, and what has no answer is sent again anyway
         let mut round = Round { longest: self.attempt, ..self.round() };
         while let Some(visit) = round.next().await {
@@ -122,7 +130,7 @@ impl Nodes {
     pub(crate) async fn inquire<T>(
         &self,
         node: &Node,
-        question: &Question<'_>,
+        question: &Question,
         read: impl Fn(Answer) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.ask_once(node, question, self.patience()).await.and_then(read)
@@ -154,14 +162,39 @@ impl Nodes {
     async fn ask_once(
         &self,
         node: &Node,
-        question: &Question<'_>,
+        question: &Question,
         patience: Patience,
     ) -> Result<Answer, Fault> {
-        let within = patience.left();
+        let span = tracing::debug_span!(
+            "upstream",
+            otel.name = question.method,
+            otel.kind = "client",
+            rpc.system.name = "jsonrpc",
+            rpc.method = question.method,
+            server.address = node.shown(),
+            countersign.chain = self.chain.0,
+            "error.type" = tracing::field::Empty,
+        );
+        self.exchange(node, question, patience).instrument(span).await
+    }
+
+    async fn exchange(
+        &self,
+        node: &Node,
+        question: &Question,
+        patience: Patience,
+    ) -> Result<Answer, Fault> {
+        let watch = Stopwatch::start(&*self.telemetry);
         let id = self.request_ids.fetch_add(1, Ordering::Relaxed);
         let body = question.body(id)?;
-        let reply = self.transport.post(&node.endpoint, body, question.traceparent, within).await?;
-        Answer::read(&reply, id, &node.endpoint)
+        let (trail, within) = (self.telemetry.passed_on(), patience.left());
+        let reply = self.transport.post(&node.endpoint, body, trail.as_ref(), within).await;
+        watch.stop(Measured::Upstream(question.method));
+        let answer = reply.and_then(|reply| Answer::read(&reply, id, &node.endpoint));
+        if let Err(fault) = &answer {
+            Span::current().record("error.type", fault.kind());
+        }
+        answer
     }
 
     fn patience(&self) -> Patience {
@@ -261,7 +294,7 @@ impl Visit<'_> {
     /// anew.
     pub(crate) async fn ask<T>(
         &self,
-        question: &Question<'_>,
+        question: &Question,
         read: impl Fn(Answer) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         let asked = match self.ask_once(question).await {
@@ -278,7 +311,7 @@ impl Visit<'_> {
     /// Asks for something of a type.
     pub(crate) async fn fetch<T: DeserializeOwned>(
         &self,
-        method: &str,
+        method: &'static str,
         params: &(impl Serialize + Sync),
     ) -> Result<T, Fault> {
         let question = Question::new(method, params)?;
@@ -300,7 +333,7 @@ impl Visit<'_> {
         self.node.shows_since(head)
     }
 
-    async fn ask_once(&self, question: &Question<'_>) -> Result<Answer, Fault> {
+    async fn ask_once(&self, question: &Question) -> Result<Answer, Fault> {
         self.nodes.ask_once(self.node, question, self.patience).await
     }
 }

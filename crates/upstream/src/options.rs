@@ -1,11 +1,12 @@
 //! How a chain is reached, as the configuration says it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use countersign_core::{
     identity::ChainId,
     time::{Millis, Timestamp},
 };
+use countersign_engine::port::{Telemetry, telemetry::Silent};
 
 use crate::endpoint::UrlFault;
 
@@ -39,6 +40,8 @@ pub struct NodeOptions {
     pub wall: Option<fn() -> Timestamp>,
     /// What the chain adds to the fee outside of gas × price.
     pub data_fee: DataFee,
+    /// Who watches.
+    pub telemetry: Arc<dyn Telemetry>,
 }
 
 impl NodeOptions {
@@ -46,7 +49,7 @@ impl NodeOptions {
     /// 250 ms of caching, 32 MiB an answer,
     /// 256 blocks behind, never stale, the data fee of the chain's own oracle.
     #[must_use]
-    pub const fn new(id: ChainId, urls: Vec<String>, finality: FinalityRule) -> Self {
+    pub fn new(id: ChainId, urls: Vec<String>, finality: FinalityRule) -> Self {
         Self {
             id,
             urls,
@@ -62,6 +65,7 @@ impl NodeOptions {
             stale_after: None,
             wall: None,
             data_fee: DataFee::Oracle,
+            telemetry: Arc::new(Silent),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
-use countersign_core::time::Millis;
+use countersign_core::{time::Millis, trail::Trail};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -61,11 +61,11 @@ impl Transport {
         &self,
         endpoint: &Endpoint,
         body: Bytes,
-        traceparent: Option<&str>,
+        trail: Option<&Trail>,
         within: Duration,
     ) -> Result<Reply, Fault> {
         // boxed: a client's future is large, and many may wait at once
-        let exchange = Box::pin(self.exchange(request(endpoint, body, traceparent)?));
+        let exchange = Box::pin(self.exchange(request(endpoint, body, trail)?));
         tokio::time::timeout(within, exchange).await.unwrap_or(Err(Fault::Late(within)))
     }
 
@@ -127,7 +127,7 @@ impl Transport {
 fn request(
     endpoint: &Endpoint,
     body: Bytes,
-    traceparent: Option<&str>,
+    trail: Option<&Trail>,
 ) -> Result<Request<Full<Bytes>>, Fault> {
     let mut request = Request::builder()
         .method(Method::POST)
@@ -140,9 +140,13 @@ fn request(
     if let Some(authorization) = endpoint.authorization() {
         headers.insert(header::AUTHORIZATION, authorization.clone());
     }
-    // a trace context that is no header value is not worth a failed call
-    if let Some(trace) = traceparent.and_then(|text| HeaderValue::try_from(text).ok()) {
-        headers.insert("traceparent", trace);
+    // a trail that is no header value is not worth a failed call
+    if let Some(value) = trail.and_then(|trail| HeaderValue::try_from(trail.to_string()).ok()) {
+        headers.insert("traceparent", value);
+        let state = trail.and_then(Trail::state).map(HeaderValue::from_str);
+        if let Some(Ok(state)) = state {
+            headers.insert("tracestate", state);
+        }
     }
     Ok(request)
 }
@@ -225,6 +229,25 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// What went wrong, in one word.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Unsent(_) => "connect",
+            Self::Lost(_) => "connection_lost",
+            Self::Late(_) => "timeout",
+            Self::Busy => "429",
+            Self::Status(_) => "http_status",
+            Self::TooLarge(_) => "too_large",
+            Self::Nonsense(_) => "nonsense",
+            Self::WrongChain { .. } => "wrong_chain",
+            Self::Behind { .. } => "behind",
+            Self::Stale { .. } => "stale",
+            Self::Early { .. } => "early",
+            Self::Closed(_) => "closed",
+            Self::Refused(_) => "refused",
+        }
+    }
+
     /// Whether the node itself is in trouble, rather than this one question.
     pub(crate) const fn is_of_node(&self) -> bool {
         match self {

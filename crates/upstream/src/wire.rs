@@ -19,20 +19,19 @@ use crate::{
 /// Longer words of a node are cut: they go into logs, traces and answers.
 const WORDS_LEN_MAX: usize = 2048;
 
-/// A method with its parameters as JSON text, and the trace that it belongs to.
+/// A method with its parameters as JSON text.
 #[derive(Debug, Clone)]
-pub(crate) struct Question<'a> {
-    pub(crate) method: &'a str,
+pub(crate) struct Question {
+    pub(crate) method: &'static str,
     pub(crate) params: Box<RawValue>,
-    pub(crate) traceparent: Option<&'a str>,
 }
 
-impl<'a> Question<'a> {
+impl Question {
     /// A question of our own.
-    pub(crate) fn new(method: &'a str, params: &impl Serialize) -> Result<Self, Fault> {
+    pub(crate) fn new(method: &'static str, params: &impl Serialize) -> Result<Self, Fault> {
         let params = serde_json::value::to_raw_value(params);
         let params = params.map_err(|error| Fault::Nonsense(error.to_string()))?;
-        Ok(Self { method, params, traceparent: None })
+        Ok(Self { method, params })
     }
 
     /// The request body.

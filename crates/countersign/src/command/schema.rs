@@ -108,7 +108,13 @@ fn configuration() -> Value {
             ),
             "breaker": breaker(),
             "notify": list(&notify()),
-            "telemetry": { "type": ["object", "null"] },
+            "telemetry": object(
+                &json!({
+                    "otlp": text(), "protocol": { "enum": ["grpc", "http/protobuf"] },
+                    "sample": text(), "bearer_file": text(), "headers_file": text(),
+                }),
+                &[],
+            ),
         }),
         &["chains", "wallets", "agents"],
     );

@@ -23,6 +23,7 @@ use super::{
     price::PriceBook,
     problem::Place,
     store::RedisEntry,
+    telemetry::TelemetryEntry,
 };
 
 /// A value and where the file says it.
@@ -63,6 +64,8 @@ pub(crate) struct Config {
     pub(crate) notify: Vec<NotifyEntry>,
     /// What the folder of ABIs has.
     pub(crate) abis: Abis,
+    /// Where traces go.
+    pub(crate) telemetry: Option<TelemetryEntry>,
 }
 
 impl Config {
@@ -71,8 +74,13 @@ impl Config {
         let oracles = self.oracles.iter().map(|oracle| &oracle.secrets);
         let files = oracles.chain(self.judge.iter().map(|judge| &judge.secrets));
         let webhooks = self.notify.iter().filter_map(|entry| entry.secret.as_ref());
-        let webhooks = webhooks.map(|file| (file.place, file.value.as_path()));
-        self.prices.secrets().chain(files.flat_map(SecretFiles::all)).chain(webhooks)
+        let collector = self
+            .telemetry
+            .iter()
+            .flat_map(|entry| [entry.bearer_file.as_ref(), entry.headers_file.as_ref()]);
+        let single = webhooks.chain(collector.flatten());
+        let single = single.map(|file| (file.place, file.value.as_path()));
+        self.prices.secrets().chain(files.flat_map(SecretFiles::all)).chain(single)
     }
 }
 
@@ -100,6 +108,16 @@ pub(crate) enum StoreChoice {
     Embedded(PathBuf),
     /// Shared by several gateways.
     Redis(RedisEntry),
+}
+
+impl StoreChoice {
+    /// What OpenTelemetry calls it.
+    pub(crate) const fn system(&self) -> &'static str {
+        match self {
+            Self::Embedded(_) => "sqlite",
+            Self::Redis(_) => "redis",
+        }
+    }
 }
 
 /// A URL that may carry a credential: only its scheme and host are ever shown.

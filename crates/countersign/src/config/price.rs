@@ -250,7 +250,7 @@ fn pause(text: &str) -> Result<Millis, String> {
 }
 
 /// `2%`, `0.5%`: from 0.01 % to 100 %.
-fn percent(text: &str) -> Result<BasisPoints, String> {
+pub(crate) fn percent(text: &str) -> Result<BasisPoints, String> {
     let wrong = || format!("`{text}` is not a percentage from 0.01% to 100%, as in 2% or 0.5%");
     let number = text.strip_suffix('%').ok_or_else(wrong)?;
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));

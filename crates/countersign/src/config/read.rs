@@ -15,6 +15,7 @@ use super::{
     reader::{Section, path_from},
     relying,
     store::store,
+    telemetry,
     yaml::{Node, Value},
 };
 
@@ -43,7 +44,9 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
         let judge = s.or("judge", None, |r, n| outside::judge(r, n, folder).map(Some));
         let notify = s.or("notify", Vec::new(), |r, n| r.list(n, |n| notify::entry(r, n, folder)));
         let abis = s.or("abis", abi::Abis::default(), |r, n| abi::folder(r, n, folder));
-        later(report, s);
+        let telemetry = s.or("telemetry", telemetry::Section::Nowhere, |r, n| {
+            telemetry::telemetry(r, n, folder)
+        });
         let (rpc, (admin, passkeys)) = doors?;
         Some(Config {
             file: file.to_path_buf(),
@@ -65,6 +68,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             judge: judge?,
             notify: notify?,
             abis: abis?,
+            telemetry: telemetry?.entry(),
         })
     });
     found?
@@ -90,22 +94,6 @@ fn ids(list: &Node) -> Vec<String> {
         Value::Null | Value::Text(_) | Value::List(_) => None,
     };
     items.iter().filter_map(id).collect()
-}
-
-/// Parts of the format that this version does not serve yet: absent or empty, else refused.
-fn later(report: &Report, s: &mut Section<'_>) {
-    for (key, what) in [("telemetry", "telemetry over OTLP")] {
-        let Some(node) = s.optional(key) else { continue };
-        let empty = match &node.value {
-            Value::Null => true,
-            Value::List(items) => items.is_empty(),
-            Value::Map(entries) => entries.is_empty(),
-            Value::Text(_) => false,
-        };
-        if !empty {
-            report.refuse(node.place, format!("{what} come with a later version: remove `{key}`"));
-        }
-    }
 }
 
 /// The operators' door, and where their passkeys are used if that is said.

@@ -588,6 +588,21 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "hold: 0s, breaker: { denials: 5, within: 10ms }",
         &["20:226: denials are counted over 1s at least"],
     ),
+    (
+        "notify: []",
+        "telemetry: { otlp: \"grpc://c\", protocol: json, sample: \"0.5\", bearer_file: lost }",
+        &[
+            "25:20: expected a URL that begins with http:// or https://",
+            "25:42: `json` is not one of grpc, http/protobuf",
+            "25:56: `0.5` is not a percentage from 0.01% to 100%, as in 2% or 0.5%",
+            "25:76: there is no file `lost`",
+        ],
+    ),
+    (
+        "notify: []",
+        "telemetry: { otlp: \"http://user@c\" }",
+        &["25:20: a collector's credentials go into `bearer_file` or `headers_file`"],
+    ),
     ("prices: {", "prices: {{", &["24:10: a key must be a plain word"]),
 ];
 

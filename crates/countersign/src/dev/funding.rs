@@ -34,7 +34,7 @@ async fn give(chain: &NodeChain, wallet: Address) -> Option<()> {
 }
 
 async fn ask(chain: &NodeChain, method: &'static str, params: &Value) -> Option<Value> {
-    let call = ReadCall { method, params: params.to_string(), traceparent: None };
+    let call = ReadCall { method, params: params.to_string() };
     match chain.read(call).await.ok()? {
         ReadAnswer::Result(result) => serde_json::from_slice(&result).ok(),
         ReadAnswer::Error { .. } => None,

@@ -96,8 +96,6 @@ pub struct ReadCall {
     pub method: &'static str,
     /// The parameters as JSON text: always an array.
     pub params: String,
-    /// W3C trace context to pass on.
-    pub traceparent: Option<String>,
 }
 
 /// A node's answer to a read, as JSON text.

@@ -4,7 +4,10 @@
 //! Every function is idempotent: the same call twice gives the same answer. Each is one atomic step:
 //! all checks first, then all writes. Time is the store's own clock and never steps back.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use alloy_primitives::{Address, B256, Bytes};
 use async_trait::async_trait;
@@ -178,6 +181,13 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         max: u32,
     ) -> Result<Vec<OperationRecord>, LedgerError>;
 
+    /// How many operations are in each of these states, whether or not there are any, and since when the oldest of
+    /// them exists. Reads no record.
+    async fn census(
+        &self,
+        states: &[OperationState],
+    ) -> Result<BTreeMap<OperationState, Census>, LedgerError>;
+
     /// The settled operations whose receipt lies in this block of this chain, for a look after a reorg; in the order
     /// of their ids. Blocks that are more than [`SETTLED_KEPT`] below the highest in which anything was ever settled
     /// are forgotten.
@@ -261,6 +271,15 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// What the store is and promises. Answers also for a ledger that is lost.
     async fn describe(&self) -> Result<LedgerStatus, LedgerError>;
+}
+
+/// What [`Ledger::census`] counted in one state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// How many.
+    pub count: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Timestamp>,
 }
 
 /// What makes a request a repetition (CONTRACT §3, Repeating).

@@ -26,11 +26,11 @@ use countersign_engine::{
         Ledger,
         journal::Page,
         ledger::{
-            Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
-            DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-            OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
-            ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
-            SplitAnswer,
+            Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit,
+            CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
+            NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
+            RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+            SignedBytes, Split, SplitAnswer,
         },
     },
     submission::Answer,
@@ -146,6 +146,7 @@ mortal! {
     operation(id: OperationId) -> Option<OperationRecord>;
     operations(query: &OperationQuery) -> Page<OperationRecord>;
     open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
+    census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;

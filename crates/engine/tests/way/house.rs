@@ -20,7 +20,7 @@ use countersign_core::{
 use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
-    port::{Clock, Ledger, Signer},
+    port::{Clock, Ledger, Signer, telemetry::Silent},
     setup::{
         AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup, WalletSigner,
     },
@@ -116,7 +116,8 @@ impl House {
         });
         let journal = Arc::new(self.journals.journal(&name));
         let chronicle = self.ledger.clone();
-        let ports = Ports { ledger, journal, chronicle, clock, gateway: name };
+        let telemetry = Arc::new(Silent);
+        let ports = Ports { ledger, journal, chronicle, clock, gateway: name, telemetry };
         Engine::new(ports, self.setup(POLICY))
     }
 

@@ -326,6 +326,7 @@ impl Stage<'_, '_> {
                 action: self.text(node, "declared"),
                 session: self.text(node, "session"),
                 context: self.context(node),
+                trail: None,
             },
             bundle: None,
         })

@@ -4,7 +4,6 @@ use countersign_core::{
     draft::{FieldError, quantity},
     identity::ChainId,
     json::Json,
-    time::Millis,
 };
 use countersign_engine::{
     port::chain::{ReadAnswer, ReadCall},
@@ -12,10 +11,7 @@ use countersign_engine::{
     submission::Unavailable,
 };
 
-use crate::{
-    answer::{self, Fault, INTERNAL},
-    metrics::Duration,
-};
+use crate::answer::{self, Fault, INTERNAL};
 
 use super::{
     AgentsDoor, Visit,
@@ -45,11 +41,7 @@ impl AgentsDoor {
             ReadKind::Logs | ReadKind::NewFilter => narrow(node, params.first()).await?,
             ReadKind::Filter => self.filters.check(&owned(visit, chain, params.first())?)?,
         }
-        let began = self.engine.ports().clock.monotonic();
-        let answer = ask(node, read, params, visit.traceparent.clone()).await;
-        let took = Millis(self.engine.ports().clock.monotonic().0.saturating_sub(began.0));
-        self.metrics.observe(Duration::Upstream, read.method, took);
-        let result = answer?;
+        let result = ask(node, read, params).await?;
         if read.kind == ReadKind::NewFilter {
             let id = Json::parse(result.as_bytes(), countersign_core::json::Limits::REQUEST).ok();
             self.filters.remember(owned(visit, chain, id.as_ref())?);
@@ -72,14 +64,9 @@ fn owned(visit: &Visit, chain: ChainId, id: Option<&Json>) -> Result<Owned, Fiel
     Ok(Owned { chain, id: id.to_owned(), agent: visit.agent.clone() })
 }
 
-async fn ask(
-    node: &ChainSetup,
-    read: Read,
-    params: &[Json],
-    traceparent: Option<String>,
-) -> Result<String, Fault> {
+async fn ask(node: &ChainSetup, read: Read, params: &[Json]) -> Result<String, Fault> {
     let params = Json::List(params.to_vec()).to_string();
-    let call = ReadCall { method: read.method, params, traceparent };
+    let call = ReadCall { method: read.method, params };
     match node.port.read(call).await {
         Err(_) => Err(gone(node.id)),
         Ok(ReadAnswer::Result(bytes)) => String::from_utf8(bytes.to_vec())

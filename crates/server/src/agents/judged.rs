@@ -24,10 +24,11 @@ impl AgentsDoor {
         params: &[Json],
         seat: Seat,
     ) -> Outcome {
-        let submission = match self.submission(visit, method, params, seat) {
+        let mut submission = match self.submission(visit, method, params, seat) {
             Ok(submission) => submission,
             Err(fault) => return Err(fault).into(),
         };
+        submission.declared.trail = self.engine.ports().telemetry.trail();
         let Reply { answer, receipt } = self.engine.submit(submission).await;
         let result = answer::settle(answer).map(|given| match given {
             Given::Transaction(signed) => written(visit, method, &signed),

@@ -76,12 +76,31 @@ impl AgentsDoor {
 
     async fn operation(&self, visit: &Visit, params: &[Json]) -> Result<Value, Fault> {
         let wrong = |reason: &str| FieldError::new("id", reason);
-        let [id] = params else { return Err(wrong("must be the only parameter").into()) };
+        let (id, collects) = match params {
+            [id] => (id, true),
+            [id, options] => (id, collects(options)?),
+            _ => return Err(wrong("must be the first parameter, and options the second").into()),
+        };
         let id = id.as_text().ok_or_else(|| wrong("must be a string"))?;
         let missing = || wrong("there is no such operation");
         let id: OperationId = id.parse().map_err(|_| missing())?;
-        let found = self.engine.operation_of(&visit.agent, id).await?;
+        let found = if collects {
+            self.engine.operation_of(&visit.agent, id).await?
+        } else {
+            self.engine.look_at_operation(&visit.agent, id).await?
+        };
         found.map(operation).ok_or_else(|| missing().into())
+    }
+}
+
+/// `{"collect": false}` only looks: the result stays owed to whoever repeats the request.
+fn collects(options: &Json) -> Result<bool, FieldError> {
+    let wrong =
+        || FieldError::new("params", "the second parameter is {\"collect\": true or false}");
+    let Json::Object(members) = options else { return Err(wrong()) };
+    match members.as_slice() {
+        [(name, Json::Bool(collects))] if name == "collect" => Ok(*collects),
+        _ => Err(wrong()),
     }
 }
 

@@ -7,6 +7,7 @@ use countersign_core::{
     intent::Declared,
     json::{Json, Limits},
     time::Millis,
+    trail::Trail,
 };
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
@@ -50,6 +51,7 @@ impl Said {
                 action: text("countersign-action", NAME_MAX)?,
                 session: text("countersign-session", NAME_MAX)?,
                 context: context(headers)?,
+                trail: None,
             },
             key: text("idempotency-key", KEY_MAX)?,
             scope: Scope::Request,
@@ -111,6 +113,7 @@ impl Said {
                     (true, _) => header.context,
                     (false, _) => mine.context,
                 },
+                trail: None,
             },
             key,
             scope,
@@ -206,17 +209,13 @@ fn wait_seconds(preference: &str) -> Option<u64> {
     Some(digits.parse().unwrap_or(u64::MAX))
 }
 
-/// A W3C trace context that is well formed; anything else is dropped.
-pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = only(headers, "traceparent").ok()??;
-    let parts: Vec<&str> = text.split('-').collect();
-    let [version, trace, span, flags] = parts.as_slice() else { return None };
-    let hex = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let named = |part: &str, length: usize| hex(part, length) && part.bytes().any(|b| b != b'0');
-    let fits = *version == "00" && named(trace, 32) && named(span, 16) && hex(flags, 2);
-    fits.then_some(text)
+/// The trail that the headers name. What is malformed, or said twice, is none.
+pub(crate) fn trail(headers: &HeaderMap) -> Option<Trail> {
+    let parent = only(headers, "traceparent").ok()??;
+    let states = headers.get_all("tracestate").iter().map(|value| value.to_str().ok());
+    // several of this header are one list
+    let state = states.collect::<Option<Vec<_>>>().map(|states| states.join(","));
+    Trail::of_headers(&parent, state.as_deref())
 }
 
 #[cfg(test)]
@@ -325,18 +324,18 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_context_is_passed_on_only_if_it_is_one() {
+    fn a_trail_is_what_one_header_says() {
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(traceparent(&headers(&[("traceparent", good)])).as_deref(), Some(good));
-        for bad in [
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-            "",
-        ] {
-            assert_eq!(traceparent(&headers(&[("traceparent", bad)])), None, "{bad}");
-        }
+        let read = |pairs: &[(&'static str, &str)]| trail(&headers(pairs));
+        assert_eq!(read(&[("traceparent", good)]).unwrap().to_string(), good);
+        assert_eq!(read(&[("traceparent", "x")]), None);
+        assert_eq!(read(&[]), None);
+        let with = read(&[("traceparent", good), ("tracestate", "a=1")]).unwrap();
+        assert_eq!(with.state(), Some("a=1"));
+        let mut twice = headers(&[("traceparent", good), ("tracestate", "a=1")]);
+        twice.append("tracestate", "b=2".parse().unwrap());
+        assert_eq!(trail(&twice).unwrap().state(), Some("a=1,b=2"));
+        twice.append("traceparent", good.parse().unwrap());
+        assert_eq!(trail(&twice), None);
     }
 }

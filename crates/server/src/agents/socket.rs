@@ -6,7 +6,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use countersign_core::{draft::FieldError, identity::AgentId, time::Millis};
+use countersign_core::{draft::FieldError, identity::AgentId, time::Millis, trail::Trail};
 use countersign_engine::submission::Receipt;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, Request, Response, header, request::Parts};
@@ -26,6 +26,7 @@ use tokio_tungstenite::{
         protocol::{CloseFrame, Role, WebSocketConfig, frame::coding::CloseCode},
     },
 };
+use tracing::Instrument as _;
 
 use crate::{
     answer::{self, Fault},
@@ -78,7 +79,7 @@ struct Standing {
     chain: Option<String>,
     said: Result<Said, FieldError>,
     wait: Option<Millis>,
-    traceparent: Option<String>,
+    trail: Option<Trail>,
     wants_raw_and_tx: bool,
 }
 
@@ -91,7 +92,7 @@ impl Standing {
             chain: place.chain.map(str::to_owned),
             said: Said::in_headers(headers).map(Said::of_connection),
             wait: said::wait(headers),
-            traceparent: said::traceparent(headers),
+            trail: said::trail(headers),
             wants_raw_and_tx: super::is_web3_py(headers) || is_beneath_web3_py(headers),
         }
     }
@@ -138,7 +139,7 @@ impl AgentsDoor {
 
     /// The answer to one message.
     async fn spoken(self: Arc<Self>, visit: Visit, bytes: Bytes) -> Parcel {
-        let envelope = Envelope::parse(&bytes);
+        let envelope = tracing::debug_span!("parse").in_scope(|| Envelope::parse(&bytes));
         let id = envelope.id();
         let crashed = || Err(Refusal::Crash);
         let answer = caught(self.converse(visit, envelope), crashed).await;
@@ -382,13 +383,14 @@ impl Talk {
             return Err(End::Revoked);
         }
         let visit = self.visit();
-        self.calls.spawn(Arc::clone(&self.door).spoken(visit, bytes));
+        let whole = self.door.whole(("message", "websocket"), &visit, self.standing.trail.as_ref());
+        self.calls.spawn(Arc::clone(&self.door).spoken(visit, bytes).instrument(whole));
         Ok(())
     }
 
     fn visit(&self) -> Visit {
         let setup = self.door.engine.setup();
-        let Standing { token: _, agent, chain, said, wait, traceparent, wants_raw_and_tx } =
+        let Standing { token: _, agent, chain, said, wait, trail: _, wants_raw_and_tx } =
             &self.standing;
         Visit {
             chain: place::chain_named(chain.as_deref(), &setup),
@@ -396,9 +398,9 @@ impl Talk {
             agent: agent.clone(),
             said: said.clone(),
             wait: *wait,
-            traceparent: traceparent.clone(),
             wants_raw_and_tx: *wants_raw_and_tx,
             received: self.door.now(),
+            began_us: self.door.engine.ports().telemetry.micros(),
             subscriptions: Some(Arc::clone(&self.subscriptions)),
         }
     }

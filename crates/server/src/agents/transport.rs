@@ -62,6 +62,18 @@ pub(crate) fn answered(parcel: Parcel) -> Response<Parcel> {
     response
 }
 
+/// Where a model finds out how to use this door.
+pub(crate) const MODELS_PATH: &str = "/llms.txt";
+
+/// `GET /llms.txt`: the same for everybody, so no credential is asked for.
+pub(crate) fn for_models() -> Response<Parcel> {
+    let text = include_str!("../../../../docs/llms.txt");
+    let mut response = json(StatusCode::OK, Parcel::new(text.to_owned(), Vec::new()));
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
 /// A JSON response that no cache keeps and no browser reinterprets.
 pub(crate) fn json(status: StatusCode, parcel: Parcel) -> Response<Parcel> {
     let mut response = Response::new(parcel);

@@ -7,13 +7,9 @@ use countersign_core::{
     fact::Freeze,
     identity::{AgentId, ChainId, WalletId},
     operation::OperationState,
-    time::Timestamp,
     trace::IncidentStatus,
 };
-use countersign_engine::{
-    port::{journal::IncidentQuery, ledger::OperationQuery},
-    setup::Role,
-};
+use countersign_engine::{port::journal::IncidentQuery, setup::Role};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -108,13 +104,16 @@ pub(crate) async fn overview_of(desk: &Arc<Desk>) -> Result<Value, Problem> {
         ..IncidentQuery::default()
     };
     let incidents = ports.journal.incidents(&open).await?.items;
-    let Open { states: operations, oldest_parked } = open_operations(desk).await?;
+    let census = ports.ledger.census(&unfinished()).await?;
+    let parked = census.get(&OperationState::Parked).copied().unwrap_or_default();
+    let operations: BTreeMap<_, _> =
+        census.iter().map(|(state, of)| (state.name(), of.count)).collect();
     let status = ports.ledger.describe().await?;
     Ok(json!({
         "app": setup.app,
         "gateway": ports.gateway,
-        "pending": operations.get(OperationState::Parked.name()).copied().unwrap_or_default(),
-        "pending_oldest_at": oldest_parked,
+        "pending": parked.count,
+        "pending_oldest_at": parked.oldest,
         "operations": operations,
         "incidents_open": incidents.len(),
         "agents": setup.agents.len(),
@@ -126,17 +125,8 @@ pub(crate) async fn overview_of(desk: &Arc<Desk>) -> Result<Value, Problem> {
     }))
 }
 
-/// The operations that are not finished.
-#[derive(Debug)]
-pub(crate) struct Open {
-    /// How many are in each state.
-    pub(crate) states: BTreeMap<&'static str, u32>,
-    /// Since when the one waits for people that waits longest.
-    pub(crate) oldest_parked: Option<Timestamp>,
-}
-
-/// How many operations are in each state that is not terminal, up to a bound.
-pub(crate) async fn open_operations(desk: &Desk) -> Result<Open, Problem> {
+/// The states in which something is still to happen.
+pub(crate) fn unfinished() -> Vec<OperationState> {
     let open = |state: &OperationState| match state {
         OperationState::Parked
         | OperationState::Approved
@@ -155,17 +145,5 @@ pub(crate) async fn open_operations(desk: &Desk) -> Result<Open, Problem> {
         | OperationState::Expired
         | OperationState::Cancelled => false,
     };
-    let states: Vec<_> = OperationState::ALL.into_iter().filter(open).collect();
-    let mut counts: BTreeMap<_, u32> = states.iter().map(|state| (state.name(), 0)).collect();
-    let query = OperationQuery { states, limit: COUNT_MAX, ..OperationQuery::default() };
-    let mut oldest_parked = None;
-    for record in desk.ports().ledger.operations(&query).await?.items {
-        if record.state == OperationState::Parked {
-            // newest first
-            oldest_parked = Some(record.created_at);
-        }
-        let count = counts.entry(record.state.name()).or_default();
-        *count = count.saturating_add(1);
-    }
-    Ok(Open { states: counts, oldest_parked })
+    OperationState::ALL.into_iter().filter(open).collect()
 }

@@ -9,7 +9,7 @@ use countersign_core::{
 use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
-    port::Signer,
+    port::{Signer, telemetry::Silent},
     setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
 };
 use countersign_policy::Policy;
@@ -161,6 +161,7 @@ impl House {
             chronicle: ledger.clone(),
             clock: Arc::new(FakeClock::new(time)),
             gateway: "gateway-1".into(),
+            telemetry: Arc::new(Silent),
         };
         let engine = Engine::new(ports, setup(chain.clone(), signer.clone()));
         let keyring = Keyring::new(credentials());

@@ -1,6 +1,9 @@
 //! The ledger's face: each call of the port becomes one step of the thread.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use alloy_primitives::{Address, Bytes};
 use async_trait::async_trait;
@@ -16,7 +19,7 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
         ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
@@ -216,6 +219,14 @@ impl Ledger for EmbeddedLedger {
     ) -> Result<Vec<OperationRecord>, LedgerError> {
         let states = states.to_vec();
         self.read(move |step| step.open(&states, idle_since, max)).await
+    }
+
+    async fn census(
+        &self,
+        states: &[OperationState],
+    ) -> Result<BTreeMap<OperationState, Census>, LedgerError> {
+        let states = states.to_vec();
+        self.read(move |step| step.census(&states)).await
     }
 
     async fn settled_in(

@@ -1,6 +1,6 @@
 //! What is asked of the books without changing them; freezes and the seal.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::Address;
 use countersign_core::{
@@ -10,7 +10,11 @@ use countersign_core::{
     operation::{Money, OperationRecord, OperationState},
     time::Timestamp,
 };
-use countersign_engine::port::{chronicle::event, journal::Page, ledger::OperationQuery};
+use countersign_engine::port::{
+    chronicle::event,
+    journal::Page,
+    ledger::{Census, OperationQuery},
+};
 use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 
 use super::{
@@ -93,6 +97,23 @@ impl Step<'_> {
             .query_map(params![int(idle_since.millis()), states, max], stored)?
             .collect::<Result<_, _>>()?;
         self.sound(&rows)
+    }
+
+    pub(super) fn census(
+        &self,
+        states: &[OperationState],
+    ) -> Result<BTreeMap<OperationState, Census>, Fault> {
+        let mut counted = BTreeMap::new();
+        for state in states {
+            let (count, oldest): (i64, Option<i64>) = self
+                .connection()
+                .prepare_cached("SELECT COUNT(*), MIN(created) FROM operations WHERE state = ?1")?
+                .query_row([state.name()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let count = u64::try_from(count).unwrap_or_default();
+            let oldest = oldest.and_then(|ms| u64::try_from(ms).ok()).map(Timestamp::from_millis);
+            counted.insert(*state, Census { count, oldest });
+        }
+        Ok(counted)
     }
 
     pub(super) fn holder(&self, lane: &str, nonce: u64) -> Result<Option<OperationId>, Fault> {

@@ -3,7 +3,7 @@
 mod packing;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -25,11 +25,11 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Clocks, Commit, CommitAnswer,
-        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
-        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
-        SplitAnswer,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Clocks, Commit,
+        CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
+        NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
+        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        SignedBytes, Split, SplitAnswer,
     },
 };
 
@@ -565,6 +565,27 @@ impl Ledger for RedisLedger {
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
         let call = freeze_call(freeze);
         changed(&mut self.link.run(Script::Unfreeze, call).await?)
+    }
+
+    async fn census(
+        &self,
+        states: &[OperationState],
+    ) -> Result<BTreeMap<OperationState, Census>, LedgerError> {
+        let names: Vec<&str> = states.iter().map(|state| state.name()).collect();
+        let call = Call::new().arg("states", names.join(" "));
+        let answer = self.link.run(Script::Census, call).await?;
+        let counted = answer.lists().zip(states).map(|(of_state, state)| {
+            let mut of_state = of_state?;
+            let count = of_state.number()?;
+            let oldest = (!of_state.is_empty()).then(|| of_state.number()).transpose()?;
+            Ok((*state, Census { count, oldest: oldest.map(Timestamp::from_millis) }))
+        });
+        let counted: BTreeMap<_, _> = counted.collect::<Result<_, LedgerError>>()?;
+        if counted.len() == states.len() {
+            Ok(counted)
+        } else {
+            Err(damaged("a census is too short"))
+        }
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {

@@ -121,6 +121,7 @@ scripts! {
     READS (operations) Operation = "operation";
     READS (operations) Operations = "operations";
     READS (operations) Work = "work";
+    READS () Census = "census";
     READS (operations) SettledIn = "settled_in";
     READS () Lane = "lane";
     READS (money) Status = "status";

@@ -15,9 +15,9 @@ use countersign_engine::port::{
     chronicle::event,
     journal::Page,
     ledger::{
-        Approve, ApproveAnswer, COLLECT_WITHIN, DenyAnswer, Disposition, Found, LedgerError,
-        NewOperation, OperationQuery, PasskeyCount, Redeem, RedeemAnswer, Reject, RejectAnswer,
-        Repeat, Reserve, ReserveAnswer, Split, SplitAnswer,
+        Approve, ApproveAnswer, COLLECT_WITHIN, Census, DenyAnswer, Disposition, Found,
+        LedgerError, NewOperation, OperationQuery, PasskeyCount, Redeem, RedeemAnswer, Reject,
+        RejectAnswer, Repeat, Reserve, ReserveAnswer, Split, SplitAnswer,
     },
 };
 
@@ -111,6 +111,13 @@ impl Books {
                 None => Found::Nothing,
             },
         }
+    }
+
+    pub(super) fn census(&self, state: OperationState) -> Census {
+        let mut made: Vec<_> =
+            self.operations.iter().filter(|o| o.state == state).map(|o| o.created_at).collect();
+        made.sort_unstable();
+        Census { count: made.len().try_into().unwrap(), oldest: made.first().copied() }
     }
 
     fn candidates(&self, repeat: &Repeat) -> impl Iterator<Item = &OperationRecord> {

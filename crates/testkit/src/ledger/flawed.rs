@@ -4,7 +4,7 @@ mod after;
 mod before;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -22,7 +22,7 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
         ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
@@ -221,6 +221,7 @@ flawed! {
     operation(id: OperationId) -> Option<OperationRecord>;
     operations(query: &OperationQuery) -> Page<OperationRecord>;
     open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
+    census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
     holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
@@ -251,6 +252,7 @@ as_they_are! {
     end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
     deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
     operation(id: OperationId) -> Option<OperationRecord>;
+    census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
     adopted() -> BTreeSet<CounterId>;
     note_adopted(limits: &BTreeSet<CounterId>) -> ();

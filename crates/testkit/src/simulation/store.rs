@@ -1,7 +1,7 @@
 //! The books, as one process reaches them: calls get lost, answers get lost, and both may take long.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Weak},
 };
 
@@ -20,7 +20,7 @@ use countersign_engine::port::{
     clock::BoxFuture,
     journal::Page,
     ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit, CommitAnswer,
         DenyAnswer, Disposition, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
         NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
         RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
@@ -213,6 +213,7 @@ store! {
         operation(id: OperationId) -> Option<OperationRecord>;
         operations(query: &OperationQuery) -> Page<OperationRecord>;
         open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
+        census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
         settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
         holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
         next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;

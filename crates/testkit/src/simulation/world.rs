@@ -16,7 +16,7 @@ use countersign_core::{
 use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
-    port::{Ledger, Signer as _},
+    port::{Ledger, Signer as _, telemetry::Silent},
     setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
 };
 use tokio::sync::oneshot;
@@ -251,6 +251,7 @@ impl World {
             chronicle: Arc::new(ModelLedger::new(ManualTime::default())),
             clock: Arc::new(clock),
             gateway: format!("gw-{slot}-{process}"),
+            telemetry: Arc::new(Silent),
         };
         let engine = Engine::new(ports, self.setup());
         let (stop, stopped) = oneshot::channel();

@@ -232,6 +232,7 @@ macro_rules! ledger_suite {
             sixty_four_tasks_at_two_gateways_keep_every_limit_and_exact_sums
         );
         $crate::ledger_suite!(@ $mode $make, questions:
+            a_census_counts_each_state_and_knows_the_oldest
             a_list_is_newest_first_in_pages
             a_list_is_of_states_and_of_an_agent
             open_work_is_what_stands_still

@@ -1,9 +1,11 @@
 //! What becomes of an answer, and who is asked next.
 
 use alloy_primitives::{B256, Bytes};
+use countersign_core::trail::Trail;
 use countersign_engine::port::{
-    Chain,
+    Chain, Telemetry,
     chain::{Broadcast, ChainError, ReadAnswer, ReadCall},
+    telemetry::{Measured, Origin},
 };
 use serde_json::json;
 
@@ -14,7 +16,7 @@ const HASH: B256 = B256::repeat_byte(0xab);
 static RAW: Bytes = Bytes::from_static(&[1, 2, 3]);
 
 fn call(params: &str) -> ReadCall {
-    ReadCall { method: "eth_call", params: params.into(), traceparent: None }
+    ReadCall { method: "eth_call", params: params.into() }
 }
 
 fn answer(text: &str) -> ReadAnswer {
@@ -238,9 +240,10 @@ async fn a_read_is_passed_on_as_it_came() {
     })
     .await;
     let chain = chain_of(&[&node]);
-    let traced =
-        ReadCall { traceparent: Some("00-ab-cd-01".into()), ..call(r#"[ "x", {"to": 1}]"#) };
-    assert_eq!(chain.read(traced).await, Ok(answer(r#"{"a":[1,{"b":null}],"z":1}"#)));
+    assert_eq!(
+        chain.read(call(r#"[ "x", {"to": 1}]"#)).await,
+        Ok(answer(r#"{"a":[1,{"b":null}],"z":1}"#))
+    );
     assert_eq!(chain.read(call(r#"["null"]"#)).await, Ok(answer("null")));
     let error = ReadAnswer::Error {
         code: 3,
@@ -249,13 +252,53 @@ async fn a_read_is_passed_on_as_it_came() {
     };
     assert_eq!(chain.read(call(r#"["error"]"#)).await, Ok(error));
     let seen = node.seen();
-    assert_eq!(
-        (&seen[0].params, seen[0].headers["traceparent"].as_bytes()),
-        (&json!(["x", {"to": 1}]), &b"00-ab-cd-01"[..])
-    );
-    assert!(!seen[1].headers.contains_key("traceparent"));
+    assert_eq!(seen[0].params, json!(["x", {"to": 1}]));
+    assert!(!seen[0].headers.contains_key("traceparent"), "nobody named a trail");
     assert!(chain.read(call("[not json")).await.is_err());
     assert_eq!(node.count("eth_call"), 3, "what is no JSON is not sent");
+}
+
+/// Names one trail, and notes what is measured.
+#[derive(Debug, Default)]
+struct Watcher(std::sync::Mutex<Vec<Measured>>);
+
+impl Telemetry for Watcher {
+    fn micros(&self) -> u64 {
+        0
+    }
+
+    fn took(&self, what: Measured, _: u64) {
+        self.0.lock().unwrap().push(what);
+    }
+
+    fn begin(&self, _: &tracing::Span, _: Origin<'_>) {}
+
+    fn trail(&self) -> Option<Trail> {
+        None
+    }
+
+    fn passed_on(&self) -> Option<Trail> {
+        Trail::of_headers(TRAIL, Some("vendor=1"))
+    }
+}
+
+const TRAIL: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+#[tokio::test]
+async fn a_node_is_told_the_trail_and_every_exchange_is_measured() {
+    let node = Stub::new(|_| Act::Result(json!("0x1"))).await;
+    let telemetry = std::sync::Arc::new(Watcher::default());
+    let mut options = options(&[node.url()]);
+    options.telemetry = telemetry.clone();
+    let chain = NodeChain::new(options).unwrap();
+    assert!(chain.read(call("[]")).await.is_ok());
+    let seen = node.seen();
+    let heads: Vec<_> = seen.iter().map(|seen| &seen.headers).collect();
+    assert!(
+        heads.iter().all(|head| head["traceparent"] == TRAIL && head["tracestate"] == "vendor=1")
+    );
+    let measured = telemetry.0.lock().unwrap().clone();
+    assert_eq!(measured, [Measured::Upstream("eth_chainId"), Measured::Upstream("eth_call")]);
 }
 
 /// Attack HT-14.

@@ -62,7 +62,7 @@ impl Anvil {
     }
 
     pub(super) async fn ask(&self, method: &'static str, params: Value) -> Value {
-        let call = ReadCall { method, params: params.to_string(), traceparent: None };
+        let call = ReadCall { method, params: params.to_string() };
         match self.chain.read(call).await.unwrap() {
             ReadAnswer::Result(text) => serde_json::from_slice(&text).unwrap(),
             ReadAnswer::Error { message, .. } => panic!("{method}: {message}"),
@@ -148,11 +148,7 @@ async fn anvils_own_words_are_in_the_table() {
     // known already: accepted again, so its words are read past the adapter
     assert_eq!(anvil.send(0, &[]).await, Broadcast::Accepted);
     let (raw, _) = anvil.signed(0, &[]).await;
-    let again = ReadCall {
-        method: "eth_sendRawTransaction",
-        params: json!([raw]).to_string(),
-        traceparent: None,
-    };
+    let again = ReadCall { method: "eth_sendRawTransaction", params: json!([raw]).to_string() };
     let ReadAnswer::Error { code, message, .. } = anvil.chain.read(again).await.unwrap() else {
         panic!("taken twice")
     };

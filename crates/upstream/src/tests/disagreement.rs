@@ -109,7 +109,7 @@ async fn changing() -> (Stub, Arc<Mutex<Value>>, Arc<AtomicBool>) {
 }
 
 fn call() -> ReadCall {
-    ReadCall { method: "eth_call", params: "[]".into(), traceparent: None }
+    ReadCall { method: "eth_call", params: "[]".into() }
 }
 
 #[tokio::test]

@@ -118,7 +118,7 @@ fn parse<T: serde::de::DeserializeOwned>(text: &[u8]) -> Result<T, String> {
 }
 
 async fn ask(port: &dyn Chain, method: &'static str, params: Value) -> Result<Vec<u8>, String> {
-    let call = ReadCall { method, params: params.to_string(), traceparent: None };
+    let call = ReadCall { method, params: params.to_string() };
     match port.read(call).await {
         Ok(ReadAnswer::Result(text)) => Ok(text.to_vec()),
         Ok(ReadAnswer::Error { message, .. }) => Err(message),

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     agents::{
         place::Place,
-        said::{Said, traceparent, wait},
+        said::{Said, trail, wait},
     },
     credential::Presented,
     host::Hosts,
@@ -25,8 +25,9 @@ pub fn headers(bytes: &[u8]) {
     let headers: HeaderMap = lines.filter_map(header).collect();
     let _credential = Presented::bearer_or_basic(&headers);
     assert!(wait(&headers).is_none_or(|wait| wait <= Millis(60_000)));
-    if let Some(trace) = traceparent(&headers) {
-        assert!(trace.len() == 55 && trace.starts_with("00-"));
+    if let Some(trail) = trail(&headers) {
+        assert_eq!(trail.to_string().parse(), Ok(trail.clone().with_state("")));
+        assert!(trail.state().is_none_or(|state| state.len() <= 512 && state.is_ascii()));
     }
     match Said::in_headers(&headers) {
         Err(error) => assert!(!error.to_string().contains(char::is_control), "{error}"),

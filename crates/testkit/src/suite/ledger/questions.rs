@@ -6,7 +6,9 @@ use countersign_core::{
     operation::{Delivery, OperationRecord, OperationState as S},
     time::Millis,
 };
-use countersign_engine::port::ledger::{Found, LedgerError, OperationQuery, Reserve, SentOutcome};
+use countersign_engine::port::ledger::{
+    Census, Found, LedgerError, OperationQuery, Reserve, SentOutcome,
+};
 
 use crate::{
     fixture::{
@@ -44,6 +46,26 @@ async fn pages(desk: &Desk, query: &OperationQuery) -> Vec<Vec<u64>> {
             return pages;
         }
     }
+}
+
+pub async fn a_census_counts_each_state_and_knows_the_oldest(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let asked = [S::Parked, S::Allowed, S::Rejected];
+    let count = async |state| desk.ledger.census(&asked).await.unwrap()[&state];
+    assert_eq!(desk.ledger.census(&asked).await.unwrap().len(), 3, "empty ones too");
+    assert_eq!(count(S::Allowed).await, Census::default());
+    let first = desk.time.now();
+    for n in 1..=3 {
+        desk.reserved(n, vec![]).await;
+        desk.time.advance(Millis(10));
+    }
+    assert_eq!(count(S::Allowed).await, Census { count: 3, oldest: Some(first) });
+    desk.ledger.reject(&reject(1)).await.unwrap();
+    let second = first.after(Millis(10));
+    assert_eq!(count(S::Allowed).await, Census { count: 2, oldest: Some(second) });
+    assert_eq!(count(S::Rejected).await, Census { count: 1, oldest: Some(first) });
+    assert_eq!(count(S::Parked).await, Census::default());
+    assert_eq!(desk.ledger.census(&[]).await.unwrap().len(), 0);
 }
 
 pub async fn a_list_is_newest_first_in_pages(bench: &mut dyn LedgerBench) {
