@@ -24,8 +24,16 @@ pub(crate) struct Target {
     pub(crate) authorization: Option<String>,
 }
 
-/// What each request says; it is told which request it is, over all connections.
-pub(crate) type Body = Arc<dyn Fn(u64) -> String + Send + Sync>;
+/// Which request it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nth {
+    /// Over all connections.
+    pub(crate) request: u64,
+    pub(crate) connection: usize,
+}
+
+/// What each request says.
+pub(crate) type Body = Arc<dyn Fn(Nth) -> String + Send + Sync>;
 
 /// What a drive came to.
 #[derive(Debug, Clone)]
@@ -61,9 +69,13 @@ pub(crate) async fn drive(
     let next = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let tasks: Vec<_> = (0..connections)
-        .map(|_| {
+        .map(|connection| {
             let (target, body, next) = (target.clone(), Arc::clone(body), Arc::clone(&next));
-            tokio::spawn(async move { one(&target, begun + time, &body, &next).await })
+            let said = move || {
+                let request = next.fetch_add(1, Ordering::Relaxed);
+                body(Nth { request, connection })
+            };
+            tokio::spawn(async move { one(&target, begun + time, said).await })
         })
         .collect();
     let mut latencies = Vec::new();
@@ -80,30 +92,23 @@ pub(crate) async fn drive(
     measured
 }
 
+/// Asks once.
+pub(crate) async fn ask(target: &Target, body: String) -> Bytes {
+    let mut connection = connect(target).await;
+    answer(&mut connection, target, body).await
+}
+
 async fn one(
     target: &Target,
     end: Instant,
-    body: &Body,
-    next: &AtomicU64,
+    said: impl Fn() -> String,
 ) -> (Vec<u64>, Option<String>) {
-    let stream = TcpStream::connect(target.address).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
+    let mut connection = connect(target).await;
     let mut latencies = Vec::with_capacity(1 << 14);
     while Instant::now() < end {
-        let body = body(next.fetch_add(1, Ordering::Relaxed));
-        let mut request = Request::post(&target.path)
-            .header("host", target.address.to_string())
-            .header("content-type", "application/json");
-        if let Some(authorization) = &target.authorization {
-            request = request.header("authorization", authorization);
-        }
-        let request = request.body(Full::<Bytes>::from(body)).unwrap();
+        let body = said();
         let asked = Instant::now();
-        sender.ready().await.unwrap();
-        let answer = sender.send_request(request).await.unwrap();
-        let answer = answer.into_body().collect().await.unwrap().to_bytes();
+        let answer = answer(&mut connection, target, body).await;
         let took = asked.elapsed();
         if !answer.windows(9).any(|window| window == b"\"result\":") {
             return (latencies, Some(String::from_utf8_lossy(&answer).into_owned()));
@@ -111,4 +116,29 @@ async fn one(
         latencies.push(u64::try_from(took.as_nanos()).unwrap());
     }
     (latencies, None)
+}
+
+async fn connect(target: &Target) -> http1::SendRequest<Full<Bytes>> {
+    let stream = TcpStream::connect(target.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+async fn answer(
+    connection: &mut http1::SendRequest<Full<Bytes>>,
+    target: &Target,
+    body: String,
+) -> Bytes {
+    let mut request = Request::post(&target.path)
+        .header("host", target.address.to_string())
+        .header("content-type", "application/json");
+    if let Some(authorization) = &target.authorization {
+        request = request.header("authorization", authorization);
+    }
+    let request = request.body(Full::from(body)).unwrap();
+    connection.ready().await.unwrap();
+    let answer = connection.send_request(request).await.unwrap();
+    answer.into_body().collect().await.unwrap().to_bytes()
 }

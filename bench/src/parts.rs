@@ -116,7 +116,7 @@ pub(crate) fn anvil(programs: &Programs, folder: &Path) -> Part {
     let mut command = Command::new(&programs.anvil);
     command.args(["--port", &address.port().to_string(), "--chain-id", &CHAIN.to_string()]);
     command.args(["--block-time", "1", "--silent", "--prune-history", "--gas-limit", "1000000000"]);
-    command.args(["--balance", "1000000000"]);
+    command.args(["--balance", "1000000000", "--accounts", "16"]);
     Part::start("anvil", &mut command, address, folder)
 }
 

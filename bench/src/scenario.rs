@@ -2,12 +2,13 @@
 
 use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
 
+use alloy_primitives::Address;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
     chain::wallet,
-    load::{Body, Measured, Target, drive},
+    load::{Body, Measured, Nth, Target, ask, drive},
     parts::{self, Part, Programs, Store},
     report::{Bound, Row, median},
 };
@@ -67,29 +68,44 @@ impl Bench {
 
 /// A payment of a few wei to one of the payees, different each time.
 fn payments() -> Body {
-    Arc::new(|n| {
+    payments_of(vec![wallet()])
+}
+
+/// The same, from one of these accounts for each connection.
+fn payments_of(accounts: Vec<Address>) -> Body {
+    Arc::new(move |Nth { request, connection }| {
         let params = json!([{
-            "from": wallet(),
+            "from": accounts[connection % accounts.len()],
             "to": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
-            "value": format!("{:#x}", n + 1),
+            "value": format!("{:#x}", request + 1),
             "gas": "0x5208",
         }]);
-        json!({"jsonrpc": "2.0", "id": n, "method": "eth_sendTransaction", "params": params})
+        json!({"jsonrpc": "2.0", "id": request, "method": "eth_sendTransaction", "params": params})
             .to_string()
     })
 }
 
 /// Bytes that no node would take but the stub, different each time and as many as a payment has.
 fn raw_payments() -> Body {
-    Arc::new(|n| {
-        let raw = format!("0x02f86f{:0>216x}", n);
-        json!({"jsonrpc": "2.0", "id": n, "method": "eth_sendRawTransaction", "params": [raw]})
+    Arc::new(|Nth { request, .. }| {
+        let raw = format!("0x02f86f{request:0>216x}");
+        json!({"jsonrpc": "2.0", "id": request, "method": "eth_sendRawTransaction", "params": [raw]})
             .to_string()
     })
 }
 
+/// The accounts whose keys the node has.
+async fn unlocked(node: &Part) -> Vec<Address> {
+    let asked = r#"{"jsonrpc":"2.0","id":1,"method":"eth_accounts","params":[]}"#;
+    let answer = ask(&node.target(), asked.into()).await;
+    let mut answer: serde_json::Value = serde_json::from_slice(&answer).unwrap();
+    serde_json::from_value(answer["result"].take()).unwrap()
+}
+
 fn read() -> Body {
-    Arc::new(|n| format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"eth_blockNumber","params":[]}}"#))
+    Arc::new(|Nth { request, .. }| {
+        format!(r#"{{"jsonrpc":"2.0","id":{request},"method":"eth_blockNumber","params":[]}}"#)
+    })
 }
 
 fn rates(sides: &[Side]) -> Vec<f64> {
@@ -188,13 +204,15 @@ async fn reads(bench: &Bench) -> Vec<Row> {
     rows
 }
 
-/// Sends over anvil's own accounts, on the same anvil.
+/// Sends of one wallet over those of anvil's own accounts. Of these each connection has one of its own: anvil refuses two
+/// sends of one account that come at once.
 async fn against_anvil(bench: &Bench) -> Vec<Row> {
     let folder = bench.folder();
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let anvil = parts::anvil(&bench.programs, folder);
-        theirs.push(bench.measure(&anvil, &anvil.target(), 16, &payments()).await.measured.rate());
+        let own = payments_of(unlocked(&anvil).await);
+        theirs.push(bench.measure(&anvil, &anvil.target(), 16, &own).await.measured.rate());
         drop(anvil);
         let anvil = parts::anvil(&bench.programs, folder);
         let gateway = parts::gateway(&bench.programs, folder, &anvil, Store::Embedded);

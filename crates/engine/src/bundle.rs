@@ -1,8 +1,8 @@
 //! Bundles of calls: taken in and judged as one operation, which holds the money of all; then split into one operation for
 //! each call, and these are carried out in the order of the calls.
 //!
-//! A call is committed only after the one before it. Where one comes to nothing before it is committed, those behind it are
-//! given back. What a gateway leaves behind is taken up like any other operation, under the same rule.
+//! A call is committed only after the one before it was signed. Where one comes to nothing, those behind it that are not
+//! committed yet are given back. What a gateway leaves behind is taken up like any other operation, under the same rule.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use alloy_primitives::Address;
 use countersign_core::{
     bundle::Bundle,
     fact::Facts,
-    operation::{OperationRecord, OperationState},
+    operation::{OperationRecord, OperationState, Purpose},
 };
 use countersign_policy::decision::Permit;
 use tokio::sync::oneshot;
@@ -36,12 +36,44 @@ const ASK_MAX: u8 = 3;
 /// Whether it is a call's turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CallTurn {
-    /// Every call before it is bound, or it came alone.
+    /// Every call before it is signed, or it came alone.
     Now,
-    /// One before it is still to be bound, or nobody can say.
+    /// One before it is still to be signed, a person is cancelling it, or nobody can say.
     Later,
     /// One before it came to nothing.
     Never,
+}
+
+impl CallTurn {
+    /// The turn of a call behind this one. Before that is signed its agent can still be told that nothing was sent: then
+    /// nothing may be. And while a cancel is on its way, or was included and may be taken back by a reorg, nobody knows.
+    fn behind(earlier: &OperationRecord) -> Self {
+        match earlier.state {
+            OperationState::Denied
+            | OperationState::Rejected
+            | OperationState::Expired
+            | OperationState::Cancelled
+            | OperationState::Conflict => Self::Never,
+            OperationState::Parked
+            | OperationState::Approved
+            | OperationState::Allowed
+            | OperationState::Prepared
+            | OperationState::Cancelling => Self::Later,
+            OperationState::Mined if is_cancelled(earlier) => Self::Later,
+            OperationState::Signed
+            | OperationState::Broadcast
+            | OperationState::Unknown
+            | OperationState::Mined
+            | OperationState::Executed
+            | OperationState::Reverted => Self::Now,
+        }
+    }
+}
+
+/// Whether what was included is its cancel.
+fn is_cancelled(record: &OperationRecord) -> bool {
+    let included = record.actual.as_ref().and_then(|actual| record.purpose_of(actual.hash));
+    included == Some(Purpose::Cancel)
 }
 
 impl Engine {
@@ -121,9 +153,9 @@ impl Engine {
         let mut queue = tasks.into_iter().zip(claims);
         while let Some((task, claim)) = queue.next() {
             let outcome = self.enqueue(Arc::clone(&setup), task, claim).await;
-            let (is_bound, is_over) = match &outcome {
-                Outcome::Finished(record) => (record.is_bound(), true),
-                Outcome::Open => (false, false),
+            let turn = match &outcome {
+                Outcome::Finished(record) => CallTurn::behind(record),
+                Outcome::Open => CallTurn::Later,
             };
             match (done.take(), &outcome) {
                 (Some(done), _) => drop(done.send(outcome)),
@@ -132,11 +164,12 @@ impl Engine {
                 }
                 (None, Outcome::Finished(_) | Outcome::Open) => {}
             }
-            if !is_bound {
-                if is_over {
-                    self.give_back_rest(queue.map(|(task, _)| task)).await;
+            match turn {
+                CallTurn::Now => {}
+                CallTurn::Later => return,
+                CallTurn::Never => {
+                    return self.give_back_rest(queue.map(|(task, _)| task)).await;
                 }
-                return;
             }
         }
     }
@@ -162,24 +195,9 @@ impl Engine {
     async fn turn_in(&self, bundle: &Bundle) -> CallTurn {
         let Some(earlier) = bundle.index.checked_sub(1) else { return CallTurn::Now };
         let earlier = self.ports().ledger.operation(bundle.handle.operation(earlier)).await;
-        let Ok(Some(earlier)) = earlier else { return CallTurn::Later };
-        match earlier.state {
-            OperationState::Denied | OperationState::Rejected | OperationState::Expired => {
-                CallTurn::Never
-            }
-            OperationState::Parked | OperationState::Approved | OperationState::Allowed => {
-                CallTurn::Later
-            }
-            OperationState::Prepared
-            | OperationState::Signed
-            | OperationState::Broadcast
-            | OperationState::Unknown
-            | OperationState::Mined
-            | OperationState::Executed
-            | OperationState::Reverted
-            | OperationState::Cancelling
-            | OperationState::Cancelled
-            | OperationState::Conflict => CallTurn::Now,
+        match earlier {
+            Ok(Some(earlier)) => CallTurn::behind(&earlier),
+            Ok(None) | Err(_) => CallTurn::Later,
         }
     }
 }

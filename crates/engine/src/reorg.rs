@@ -81,11 +81,19 @@ impl SeenBlocks {
         }
     }
 
-    /// Forgets what is above `fork`.
-    fn cut(&mut self, fork: Option<u64>) {
-        let above = fork.map_or(0, |fork| fork.saturating_add(1));
-        drop(self.hashes.split_off(&above));
-        drop(self.fresh.split_off(&above));
+    /// What an earlier look found standing below `gone`, the highest first. A block that was noted since may belong to
+    /// the new chain: that it stands says nothing of what was seen below it.
+    fn stood_below(&self, gone: u64) -> Vec<(u64, B256)> {
+        let stood = |number: u64| self.fresh.get(&number) != Some(&LOOKS_AGAIN);
+        let seen = self.hashes.range(..gone).rev().map(|(number, hash)| (*number, *hash));
+        seen.filter(|(number, _)| stood(*number)).collect()
+    }
+
+    /// Forgets what was seen above `fork` up to `top`. What was noted above that meanwhile is compared at the next look.
+    fn cut(&mut self, fork: Option<u64>, top: u64) {
+        let gone = |number: u64| fork.is_none_or(|fork| number > fork) && number <= top;
+        self.hashes.retain(|number, _| !gone(*number));
+        self.fresh.retain(|number, _| !gone(*number));
     }
 
     /// Whether the stretch below and above a head was looked at since a person has accepted the books: those that they
@@ -185,18 +193,15 @@ impl Engine {
         let from = fork.map_or(top.saturating_sub(SETTLED_KEPT), |fork| fork.saturating_add(1));
         tracing::warn!(chain = %chain.id, from, to = top, "the chain has taken blocks back");
         self.blocks_of(chain.id, |seen| {
-            seen.cut(fork);
+            seen.cut(fork, top);
             seen.suspect(from..=top);
         });
         Ok(())
     }
 
-    /// The highest block below `gone` that was seen and still stands.
+    /// The highest block below `gone` that stood at an earlier look and still stands.
     async fn fork(&self, chain: &ChainSetup, gone: u64) -> Result<Option<u64>, ChainError> {
-        let below = |seen: &mut SeenBlocks| -> Vec<(u64, B256)> {
-            seen.hashes.range(..gone).rev().map(|(number, hash)| (*number, *hash)).collect()
-        };
-        for (number, hash) in self.blocks_of(chain.id, below) {
+        for (number, hash) in self.blocks_of(chain.id, |seen| seen.stood_below(gone)) {
             if chain.port.block_hash(number).await? == Some(hash) {
                 return Ok(Some(number));
             }
@@ -365,9 +370,33 @@ mod tests {
             seen.note(number, B256::repeat_byte(1));
         }
         assert_eq!(seen.hashes.len(), 257);
-        seen.cut(Some(390));
+        seen.cut(Some(390), 399);
         assert_eq!(seen.newest().map(|(number, _)| number), Some(390));
-        seen.cut(None);
+        seen.cut(None, 390);
         assert_eq!(seen.newest(), None);
+    }
+
+    #[test]
+    fn what_was_noted_while_a_look_compared_is_compared_by_the_next() {
+        let mut seen = SeenBlocks::default();
+        seen.note(315, B256::repeat_byte(1));
+        let compared = seen.compared();
+        seen.note(318, B256::repeat_byte(2));
+        seen.cut(Some(300), compared[0].0);
+        seen.note(315, B256::repeat_byte(3));
+        let next = [(318, B256::repeat_byte(2)), (315, B256::repeat_byte(3))];
+        assert_eq!(seen.compared(), next);
+    }
+
+    #[test]
+    fn a_block_that_was_noted_since_the_last_look_is_no_fork() {
+        let mut seen = SeenBlocks::default();
+        seen.note(263, B256::repeat_byte(1));
+        seen.note(318, B256::repeat_byte(1));
+        let compared = seen.compared();
+        seen.stands(&compared);
+        // a receipt of the new chain, before anybody has noticed that there is one
+        seen.note(265, B256::repeat_byte(2));
+        assert_eq!(seen.stood_below(318), [(263, B256::repeat_byte(1))]);
     }
 }

@@ -214,6 +214,31 @@ async fn calls_behind_one_that_is_not_committed_are_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_of_a_bundle_is_sent_whose_first_call_is_cancelled_before_it_is_signed() {
+    let house = House::new();
+    let engine = house.gateway().await;
+    house.signer.set_broken(true);
+    let submission = to_payee(&house, &[10, 20, 30]);
+    let waits = take(engine.submit(submission.clone()).await);
+    assert!(matches!(waits, Answer::Pending(_)), "{waits:?}");
+    let first = in_order(&house)[0].clone();
+    assert_eq!(first.state, S::Prepared);
+    // its bytes cannot be made either, so nobody knows yet that the nonce is used up
+    drop(engine.cancel_operation(&operator("bob"), first.id).await);
+    house.pass(&engine, Millis(20_000)).await;
+    let states: Vec<S> = in_order(&house).iter().map(|call| call.state).collect();
+    assert_eq!(states, [S::Cancelling, S::Allowed, S::Allowed]);
+    house.signer.set_broken(false);
+    house.settle_down(&engine).await;
+    let states: Vec<S> = in_order(&house).iter().map(|call| call.state).collect();
+    assert_eq!(states, [S::Cancelled, S::Rejected, S::Rejected]);
+    assert_eq!(house.paid(), eth(0));
+    let told = take(engine.submit(submission).await);
+    let Answer::Denied(denied) = told else { panic!("{told:?}") };
+    assert_eq!(denied.code, "cancelled");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_freeze_between_two_calls_stops_those_that_follow() {
     let house = House::new();
     let engine = house.gateway().await;

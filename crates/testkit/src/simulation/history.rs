@@ -71,12 +71,11 @@ impl History {
         }
     }
 
-    /// Whether each of these gateways has seen something that this copy lacks.
-    pub(crate) fn is_behind_all(&self, copy: &BooksCopy, slots: &[usize]) -> bool {
+    /// Whether each of so many gateways has seen something that this copy lacks.
+    pub(crate) fn is_behind_all(&self, copy: &BooksCopy, gateways: u64) -> bool {
         let state = self.state();
-        slots
-            .iter()
-            .all(|slot| state.seen.get(slot).is_some_and(|seen| seen.sequence > copy.sequence()))
+        let ahead = state.seen.values().filter(|seen| seen.sequence > copy.sequence());
+        u64::try_from(ahead.count()) == Ok(gateways)
     }
 
     /// The store goes on with an older copy.

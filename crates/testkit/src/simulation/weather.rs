@@ -187,7 +187,8 @@ pub(crate) fn unseal(world: &World) {
     world.oracle.step();
 }
 
-/// A replica takes over that lacks the last moments. Every gateway has seen some of what it lacks.
+/// A replica takes over that lacks the last moments. Every gateway has seen some of what it lacks, also those that do not
+/// live: one that starts before any other has noticed could not know.
 fn fail_over(world: &Arc<World>, chance: &Chance) {
     if world.history.is_lost() {
         return;
@@ -195,11 +196,10 @@ fn fail_over(world: &Arc<World>, chance: &Chance) {
     let copy = world.model.copy();
     let mends = chance.between(1000, 12_000);
     let fails = move |world: &World| {
-        let slots = world.living();
         if world.history.is_lost()
-            || slots.is_empty()
+            || world.living().is_empty()
             || world.is_healed()
-            || !world.history.is_behind_all(&copy, &slots)
+            || !world.history.is_behind_all(&copy, world.plan.gateways)
         {
             return;
         }
