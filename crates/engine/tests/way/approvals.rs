@@ -6,9 +6,10 @@ use alloy_primitives::{Address, B256, Bytes, Signature, U256};
 use countersign_core::{
     approval::{Signing, VoteSignature, signature::OfferedSignature, typed::TypedApproval},
     identity::{AppId, ApprovalDigest, OperationId, OperatorId},
+    journal::{Entry, Written},
     operation::{OperationRecord, OperationState as S},
     time::Millis,
-    trace::TraceRecord,
+    trace::{Again, TraceRecord},
 };
 use countersign_engine::{DeskError, Engine, Yes, setup::Setup};
 use k256::ecdsa::SigningKey;
@@ -140,6 +141,25 @@ async fn what_changed_is_shown_and_the_new_digest_binds_what_is_shown() {
     let facts = shown.facts.unwrap();
     assert_eq!(facts.tokens[0].price.known().unwrap().to_string(), "1100", "the facts of now");
     assert_ne!(again.digest, parked.digest);
+    let [(asked, decided)] = asked_again(&house).try_into().unwrap();
+    assert_eq!(
+        asked["decision"],
+        json!(decided.decision),
+        "what is shown is what is decided again"
+    );
+    assert_eq!(asked["evidence"], json!(decided.decision_hash));
+    assert_eq!(house.replayed().equal, 2);
+}
+
+/// What people were told each time that they were asked again, with the decision behind it.
+fn asked_again(house: &House) -> Vec<(Value, Again)> {
+    let entries = house.journals.chains().into_iter().flat_map(|(_, chain)| chain);
+    let updates = entries.filter_map(|entry| {
+        let said = serde_json::from_str(Written::parse(&entry.text)?.said()).unwrap();
+        let Entry::Update { update, .. } = said else { return None };
+        Some((update.approval.filter(|said| said.get("asked_again").is_some())?, *update.again?))
+    });
+    updates.collect()
 }
 
 #[tokio::test(start_paused = true)]
