@@ -78,8 +78,19 @@ impl Outlet {
         Some(Self { spans, collector, resource, metrics, lost: 0, why: String::new(), told: None })
     }
 
-    /// Sends until `stop` is cancelled, then what is left, for a moment.
+    /// Sends until `stop` is cancelled, then what is left, for a moment: whatever the collector does, it ends then.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let end = async {
+            stop.cancelled().await;
+            sleep(LAST).await;
+        };
+        tokio::select! {
+            () = self.work(&stop) => {}
+            () = end => {}
+        }
+    }
+
+    async fn work(&mut self, stop: &CancellationToken) {
         loop {
             let mut batch = Vec::new();
             let more = tokio::select! {
@@ -88,10 +99,10 @@ impl Outlet {
             };
             if !more {
                 self.spans.close();
-                let _in_time = timeout(LAST, self.finish(batch)).await;
+                self.finish(batch).await;
                 return;
             }
-            self.deliver(batch, &stop).await;
+            self.deliver(batch, stop).await;
             self.tell();
         }
     }
