@@ -77,7 +77,7 @@ struct Sent {
 /// `None` where the chain has no such transaction, or cannot be asked.
 async fn sender(chain: &ChainSetup, hash: B256) -> Option<Sent> {
     let params = json!([hash]).to_string();
-    let call = ReadCall { method: "eth_getTransactionByHash", params, traceparent: None };
+    let call = ReadCall { method: "eth_getTransactionByHash", params };
     match chain.port.read(call).await.ok()? {
         ReadAnswer::Result(text) => serde_json::from_slice(&text).ok()?,
         ReadAnswer::Error { .. } => None,
