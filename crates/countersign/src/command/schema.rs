@@ -203,6 +203,7 @@ fn chain() -> Value {
             "fee_ceiling_gwei": { "type": ["number", "string"] },
             "bump_after": duration(),
             "stale_after": duration(),
+            "explorer": text(),
             "simulate": { "enum": ["required", "when_available", "off"] },
             "native": object(&json!({ "symbol": text(), "decimals": number() }), &["symbol"]),
             "tokens": list(&token),
