@@ -20,7 +20,9 @@ use countersign_core::{
 use countersign_engine::port::{
     Chronicle, Journal, Ledger, Telemetry,
     chronicle::{Line, Strike, Struck, Turn},
-    journal::{IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery},
+    journal::{
+        Chain, Chained, IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery,
+    },
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit, CommitAnswer,
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
@@ -130,6 +132,7 @@ metered! {
 
 metered! {
     Journal of MeteredJournal, JournalError:
+    pin(policy: PolicyId, canonical: &str) -> ();
     record(entry: &NewTrace) -> ();
     update(trace: TraceHash, update: &TraceUpdate) -> ();
     trace(trace: TraceHash) -> Option<TraceRecord>;
@@ -138,6 +141,8 @@ metered! {
     incident(id: &str) -> Option<Incident>;
     incidents(query: &IncidentQuery) -> Page<Incident>;
     change_incident(id: &str, step: &IncidentMove) -> IncidentAnswer;
+    chains() -> Vec<Chain>;
+    entries(gateway: &str, after: u64, limit: u32) -> Vec<Chained>;
 }
 
 metered! {

@@ -169,6 +169,8 @@ fn written(write: impl FnOnce(&mut String) -> fmt::Result) -> String {
 
 #[cfg(test)]
 mod tests {
+    use countersign_core::charge::Unit;
+
     use super::*;
 
     #[test]
@@ -192,6 +194,7 @@ mod tests {
             limit: limit.into(),
             policy: "p".into(),
             per: "24h".into(),
+            unit: Unit::Usd,
             max: "10".into(),
             used: used.into(),
             remaining: String::new(),
