@@ -92,7 +92,7 @@ impl Engine {
         let policies = policies(setup, request.parties);
         let mode = simulation(&policies, request.parties, &actions);
         let priced = priced(&policies, request.parties, &actions);
-        let (complete, from_ledger, mut tokens, oracles) = try_join4(
+        let (complete, (at, seen, freezes, pact), mut tokens, oracles) = try_join4(
             self.complete(&request, mode),
             self.ask_ledger(&request, &others),
             async { Ok(token_facts(&*setup.prices, chain, &priced).await) },
@@ -116,7 +116,6 @@ impl Engine {
             bundle: request.proposal.bundle(rest).or_else(|| request.bundle.cloned().map(Box::new)),
         };
         let fee_wei_max = intent.fee_wei_max().unwrap_or(U256::MAX);
-        let (at, seen, freezes, pact) = from_ledger;
         let mut facts = Facts {
             at,
             role: request.parties.agent.role.clone(),

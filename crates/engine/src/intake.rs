@@ -49,7 +49,7 @@ enum Round {
 enum Next {
     Done(Round),
     /// The store found this not to fit, and so this follows.
-    Over(Outcome, Vec<Overrun>),
+    Over(Box<Outcome>, Vec<Overrun>),
 }
 
 /// One decision on its way to becoming an operation.
@@ -194,7 +194,7 @@ impl Engine {
                 Next::Done(round) => return Ok(round),
                 Next::Over(changed, overruns) => {
                     case.judgement.overruns.push(overruns);
-                    outcome = changed;
+                    outcome = *changed;
                 }
             }
         }
@@ -251,7 +251,9 @@ impl Engine {
                     self.carry_out(case.admitted, (reserved, tasks), claim).await,
                 )))
             }
-            ReserveAnswer::Over(overruns) => Ok(Next::Over(permit.overrun(&overruns), overruns)),
+            ReserveAnswer::Over(overruns) => {
+                Ok(Next::Over(Box::new(permit.overrun(&overruns)), overruns))
+            }
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
                 Ok(Next::Done(Round::Again))
             }
@@ -271,7 +273,9 @@ impl Engine {
                 self.note_duration(case.admitted, entry.trace_hash);
                 Ok(Next::Done(Round::Done(self.wait_for_people(case.admitted, *record).await)))
             }
-            ReserveAnswer::Over(overruns) => Ok(Next::Over(hold.overrun(&overruns), overruns)),
+            ReserveAnswer::Over(overruns) => {
+                Ok(Next::Over(Box::new(hold.overrun(&overruns)), overruns))
+            }
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
                 Ok(Next::Done(Round::Again))
             }
