@@ -67,6 +67,9 @@ holds(await bob.getByRole('dialog').getByRole('button', { name: 'Approve' }).isD
 await bob.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
 equal(await state(fourth), 'REJECTED', 'the first word stands');
 
+// the news may come at any moment and take the button away: then there is nothing to press, and that is fine too
+const press = (page) => page.getByRole('dialog').getByRole('button', { name: 'Approve' }).dispatchEvent('click');
+
 // the same when the second presses before the news is there
 const fifth = await park(203);
 for (const page of [alice, bob]) await page.getByRole('link', { name: /bot.*203/ }).click();
@@ -75,7 +78,7 @@ await bob.route('**/events', (route) => route.abort());
 await bob.route('**/pending-operations/*', (route) => route.abort());
 const { json: raced } = await api(`/pending-operations/${fifth}`);
 await api(`/pending-operations/${fifth}/reject`, { method: 'POST', body: { reason: 'faster' } });
-await bob.getByRole('dialog').getByRole('button', { name: 'Approve' }).click();
+await press(bob);
 await bob.getByText(/Somebody was faster: it is rejected/).or(bob.getByText(/Meanwhile it was decided/)).first().waitFor();
 equal((await api(`/pending-operations/${fifth}`)).json.votes.map((vote) => vote.operator), ['alice'], 'nothing of the second was recorded');
 holds(raced.digest, 'it had a digest');
@@ -87,8 +90,7 @@ const late = await park(301);
 await visit(alice, `/inbox/${late}`);
 await alice.getByRole('button', { name: /^Approve/ }).click();
 await until('its time to run out', async () => (await state(late)) === 'EXPIRED');
-const confirm = alice.getByRole('dialog').getByRole('button', { name: 'Approve' });
-if (await confirm.isEnabled()) await confirm.click();
+await press(alice);
 await alice.getByText(/Its time ran out|Meanwhile it was decided by somebody else: it is expired|Somebody was faster: it is expired/).waitFor();
 await alice.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
 await alice.getByText('It is decided: expired.').waitFor();
