@@ -141,14 +141,15 @@ async fn what_changed_is_shown_and_the_new_digest_binds_what_is_shown() {
     let facts = shown.facts.unwrap();
     assert_eq!(facts.tokens[0].price.known().unwrap().to_string(), "1100", "the facts of now");
     assert_ne!(again.digest, parked.digest);
-    let [(asked, decided)] = asked_again(&house).try_into().unwrap();
-    assert_eq!(
-        asked["decision"],
-        json!(decided.decision),
-        "what is shown is what is decided again"
-    );
-    assert_eq!(asked["evidence"], json!(decided.decision_hash));
-    assert_eq!(house.replayed().equal, 2);
+    // a sweep may decide what a voter's own redemption decides: the same again, and only one of them counts
+    let asked = asked_again(&house);
+    for (asked, decided) in &asked {
+        let told = "what is shown is what is decided again";
+        assert_eq!(asked["decision"], json!(decided.decision), "{told}");
+        assert_eq!(asked["evidence"], json!(decided.decision_hash));
+    }
+    assert_eq!(asked[0].0, asked[asked.len() - 1].0);
+    assert_eq!(house.replayed().equal, 1 + u64::try_from(asked.len()).unwrap());
 }
 
 /// What people were told each time that they were asked again, with the decision behind it.

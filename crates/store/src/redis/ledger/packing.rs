@@ -110,6 +110,10 @@ fn part_fields(whole: &OperationRecord, part: &Part) -> Result<Call, LedgerError
         .maybe_field(
             "gates",
             Some(&whole.gates).filter(|g| !g.is_empty()).map(document).transpose()?,
+        )
+        .maybe_field(
+            "asks",
+            Some(&whole.asks).filter(|a| !a.is_empty()).map(document).transpose()?,
         );
     charge_fields(call, &part.charges)
 }

@@ -16,7 +16,7 @@ if not as_found or is_over(op, t) then return { 'elsewhere', record(op.id) } end
 if A.wrong then return refused(A.wrong) end
 if there > 0 then return refused('a part of ' .. op.id .. ' is there already') end
 
-local INHERITED = { 'expires_at', 'digest', 'asks', 'votes', 'voters', 'vote_count' }
+local INHERITED = { 'expires_at', 'digest', 'votes', 'voters', 'vote_count' }
 local records = { put(t, 'split', op, { 'fence', int(fence + 1), unpack(F) }) }
 for _, part in ipairs(parts) do
   local fields = part.fields
