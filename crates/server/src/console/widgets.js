@@ -108,7 +108,8 @@ export function region(place, load, render) {
   let shown = null;
   let turn = 0;
   let controller = null;
-  const refresh = async () => {
+  let newest = null;
+  const once = async () => {
     turn += 1;
     const own = turn;
     controller?.abort();
@@ -130,6 +131,12 @@ export function region(place, load, render) {
     } finally {
       if (own === turn) place.removeAttribute('aria-busy');
     }
+  };
+  // whoever is overtaken waits for what overtook them: what they see then is no older than their question
+  const refresh = async () => {
+    let waited = newest = once();
+    await waited;
+    while (waited !== newest) await (waited = newest);
   };
   place.setAttribute('aria-busy', 'true');
   place.replaceChildren(skeleton());
