@@ -70,6 +70,8 @@ pub(crate) struct Desk {
     /// Seats of those who listen to events.
     listeners: events::Seats,
     gauges: gauges::Gauges,
+    /// Held by whoever records a client's word.
+    attesting: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -88,6 +90,7 @@ impl Desk {
             closing,
             listeners: events::Seats::default(),
             gauges: gauges::Gauges::default(),
+            attesting: tokio::sync::Mutex::default(),
         })
     }
 

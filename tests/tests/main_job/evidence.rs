@@ -152,7 +152,7 @@ async fn a_clients_word_is_never_a_decision(store: StoreKind) {
     let world = World::start(Setup::new(store)).await;
     let (alice, folder) = (world.alice(), world.gateway.folder());
     let said = json!({
-        "proposedAction": {"type": "transfer", "amount": 1e21, "share": 0.1},
+        "proposedAction": {"type": "transfer", "amount": "1000000000000000000000", "share": 0.1},
         "status": "executed", "reasoning": "=HYPERLINK(\"http://x\",\"y\")", "agentId": "bot",
         "validationResult": {"allowed": true}, "durationMs": 3, "signatures": ["0x00"],
     });

@@ -54,6 +54,10 @@ fn strict<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem
     }
     let limits = Limits { bytes: BODY_MAX, ..Limits::REQUEST };
     Json::parse(bytes, limits).map_err(|e| Problem::Malformed(e.to_string()))?;
+    // a list of values would be taken by its order, which nobody has promised
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::Malformed("the body must be an object".into()));
+    }
     serde_json::from_slice(bytes).map_err(|e| Problem::Malformed(e.to_string()))
 }
 

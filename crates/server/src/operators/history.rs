@@ -6,21 +6,24 @@ use alloy_primitives::Address;
 use axum::{Json, extract::State};
 use countersign_core::{
     fact::{Asked, Facts},
-    identity::OperationId,
+    identity::{AgentId, OperationId},
     trace::TraceRecord,
 };
 use countersign_engine::port::journal::TraceQuery;
 use serde_json::{Value, json};
 
 use super::{
-    Door, Problem,
+    Desk, Door, Problem,
     access::{Named, Viewer},
     approvals::moved,
     operations,
 };
 
 /// How many of the agent's newest decisions are looked through.
-const LOOKED_THROUGH: u32 = 300;
+const LOOKED_THROUGH: usize = 300;
+/// How many traces are read at once, and how often: between decisions may stand what clients have said.
+const PAGE: u32 = 300;
+const PAGES_MAX: u8 = 10;
 /// How many of them are named.
 const NAMED_MAX: usize = 20;
 
@@ -36,9 +39,7 @@ pub(crate) async fn show(
     let own = journal.trace(record.trace).await?;
     let others = own.and_then(|trace| trace.decision.facts).map(|facts| counterparties(&facts));
     let others = others.unwrap_or_default();
-    let agent = Some(record.agent().clone());
-    let query = TraceQuery { agent, limit: LOOKED_THROUGH, ..TraceQuery::default() };
-    let traces = journal.traces(&query).await?.items;
+    let traces = decisions(&desk, record.agent()).await?;
     let shares = |trace: &&TraceRecord| {
         trace.decision.operation_id != Some(id)
             && trace
@@ -53,6 +54,22 @@ pub(crate) async fn show(
         "looked_through": traces.len(),
         "items": items,
     })))
+}
+
+/// The agent's newest decisions.
+async fn decisions(desk: &Desk, agent: &AgentId) -> Result<Vec<TraceRecord>, Problem> {
+    let mut query = TraceQuery { agent: Some(agent.clone()), limit: PAGE, ..TraceQuery::default() };
+    let mut found = Vec::new();
+    for _ in 0..PAGES_MAX {
+        let page = desk.ports().journal.traces(&query).await?;
+        found.extend(page.items.into_iter().filter(|trace| !trace.attestation));
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() || found.len() >= LOOKED_THROUGH {
+            break;
+        }
+    }
+    found.truncate(LOOKED_THROUGH);
+    Ok(found)
 }
 
 fn counterparties(facts: &Facts) -> BTreeSet<Address> {

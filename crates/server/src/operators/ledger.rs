@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::{
     Desk, Door, Problem,
     access::{Operator, Viewer},
+    approvals::bounded,
     body::{Given, Perhaps},
 };
 
@@ -141,6 +142,8 @@ pub(crate) async fn seal(
     Given(Reason { reason }): Given<Reason>,
 ) -> Result<Json<Value>, Problem> {
     let operator = operator.may(Role::Freeze)?;
+    // every agent is told
+    let reason = bounded("reason", reason)?;
     desk.ports().ledger.seal(&format!("{}: {reason}", operator.id)).await?;
     tracing::warn!(operator = %operator.id, "the ledger was sealed");
     status(&desk).await

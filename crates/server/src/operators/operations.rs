@@ -8,7 +8,10 @@ use countersign_core::{
     transaction::{FeeBid, TransactionPlan},
 };
 use countersign_engine::{
-    port::{journal::Page, ledger::OperationQuery},
+    port::{
+        journal::Page,
+        ledger::{LedgerError, OperationQuery},
+    },
     setup::Role,
 };
 use serde::Deserialize;
@@ -40,7 +43,12 @@ impl Which {
     ) -> Result<Page<OperationRecord>, Problem> {
         let Self { status: _, agent, hash, limit: most, cursor } = self;
         let query = OperationQuery { states, agent, limit: limit(most)?, cursor };
-        let Some(hash) = hash else { return Ok(desk.ports().ledger.operations(&query).await?) };
+        let Some(hash) = hash else {
+            return match desk.ports().ledger.operations(&query).await {
+                Err(LedgerError::Refused(_)) if query.cursor.is_some() => Err(Problem::cursor()),
+                page => Ok(page?),
+            };
+        };
         let fits = |record: &OperationRecord| {
             (query.states.is_empty() || query.states.contains(&record.state))
                 && query.agent.as_ref().is_none_or(|agent| agent == record.agent())

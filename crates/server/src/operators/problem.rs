@@ -120,6 +120,11 @@ impl Problem {
         }
     }
 
+    /// A cursor that no page of this list has ended with.
+    pub(crate) fn cursor() -> Self {
+        Self::Malformed("`cursor`: is not one of this list".into())
+    }
+
     fn detail(&self) -> String {
         match self {
             Self::Malformed(reason)
@@ -292,7 +297,7 @@ impl From<LedgerError> for Problem {
 impl From<JournalError> for Problem {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Cursor(_) => Self::Malformed("`cursor`: is not one of this list".into()),
+            JournalError::Cursor(_) => Self::cursor(),
             JournalError::Unavailable(_) | JournalError::Unpinned => {
                 Self::Unavailable(error.to_string())
             }

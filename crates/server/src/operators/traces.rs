@@ -4,7 +4,7 @@ use alloy_primitives::B256;
 use axum::{Json, extract::State, http::StatusCode};
 use countersign_core::{
     identity::{AgentId, OperationId, TraceHash},
-    time::Timestamp,
+    time::{Millis, Timestamp},
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::journal::{NewTrace, TraceQuery};
@@ -96,16 +96,58 @@ pub(crate) struct Said {
 /// The deepest nesting of what a client says: its record has to be read again wherever it goes.
 const DEPTH_MAX: u8 = 32;
 
+/// The most bytes that a client may say: lists hold a thousand records.
+const BYTES_MAX: usize = 64 << 10;
+
+/// The most signatures: each is an entry of its own.
+const SIGNATURES_MAX: usize = 64;
+
+/// From here on a number with a point stands for several integers.
+const FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
+
 impl Said {
-    fn is_shallow(&self) -> Result<(), Problem> {
-        let values = [&self.proposed_action, &self.validation_result];
-        let mut all = values.into_iter().chain(&self.policy_verdicts).chain(&self.signatures);
-        if all.any(|value| is_deeper(value, DEPTH_MAX)) {
-            return Err(Problem::Malformed(format!(
-                "nothing may be nested deeper than {DEPTH_MAX}"
-            )));
+    /// What is recorded has to be what was said, wherever it is read again.
+    fn is_kept_as_said(&self) -> Result<(), Problem> {
+        let wrong = |reason: String| Err(Problem::Malformed(reason));
+        let values = || {
+            let values = [&self.proposed_action, &self.validation_result];
+            values.into_iter().chain(&self.policy_verdicts).chain(&self.signatures)
+        };
+        if values().any(|value| is_deeper(value, DEPTH_MAX)) {
+            return wrong(format!("nothing may be nested deeper than {DEPTH_MAX}"));
+        }
+        if !values().all(|value| holds(value, &|number| number.abs() < FLOAT_MAX)) {
+            return wrong("a number beyond 64 bits is not kept exactly: write it as text".into());
+        }
+        if self.signatures.len() > SIGNATURES_MAX {
+            return wrong(format!("`signatures`: are more than {SIGNATURES_MAX}"));
+        }
+        let is_signature = |value: &Value| !value.is_null() && holds(value, &|_| false);
+        if !self.signatures.iter().all(is_signature) {
+            return wrong("`signatures`: null and numbers with a point are none".into());
+        }
+        if self.risk_score > RISK_MAX {
+            return wrong(format!("`riskScore`: is above {RISK_MAX}"));
+        }
+        let texts = [&self.reasoning, &self.blocked_by, &self.trace_hash];
+        let said: usize = texts.into_iter().flatten().map(String::len).sum();
+        let shown: usize = values().map(|value| value.to_string().len()).sum();
+        if said.saturating_add(shown) > BYTES_MAX {
+            return wrong(format!("it says more than {BYTES_MAX} bytes"));
         }
         Ok(())
+    }
+}
+
+/// Whether each number with a point, or beyond 64 bits, is `exact`.
+fn holds(value: &Value, exact: &dyn Fn(f64) -> bool) -> bool {
+    match value {
+        Value::Number(number) => {
+            number.is_i64() || number.is_u64() || number.as_f64().is_some_and(exact)
+        }
+        Value::Array(items) => items.iter().all(|item| holds(item, exact)),
+        Value::Object(members) => members.values().all(|member| holds(member, exact)),
+        Value::Null | Value::Bool(_) | Value::String(_) => true,
     }
 }
 
@@ -118,7 +160,11 @@ fn is_deeper(value: &Value, than: u8) -> bool {
     }
 }
 
-/// `POST /apps/{appId}/traces`: recorded as an attestation; it proves only that the client said so.
+/// The highest risk (CONTRACT §4).
+const RISK_MAX: u8 = 100;
+
+/// `POST /apps/{appId}/traces`: recorded as an attestation; it proves only that the client said so. Each is a record of
+/// its own, also one that says the same at the same instant.
 pub(crate) async fn attest(
     _: Viewer,
     State(desk): Door,
@@ -126,10 +172,17 @@ pub(crate) async fn attest(
     Given(said): Given<Said>,
 ) -> Result<(StatusCode, Json<TraceRecord>), Problem> {
     ours(&desk, &app)?;
-    said.is_shallow()?;
-    let now = desk.ports().ledger.now().await?;
-    let (entry, updates) = attestation(said, now);
+    said.is_kept_as_said()?;
     let journal = &desk.ports().journal;
+    // one after the other: between looking and recording nobody takes the same hash
+    let _alone = desk.attesting.lock().await;
+    let mut now = desk.ports().ledger.now().await?;
+    let (mut entry, updates) = attestation(said, now);
+    while journal.trace(entry.trace_hash).await?.is_some() {
+        now = now.after(Millis(1));
+        entry.decision.created_at = now;
+        entry.trace_hash = entry.decision.hash();
+    }
     journal.record(&entry).await?;
     for update in &updates {
         journal.update(entry.trace_hash, update).await?;
@@ -149,7 +202,7 @@ fn attestation(said: Said, now: Timestamp) -> (NewTrace, Vec<TraceUpdate>) {
         proposed_action: said.proposed_action,
         validation_result: said.validation_result,
         policy_verdicts: said.policy_verdicts,
-        risk_score: said.risk_score.min(100),
+        risk_score: said.risk_score,
         blocked_by: said.blocked_by,
         policy: None,
         guards: Vec::new(),

@@ -328,6 +328,52 @@ async fn what_a_client_records_is_marked_as_its_own_word() {
 }
 
 #[tokio::test]
+async fn what_a_client_says_is_kept_as_it_was_said_or_refused() {
+    let house = House::open().await;
+    let post = async |body: &str| house.desk("POST", "/apps/default/traces", body).await;
+    let with = |rest: &str| format!(r#"{{"proposedAction":{{}},"status":"executed"{rest}}}"#);
+    for rest in [
+        r#","signatures":[null]"#,
+        r#","signatures":[[0.1]]"#,
+        r#","validationResult":{"wei":100000000000000000001}"#,
+        r#","policyVerdicts":[[1e20]]"#,
+        r#","riskScore":101"#,
+        &format!(r#","signatures":[{}]"#, vec!["\"0x\""; 65].join(",")),
+        &format!(r#","reasoning":"{}""#, "x".repeat(65_536)),
+    ] {
+        let refused = post(&with(rest)).await;
+        assert_eq!((refused.status, &refused.json()["code"]), (400, &json!("malformed")), "{rest}");
+    }
+    assert_eq!(post(r#"[null,null,{},null,[],[],null,"executed"]"#).await.status, 400);
+    let (first, second) = (with(r#","txHash":null"#), with("").replace("executed", "blocked"));
+    let same = [post(&first).await.json(), post(&first).await.json(), post(&second).await.json()];
+    assert_ne!(same[0]["traceHash"], same[1]["traceHash"]);
+    let stati: Vec<_> = same.iter().map(|posted| posted["status"].as_str().unwrap()).collect();
+    assert_eq!(stati, ["executed", "executed", "blocked"]);
+    let listed = house.desk("GET", "/apps/default/traces", "").await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 3);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_an_operator_gets_wrong_is_said_to_be_theirs() {
+    let house = House::open().await;
+    for route in ["/operations?cursor=x", "/pending-operations?cursor=..%2Fx"] {
+        let refused = house.desk("GET", route, "").await;
+        assert_eq!(
+            (refused.status, &refused.json()["code"]),
+            (400, &json!("malformed")),
+            "{route}"
+        );
+    }
+    let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(4097));
+    assert_eq!(house.desk("POST", "/ledger/seal", &long).await.status, 400);
+    assert_eq!(house.desk("GET", "/ledger", "").await.json()["sealed"], Value::Null);
+    assert_eq!(house.desk("POST", "/freeze", r#"["trader",null,null,false]"#).await.status, 400);
+    house.close().await;
+}
+
+#[tokio::test]
 async fn the_configuration_in_force_can_be_read() {
     let house = House::open().await;
     let agents = house.desk("GET", "/agents", "").await.json();
