@@ -255,6 +255,7 @@ impl Reading<'_, '_> {
         let anchored: Option<ChainHead> = strict(&stream.value()?, &gateway)?;
         stream.expect(r#","entries":["#)?;
         let mut chain = Chain { gateway, head: ChainHead::START, pinned: BTreeSet::new() };
+        self.anchored_as_known(&chain, anchored.as_ref(), &chain.gateway)?;
         while stream.item(chain.head == ChainHead::START)? {
             let text = stream.value()?;
             let at = format!("{}, entry {}", chain.gateway, chain.head.sequence.saturating_add(1));
@@ -412,8 +413,7 @@ impl Chain {
         if decision.hash() != hash {
             return Err(broken(at, "it is not what its trace hash names"));
         }
-        let mut policies = decision.policy.iter().chain(&decision.guards);
-        if policies.any(|policy| !self.pinned.contains(policy)) {
+        if decision.policies().any(|policy| !self.pinned.contains(&policy)) {
             return Err(broken(at, "a policy that it was decided under is not in the chain"));
         }
         Ok(())

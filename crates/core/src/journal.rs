@@ -257,6 +257,11 @@ impl DecisionRecord {
         canonical(self)
     }
 
+    /// Every policy that it was made under.
+    pub fn policies(&self) -> impl Iterator<Item = PolicyId> {
+        self.policy.into_iter().chain(self.guards.iter().copied())
+    }
+
     /// What the decision is called: the SHA-256 of its canonical JSON.
     #[must_use]
     pub fn hash(&self) -> TraceHash {

@@ -9,12 +9,13 @@ use std::{
 use countersign_core::{
     identity::AgentId,
     incident::{Occurrence, Severity},
+    journal::sha256,
     operation::OperationRecord,
     time::Millis,
 };
 use tracing::Instrument as _;
 
-use crate::{engine::Engine, port::journal::NewTrace, record::sha256_of};
+use crate::{engine::Engine, port::journal::NewTrace};
 
 /// For how long occurrences of one cause are told in one.
 const JOINED_FOR: Millis = Millis(1000);
@@ -141,11 +142,7 @@ impl Engine {
         Occurrence {
             id: format!("inc_{}", hex::encode(self.ports().clock.random())),
             code: code.into(),
-            cause: if cause.len() > CAUSE_MAX {
-                sha256_of(cause).to_string()
-            } else {
-                cause.into()
-            },
+            cause: if cause.len() > CAUSE_MAX { sha256(cause).to_string() } else { cause.into() },
             severity,
             title: title.into(),
             description,

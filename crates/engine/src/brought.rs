@@ -11,6 +11,7 @@ use std::sync::Arc;
 use alloy_primitives::{Address, B256};
 use countersign_core::{
     fact::Freeze,
+    journal::sha256,
     operation::{OperationRecord, OperationState, Purpose},
     raw::RawTransaction,
     trace::{DecisionRecord, Severity, TraceStatus},
@@ -26,7 +27,6 @@ use crate::{
     intake::no_journal,
     port::journal::NewTrace,
     proposal::{does, for_chain},
-    record::sha256_of,
     setup::{AgentSetup, ChainSetup, Setup},
     submission::{Answer, Denied, Draft, NodeRefused, Reply, Signed, Submission},
     tracker::is_unseen,
@@ -247,7 +247,7 @@ impl Engine {
             operation_id: None,
             created_at: at,
             agent_id: Some(agent.id.clone()),
-            session_key_hash: declared.session.as_deref().map(sha256_of),
+            session_key_hash: declared.session.as_deref().map(sha256),
             session: declared.session.clone(),
             reasoning: declared.reason.clone(),
             proposed_action: Value::String(proposed(brought).to_string()),

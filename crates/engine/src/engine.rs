@@ -453,8 +453,8 @@ impl Engine {
     }
 
     /// Whether there are any.
-    pub(crate) fn unnoted(&self) -> Option<Arc<()>> {
-        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    pub(crate) fn has_unnoted(&self) -> bool {
+        self.unnoted.lock().unwrap_or_else(PoisonError::into_inner).strong_count() > 0
     }
 
     /// The policies whose texts are in this gateway's chain.

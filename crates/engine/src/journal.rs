@@ -36,16 +36,8 @@ impl Engine {
         setup: &Setup,
         entry: &NewTrace,
     ) -> Result<(), JournalError> {
-        self.pin(setup, &entry.decision).await?;
-        match self.ports().journal.record(entry).await {
-            Err(JournalError::Unpinned) => {
-                // the store is another one than when they were pinned
-                self.pinned().clear();
-                self.pin(setup, &entry.decision).await?;
-                self.ports().journal.record(entry).await
-            }
-            recorded => recorded,
-        }
+        let policies = policies_of(setup, &entry.decision);
+        self.behind(&policies, || self.ports().journal.record(entry)).await
     }
 
     /// Records a later decision on an operation, with what came of it.
@@ -57,24 +49,32 @@ impl Engine {
     ) -> Result<(), JournalError> {
         let Later { setup, record, occasion, gathered, judgement } = later;
         let decision = decision(record.id, (&gathered.intent, &gathered.facts), judgement, ending);
-        self.pin(setup, &decision).await?;
+        let policies = policies_of(setup, &decision);
         let decision_hash = decision.hash();
         let again = Some(Box::new(Again { occasion, decision_hash, decision }));
         let update = TraceUpdate { again, ..update };
-        match self.ports().journal.update(record.trace, &update).await {
+        self.behind(&policies, || self.ports().journal.update(record.trace, &update)).await
+    }
+
+    /// Writes behind these policies; once more where the store is another one than when they were pinned.
+    async fn behind<W: Future<Output = Result<(), JournalError>>>(
+        &self,
+        policies: &[&Policy],
+        write: impl Fn() -> W,
+    ) -> Result<(), JournalError> {
+        self.pin(policies).await?;
+        match write().await {
             Err(JournalError::Unpinned) => {
                 self.pinned().clear();
-                if let Some(again) = &update.again {
-                    self.pin(setup, &again.decision).await?;
-                }
-                self.ports().journal.update(record.trace, &update).await
+                self.pin(policies).await?;
+                write().await
             }
-            noted => noted,
+            written => written,
         }
     }
 
-    async fn pin(&self, setup: &Setup, decision: &DecisionRecord) -> Result<(), JournalError> {
-        for policy in policies_of(setup, decision) {
+    async fn pin(&self, policies: &[&Policy]) -> Result<(), JournalError> {
+        for policy in policies {
             let id = policy.id();
             if self.pinned().contains(&id) {
                 continue;
@@ -94,13 +94,11 @@ fn note_pinned(mut pinned: MutexGuard<'_, std::collections::BTreeSet<PolicyId>>,
 }
 
 /// The policies that a decision names, as far as the setup that it was made with has them.
-fn policies_of<'a>(
-    setup: &'a Setup,
-    decision: &'a DecisionRecord,
-) -> impl Iterator<Item = &'a Policy> {
+fn policies_of<'a>(setup: &'a Setup, decision: &DecisionRecord) -> Vec<&'a Policy> {
     let agent = decision.agent_id.as_ref().and_then(|agent| setup.agents.get(agent));
     let known = agent.map(|agent| &agent.grant).into_iter().chain(&setup.guards);
-    known.filter(|policy| {
+    let is_named = |policy: &Policy| {
         decision.policy == Some(policy.id()) || decision.guards.contains(&policy.id())
-    })
+    };
+    known.filter(|policy| is_named(policy)).collect()
 }

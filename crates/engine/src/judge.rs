@@ -31,7 +31,8 @@ impl Engine {
         );
         let _inside = span.enter();
         let watch = Stopwatch::start(&*self.ports().telemetry);
-        let (judgement, outcome) = judge(setup, parties, gathered);
+        let (judgement, outcome) =
+            judge_by(&policies(setup, parties), &gathered.intent, &gathered.facts);
         watch.stop(Measured::Decision);
         if !span.is_disabled() {
             span.record("countersign.policy", tracing::field::display(&judgement.policy));
@@ -49,12 +50,7 @@ const fn outcome_word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// What the policies say about these facts, under the chain's fee ceiling.
-fn judge(setup: &Setup, parties: Parties<'_>, gathered: &Gathered) -> (Judgement, Outcome) {
-    judge_by(&policies(setup, parties), &gathered.intent, &gathered.facts)
-}
-
-/// The same by what was frozen: nothing else goes into a decision.
+/// What the policies say about these facts, under the chain's fee ceiling: nothing else goes into a decision.
 pub(crate) fn judge_by(
     policies: &Policies,
     intent: &Intent,
@@ -73,9 +69,9 @@ pub(crate) fn policies(setup: &Setup, parties: Parties<'_>) -> Policies {
     Policies { grant: parties.agent.grant.clone(), guards: setup.guards.clone() }
 }
 
-/// The chain's fee ceiling stands above every policy.
+/// The chain's fee ceiling stands above every policy. Where it is not known, no fee is below it.
 fn over_ceiling(intent: &Intent, facts: &Facts) -> Option<Denial> {
-    let ceiling = facts.fee_ceiling_wei?;
+    let ceiling = facts.fee_ceiling_wei.unwrap_or_default();
     let asked = U256::from(intent.plan()?.fee.ceiling());
     (asked > ceiling).then(|| {
         let code = "fee_ceiling_exceeded";

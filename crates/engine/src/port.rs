@@ -5,6 +5,7 @@ pub mod chain;
 pub mod chronicle;
 pub mod clock;
 pub mod courier;
+mod functions;
 pub mod journal;
 pub mod judge;
 pub mod ledger;

@@ -7,6 +7,7 @@ use countersign_core::{
     fact::Facts,
     identity::{ApprovalDigest, OperationId, PolicyId, TraceHash},
     intent::Intent,
+    journal::sha256,
     time::Timestamp,
     trace::{DecisionRecord, TraceStatus},
 };
@@ -15,7 +16,6 @@ use countersign_policy::{
     decision::{Decision, Denial, Hold, Outcome, RiskPart, Says, Verdict, Violation},
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::{gather::Gathered, port::journal::NewTrace};
 
@@ -171,7 +171,7 @@ pub(crate) fn decision(
         operation_id: Some(operation),
         created_at: facts.at,
         agent_id: Some(intent.agent.clone()),
-        session_key_hash: intent.declared.session.as_deref().map(sha256_of),
+        session_key_hash: intent.declared.session.as_deref().map(sha256),
         session: intent.declared.session.clone(),
         reasoning: intent.declared.reason.clone(),
         proposed_action: Value::String(proposed(intent, facts, judgement).to_string()),
@@ -308,11 +308,7 @@ pub(crate) fn approval_digest(
 
 /// SHA-256 of canonical JSON: keys sorted, no spaces.
 fn hash_of(value: &Value) -> B256 {
-    sha256_of(&value.to_string())
-}
-
-pub(crate) fn sha256_of(text: &str) -> B256 {
-    B256::from(<[u8; 32]>::from(Sha256::digest(text)))
+    sha256(&value.to_string())
 }
 
 #[cfg(test)]

@@ -274,7 +274,7 @@ impl Engine {
             Ok(()) => true,
             Err(error) => {
                 let trace = case.record.trace;
-                tracing::warn!(trace_id = %trace, %error, "a decision at redemption is not recorded");
+                tracing::warn!(trace_hash = %trace, %error, "a decision at redemption is not recorded");
                 false
             }
         }

@@ -94,7 +94,7 @@ impl Engine {
     /// Not while the books lack what this gateway answered: until it is noted, what waits here has to read as owed,
     /// whichever gateway the agent asks next.
     async fn announce_again(&self) {
-        if self.unnoted().is_some() {
+        if self.has_unnoted() {
             return;
         }
         if let Err(error) = self.announce().await {

@@ -305,7 +305,7 @@ impl AgentsDoor {
         let call = match call {
             Ok(call) => call,
             Err(BadCall { id, fault }) => {
-                self.metrics.refused(route::UNKNOWN, fault.outcome());
+                self.metrics.counted(route::UNKNOWN, fault.outcome());
                 return (Some(answer::response(&id, Err(&fault))), None);
             }
         };

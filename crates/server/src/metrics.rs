@@ -122,12 +122,12 @@ impl Metrics {
     /// One more call of a method, with its outcome, and how long it took in microseconds. Both words are the
     /// program's.
     pub fn request(&self, method: &'static str, outcome: &'static str, took_us: u64) {
-        self.refused(method, outcome);
+        self.counted(method, outcome);
         self.request.observe(method, took_us);
     }
 
-    /// One more call that was turned away before anything was done.
-    pub fn refused(&self, method: &'static str, outcome: &'static str) {
+    /// One more call, of whose time nothing is known: one that was turned away before anything was done.
+    pub fn counted(&self, method: &'static str, outcome: &'static str) {
         let known = read(&self.requests).get(&(method, outcome)).cloned();
         let counter = known.unwrap_or_else(|| {
             let mut all = self.requests.write().unwrap_or_else(PoisonError::into_inner);
@@ -296,7 +296,7 @@ mod tests {
     fn what_is_recorded_is_rendered_as_prometheus_reads_it() {
         let metrics = Metrics::default();
         metrics.request("eth_chainId", "ok", 2_600);
-        metrics.refused("eth_chainId", "ok");
+        metrics.counted("eth_chainId", "ok");
         metrics.took(Measured::Sign, 1_500_000);
         metrics.took(Measured::Store("reserve"), 100);
         metrics.took(Measured::Store("reserve"), 99_000_000);

@@ -17,7 +17,7 @@ use countersign_engine::port::{
     Journal,
     journal::{
         Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
-        PAGE_BYTES_MAX, Page, TraceQuery, policies_of,
+        PAGE_BYTES_MAX, Page, TraceQuery,
     },
 };
 
@@ -111,7 +111,7 @@ impl State {
 
     fn has_pinned(&self, gateway: &str, decision: &DecisionRecord) -> Result<(), JournalError> {
         let is_pinned = |policy| self.pinned.contains(&(gateway.to_owned(), policy));
-        if policies_of(decision).all(is_pinned) { Ok(()) } else { Err(JournalError::Unpinned) }
+        if decision.policies().all(is_pinned) { Ok(()) } else { Err(JournalError::Unpinned) }
     }
 
     /// Appends to a gateway's chain and returns the hash of the entry before.

@@ -38,6 +38,8 @@ const BODY_MAX: usize = 1 << 20;
 const CONNECTIONS_MAX: usize = 64;
 /// How long a head may take to arrive, and how long a body.
 const ARRIVAL: Duration = Duration::from_secs(10);
+/// How long to wait after the system refused to accept (no file descriptor left): it would refuse again at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long one answer may take: a wait, and a little.
 const DEADLINE: Duration = Duration::from_mins(1);
 
@@ -64,15 +66,23 @@ pub(crate) async fn listen(
     let (door, places) = (Arc::new(door), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     let mut connections = JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let stream = tokio::select! {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await.ok()?;
+            Some((place, listener.accept().await))
+        };
+        let accepted = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            accepted = next => accepted,
         };
         while connections.try_join_next().is_some() {}
-        let Ok((stream, _)) = stream else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
+        let Some((place, accepted)) = accepted else { break };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
         let door = Arc::clone(&door);
         connections.spawn(async move {
@@ -137,6 +147,13 @@ impl HttpDoor {
 
     /// Not sent by a page of elsewhere, under whatever name it reached us.
     fn belongs(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let once = [header::HOST, header::ORIGIN, header::AUTHORIZATION];
+        if once.iter().any(|name| headers.get_all(name).iter().nth(1).is_some()) {
+            return Err(Refused(
+                StatusCode::BAD_REQUEST,
+                "a header stands twice that names one thing",
+            ));
+        }
         let text = |name| headers.get(name).map(|value: &HeaderValue| value.to_str().unwrap_or(""));
         let host = text(header::HOST).unwrap_or_default();
         if !self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)) && !is_here(host) {

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use countersign_core::operation::OperationState;
+use serde::Deserialize as _;
 use serde_json::{Map, Value, json};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     door::{AgentDoor, NoResult},
@@ -313,8 +315,10 @@ async fn simulated(
 async fn look(door: &AgentDoor, id: &str) -> Result<Value, NoResult> {
     let params = json!([id, {"collect": false}]);
     let mut operation = door.ask(None, "countersign_getOperation", &params).await?;
-    let status = operation.get("status").and_then(Value::as_str).unwrap_or_default();
-    let finished = !matches!(status, "PENDING_APPROVAL" | "APPROVED" | "ALLOWED" | "PREPARED");
+    // what this program does not know is not finished
+    let finished = operation.get("status").is_some_and(|status| {
+        OperationState::deserialize(status).is_ok_and(OperationState::is_finished_for_agent)
+    });
     if let Some(members) = operation.as_object_mut() {
         members.insert("finished".to_owned(), finished.into());
     }
@@ -322,9 +326,10 @@ async fn look(door: &AgentDoor, id: &str) -> Result<Value, NoResult> {
 }
 
 async fn wait(door: &AgentDoor, id: &str, seconds: u64) -> Result<(String, Value), NoResult> {
-    let mut left = Duration::from_secs(seconds);
+    let began = Instant::now();
     loop {
         let operation = look(door, id).await?;
+        let left = Duration::from_secs(seconds).saturating_sub(began.elapsed());
         let finished = operation.get("finished").and_then(Value::as_bool).unwrap_or_default();
         if finished || left.is_zero() {
             let words = if finished {
@@ -336,9 +341,7 @@ async fn wait(door: &AgentDoor, id: &str, seconds: u64) -> Result<(String, Value
             };
             return Ok((words, operation));
         }
-        let pause = LOOK_EVERY.min(left);
-        sleep(pause).await;
-        left = left.saturating_sub(pause);
+        sleep(LOOK_EVERY.min(left)).await;
     }
 }
 

@@ -17,20 +17,23 @@ use countersign_core::{
     time::{Millis, Timestamp},
     trace::{TraceRecord, TraceUpdate},
 };
-use countersign_engine::port::{
-    Chronicle, Journal, Ledger, Telemetry,
-    chronicle::{Line, Strike, Struck, Turn},
-    journal::{
-        Chain, Chained, IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery,
+use countersign_engine::{
+    journal_functions, ledger_functions,
+    port::{
+        Chronicle, Journal, Ledger, Telemetry,
+        chronicle::{Line, Strike, Struck, Turn},
+        journal::{
+            Chain, Chained, IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery,
+        },
+        ledger::{
+            Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit,
+            CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
+            NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
+            RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+            SignedBytes, Split, SplitAnswer,
+        },
+        telemetry::{Measured, Stopwatch},
     },
-    ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit, CommitAnswer,
-        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
-        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
-        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
-        SplitAnswer,
-    },
-    telemetry::{Measured, Stopwatch},
 };
 use tracing::Instrument as _;
 
@@ -83,67 +86,9 @@ macro_rules! metered {
     };
 }
 
-metered! {
-    Ledger of MeteredLedger, LedgerError:
-    now() -> Timestamp;
-    present(gateway: &str, ttl: Millis) -> ();
-    find(repeat: &Repeat) -> Found;
-    deny(denied: &NewOperation) -> DenyAnswer;
-    reserve(reserve: &Reserve) -> ReserveAnswer;
-    redeem(redeem: &Redeem) -> RedeemAnswer;
-    split(split: &Split) -> SplitAnswer;
-    approve(approve: &Approve) -> ApproveAnswer;
-    reject(reject: &Reject) -> RejectAnswer;
-    expire(max: u32) -> Vec<OperationRecord>;
-    commit(commit: &Commit) -> CommitAnswer;
-    bump(bump: &Bump) -> BumpAnswer;
-    signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
-    signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
-    end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
-    sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;
-    mined(operation: OperationId, actual: Option<&Actual>) -> OperationRecord;
-    settle(settle: &Settle) -> OperationRecord;
-    unsettle(operation: OperationId) -> OperationRecord;
-    release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
-    deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
-    operation(id: OperationId) -> Option<OperationRecord>;
-    operations(query: &OperationQuery) -> Page<OperationRecord>;
-    open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
-    census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
-    settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
-    holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
-    next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
-    status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
-    adopted() -> BTreeSet<CounterId>;
-    note_adopted(limits: &BTreeSet<CounterId>) -> ();
-    adopt(adopt: &Adopt) -> AdoptAnswer;
-    seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
-    freeze(freeze: &Freeze) -> ();
-    unfreeze(freeze: &Freeze) -> bool;
-    freezes() -> Vec<Freeze>;
-    say(word: &PactWord) -> PactAnswer;
-    pact(pact: &Pact) -> Option<PactStanding>;
-    seal(reason: &str) -> ();
-    unseal() -> ();
-    init() -> InitAnswer;
-    audit() -> Option<String>;
-    describe() -> LedgerStatus;
-}
+ledger_functions! { metered Ledger of MeteredLedger, LedgerError: }
 
-metered! {
-    Journal of MeteredJournal, JournalError:
-    pin(policy: PolicyId, canonical: &str) -> ();
-    record(entry: &NewTrace) -> ();
-    update(trace: TraceHash, update: &TraceUpdate) -> ();
-    trace(trace: TraceHash) -> Option<TraceRecord>;
-    traces(query: &TraceQuery) -> Page<TraceRecord>;
-    raise(occurrence: &Occurrence) -> Taken;
-    incident(id: &str) -> Option<Incident>;
-    incidents(query: &IncidentQuery) -> Page<Incident>;
-    change_incident(id: &str, step: &IncidentMove) -> IncidentAnswer;
-    chains() -> Vec<Chain>;
-    entries(gateway: &str, after: u64, limit: u32) -> Vec<Chained>;
-}
+journal_functions! { metered Journal of MeteredJournal, JournalError: }
 
 metered! {
     Chronicle of MeteredChronicle, LedgerError:

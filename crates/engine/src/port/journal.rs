@@ -102,11 +102,6 @@ pub struct NewTrace {
     pub attestation: bool,
 }
 
-/// Every policy that a decision was made under.
-pub fn policies_of(decision: &DecisionRecord) -> impl Iterator<Item = PolicyId> {
-    decision.policy.into_iter().chain(decision.guards.iter().copied())
-}
-
 impl NewTrace {
     /// It as an entry of a chain.
     #[must_use]

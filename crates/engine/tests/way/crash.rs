@@ -21,7 +21,7 @@ use countersign_core::{
     time::{Millis, Timestamp},
 };
 use countersign_engine::{
-    Engine,
+    Engine, ledger_functions,
     port::{
         Ledger,
         journal::Page,
@@ -121,51 +121,7 @@ macro_rules! mortal {
     };
 }
 
-mortal! {
-    now() -> Timestamp;
-    present(gateway: &str, ttl: Millis) -> ();
-    find(repeat: &Repeat) -> Found;
-    deny(denied: &NewOperation) -> DenyAnswer;
-    reserve(reserve: &Reserve) -> ReserveAnswer;
-    redeem(redeem: &Redeem) -> RedeemAnswer;
-    split(split: &Split) -> SplitAnswer;
-    approve(approve: &Approve) -> ApproveAnswer;
-    reject(reject: &Reject) -> RejectAnswer;
-    expire(max: u32) -> Vec<OperationRecord>;
-    commit(commit: &Commit) -> CommitAnswer;
-    bump(bump: &Bump) -> BumpAnswer;
-    signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
-    signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
-    end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
-    sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;
-    mined(operation: OperationId, actual: Option<&Actual>) -> OperationRecord;
-    settle(settle: &Settle) -> OperationRecord;
-    unsettle(operation: OperationId) -> OperationRecord;
-    release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
-    deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
-    operation(id: OperationId) -> Option<OperationRecord>;
-    operations(query: &OperationQuery) -> Page<OperationRecord>;
-    open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
-    census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
-    settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
-    holder(chain: ChainId, wallet: &WalletId, nonce: u64) -> Option<OperationId>;
-    next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
-    status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
-    adopted() -> BTreeSet<CounterId>;
-    note_adopted(limits: &BTreeSet<CounterId>) -> ();
-    adopt(adopt: &Adopt) -> AdoptAnswer;
-    seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
-    freeze(freeze: &Freeze) -> ();
-    unfreeze(freeze: &Freeze) -> bool;
-    freezes() -> Vec<Freeze>;
-    say(word: &PactWord) -> PactAnswer;
-    pact(pact: &Pact) -> Option<PactStanding>;
-    seal(reason: &str) -> ();
-    unseal() -> ();
-    init() -> InitAnswer;
-    audit() -> Option<String>;
-    describe() -> LedgerStatus;
-}
+ledger_functions! { mortal }
 
 /// No operation has two payloads, no nonce two operations, and when all is quiet nothing is held.
 pub(crate) fn books_balance(house: &House, cut: Cut) {

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 
 use super::{Desk, Peer, Problem, login::Pass};
 
-/// An operator whose token or session was presented.
-#[derive(Debug)]
+/// An operator whose token or session was presented. Found once a request: whoever asks again is given the same.
+#[derive(Debug, Clone)]
 pub(crate) struct Operator(pub(crate) OperatorSetup);
 
 impl Operator {
@@ -36,10 +36,15 @@ impl FromRequestParts<Arc<Desk>> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
+        if let Some(found) = parts.extensions.get::<Self>() {
+            return Ok(found.clone());
+        }
         let id = Pass::of(parts, desk)?.and_then(|pass| pass.used(desk));
         let setup = desk.setup();
         let operator = id.and_then(|id| setup.operators.get(&id).cloned());
-        operator.map(Self).ok_or(Problem::Unauthorised)
+        let found = operator.map(Self).ok_or(Problem::Unauthorised)?;
+        parts.extensions.insert(found.clone());
+        Ok(found)
     }
 }
 

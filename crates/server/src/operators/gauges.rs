@@ -22,6 +22,8 @@ use crate::metrics::{escaped, head, seconds};
 const FRESH: Millis = Millis(5_000);
 /// How long all questions together may take; what is missing then is left out.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// How long the store, and then the nodes, have to show that they are there: silence is an answer, and comes in time.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 /// Agents whose budgets are shown; more would be more series than are useful.
 const AGENTS_MAX: usize = 1_000;
 
@@ -46,8 +48,8 @@ impl Gauges {
         // in the order of their worth: what the deadline cuts off is at the end
         let asked = async {
             text.push_str(&of_books(desk).await);
-            text.push_str(&of_operations(desk).await);
             text.push_str(&of_chains(desk).await);
+            text.push_str(&of_operations(desk).await);
             of_budgets(desk, &mut text).await;
         };
         let _in_time = timeout(DEADLINE, asked).await;
@@ -58,8 +60,8 @@ impl Gauges {
 
 /// Whether the store answers, and what it promises.
 async fn of_books(desk: &Desk) -> String {
-    let status = desk.ports().ledger.describe().await;
-    written(|text| books(text, status.as_ref().ok()))
+    let status = timeout(SIGN_OF_LIFE, desk.ports().ledger.describe()).await.ok();
+    written(|text| books(text, status.and_then(Result::ok).as_ref()))
 }
 
 fn books(text: &mut String, status: Option<&LedgerStatus>) -> fmt::Result {
@@ -104,18 +106,21 @@ async fn of_operations(desk: &Desk) -> String {
 /// Whether each chain's nodes answer, and which block is their newest.
 async fn of_chains(desk: &Desk) -> String {
     let setup = desk.setup();
-    let asked = setup.chains.values().map(|chain| async { (chain.id, chain.port.head().await) });
+    let asked = setup.chains.values().map(|chain| async {
+        let head = timeout(SIGN_OF_LIFE, chain.port.head()).await.ok();
+        (chain.id, head.and_then(Result::ok))
+    });
     let heads = futures_util::future::join_all(asked).await;
     written(|text| {
         head(text, "countersign_chain_up", "gauge", "Whether a node of the chain answers.")?;
         for (chain, found) in &heads {
-            let up = u8::from(found.is_ok());
+            let up = u8::from(found.is_some());
             writeln!(text, "countersign_chain_up{{chain=\"{chain}\"}} {up}")?;
         }
         let about = "The number of the newest block that a node shows.";
         head(text, "countersign_chain_head_block", "gauge", about)?;
         for (chain, found) in &heads {
-            let Ok(found) = found else { continue };
+            let Some(found) = found else { continue };
             writeln!(text, "countersign_chain_head_block{{chain=\"{chain}\"}} {}", found.number)?;
         }
         Ok(())

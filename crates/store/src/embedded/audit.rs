@@ -1,6 +1,6 @@
 //! Samples of the books, looked at for what no step would have left.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy_primitives::B256;
 use countersign_core::{
@@ -182,9 +182,9 @@ impl Step<'_> {
     }
 
     /// Each journal still has the entry that was anchored last, and its last ones are chained. Its newest is anchored
-    /// now.
+    /// now; again, where the log's last lines have passed over it.
     fn audit_journals(&self) -> Result<(), Fault> {
-        self.audit_anchors()?;
+        let named = self.audit_anchors()?;
         for gateway in self.journals()? {
             let anchored = self.anchored(&gateway)?;
             let Some((last, head)) = self.journal_head(&gateway)? else {
@@ -197,15 +197,15 @@ impl Step<'_> {
                 let text = format!("the journal of {gateway} lacks its anchored entry {number}");
                 return Err(finding(text));
             }
-            if anchored.is_none_or(|(number, _)| number < last) {
+            if anchored.is_none_or(|(number, _)| number < last) || !named.contains(&gateway) {
                 self.anchor_journal(&gateway, last, &head)?;
             }
         }
         Ok(())
     }
 
-    /// What the log's last entries say of journals is what is anchored.
-    fn audit_anchors(&self) -> Result<(), Fault> {
+    /// What the log's last entries say of journals is what is anchored; answers whose journals they name.
+    fn audit_anchors(&self) -> Result<BTreeSet<String>, Fault> {
         let (length, _) = self.head()?;
         let lines = self
             .connection()
@@ -216,15 +216,15 @@ impl Step<'_> {
             .collect::<Result<Vec<String>, _>>()?;
         let named = lines.iter().filter_map(|line| Some((line.rsplitn(3, ':').nth(2)?, line)));
         let newest: BTreeMap<&str, &String> = named.collect();
-        for (gateway, line) in newest {
+        for (gateway, line) in &newest {
             let anchored = self.anchored(gateway)?;
-            if anchored.is_none_or(|(number, head)| anchor(gateway, number, &head) != *line) {
+            if anchored.is_none_or(|(number, head)| anchor(gateway, number, &head) != **line) {
                 let text =
                     format!("the journal of {gateway} is anchored otherwise than in the log");
                 return Err(finding(text));
             }
         }
-        Ok(())
+        Ok(newest.into_keys().map(str::to_owned).collect())
     }
 
     /// Gateways that have a journal, or had one: by one look each, because journals are long.

@@ -15,7 +15,7 @@ use countersign_engine::port::{
     Journal,
     journal::{
         Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
-        PAGE_BYTES_MAX, Page, TraceQuery, policies_of,
+        PAGE_BYTES_MAX, Page, TraceQuery,
     },
 };
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
@@ -165,7 +165,7 @@ impl Step<'_> {
     }
 
     fn has_pinned(&self, gateway: &str, decision: &DecisionRecord) -> Result<(), Fault> {
-        for policy in policies_of(decision) {
+        for policy in decision.policies() {
             self.connection()
                 .prepare_cached("SELECT 1 FROM pinned WHERE gateway = ?1 AND policy = ?2")?
                 .query_row(params![gateway, policy.to_string()], |_| Ok(()))

@@ -20,7 +20,7 @@ use rusqlite::{OptionalExtension, params, params_from_iter, types::Value};
 use super::{
     counters::{asked, held},
     fault::Fault,
-    row::{Stored, int, read, stored},
+    row::{Stored, int, read, stored, uint},
     worker::Step,
 };
 
@@ -109,9 +109,8 @@ impl Step<'_> {
                 .connection()
                 .prepare_cached("SELECT COUNT(*), MIN(created) FROM operations WHERE state = ?1")?
                 .query_row([state.name()], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            let count = u64::try_from(count).unwrap_or_default();
-            let oldest = oldest.and_then(|ms| u64::try_from(ms).ok()).map(Timestamp::from_millis);
-            counted.insert(*state, Census { count, oldest });
+            let oldest = oldest.map(uint).transpose()?.map(Timestamp::from_millis);
+            counted.insert(*state, Census { count: uint(count)?, oldest });
         }
         Ok(counted)
     }

@@ -8,10 +8,13 @@ use countersign_core::{
     incident::{Incident, IncidentMove, Occurrence, Taken},
     trace::{TraceRecord, TraceUpdate},
 };
-use countersign_engine::port::{
-    Journal,
-    journal::{
-        Chain, Chained, IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery,
+use countersign_engine::{
+    journal_functions,
+    port::{
+        Journal,
+        journal::{
+            Chain, Chained, IncidentAnswer, IncidentQuery, JournalError, NewTrace, Page, TraceQuery,
+        },
     },
 };
 
@@ -56,16 +59,4 @@ macro_rules! papers {
     };
 }
 
-papers! {
-    pin(policy: PolicyId, canonical: &str) -> ();
-    record(entry: &NewTrace) -> ();
-    update(trace: TraceHash, update: &TraceUpdate) -> ();
-    trace(trace: TraceHash) -> Option<TraceRecord>;
-    traces(query: &TraceQuery) -> Page<TraceRecord>;
-    raise(occurrence: &Occurrence) -> Taken;
-    incident(id: &str) -> Option<Incident>;
-    incidents(query: &IncidentQuery) -> Page<Incident>;
-    change_incident(id: &str, step: &IncidentMove) -> IncidentAnswer;
-    chains() -> Vec<Chain>;
-    entries(gateway: &str, after: u64, limit: u32) -> Vec<Chained>;
-}
+journal_functions! { papers }

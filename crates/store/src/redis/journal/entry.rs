@@ -7,7 +7,7 @@ use countersign_core::{
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
-    journal::{Chained, JournalError, NewTrace, policies_of},
+    journal::{Chained, JournalError, NewTrace},
     ledger::LedgerError,
 };
 use sha2::{Digest, Sha256};
@@ -52,7 +52,7 @@ pub(super) fn pin_call(policy: PolicyId, canonical: &str) -> (Call, String) {
 
 /// The policies of a decision, with spaces between them.
 fn names(decision: &DecisionRecord) -> String {
-    let names: Vec<String> = policies_of(decision).map(|policy| policy.to_string()).collect();
+    let names: Vec<String> = decision.policies().map(|policy| policy.to_string()).collect();
     names.join(" ")
 }
 

@@ -95,7 +95,8 @@ local function logged()
   end
 end
 
--- This gateway's journal still has the entry that was anchored last. Its newest is anchored now.
+-- This gateway's journal still has the entry that was anchored last. Its newest is anchored now; again, where the log's
+-- last lines have passed over it.
 local function fault_in_journal(t)
   local head = redis.call('HGET', P .. KEY.heads, A.gateway)
   local anchored = redis.call('HGET', P .. KEY.anchored, A.gateway)
@@ -111,7 +112,7 @@ local function fault_in_journal(t)
       return 'the journal of ' .. A.gateway .. ' lacks its entry ' .. number .. ', its ' .. name
     end
   end
-  if head and head ~= anchored then
+  if head and (head ~= anchored or not named) then
     redis.call('HSET', P .. KEY.anchored, A.gateway, head)
     log(t, 'journal', A.gateway .. ':' .. string.gsub(head, ' ', ':'), '')
   end

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use countersign_core::time::Millis;
+use countersign_core::{fact::Freeze, time::Millis};
 use countersign_engine::port::{
     alarm::Alarm,
     ledger::{CommitAnswer, LedgerError, OperationQuery},
@@ -263,6 +263,12 @@ async fn whatever_is_done_to_an_entry_of_a_journal_is_found() {
     }
     restore(&lines).await;
     assert_eq!(verified(bench.store.journal()).await, Ok(summary));
+    // the journal rests, and the log's last lines pass over it
+    for _ in 0..60 {
+        bench.ledger().freeze(&Freeze::Global).await.unwrap();
+        bench.ledger().unfreeze(&Freeze::Global).await.unwrap();
+    }
+    assert_eq!(bench.ledger().audit().await, Ok(None));
     raw::<i64>(&bench, &["DEL", &list, &key("journal:heads")]).await;
     let gone = verified(bench.store.journal()).await;
     assert!(gone.is_err(), "the chain as a whole: {gone:?}");
