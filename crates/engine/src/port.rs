@@ -10,9 +10,11 @@ pub mod judge;
 pub mod ledger;
 pub mod oracles;
 pub mod prices;
+pub mod shelf;
 pub mod signer;
 
 pub use self::{
     chain::Chain, chronicle::Chronicle, clock::Clock, courier::Courier, journal::Journal,
-    judge::Judge, ledger::Ledger, oracles::Oracles, prices::Prices, signer::Signer,
+    judge::Judge, ledger::Ledger, oracles::Oracles, prices::Prices, shelf::PolicyShelf,
+    signer::Signer,
 };
