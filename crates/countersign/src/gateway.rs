@@ -1,6 +1,6 @@
 //! A gateway, from a configuration to the last request.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use countersign_core::time::Millis;
 use countersign_engine::{
@@ -9,6 +9,7 @@ use countersign_engine::{
         Clock as _,
         ledger::{LedgerError, LedgerStatus},
     },
+    shelf::{Follower, ShelfError},
 };
 use countersign_server::{Bound, Gatehouse, Keyring, Metrics, serve_agents, serve_operators};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::{
     failure::Failure,
     keeper::{Keeper, RememberingJournal, bell, price_bell},
     policies::Loaded,
-    reload::{Reload, Reloader, note_policies},
+    reload::{Reload, Reloader},
     state::StateFile,
     store::{OpenStore, weak_store, witness},
     wiring::{self, Parts},
@@ -38,7 +39,7 @@ const PRICES_LOOKED_AT: Duration = Duration::from_secs(1);
 /// A gateway whose doors are bound and not yet served.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) config: Config,
+    pub(crate) loaded: Loaded,
     pub(crate) status: LedgerStatus,
     clock: Arc<SystemClock>,
     store: OpenStore,
@@ -47,6 +48,7 @@ pub(crate) struct Gateway {
     agents: Bound,
     operators: Bound,
     parts: Parts,
+    follower: Follower,
     reload: Reload,
     accepted: Option<DurabilityClass>,
 }
@@ -82,16 +84,20 @@ impl Gateway {
             ledger: Arc::clone(&store.ledger),
             journal: Arc::<RememberingJournal>::clone(&journal),
             chronicle: Arc::clone(&store.chronicle),
+            shelf: Arc::clone(&store.shelf),
             clock: clock.clone(),
             gateway: process_name(state.gateway()),
         };
+        let engine = Engine::new(outside, parts.setup(&loaded, &BTreeMap::new()));
+        let mut follower = Follower::new(Arc::clone(&engine), state.gateway());
+        follow(&mut follower, &loaded).await?;
+        engine.replace(parts.setup(&loaded, &follower.in_force()));
         let keeper = Keeper { state, anchor, journal };
-        let engine = Engine::new(outside, parts.setup(&loaded));
         let keyring = Keyring::new(wiring::credentials(config));
         let house = Gatehouse { engine, keyring, metrics: Arc::new(Metrics::default()) };
-        let config = loaded.config;
         Ok(Self {
-            config,
+            loaded,
+            follower,
             status: described,
             clock,
             store,
@@ -113,12 +119,22 @@ impl Gateway {
     /// Serves until `stop` is cancelled, then: accept nothing, drain, sweep, close.
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
         let Self {
-            clock, store, keeper, house, agents, operators, parts, reload, accepted, ..
+            clock,
+            store,
+            keeper,
+            house,
+            agents,
+            operators,
+            parts,
+            follower,
+            reload,
+            accepted,
+            ..
         } = self;
+        let loaded = self.loaded;
         let reload = reload.demanding(store.demand(accepted));
         probe(&parts, &clock);
         announce(&house).await?;
-        note_policies(&house.engine, reload.policies()).await;
         let kept = CancellationToken::new();
         let keeping = tokio::spawn(keeper.run(kept.clone()));
         let last = CancellationToken::new();
@@ -130,7 +146,8 @@ impl Gateway {
             stop.cancelled().await;
             engine.end_waits();
         }));
-        let reloader = Reloader::new(reload, parts, house.clone());
+        let reloader = Reloader::new((reload, loaded), (parts, follower), house.clone());
+        reloader.note_policies().await;
         let reloading = tokio::spawn(reloader.run(stop.clone()));
         let pricing = tokio::spawn(keep_priced(Arc::clone(&house.engine), stop.clone()));
         // nobody waits for a receiver: what is not told now is told after the next start
@@ -168,6 +185,22 @@ impl Gateway {
         } else {
             Err(Failure::failed("the engine broke: see the log"))
         }
+    }
+}
+
+/// What is in force is known before anything is served. Where the store has lost what it held, or the clocks disagree, nothing is signed until
+/// a person has looked, and the gateway runs so that they can.
+async fn follow(follower: &mut Follower, loaded: &Loaded) -> Result<(), Failure> {
+    match follower.look(&loaded.grants).await.1 {
+        Err(ShelfError::Lost(why) | ShelfError::Clock(why)) => {
+            tracing::error!(why, "which versions of policies are in force is not known");
+            Ok(())
+        }
+        followed => followed.map_err(|error| {
+            Failure::failed(format!(
+                "which versions of policies are in force is not known: {error}"
+            ))
+        }),
     }
 }
 

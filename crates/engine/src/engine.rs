@@ -29,11 +29,12 @@ use crate::{
     hub::Hub,
     lane::{Lane, LaneId},
     pact::{GrantView, PactError},
-    port::{Chronicle, Clock, Journal, Ledger, ledger::LedgerError},
+    port::{Chronicle, Clock, Journal, Ledger, PolicyShelf, ledger::LedgerError},
     post::PostOffice,
     reorg::SeenBlocks,
     reply::Caller,
     setup::{OperatorSetup, Setup},
+    shelf::Shelves,
     submission::{
         Answer, BudgetLine, CallsView, OperationView, Reply, Simulation, Submission, Unavailable,
     },
@@ -51,6 +52,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// What the books' log says.
     pub chronicle: Arc<dyn Chronicle>,
+    /// The versions of agents' policies.
+    pub shelf: Arc<dyn PolicyShelf>,
     /// Time, tasks and chance.
     pub clock: Arc<dyn Clock>,
     /// This gateway's name, unique among those that share the store.
@@ -98,6 +101,7 @@ pub struct Engine {
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
     resumed: AtomicBool,
     closing: watch::Sender<bool>,
+    shelves: Shelves,
 }
 
 /// Why an operator's word had no effect.
@@ -160,6 +164,7 @@ impl Engine {
             seen_blocks: Mutex::default(),
             resumed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
+            shelves: Shelves::default(),
         })
     }
 
@@ -172,6 +177,7 @@ impl Engine {
     /// Puts a new snapshot in force. Requests that have begun keep the old one.
     pub fn replace(&self, setup: Setup) {
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+        self.shelves.replaced();
     }
 
     /// The ports.
@@ -352,6 +358,11 @@ impl Engine {
 
     pub(crate) fn begun(&self) {
         self.resumed.store(true, Ordering::Release);
+    }
+
+    /// Who follows the versions of policies, and who waits for that.
+    pub(crate) const fn shelves(&self) -> &Shelves {
+        &self.shelves
     }
 
     pub(crate) const fn hub(&self) -> &Hub {

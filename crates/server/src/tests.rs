@@ -6,3 +6,4 @@ mod judged;
 mod operators;
 mod socket;
 mod tls;
+mod versions;

@@ -5,14 +5,15 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_core::{approval::Signing, operation::OperationState};
+use countersign_core::{approval::Signing, operation::OperationState, shelf::ShelfRefusal};
 use countersign_engine::{
     BumpError, DeskError, PactError,
     port::{journal::JournalError, ledger::LedgerError},
+    shelf::ShelfError,
     submission::Unavailable,
 };
-use countersign_policy::PactState;
-use serde_json::json;
+use countersign_policy::{Diagnostic, PactState};
+use serde_json::{Value, json};
 
 /// What went wrong, by cause.
 #[derive(Debug)]
@@ -67,6 +68,20 @@ pub(crate) enum Problem {
     Expired,
     /// 412: `If-Match` names another version than this.
     NotAsSeen(u64),
+    /// 403: others reject it.
+    NotProposer,
+    /// 409: nothing leads on from where a version stands.
+    VersionStands(&'static str),
+    /// 409: a version waits for people, or for its time.
+    VersionWaits,
+    /// 409: a version waits for nobody.
+    VersionNotAsked,
+    /// 409: the agent has too many open versions.
+    TooManyVersions(String),
+    /// 409: a signature with a number that was accepted before.
+    OldSequence(u64),
+    /// 422: a text that is no policy for the agent.
+    PolicyInvalid(Vec<Diagnostic>),
     /// 421: a host name that is not ours.
     OtherHost,
     /// 500
@@ -106,6 +121,13 @@ impl Problem {
             Self::IllegalMove(_) => (StatusCode::CONFLICT, "illegal_move"),
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
+            Self::NotProposer => (StatusCode::FORBIDDEN, "not_proposer"),
+            Self::VersionStands(_) => (StatusCode::CONFLICT, "version_stands"),
+            Self::VersionWaits => (StatusCode::CONFLICT, "version_waits"),
+            Self::VersionNotAsked => (StatusCode::CONFLICT, "version_not_asked"),
+            Self::TooManyVersions(_) => (StatusCode::CONFLICT, "too_many_versions"),
+            Self::OldSequence(_) => (StatusCode::CONFLICT, "sequence_old"),
+            Self::PolicyInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid"),
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
             Self::Crash => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -118,6 +140,7 @@ impl Problem {
             | Self::Unavailable(reason)
             | Self::IllegalMove(reason)
             | Self::Signature(reason)
+            | Self::TooManyVersions(reason)
             | Self::NoAttempt(_, reason) => reason.clone(),
             Self::OtherVersion(now) | Self::NotAsSeen(now) => {
                 format!("it was changed meanwhile and is at version {now} now: look at it again")
@@ -125,9 +148,23 @@ impl Problem {
             Self::Unauthorised => "no operator has this credential".into(),
             Self::Role(role) => format!("this operator lacks the role `{role}`"),
             Self::NotInGate => {
-                "this operator is in none of the gates that the operation waits for".into()
+                "this operator is in none of the gates that this waits for".into()
             }
-            Self::Requester => "nobody approves for an agent that their person owns".into(),
+            Self::Requester => {
+                "nobody approves for an agent that their person owns, nor what they proposed".into()
+            }
+            Self::NotProposer => "only whoever proposed a version withdraws it: reject it".into(),
+            Self::VersionStands(state) => format!("the version is {state}: nothing leads on from there"),
+            Self::VersionWaits => {
+                "the version waits: `waiting` says for how many people, and until when".into()
+            }
+            Self::VersionNotAsked => "the version waits for nobody: activate it".into(),
+            Self::OldSequence(last) => {
+                format!("the signature's number is not higher than {last}, which was accepted before")
+            }
+            Self::PolicyInvalid(found) => {
+                found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            }
             Self::Unsigned(kinds) => {
                 let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
                 format!(
@@ -149,7 +186,7 @@ impl Problem {
             }
             Self::Busy => "its last attempt is being signed or sent; look again in a moment".into(),
             Self::OtherDigest => {
-                "the digest is not that of the parked operation: look at it again before approving"
+                "the digest is not that of what waits: look at it again before approving"
                     .into()
             }
             Self::NotInForce => "it was not in force".into(),
@@ -195,6 +232,10 @@ impl From<Problem> for Response {
             Some(("accepts", json!(kinds)))
         } else if let Problem::Differences(differences) = &problem {
             Some(("differences", json!(differences)))
+        } else if let Problem::VersionStands(state) = &problem {
+            Some(("state", json!(state)))
+        } else if let Problem::PolicyInvalid(found) = &problem {
+            Some(("diagnostics", found.iter().map(diagnostic).collect()))
         } else {
             None
         };
@@ -211,6 +252,11 @@ impl From<Problem> for Response {
         }
         response
     }
+}
+
+fn diagnostic(found: &Diagnostic) -> Value {
+    let Diagnostic { file: _, line, column, message, hint } = found;
+    json!({"line": line, "column": column, "message": message, "hint": hint})
 }
 
 impl IntoResponse for Problem {
@@ -255,6 +301,37 @@ impl From<PactError> for Problem {
             PactError::Differs => Self::PactDiffers,
             PactError::Stands(state) => Self::PactStands(state),
             PactError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<ShelfError> for Problem {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Missing => Self::NotFound,
+            ShelfError::Invalid(errors) => Self::PolicyInvalid(errors.items),
+            ShelfError::Refused(refusal) => refusal.into(),
+            ShelfError::OtherDigest => Self::OtherDigest,
+            ShelfError::NotInGate => Self::NotInGate,
+            ShelfError::Requester => Self::Requester,
+            ShelfError::NotProposer => Self::NotProposer,
+            ShelfError::Lost(why) => Self::LedgerLost(why),
+            ShelfError::Clock(reason) | ShelfError::Unavailable(reason) => {
+                Self::Unavailable(reason)
+            }
+        }
+    }
+}
+
+impl From<ShelfRefusal> for Problem {
+    fn from(refusal: ShelfRefusal) -> Self {
+        match refusal {
+            ShelfRefusal::Stands(state) => Self::VersionStands(state),
+            ShelfRefusal::Waits => Self::VersionWaits,
+            ShelfRefusal::NotAsked => Self::VersionNotAsked,
+            ShelfRefusal::TooMany => Self::TooManyVersions(refusal.to_string()),
+            ShelfRefusal::OldSequence(last) => Self::OldSequence(last),
+            ShelfRefusal::OtherBase => Self::Unavailable(refusal.to_string()),
         }
     }
 }
