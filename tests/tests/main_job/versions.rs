@@ -26,7 +26,8 @@ fn setup(store: StoreKind) -> Setup {
 
 /// The policy of the fixture, with another cap per transaction.
 fn cap(setup: &Setup, usd: u32) -> String {
-    setup.agents[0].policy.replace("max: 500", &format!("max: {usd}"))
+    let policy = setup.agents[0].policy.replace("usd: 50", "usd: 5");
+    policy.replace("max: 500", &format!("max: {usd}"))
 }
 
 async fn propose(who: &Operator, text: &str) -> Value {
@@ -160,21 +161,28 @@ async fn two_gateways_follow_each_others_changes_and_lose_no_request() {
     assert!([200, 202].contains(&first.0) && second.0 == 200, "{first:?} {second:?}");
     until_in_force(&here, &two["id"]).await;
     until_in_force(&away, &two["id"]).await;
-    // the file of one is edited while the other's operator activates: the file wins, at both
+    // the file of one is edited while the other's operator activates: whichever comes last is in force, at both
     let three = propose(&alice, &cap(&setup, 10)).await;
     let file = config::policy_file(other.folder(), "bot");
     let write = async { std::fs::write(&file, cap(&setup, 45)).expect("written") };
     let (activated, ()) = tokio::join!(say(&here, &three, "activate", &empty), write);
     assert!([200, 202].contains(&activated.0), "{activated:?}");
-    for who in [&here, &away] {
-        wait::until("the file at both", async || {
-            let grant = in_force(who).await;
-            (grant["source"] == cap(&setup, 45)).then_some(())
-        })
-        .await;
-    }
-    assert_eq!(refused(&agents[0], 46).await, "per_tx_limit_exceeded");
-    agents[0].send(PAYEE, &usd(44)).await.expect("as the file says");
+    let last = wait::until("the same at both", async || {
+        let listed = here.list(PATH).await;
+        let taken = |version: &Value| version["note"].is_null() && version["from"]["is"] == "file";
+        let newest = listed.iter().filter(|version| version["version"].is_u64());
+        let newest = newest.filter_map(|version| version["version"].as_u64()).max();
+        let edited = listed.iter().any(taken) || listed[0]["from"] == "file";
+        let (one, two) = (in_force(&here).await, in_force(&away).await);
+        let same = one["id"] == two["id"] && one["id"] != tight["id"];
+        (edited && same && newest > three["version"].as_u64()).then_some(one)
+    })
+    .await;
+    let shown = here.read(&format!("{PATH}/{}", three["version"])).await;
+    let expected = if shown["state"] == "active" { cap(&setup, 10) } else { cap(&setup, 45) };
+    assert_eq!(last["source"], expected);
+    assert_eq!(refused(&agents[1], 46).await, "per_tx_limit_exceeded");
+    agents[0].send(PAYEE, &usd(9)).await.expect("within both");
     for task in asked {
         task.await.expect("every request was answered");
     }

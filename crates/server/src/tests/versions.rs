@@ -140,9 +140,11 @@ async fn a_text_that_is_no_policy_is_refused_where_it_is_wrong() {
     ] {
         let reply = propose(&house, DESK, &text).await;
         assert_eq!(told(&reply), (422, json!("policy_invalid")), "{}", reply.body);
-        let found = reply.json()["diagnostics"][0].clone();
-        assert!(found["message"].as_str().unwrap().contains(word), "{word}: {found}");
-        assert!(line.is_null() || found["line"] == line, "{found}");
+        let found = reply.json()["diagnostics"].clone();
+        let says = |one: &&Value| one["message"].as_str().unwrap().contains(word);
+        let one = found.as_array().unwrap().iter().find(says);
+        let one = one.unwrap_or_else(|| panic!("{word}: {found}"));
+        assert!(line.is_null() || one["line"] == line, "{found}");
     }
     let malformed = json!({"text": "x", "format": "cobol"}).to_string();
     assert_eq!(told(&house.desk("POST", PATH, &malformed).await), (400, json!("malformed")));
@@ -217,7 +219,7 @@ async fn many_open_versions_are_too_many() {
 }
 
 #[tokio::test]
-async fn forty_proposals_and_two_words_at_once_are_all_heard() {
+async fn twelve_proposals_and_two_words_at_once_are_all_heard() {
     let house = House::open().await;
     let texts: Vec<String> = (0..12).map(|n| cap(200 + n)).collect();
     let replies = join_all(texts.iter().map(|text| propose(&house, DESK, text))).await;
