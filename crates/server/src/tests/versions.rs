@@ -135,7 +135,7 @@ async fn a_text_that_is_no_policy_is_refused_where_it_is_wrong() {
             Value::Null,
             "test `t` fails",
         ),
-        ("x".repeat(300_000), Value::Null, "262144"),
+        ("x".repeat(300_000), Value::Null, "300000 bytes"),
         (String::new(), Value::Null, "empty"),
     ] {
         let reply = propose(&house, DESK, &text).await;
