@@ -27,6 +27,7 @@ pub mod operation;
 pub mod opinion;
 pub mod pact;
 pub mod raw;
+pub mod shelf;
 pub mod time;
 pub mod token;
 pub mod trace;

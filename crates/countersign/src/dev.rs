@@ -33,7 +33,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
         Some(_) => None,
         None => Some(Anvil::start(folder.path()).await?),
     };
-    let result = run_on(&args, &folder, anvil.as_ref()).await;
+    let result = Box::pin(run_on(&args, &folder, anvil.as_ref())).await;
     if let Some(anvil) = anvil {
         anvil.end().await;
     }

@@ -1,6 +1,6 @@
 //! A gateway, from a configuration to the last request.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use countersign_core::time::Millis;
 use countersign_engine::{
@@ -9,6 +9,7 @@ use countersign_engine::{
         Clock as _, Telemetry,
         ledger::{LedgerError, LedgerStatus},
     },
+    shelf::{Follower, ShelfError},
 };
 use countersign_server::{Bound, Gatehouse, Keyring, Metrics, serve_agents, serve_operators};
 use tokio_util::sync::CancellationToken;
@@ -20,7 +21,7 @@ use crate::{
     failure::Failure,
     keeper::{Keeper, RememberingJournal, bell, price_bell},
     policies::Loaded,
-    reload::{Reload, Reloader, note_policies},
+    reload::{Reload, Reloader},
     state::StateFile,
     store::{OpenStore, weak_store, witness},
     telemetry::{Exporting, MeteredChronicle, MeteredJournal, MeteredLedger, Outlet, Watch},
@@ -39,7 +40,7 @@ const PRICES_LOOKED_AT: Duration = Duration::from_secs(1);
 /// A gateway whose doors are bound and not yet served.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) config: Config,
+    pub(crate) loaded: Loaded,
     pub(crate) status: LedgerStatus,
     clock: Arc<SystemClock>,
     store: OpenStore,
@@ -48,6 +49,7 @@ pub(crate) struct Gateway {
     agents: Bound,
     operators: Bound,
     parts: Parts,
+    follower: Follower,
     reload: Reload,
     accepted: Option<DurabilityClass>,
     outlet: Option<Outlet>,
@@ -79,33 +81,30 @@ impl Gateway {
         // before anything is served, it is known which ledger this is
         state.note(anchor());
         state.write()?;
-        let system = config.store.system();
-        let inner = Arc::clone(&store.journal);
-        let inner = Arc::new(MeteredJournal { inner, telemetry: Arc::clone(&telemetry), system });
-        let journal = RememberingJournal::new(inner, Arc::clone(&state), Arc::clone(&metrics));
+        let (ledger, journal, chronicle) = metered(&store, config.store.system(), &telemetry);
+        let journal = RememberingJournal::new(journal, Arc::clone(&state), Arc::clone(&metrics));
         let journal = Arc::new(journal);
-        let inner = Arc::clone(&store.ledger);
-        let ledger = Arc::new(MeteredLedger { inner, telemetry: Arc::clone(&telemetry), system });
-        let inner = Arc::clone(&store.chronicle);
-        let watching = Arc::clone(&telemetry);
-        let chronicle = Arc::new(MeteredChronicle { inner, telemetry: watching, system });
         let outlet = outlet(config, state.gateway(), &metrics)?;
         let clock = Arc::new(SystemClock::new());
         let outside = Ports {
             ledger,
             journal: Arc::<RememberingJournal>::clone(&journal),
             chronicle,
+            shelf: Arc::clone(&store.shelf),
             clock: clock.clone(),
             gateway: process_name(state.gateway()),
             telemetry,
         };
+        let engine = Engine::new(outside, parts.setup(&loaded, &BTreeMap::new()));
+        let mut follower = Follower::new(Arc::clone(&engine), state.gateway());
+        follow(&mut follower, &loaded).await?;
+        engine.replace(parts.setup(&loaded, &follower.in_force()));
         let keeper = Keeper { state, anchor, journal };
-        let engine = Engine::new(outside, parts.setup(&loaded));
         let keyring = Keyring::new(wiring::credentials(config));
         let house = Gatehouse { engine, keyring, metrics };
-        let config = loaded.config;
         Ok(Self {
-            config,
+            loaded,
+            follower,
             status: described,
             clock,
             store,
@@ -129,41 +128,36 @@ impl Gateway {
     pub(crate) async fn serve(self, stop: CancellationToken) -> Result<(), Failure> {
         let exporting = Exporting::start(self.outlet);
         let Self {
-            clock, store, keeper, house, agents, operators, parts, reload, accepted, ..
+            clock,
+            store,
+            keeper,
+            house,
+            agents,
+            operators,
+            parts,
+            follower,
+            reload,
+            accepted,
+            ..
         } = self;
+        let loaded = self.loaded;
         let reload = reload.demanding(store.demand(accepted));
         probe(&parts, &clock);
         announce(&house).await?;
-        note_policies(&house.engine, reload.policies()).await;
         let kept = CancellationToken::new();
         let keeping = tokio::spawn(keeper.run(kept.clone()));
         let last = CancellationToken::new();
         let engine = tokio::spawn(Arc::clone(&house.engine).run(last.clone().cancelled_owned()));
         let engine = tokio::spawn(supervise(engine, stop.clone()));
-        let closing = (Arc::clone(&house.engine), stop.clone());
-        clock.spawn(Box::pin(async move {
-            let (engine, stop) = closing;
-            stop.cancelled().await;
-            engine.end_waits();
-        }));
-        let reloader = Reloader::new(reload, parts, house.clone());
+        clock.spawn(Box::pin(end_waits(Arc::clone(&house.engine), stop.clone())));
+        let reloader = Reloader::new((reload, loaded), (parts, follower), house.clone());
+        reloader.note_policies().await;
         let reloading = tokio::spawn(reloader.run(stop.clone()));
         let pricing = tokio::spawn(keep_priced(Arc::clone(&house.engine), stop.clone()));
         // nobody waits for a receiver: what is not told now is told after the next start
         let telling = Arc::clone(&house.engine).tell_outside(stop.clone().cancelled_owned());
         let telling = tokio::spawn(telling);
-        let broken = stop.clone();
-        let door = |served: std::io::Result<()>| {
-            broken.cancel();
-            served.map_err(|error| Failure::failed(format!("a door broke: {error}")))
-        };
-        let agents = async {
-            door(serve_agents(agents, house.clone(), stop.clone().cancelled_owned()).await)
-        };
-        let operators = async {
-            door(serve_operators(operators, house.clone(), stop.clone().cancelled_owned()).await)
-        };
-        let (agents, operators) = tokio::join!(agents, operators);
+        let served = serve_doors((agents, operators), &house, &stop).await;
         last.cancel();
         let worked = engine.await.is_ok_and(|worked| worked);
         let mut ended = vec![
@@ -180,11 +174,61 @@ impl Gateway {
         if ended.contains(&false) {
             tracing::warn!("not everything ended in time; it is taken up at the next start");
         }
-        if worked {
-            agents.and(operators)
-        } else {
-            Err(Failure::failed("the engine broke: see the log"))
+        if worked { served } else { Err(Failure::failed("the engine broke: see the log")) }
+    }
+}
+
+/// Both doors, until the stop or until one of them breaks.
+async fn serve_doors(
+    (agents, operators): (Bound, Bound),
+    house: &Gatehouse,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
+    let door = |served: std::io::Result<()>| {
+        stop.cancel();
+        served.map_err(|error| Failure::failed(format!("a door broke: {error}")))
+    };
+    let told = || stop.clone().cancelled_owned();
+    let agents = async { door(serve_agents(agents, house.clone(), told()).await) };
+    let operators = async { door(serve_operators(operators, house.clone(), told()).await) };
+    let (agents, operators) = tokio::join!(agents, operators);
+    agents.and(operators)
+}
+
+/// At the stop, agents that wait for people are told to ask again.
+async fn end_waits(engine: Arc<Engine>, stop: CancellationToken) {
+    stop.cancelled().await;
+    engine.end_waits();
+}
+
+/// The parts of a store, each telling how long it takes.
+fn metered(
+    store: &OpenStore,
+    system: &'static str,
+    telemetry: &Arc<dyn Telemetry>,
+) -> (Arc<MeteredLedger>, Arc<MeteredJournal>, Arc<MeteredChronicle>) {
+    let inner = Arc::clone(&store.ledger);
+    let ledger = MeteredLedger { inner, telemetry: Arc::clone(telemetry), system };
+    let inner = Arc::clone(&store.journal);
+    let journal = MeteredJournal { inner, telemetry: Arc::clone(telemetry), system };
+    let inner = Arc::clone(&store.chronicle);
+    let chronicle = MeteredChronicle { inner, telemetry: Arc::clone(telemetry), system };
+    (Arc::new(ledger), Arc::new(journal), Arc::new(chronicle))
+}
+
+/// What is in force is known before anything is served. Where the store has lost what it held, or the clocks disagree,
+/// nothing is signed until a person has looked, and the gateway runs so that they can.
+async fn follow(follower: &mut Follower, loaded: &Loaded) -> Result<(), Failure> {
+    match follower.look(&loaded.grants).await.1 {
+        Err(ShelfError::Lost(why) | ShelfError::Clock(why)) => {
+            tracing::error!(why, "which versions of policies are in force is not known");
+            Ok(())
         }
+        other => other.map_err(|error| {
+            Failure::failed(format!(
+                "which versions of policies are in force is not known: {error}"
+            ))
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,7 +11,10 @@ use countersign_core::{
     identity::{AgentId, PolicyId},
     incident::Severity,
 };
-use countersign_engine::Engine;
+use countersign_engine::{
+    Engine,
+    shelf::{Follower, InForce},
+};
 use countersign_policy::Policy;
 use countersign_server::Gatehouse;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -30,6 +34,9 @@ const QUIET: Duration = Duration::from_millis(150);
 
 /// Some file systems tell nobody about changes: then this often.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// How often the versions of policies are looked at that operators change.
+const FOLLOW: Duration = Duration::from_secs(1);
 
 /// What is watched, and what it looked like.
 #[derive(Debug)]
@@ -64,11 +71,6 @@ impl Reload {
         }
     }
 
-    /// The version of each policy that will be in force, by whose it is.
-    pub(crate) const fn policies(&self) -> &BTreeMap<String, PolicyId> {
-        &self.policies
-    }
-
     /// The store that a new configuration may demand more of.
     pub(crate) fn demanding(self, demand: Demand) -> Self {
         Self { demand: Some(demand), ..self }
@@ -87,28 +89,42 @@ impl Fixed {
 #[derive(Debug)]
 pub(crate) struct Reloader {
     reload: Reload,
+    loaded: Loaded,
     parts: Parts,
+    follower: Follower,
     house: Gatehouse,
 }
 
 impl Reloader {
     /// A reloader of a running gateway.
-    pub(crate) const fn new(reload: Reload, parts: Parts, house: Gatehouse) -> Self {
-        Self { reload, parts, house }
+    pub(crate) fn new(
+        (reload, loaded): (Reload, Loaded),
+        (parts, follower): (Parts, Follower),
+        house: Gatehouse,
+    ) -> Self {
+        Self { reload, loaded, parts, follower, house }
     }
 
-    /// Reloads when a file changes and when a SIGHUP comes.
+    /// Reloads when a file changes and when a SIGHUP comes, and puts in force what operators activate.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let (sender, mut changes) = mpsc::channel(1);
         let mut watched = Watched::new(sender);
         watched.extend(&self.reload.files);
         let mut hangup = Hangup::new();
+        let (mut look, mut follow) = (every(LOOK), every(FOLLOW));
+        let engine = Arc::clone(&self.house.engine);
         loop {
             let asked = tokio::select! {
                 () = stop.cancelled() => return,
-                () = hangup.recv() => true,
-                _ = changes.recv() => false,
-                () = tokio::time::sleep(LOOK) => false,
+                () = hangup.recv() => Some(true),
+                _ = changes.recv() => Some(false),
+                _ = look.tick() => Some(false),
+                _ = follow.tick() => None,
+                () = engine.shelf_changed() => None,
+            };
+            let Some(asked) = asked else {
+                self.follow().await;
+                continue;
             };
             tokio::time::sleep(QUIET).await;
             while changes.try_recv().is_ok() {}
@@ -148,12 +164,20 @@ impl Reloader {
         if let Some(demand) = &self.reload.demand {
             demand.follow(&loaded.config);
         }
-        let mut setup = parts.setup(&loaded);
-        setup.app = self.house.engine.setup().app.clone();
-        self.house.engine.replace(setup);
-        self.house.keyring.replace(wiring::credentials(&loaded.config));
+        // a file that was edited is in force at once, whatever the shelf has
+        let (_, followed) = self.follower.look(&loaded.grants).await;
+        if let Err(error) = followed {
+            tracing::warn!(%error, "the versions of policies cannot be followed; what was in force stays in force");
+        }
+        let credentials = wiring::credentials(&loaded.config);
         let policies = versions(&loaded.grants, &loaded.guards);
         let changed = changed(&self.reload.policies, &policies);
+        self.reload.files = loaded.files();
+        self.reload.seen = fingerprint(&self.reload.files);
+        self.reload.policies = policies;
+        (self.loaded, self.parts) = (loaded, parts);
+        self.put_in_force();
+        self.house.keyring.replace(credentials);
         tracing::info!(
             policies_changed = changed.len(),
             "the configuration was read again and is in force"
@@ -164,11 +188,37 @@ impl Reloader {
             let of = ("policy_changed_on_disk", title.as_str());
             self.house.engine.report(Severity::Medium, of, (&title, text), None).await;
         }
+        self.note_policies().await;
+    }
+
+    /// Puts in force what operators have activated since, here or at another gateway, and what came due.
+    async fn follow(&mut self) {
+        let (is_other, followed) = self.follower.look(&self.loaded.grants).await;
+        if let Err(error) = followed {
+            tracing::warn!(%error, "the versions of policies cannot be followed; what was in force stays in force");
+        }
+        if is_other {
+            self.put_in_force();
+            tracing::info!("other versions of policies are in force");
+            self.note_policies().await;
+        }
+    }
+
+    fn put_in_force(&self) {
+        let mut setup = self.parts.setup(&self.loaded, &self.follower.in_force());
+        setup.app = self.house.engine.setup().app.clone();
+        self.house.engine.replace(setup);
+    }
+
+    /// Says in the books which versions are in force: the log tells each change once, whichever gateways share it.
+    pub(crate) async fn note_policies(&self) {
+        let in_force = self.follower.in_force();
+        let grants = self.loaded.grants.iter().map(|(agent, file)| {
+            let grant = in_force.get(agent).map_or(file, |InForce { grant, .. }| grant);
+            (agent.clone(), grant.clone())
+        });
+        let policies = versions(&grants.collect(), &self.loaded.guards);
         note_policies(&self.house.engine, &policies).await;
-        self.reload.files = loaded.files();
-        self.reload.seen = fingerprint(&self.reload.files);
-        self.reload.policies = policies;
-        self.parts = parts;
     }
 
     async fn keep(&self, problems: &Problems) {
@@ -183,6 +233,13 @@ impl Reloader {
         let of = ("configuration_invalid", cause.as_str());
         engine.report(Severity::Medium, of, (title, text), None).await;
     }
+}
+
+/// Skips what was missed.
+fn every(pause: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(pause);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    interval
 }
 
 fn read(file: &Path, overrides: &Overrides, parts: &Parts) -> Result<(Loaded, Parts), Problems> {
@@ -220,7 +277,7 @@ fn versions(grants: &BTreeMap<AgentId, Policy>, guards: &[Policy]) -> BTreeMap<S
 }
 
 /// Says in the books which versions are in force: the log tells each change once, whichever gateways share it.
-pub(crate) async fn note_policies(engine: &Engine, policies: &BTreeMap<String, PolicyId>) {
+async fn note_policies(engine: &Engine, policies: &BTreeMap<String, PolicyId>) {
     for (whose, version) in policies {
         if let Err(error) = engine.ports().chronicle.note_policy(whose, *version).await {
             tracing::warn!(whose, %error, "a policy's version is not noted");

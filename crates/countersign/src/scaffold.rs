@@ -36,6 +36,8 @@ pub(crate) struct Blueprint {
     pub(crate) operator: &'static str,
     /// USD for one ETH.
     pub(crate) eth: &'static str,
+    /// How long a looser policy waits.
+    pub(crate) change_delay: &'static str,
     pub(crate) cost: Cost,
     /// The agent's policy, with places in braces.
     pub(crate) policy: &'static str,
@@ -94,6 +96,7 @@ impl Blueprint {
             ("{operator}", self.operator),
             ("{operator_digest}", &operator_digest),
             ("{eth}", self.eth),
+            ("{change_delay}", self.change_delay),
         ];
         places.iter().fold(template.to_owned(), |text, (place, value)| text.replace(place, value))
     }
@@ -122,6 +125,7 @@ mod tests {
             agent,
             operator: "alice",
             eth: "3000",
+            change_delay: "1h",
             cost: Cost::Light,
             policy,
         };

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use countersign_core::{identity::AppId, time::Millis};
-use countersign_engine::port::{Chronicle, Journal, Ledger};
+use countersign_engine::port::{Chronicle, Journal, Ledger, PolicyShelf};
 use countersign_store::{
     embedded::{EmbeddedStore, OpenError},
     lineage::Witness,
@@ -56,6 +56,7 @@ pub(crate) struct OpenStore {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) chronicle: Arc<dyn Chronicle>,
+    pub(crate) shelf: Arc<dyn PolicyShelf>,
     kind: Kind,
 }
 
@@ -113,8 +114,9 @@ impl OpenStore {
                 private_folder(folder).map_err(|error| StoreFault::Other(error.to_string()))?;
                 let store = EmbeddedStore::open(folder, app, witness)?;
                 let (ledger, journal) = (store.ledger(), store.journal(gateway));
-                let chronicle = store.chronicle();
-                Ok(Self { ledger, journal, chronicle, kind: Kind::Embedded(Arc::new(store)) })
+                let (chronicle, shelf) = (store.chronicle(), store.shelf());
+                let kind = Kind::Embedded(Arc::new(store));
+                Ok(Self { ledger, journal, chronicle, shelf, kind })
             }
             StoreChoice::Redis(redis) => {
                 let failed = |why: String| StoreFault::Other(format!("{}: {why}", redis.shown()));
@@ -130,8 +132,9 @@ impl OpenStore {
                 let store = RedisStore::connect(options).await;
                 let store = store.map_err(|error| failed(error.to_string()))?;
                 let (ledger, journal) = (store.ledger(), store.journal());
-                let chronicle = store.chronicle();
-                Ok(Self { ledger, journal, chronicle, kind: Kind::Redis(Arc::new(store)) })
+                let (chronicle, shelf) = (store.chronicle(), store.shelf());
+                let kind = Kind::Redis(Arc::new(store));
+                Ok(Self { ledger, journal, chronicle, shelf, kind })
             }
         }
     }

@@ -16,12 +16,13 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use alloy_primitives::Address;
 use countersign_core::{
-    identity::{ChainId, WalletId},
+    identity::{AgentId, ChainId, WalletId},
     time::Millis,
 };
 use countersign_engine::{
     port::{Courier, Telemetry, prices::PriceBell, telemetry::Silent},
     setup::Setup,
+    shelf::InForce,
 };
 use countersign_server::{Credentials, TokenDigest};
 use countersign_signers::KeystoreSigner;
@@ -113,8 +114,8 @@ impl Parts {
     }
 
     /// One immutable snapshot for the engine.
-    pub(crate) fn setup(&self, loaded: &Loaded) -> Setup {
-        snapshot::setup(self, loaded)
+    pub(crate) fn setup(&self, loaded: &Loaded, in_force: &BTreeMap<AgentId, InForce>) -> Setup {
+        snapshot::setup(self, loaded, in_force)
     }
 
     /// Who hears of wrong prices, from now on and over every reload.

@@ -31,7 +31,7 @@ use crate::{
     lane::{Lane, LaneId},
     pact::{GrantView, PactError},
     port::{
-        Chronicle, Clock, Journal, Ledger, Telemetry,
+        Chronicle, Clock, Journal, Ledger, PolicyShelf, Telemetry,
         ledger::LedgerError,
         telemetry::{Origin, WHOLE},
     },
@@ -39,6 +39,7 @@ use crate::{
     reorg::SeenBlocks,
     reply::Caller,
     setup::{OperatorSetup, Setup},
+    shelf::Shelves,
     submission::{
         Answer, BudgetLine, CallsView, OperationView, Reply, Simulation, Submission, Unavailable,
     },
@@ -57,6 +58,8 @@ pub struct Ports {
     pub journal: Arc<dyn Journal>,
     /// What the books' log says.
     pub chronicle: Arc<dyn Chronicle>,
+    /// The versions of agents' policies.
+    pub shelf: Arc<dyn PolicyShelf>,
     /// Time, tasks and chance.
     pub clock: Arc<dyn Clock>,
     /// This gateway's name, unique among those that share the store.
@@ -106,6 +109,7 @@ pub struct Engine {
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
     resumed: AtomicBool,
     closing: watch::Sender<bool>,
+    shelves: Shelves,
 }
 
 /// Why an operator's word had no effect.
@@ -168,6 +172,7 @@ impl Engine {
             seen_blocks: Mutex::default(),
             resumed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
+            shelves: Shelves::default(),
         })
     }
 
@@ -180,6 +185,7 @@ impl Engine {
     /// Puts a new snapshot in force. Requests that have begun keep the old one.
     pub fn replace(&self, setup: Setup) {
         *self.setup.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(setup);
+        self.shelves.replaced();
     }
 
     /// The ports.
@@ -385,6 +391,11 @@ impl Engine {
 
     pub(crate) fn begun(&self) {
         self.resumed.store(true, Ordering::Release);
+    }
+
+    /// Who follows the versions of policies, and who waits for that.
+    pub(crate) const fn shelves(&self) -> &Shelves {
+        &self.shelves
     }
 
     pub(crate) const fn hub(&self) -> &Hub {

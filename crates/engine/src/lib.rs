@@ -39,6 +39,7 @@ mod reorg;
 pub mod replay;
 mod reply;
 pub mod setup;
+pub mod shelf;
 pub mod stage;
 mod stuck;
 pub mod submission;

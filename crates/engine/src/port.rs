@@ -11,11 +11,12 @@ pub mod judge;
 pub mod ledger;
 pub mod oracles;
 pub mod prices;
+pub mod shelf;
 pub mod signer;
 pub mod telemetry;
 
 pub use self::{
     chain::Chain, chronicle::Chronicle, clock::Clock, courier::Courier, journal::Journal,
-    judge::Judge, ledger::Ledger, oracles::Oracles, prices::Prices, signer::Signer,
-    telemetry::Telemetry,
+    judge::Judge, ledger::Ledger, oracles::Oracles, prices::Prices, shelf::PolicyShelf,
+    signer::Signer, telemetry::Telemetry,
 };

@@ -6,6 +6,7 @@ use alloy_primitives::Address;
 use countersign_core::{
     approval::passkey::{PasskeyKey, RelyingParty},
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
+    shelf::ChangeGate,
     time::Millis,
 };
 use countersign_decode::Registry;
@@ -38,6 +39,8 @@ pub struct Setup {
     pub judge: Option<Arc<dyn Judge>>,
     /// Who tells people outside what happened.
     pub couriers: Vec<Arc<dyn Courier>>,
+    /// How policies are changed while the gateway runs.
+    pub changes: PolicyChanges,
 }
 
 impl Setup {
@@ -184,6 +187,32 @@ pub struct AgentSetup {
     pub hold: Millis,
     /// When it is frozen for its denials; without, never.
     pub breaker: Option<Breaker>,
+    /// How its grant came into force.
+    pub shelf: OnShelf,
+}
+
+/// How a grant came into force, where versions of it are kept.
+#[derive(Debug, Clone, Default)]
+pub struct OnShelf {
+    /// Which version it is; `None` where there was never anything but a file.
+    pub version: Option<u64>,
+    /// The configured file's policy; `None` where the grant is just that.
+    pub file: Option<Policy>,
+}
+
+impl AgentSetup {
+    /// The policy of the configured file, which may be another than the one in force.
+    #[must_use]
+    pub fn file(&self) -> &Policy {
+        self.shelf.file.as_ref().unwrap_or(&self.grant)
+    }
+}
+
+/// How policies are changed while the gateway runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyChanges {
+    /// Who lets one be loosened, and how long that takes.
+    pub gate: ChangeGate,
 }
 
 /// How many denials freeze an agent.

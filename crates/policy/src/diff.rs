@@ -9,6 +9,7 @@ mod rules;
 use std::{collections::BTreeSet, fmt};
 
 use countersign_core::approval::{Gate, Quorum};
+pub use countersign_core::shelf::{Change, DiffClass};
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -17,40 +18,6 @@ use crate::{
     policy::Policy,
     scope::{Kind, Scope},
 };
-
-/// Whether a change can only narrow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DiffClass {
-    /// Nothing that is allowed changes.
-    Same,
-    /// Nothing more is allowed: any policy operator, at once.
-    Tightening,
-    /// It cannot be proved that nothing more is allowed: a gate and a delay.
-    Loosening,
-}
-
-/// The word of it.
-impl fmt::Display for DiffClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Same => "same",
-            Self::Tightening => "tightening",
-            Self::Loosening => "loosening",
-        })
-    }
-}
-
-/// One change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
-    /// What it does.
-    pub class: DiffClass,
-    /// The part of the file: `rule pay`, `limit day`, `expires`.
-    pub what: String,
-    /// What changes, in one line.
-    pub text: String,
-}
 
 /// Every change from one version to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -54,6 +54,16 @@ impl Policy {
         Self::read(Some(format), name, source, file_name)?.tested(file_name)
     }
 
+    /// As [`Policy::from_format`], but tests are only read, not run.
+    pub fn untested_from_format(
+        format: Format,
+        name: &str,
+        source: &str,
+        file_name: &str,
+    ) -> Result<Self, PolicyErrors> {
+        Self::read(Some(format), name, source, file_name)
+    }
+
     fn read(
         format: Option<Format>,
         name: &str,

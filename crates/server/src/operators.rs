@@ -50,6 +50,7 @@ mod problem;
 mod sessions;
 mod spend;
 mod traces;
+mod versions;
 
 /// The longest body.
 const BODY_MAX: usize = 1 << 20;
@@ -136,10 +137,14 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/evidence", get(evidence::export))
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
-        .route("/api/agents/{agent}/policies", get(people::policies))
-        .route("/api/agents/{agent}/policies/{grant}/approve", post(people::approve))
-        .route("/api/agents/{agent}/policies/{grant}/reject", post(people::reject))
-        .route("/api/agents/{agent}/policies/{grant}/revoke", post(people::revoke))
+        .route("/api/agents/{agent}/policies", get(versions::list).post(versions::propose))
+        .route("/api/agents/{agent}/policies/{version}", get(versions::show))
+        .route("/api/agents/{agent}/policies/{version}/activate", post(versions::activate))
+        .route("/api/agents/{agent}/policies/{version}/approve", post(versions::approve))
+        .route("/api/agents/{agent}/policies/{version}/reject", post(versions::reject))
+        .route("/api/agents/{agent}/policies/{version}/revoke", post(versions::revoke))
+        .route("/api/agents/{agent}/policies/{version}/rollback", post(versions::roll_back))
+        .route("/api/agents/{agent}/policies/{version}/withdraw", post(versions::withdraw))
         .route("/agents", get(people::agents))
         .route("/wallets", get(people::wallets))
         .route("/budget", get(people::budget))

@@ -7,3 +7,4 @@ mod judged;
 mod operators;
 mod socket;
 mod tls;
+mod versions;

@@ -24,6 +24,7 @@ mod reserve;
 mod row;
 mod schema;
 mod settle;
+mod shelf;
 mod vote;
 mod worker;
 
@@ -34,9 +35,12 @@ use std::{
 };
 
 use countersign_core::identity::AppId;
-use countersign_engine::port::{Chronicle, Journal, Ledger, ledger::LedgerError};
+use countersign_engine::port::{Chronicle, Journal, Ledger, PolicyShelf, ledger::LedgerError};
 
-pub use self::{chronicle::EmbeddedChronicle, journal::EmbeddedJournal, ledger::EmbeddedLedger};
+pub use self::{
+    chronicle::EmbeddedChronicle, journal::EmbeddedJournal, ledger::EmbeddedLedger,
+    shelf::EmbeddedShelf,
+};
 use self::{
     history::History,
     schema::{FILE, Opened, open},
@@ -92,6 +96,12 @@ impl EmbeddedStore {
     #[must_use]
     pub fn journal(&self, gateway: &str) -> Arc<dyn Journal> {
         Arc::new(EmbeddedJournal::new(Arc::clone(&self.worker), gateway))
+    }
+
+    /// The versions of agents' policies.
+    #[must_use]
+    pub fn shelf(&self) -> Arc<dyn PolicyShelf> {
+        Arc::new(EmbeddedShelf::new(Arc::clone(&self.worker)))
     }
 
     /// Finishes what waits in the queue, closes the file and gives up the lock. Ledgers and journals of

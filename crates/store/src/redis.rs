@@ -17,13 +17,14 @@ mod promises;
 mod record;
 mod reply;
 mod scripts;
+mod shelf;
 mod told;
 mod way;
 
 use std::sync::Arc;
 
 use countersign_core::{identity::AppId, time::Millis};
-use countersign_engine::port::{Chronicle, Journal, Ledger, ledger::LedgerError};
+use countersign_engine::port::{Chronicle, Journal, Ledger, PolicyShelf, ledger::LedgerError};
 
 pub use self::{
     address::{AddressError, ClientCertificate, RedisAddress, RedisTls, SentinelLogin, Topology},
@@ -37,11 +38,12 @@ use self::{
     ledger::RedisLedger,
     link::{Call, Link, LinkOptions, TestClock},
     scripts::Script,
+    shelf::RedisShelf,
 };
 use crate::lineage::{Anchor, Witness};
 
 /// The layout of what lies in Redis; another one is refused.
-const FORMAT: &str = "7";
+const FORMAT: &str = "8";
 
 /// Which Redis, and how it is used.
 #[derive(Debug, Clone)]
@@ -68,6 +70,7 @@ pub struct RedisStore {
     ledger: Arc<RedisLedger>,
     journal: Arc<RedisJournal>,
     chronicle: Arc<RedisChronicle>,
+    shelf: Arc<RedisShelf>,
 }
 
 impl RedisStore {
@@ -91,6 +94,7 @@ impl RedisStore {
         Ok(Self {
             ledger: Arc::new(RedisLedger::new(Arc::clone(&link), replicas, gateway.clone())),
             chronicle: Arc::new(RedisChronicle::new(Arc::clone(&link))),
+            shelf: Arc::new(RedisShelf::new(Arc::clone(&link))),
             journal: Arc::new(RedisJournal::new(link, gateway, deadline)),
         })
     }
@@ -122,6 +126,12 @@ impl RedisStore {
     #[must_use]
     pub fn chronicle(&self) -> Arc<dyn Chronicle> {
         Arc::<RedisChronicle>::clone(&self.chronicle)
+    }
+
+    /// The versions of agents' policies.
+    #[must_use]
+    pub fn shelf(&self) -> Arc<dyn PolicyShelf> {
+        Arc::<RedisShelf>::clone(&self.shelf)
     }
 
     /// The decision records.

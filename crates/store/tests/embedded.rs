@@ -8,11 +8,11 @@ use std::{
 
 use async_trait::async_trait;
 use countersign_core::identity::AppId;
-use countersign_engine::port::{Chronicle, Journal, Ledger};
+use countersign_engine::port::{Chronicle, Journal, Ledger, PolicyShelf};
 use countersign_store::embedded::EmbeddedStore;
 use countersign_testkit::{
     ManualTime,
-    suite::{JournalBench, LedgerBench},
+    suite::{JournalBench, LedgerBench, ShelfBench},
 };
 use tempfile::TempDir;
 
@@ -56,6 +56,13 @@ impl JournalBench for Bench {
     }
 }
 
+#[async_trait]
+impl ShelfBench for Bench {
+    async fn shelf(&self) -> Arc<dyn PolicyShelf> {
+        self.store.as_ref().unwrap().shelf()
+    }
+}
+
 fn bench() -> Ready<Bench> {
     let dir = TempDir::new().unwrap();
     let mut bench = Bench { store: None, time: ManualTime::default(), dir };
@@ -65,3 +72,4 @@ fn bench() -> Ready<Bench> {
 
 countersign_testkit::ledger_suite!(bench);
 countersign_testkit::journal_suite!(bench);
+countersign_testkit::shelf_suite!(bench);

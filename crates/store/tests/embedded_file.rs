@@ -65,7 +65,7 @@ fn books_of_another_app_or_a_newer_program_or_no_books_at_all_are_refused() {
     for found in [7, 9] {
         Connection::open(&path).unwrap().pragma_update(None, "user_version", found).unwrap();
         let refusal = open(dir.path(), "shop").unwrap_err();
-        assert_eq!(refusal, OpenError::Schema { path: path.clone(), found, known: 8 });
+        assert_eq!(refusal, OpenError::Schema { path: path.clone(), found, known: 9 });
     }
     std::fs::write(&path, vec![7; 8192]).unwrap();
     assert!(matches!(open(dir.path(), "shop"), Err(OpenError::Unusable { .. })));

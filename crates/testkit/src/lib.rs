@@ -24,6 +24,7 @@ pub mod redis_cluster;
 pub mod redis_sentinel;
 pub mod redis_server;
 pub mod replay;
+pub mod shelf;
 pub mod signer;
 pub mod simulation;
 pub mod suite;
@@ -35,6 +36,7 @@ pub use self::{
     journal::{ModelJournal, ModelJournals},
     ledger::ModelLedger,
     prices::FixedPrices,
+    shelf::ModelShelf,
     signer::FakeSigner,
     time::ManualTime,
 };

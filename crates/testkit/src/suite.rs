@@ -4,8 +4,10 @@ pub mod desk;
 mod dice;
 pub mod journal;
 pub mod ledger;
+pub mod shelf;
 
 pub use self::{
     desk::{Desk, LedgerBench, SharedBench},
     journal::JournalBench,
+    shelf::ShelfBench,
 };

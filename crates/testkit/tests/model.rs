@@ -6,10 +6,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use countersign_engine::port::{Chronicle, Journal, Ledger};
+use countersign_engine::port::{Chronicle, Journal, Ledger, PolicyShelf};
 use countersign_testkit::{
-    ManualTime, ModelJournals, ModelLedger,
-    suite::{JournalBench, LedgerBench},
+    ManualTime, ModelJournals, ModelLedger, ModelShelf,
+    suite::{JournalBench, LedgerBench, ShelfBench},
 };
 
 struct Bench {
@@ -62,3 +62,18 @@ fn journals() -> Ready<Journals> {
 }
 
 countersign_testkit::journal_suite!(journals);
+
+struct Shelves(ModelShelf);
+
+#[async_trait]
+impl ShelfBench for Shelves {
+    async fn shelf(&self) -> Arc<dyn PolicyShelf> {
+        Arc::new(self.0.clone())
+    }
+}
+
+fn shelves() -> Ready<Shelves> {
+    ready(Shelves(ModelShelf::default()))
+}
+
+countersign_testkit::shelf_suite!(shelves);

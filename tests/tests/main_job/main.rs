@@ -19,3 +19,4 @@ mod repeating;
 mod replicas;
 mod signing;
 mod tenancy;
+mod versions;

@@ -30,6 +30,7 @@ pub(crate) fn run(args: &InitArgs) -> Result<(), Failure> {
         agent: "agent-1",
         operator: "alice",
         eth: "3000",
+        change_delay: "1h",
         cost: Cost::Standard,
         policy: POLICY,
     };

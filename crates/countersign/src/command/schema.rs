@@ -107,6 +107,10 @@ fn configuration() -> Value {
                 &["url", "model"],
             ),
             "breaker": breaker(),
+            "policy_changes": object(
+                &json!({ "approvals": number(), "groups": list(&text()), "delay": duration() }),
+                &[],
+            ),
             "notify": list(&notify()),
             "telemetry": object(
                 &json!({

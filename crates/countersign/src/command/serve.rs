@@ -67,7 +67,7 @@ async fn signal() {
 /// What runs where. Never a token.
 fn banner(gateway: &Gateway, file: &Path) {
     let paint = Paint::stdout();
-    let config = &gateway.config;
+    let config = &gateway.loaded.config;
     let (rpc, admin) = gateway.addresses();
     let scheme = |door: &crate::config::Door| if door.tls.is_some() { "https" } else { "http" };
     say(paint.bold(&format!("countersign {}", env!("CARGO_PKG_VERSION"))));

@@ -1,11 +1,16 @@
 //! What only shows when the sections are looked at together.
 
-use std::{collections::BTreeMap, fmt::Display, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Display,
+    path::Path,
+};
 
 use countersign_core::identity::ChainId;
+use countersign_engine::setup::Role;
 
 use super::{
-    model::{AgentEntry, ChainEntry, Config, StoreChoice, TokenDigest},
+    model::{AgentEntry, ChainEntry, Config, OperatorEntry, StoreChoice, TokenDigest},
     network,
     price::SourceEntry,
     problem::{Place, Report},
@@ -22,6 +27,7 @@ pub(crate) fn check(report: &Report, config: &Config) {
     unique(report, "the agent", config.agents.iter().map(|a| (a.place, &a.id)));
     unique(report, "the operator", config.operators.iter().map(|o| (o.place, &o.id)));
     approvers(report, config);
+    changers(report, config);
     config.chains.iter().for_each(|chain| names_in(report, chain));
     config.agents.iter().for_each(|agent| wallets_of(report, agent, config));
     tokens(report, config);
@@ -101,6 +107,34 @@ fn tokens(report: &Report, config: &Config) {
         } else {
             first.insert(token.value, holder);
         }
+    }
+}
+
+/// A gate that nobody can open leaves loosening to whoever edits files; that works, and is seldom meant.
+fn changers(report: &Report, config: &Config) {
+    let gate = &config.policy_changes.value;
+    let known: Vec<&str> =
+        config.operators.iter().flat_map(|o| o.groups.iter().map(String::as_str)).collect();
+    let place = config.policy_changes.place;
+    for group in gate.groups.iter().filter(|group| !known.contains(&group.as_str())) {
+        let hint = did_you_mean(group, &known);
+        report.refuse(place, format!("no operator is in the group `{group}`{hint}"));
+    }
+    let changes = |o: &&OperatorEntry| o.roles.contains(&Role::Policy);
+    let people = |in_gate: bool| -> BTreeSet<&str> {
+        let all = config.operators.iter().filter(changes);
+        all.filter(|o| !in_gate || gate.takes(&o.groups)).map(|o| o.person.as_str()).collect()
+    };
+    let (proposers, approvers) = (people(false), people(true));
+    // whoever proposes does not count: of those who could, one stays away unless there is another to propose
+    let spare = usize::from(proposers.is_subset(&approvers));
+    let most = approvers.len().saturating_sub(spare);
+    let needed = usize::try_from(gate.approvals).unwrap_or(usize::MAX);
+    if !proposers.is_empty() && most < needed {
+        let message = format!(
+            "nobody can loosen a policy through the API: `policy_changes` needs {needed} approvals by others than the proposer, and {most} could give one; write `approvals: 0` where one person runs this, or name more operators with the role `policy`"
+        );
+        report.warn(place, message);
     }
 }
 

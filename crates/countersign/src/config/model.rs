@@ -11,6 +11,7 @@ use countersign_core::{
     abi::AbiFunction,
     approval::passkey::RelyingParty,
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
+    shelf::ChangeGate,
     time::Millis,
 };
 use countersign_decode::{Collection, Container};
@@ -53,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) operators: Vec<OperatorEntry>,
     /// For agents that have none of their own.
     pub(crate) breaker: Option<BreakerEntry>,
+    /// Who lets a policy be loosened while the gateway runs.
+    pub(crate) policy_changes: Placed<ChangeGate>,
     /// Files of policies that may only narrow.
     pub(crate) guards: Vec<Placed<PathBuf>>,
     pub(crate) prices: PriceBook,

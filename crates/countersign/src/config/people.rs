@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{
     approval::passkey::{CREDENTIAL_ID_MAX, PasskeyKey},
     identity::{AgentId, OperatorId, WalletId},
+    shelf::ChangeGate,
     time::Millis,
 };
 use countersign_engine::setup::{PasskeySetup, Role};
@@ -16,7 +17,7 @@ use super::{
         AgentEntry, BreakerEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest,
         WalletEntry,
     },
-    problem::Report,
+    problem::{Place, Report},
     read::{file, policy_file},
     yaml::{Node, Value},
 };
@@ -29,6 +30,12 @@ const DUPLICATE_WINDOW_MAX: Millis = Millis(86_400_000);
 
 /// The most denials that a breaker counts.
 const DENIALS_MAX: u32 = 10_000;
+
+/// How many people may have to say yes to a looser policy.
+const APPROVALS_MAX: u32 = 32;
+
+/// How long a looser policy may have to wait.
+const CHANGE_DELAY_MAX: Millis = Millis(30 * 86_400_000);
 
 /// The shortest time over which denials are counted, and the longest.
 const BREAKER_WINDOW_MIN: Millis = Millis(1000);
@@ -117,6 +124,32 @@ pub(crate) fn breaker(report: &Report, node: &Node) -> Option<BreakerEntry> {
         let within = s.required("within").and_then(|n| window(report, n));
         Some(BreakerEntry { denials: denials?, within: within? })
     })?
+}
+
+/// Who lets a policy be loosened, and how long that takes then.
+pub(crate) fn policy_changes(report: &Report, node: &Node) -> Option<Placed<ChangeGate>> {
+    let otherwise = ChangeGate::default();
+    report.section(node, "`policy_changes`", |s| {
+        let approvals = s.or("approvals", otherwise.approvals, |r, n| r.read_as(n, approvals));
+        let groups = s.or("groups", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
+        let delay = s.or("delay", otherwise.delay, |r, n| within(r, n, CHANGE_DELAY_MAX));
+        let value = ChangeGate { approvals: approvals?, groups: groups?, delay: delay? };
+        Some(Placed { value, place: node.place })
+    })?
+}
+
+/// Where the file does not say.
+pub(crate) fn default_changes() -> Placed<ChangeGate> {
+    Placed { value: ChangeGate::default(), place: Place::default() }
+}
+
+fn approvals(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count) if count <= APPROVALS_MAX => Ok(count),
+        _ => {
+            Err(format!("`{text}` is not a number from 0 to {APPROVALS_MAX}; at 0 nobody is asked"))
+        }
+    }
 }
 
 fn denials(text: &str) -> Result<u32, String> {

@@ -37,6 +37,8 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             s.required("agents").and_then(|n| report.list(n, |n| people::agent(report, n, folder)));
         let operators = s.or("operators", Vec::new(), |r, n| r.list(n, |n| people::operator(r, n)));
         let breaker = s.or("breaker", None, |r, n| people::breaker(r, n).map(Some));
+        let policy_changes =
+            s.or("policy_changes", people::default_changes(), people::policy_changes);
         let guards = s.or("guards", Vec::new(), |r, n| r.list(n, |n| policy_file(r, n, folder)));
         let prices = s.or("prices", price::none(), |r, n| price::book(r, n, folder));
         let oracles =
@@ -62,6 +64,7 @@ pub(crate) fn config(report: &Report, root: &Node, file: &Path) -> Option<Config
             agents: agents?,
             operators: operators?,
             breaker: breaker?,
+            policy_changes: policy_changes?,
             guards: guards?,
             prices: prices?,
             oracles: oracles?,

@@ -63,6 +63,7 @@ impl DevFolder {
             agent: AGENT,
             operator: OPERATOR,
             eth: "1000",
+            change_delay: "0s",
             cost: Cost::Standard,
             policy: DEV_POLICY,
         };

@@ -22,12 +22,13 @@ pub(super) fn show(
     let (agent, operator) = (folder.token(AGENT)?, folder.token(OPERATOR)?);
     let (rpc, admin) = gateway.addresses();
     let url = format!("http://{AGENT}:{}@{rpc}/", agent.expose());
-    let chain = gateway.config.chains.first();
+    let chain = gateway.loaded.config.chains.first();
     let chain_id = chain.map_or_else(String::new, |chain| chain.id.to_string());
     let node = chain
         .and_then(|chain| chain.upstream.first())
         .map_or_else(String::new, ToString::to_string);
     let wallet = gateway
+        .loaded
         .config
         .wallets
         .first()

@@ -2,14 +2,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use countersign_core::time::Millis;
+use countersign_core::{identity::AgentId, time::Millis};
 use countersign_decode::Registry;
 use countersign_engine::{
     port::{Judge, Oracles, Prices},
     setup::{
-        AgentSetup, Breaker, ChainSetup, CollectionSetup, OperatorSetup, Setup, TokenSetup,
-        WalletSetup, WalletSigner,
+        AgentSetup, Breaker, ChainSetup, CollectionSetup, OnShelf, OperatorSetup, PolicyChanges,
+        Setup, TokenSetup, WalletSetup, WalletSigner,
     },
+    shelf::InForce,
 };
 use countersign_policy::Policy;
 use countersign_upstream::{HttpJudge, HttpOracles, NodeChain, PriceSources, StaticPrices};
@@ -28,10 +29,16 @@ use crate::{
 const GAP_WAIT: Millis = Millis(20_000);
 
 /// Everything that a request may be served with. A wallet or chain without its part is left out; `Parts::renew`
-/// has refused such a configuration before.
-pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
+/// has refused such a configuration before. An agent's grant is what is in force, or its file where that is not known.
+pub(super) fn setup(
+    parts: &Parts,
+    loaded: &Loaded,
+    in_force: &BTreeMap<AgentId, InForce>,
+) -> Setup {
     let config = &loaded.config;
-    let policies: Vec<&Policy> = loaded.grants.values().chain(&loaded.guards).collect();
+    let granted = granted(loaded, in_force);
+    let grants = granted.values().map(|in_force| &in_force.grant);
+    let policies: Vec<&Policy> = grants.chain(&loaded.guards).collect();
     let chain = |entry: &ChainEntry| {
         let (_, port) = parts.chains.get(&entry.id)?;
         Some((entry.id, chain(entry, Arc::clone(port), (&config.abis.files, &policies))))
@@ -50,8 +57,8 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         Some((entry.id.clone(), wallet))
     };
     let agent = |entry: &AgentEntry| {
-        let grant = loaded.grants.get(&entry.id)?;
-        Some((entry.id.clone(), agent(entry, grant.clone(), config.breaker)))
+        let granted = granted.get(&entry.id)?;
+        Some((entry.id.clone(), agent(entry, granted.clone(), config.breaker)))
     };
     Setup {
         app: config.app.clone(),
@@ -65,7 +72,16 @@ pub(super) fn setup(parts: &Parts, loaded: &Loaded) -> Setup {
         passkeys: Some(config.passkeys.clone()),
         judge: judge(parts),
         couriers: parts.couriers(),
+        changes: PolicyChanges { gate: config.policy_changes.value.clone() },
     }
+}
+
+fn granted(loaded: &Loaded, in_force: &BTreeMap<AgentId, InForce>) -> BTreeMap<AgentId, InForce> {
+    let granted = loaded.grants.iter().map(|(agent, file)| {
+        let file = || InForce { grant: file.clone(), shelf: OnShelf::default() };
+        (agent.clone(), in_force.get(agent).cloned().unwrap_or_else(file))
+    });
+    granted.collect()
 }
 
 fn oracles(parts: &Parts) -> Option<Arc<dyn Oracles>> {
@@ -106,7 +122,8 @@ fn chain(
     }
 }
 
-fn agent(entry: &AgentEntry, grant: Policy, house: Option<BreakerEntry>) -> AgentSetup {
+fn agent(entry: &AgentEntry, granted: InForce, house: Option<BreakerEntry>) -> AgentSetup {
+    let InForce { grant, shelf } = granted;
     AgentSetup {
         id: entry.id.clone(),
         wallets: entry.wallets.iter().map(|wallet| wallet.value.clone()).collect(),
@@ -116,6 +133,7 @@ fn agent(entry: &AgentEntry, grant: Policy, house: Option<BreakerEntry>) -> Agen
         duplicate_window: entry.duplicate_window,
         hold: entry.hold,
         breaker: entry.breaker.or(house).filter(|breaker| breaker.denials > 0).map(breaker),
+        shelf,
     }
 }
 

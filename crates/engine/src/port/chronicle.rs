@@ -40,6 +40,8 @@ pub mod event {
     pub const UNSEAL: &str = "unseal";
     /// Another version of a policy is in force; the subject is whose it is, `=`, and the version.
     pub const POLICY: &str = "policy";
+    /// Something was done to the versions of an agent's policy; the subject is the agent, `:`, and the shelf's revision.
+    pub const SHELF: &str = "shelf";
 }
 
 /// The log of the books, and counts beside them.

@@ -22,14 +22,15 @@ use countersign_engine::{
     Engine, Ports,
     port::{Clock, Ledger, Signer, telemetry::Silent},
     setup::{
-        AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup, WalletSigner,
+        AgentSetup, ChainSetup, OnShelf, OperatorSetup, PolicyChanges, Role, Setup, TokenSetup,
+        WalletSetup, WalletSigner,
     },
     submission::{Answer, Draft, Reply, Submission},
 };
 use countersign_policy::Policy;
 use countersign_testkit::{
-    FakeChain, FakeClock, FakeSigner, FixedPrices, ManualTime, ModelJournals, ModelLedger, fixture,
-    replay::Replays,
+    FakeChain, FakeClock, FakeSigner, FixedPrices, ManualTime, ModelJournals, ModelLedger,
+    ModelShelf, fixture, replay::Replays,
 };
 
 /// The payee that the policy names.
@@ -60,6 +61,7 @@ pub(crate) struct House {
     pub(crate) time: ManualTime,
     pub(crate) ledger: Arc<ModelLedger>,
     pub(crate) journals: ModelJournals,
+    pub(crate) shelf: ModelShelf,
     pub(crate) chain: Arc<FakeChain>,
     pub(crate) signer: Arc<FakeSigner>,
     pub(crate) prices: Arc<FixedPrices>,
@@ -85,6 +87,7 @@ impl House {
         Self {
             ledger: Arc::new(ModelLedger::new(time.clone())),
             journals: ModelJournals::default(),
+            shelf: ModelShelf::default(),
             chain: Arc::new(chain),
             signer: Arc::new(signer),
             prices: Arc::new(FixedPrices::of(&[("ETH", "1000")])),
@@ -116,8 +119,10 @@ impl House {
         });
         let journal = Arc::new(self.journals.journal(&name));
         let chronicle = self.ledger.clone();
+        let versions = Arc::new(self.shelf.clone());
         let telemetry = Arc::new(Silent);
-        let ports = Ports { ledger, journal, chronicle, clock, gateway: name, telemetry };
+        let ports =
+            Ports { ledger, journal, chronicle, shelf: versions, clock, gateway: name, telemetry };
         Engine::new(ports, self.setup(POLICY))
     }
 
@@ -133,6 +138,7 @@ impl House {
             duplicate_window: Millis::ZERO,
             hold: Millis::ZERO,
             breaker: None,
+            shelf: OnShelf::default(),
         };
         let signer: Arc<dyn Signer> = self.signer.clone();
         let wallet = WalletSetup {
@@ -155,6 +161,7 @@ impl House {
             passkeys: None,
             judge: None,
             couriers: Vec::new(),
+            changes: PolicyChanges::default(),
         }
     }
 

@@ -82,6 +82,11 @@ pub(crate) fn listed<T>(page: Page<T>) -> Answer<Listing<T>> {
     Answer(Listing { items, next_cursor })
 }
 
+/// A page of a list that is no store's.
+pub(crate) fn listing<T>(items: Vec<T>, next_cursor: Option<String>) -> Answer<Listing<T>> {
+    Answer(Listing { items, next_cursor })
+}
+
 /// A list that has no second page.
 pub(crate) fn whole<T>(items: Vec<T>) -> Answer<Listing<T>> {
     Answer(Listing { items, next_cursor: None })

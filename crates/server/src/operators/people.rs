@@ -1,18 +1,11 @@
-//! Agents, wallets, budgets and policies, as the configuration in force has them.
+//! Agents, wallets and budgets, as the configuration in force has them.
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use countersign_core::{
-    fact::Freeze,
-    identity::AgentId,
-    pact::{PactStanding, PactVerb},
-};
-use countersign_engine::{
-    GrantView,
-    setup::{AgentSetup, Role, Setup, WalletSetup},
-};
-use countersign_policy::{PactState, Policy};
+use axum::extract::State;
+use countersign_core::{fact::Freeze, identity::AgentId};
+use countersign_engine::setup::{AgentSetup, Setup, WalletSetup};
+use countersign_policy::Policy;
 use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -21,9 +14,8 @@ use crate::agents::budget_line;
 
 use super::{
     Door, Problem,
-    access::{Asked, Named, Operator, Viewer},
-    approvals::{No, bounded},
-    body::{Given, Listed, Perhaps, whole},
+    access::{Asked, Viewer},
+    body::{Listed, whole},
 };
 
 /// `GET /agents`
@@ -115,110 +107,4 @@ fn of_agent(mut line: Value, agent: &AgentId) -> Value {
         members.insert("agent".into(), agent.as_str().into());
     }
     line
-}
-
-/// `GET /api/agents/{agentId}/policies`: the versions in force, the grant first, with where it stands.
-pub(crate) async fn policies(
-    _: Viewer,
-    State(desk): Door,
-    Named(agent): Named<AgentId>,
-) -> Result<Json<super::body::Listing<Value>>, Problem> {
-    let setup = desk.setup();
-    let view = desk.gatehouse.engine.grant(&agent).await?.ok_or(Problem::NotFound)?;
-    let grant = std::iter::once(grant_view(&view));
-    let guards = setup.guards.iter().map(|guard| policy_view(guard, "guard"));
-    Ok(whole(grant.chain(guards).collect()))
-}
-
-/// Which version of whose grant.
-#[derive(Debug, Deserialize)]
-pub(crate) struct Which {
-    agent: AgentId,
-    grant: String,
-}
-
-/// What an operator may write beside a word on a pact.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Remark {
-    note: Option<String>,
-}
-
-/// `POST /api/agents/{agentId}/policies/{policyId}/approve`: the pact begins.
-pub(crate) async fn approve(
-    operator: Operator,
-    desk: Door,
-    Named(which): Named<Which>,
-    Perhaps(Remark { note }): Perhaps<Remark>,
-) -> Result<Json<Value>, Problem> {
-    say(&operator, &desk, which, (PactVerb::Approve, note)).await
-}
-
-/// `POST /api/agents/{agentId}/policies/{policyId}/reject`: the pact never begins.
-pub(crate) async fn reject(
-    operator: Operator,
-    desk: Door,
-    Named(which): Named<Which>,
-    Given(No { reason }): Given<No>,
-) -> Result<Json<Value>, Problem> {
-    say(&operator, &desk, which, (PactVerb::Reject, Some(reason))).await
-}
-
-/// `POST /api/agents/{agentId}/policies/{policyId}/revoke`: over when it returns, on every gateway.
-pub(crate) async fn revoke(
-    operator: Operator,
-    desk: Door,
-    Named(which): Named<Which>,
-    Given(No { reason }): Given<No>,
-) -> Result<Json<Value>, Problem> {
-    say(&operator, &desk, which, (PactVerb::Revoke, Some(reason))).await
-}
-
-async fn say(
-    operator: &Operator,
-    State(desk): &Door,
-    Which { agent, grant }: Which,
-    (verb, text): (PactVerb, Option<String>),
-) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Policy)?;
-    let name = if verb == PactVerb::Approve { "note" } else { "reason" };
-    let text = text.map(|text| bounded(name, text)).transpose()?;
-    // what is no version is certainly not the agent's
-    let grant = grant.parse().map_err(|_| Problem::NotFound)?;
-    let engine = &desk.gatehouse.engine;
-    let view = engine.say_to_grant(operator, (&agent, grant), (verb, text)).await?;
-    tracing::warn!(operator = %operator.id, %agent, %grant, verb = verb.name(), state = %view.state, "a pact was spoken to");
-    Ok(Json(grant_view(&view)))
-}
-
-fn grant_view(GrantView { grant, state, standing }: &GrantView) -> Value {
-    let mut view = policy_view(grant, "grant");
-    let words = match standing {
-        None => json!({}),
-        Some(PactStanding::Approved { approved }) => json!({"approved": approved}),
-        Some(PactStanding::Rejected { rejected }) => json!({"rejected": rejected}),
-        Some(PactStanding::Revoked { approved, revoked }) => {
-            json!({"approved": approved, "revoked": revoked})
-        }
-    };
-    if let Some(members) = view.as_object_mut() {
-        members.insert("state".into(), json!(state));
-        members.insert("in_force".into(), (*state == PactState::Active).into());
-        for word in ["approved", "rejected", "revoked"] {
-            members.insert(word.into(), words.get(word).cloned().unwrap_or_default());
-        }
-    }
-    view
-}
-
-fn policy_view(policy: &Policy, kind: &str) -> Value {
-    let warnings: Vec<String> = policy.warnings().iter().map(ToString::to_string).collect();
-    json!({
-        "name": policy.name(),
-        "id": policy.id(),
-        "kind": kind,
-        "in_force": true,
-        "source": policy.source(),
-        "warnings": warnings,
-    })
 }

@@ -5,14 +5,15 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_core::{approval::Signing, operation::OperationState};
+use countersign_core::{approval::Signing, operation::OperationState, shelf::ShelfRefusal};
 use countersign_engine::{
     BumpError, DeskError, PactError,
     port::{journal::JournalError, ledger::LedgerError},
+    shelf::ShelfError,
     submission::Unavailable,
 };
-use countersign_policy::PactState;
-use serde_json::json;
+use countersign_policy::{Diagnostic, PactState};
+use serde_json::{Value, json};
 
 use super::sessions::FAILURES_WINDOW;
 
@@ -73,6 +74,12 @@ pub(crate) enum Problem {
     TooManyAttempts,
     /// 412: `If-Match` names another version than this.
     NotAsSeen(u64),
+    /// 403: others reject it.
+    NotProposer,
+    /// 409: what leads on from where a version stands.
+    Version(ShelfRefusal),
+    /// 422: a text that is no policy for the agent.
+    PolicyInvalid(Vec<Diagnostic>),
     /// 421: a host name that is not ours.
     OtherHost,
     /// 500
@@ -114,6 +121,9 @@ impl Problem {
             Self::IllegalMove(_) => (StatusCode::CONFLICT, "illegal_move"),
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
+            Self::NotProposer => (StatusCode::FORBIDDEN, "not_proposer"),
+            Self::Version(refusal) => (StatusCode::CONFLICT, code_of(refusal)),
+            Self::PolicyInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid"),
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
             Self::Crash => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -137,10 +147,13 @@ impl Problem {
             }
             Self::Unauthorised => "no operator has this credential".into(),
             Self::Role(role) => format!("this operator lacks the role `{role}`"),
-            Self::NotInGate => {
-                "this operator is in none of the gates that the operation waits for".into()
+            Self::NotInGate => "this operator is in none of the gates that this waits for".into(),
+            Self::Requester => {
+                "nobody approves for an agent that their person owns, nor what they proposed".into()
             }
-            Self::Requester => "nobody approves for an agent that their person owns".into(),
+            Self::NotProposer => "only whoever proposed a version withdraws it: reject it".into(),
+            Self::Version(refusal) => refusal.to_string(),
+            Self::PolicyInvalid(found) => lines(found),
             Self::Unsigned(kinds) => unsigned(kinds),
             Self::NotInTurn => {
                 "it is not this operator's turn: the gate has an order, and others come first".into()
@@ -160,8 +173,7 @@ impl Problem {
             }
             Self::Busy => "its last attempt is being signed or sent; look again in a moment".into(),
             Self::OtherDigest => {
-                "the digest is not that of the parked operation: look at it again before approving"
-                    .into()
+                "the digest is not that of what waits: look at it again before approving".into()
             }
             Self::NotInForce => "it was not in force".into(),
             Self::PactDiffers => {
@@ -184,6 +196,21 @@ impl Problem {
             Self::Crash => "the gateway failed".into(),
         }
     }
+}
+
+const fn code_of(refusal: &ShelfRefusal) -> &'static str {
+    match refusal {
+        ShelfRefusal::Stands(_) => "version_stands",
+        ShelfRefusal::OtherBase => "version_compared",
+        ShelfRefusal::Waits => "version_waits",
+        ShelfRefusal::NotAsked => "version_not_asked",
+        ShelfRefusal::TooMany => "too_many_versions",
+        ShelfRefusal::OldSequence(_) => "sequence_old",
+    }
+}
+
+fn lines(found: &[Diagnostic]) -> String {
+    found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 fn unsigned(kinds: &[Signing]) -> String {
@@ -214,6 +241,10 @@ impl From<Problem> for Response {
             Some(("accepts", json!(kinds)))
         } else if let Problem::Differences(differences) = &problem {
             Some(("differences", json!(differences)))
+        } else if let Problem::Version(ShelfRefusal::Stands(state)) = &problem {
+            Some(("state", json!(state)))
+        } else if let Problem::PolicyInvalid(found) = &problem {
+            Some(("diagnostics", found.iter().map(diagnostic).collect()))
         } else {
             None
         };
@@ -233,6 +264,11 @@ impl From<Problem> for Response {
         }
         response
     }
+}
+
+fn diagnostic(found: &Diagnostic) -> Value {
+    let Diagnostic { file: _, line, column, message, hint } = found;
+    json!({"line": line, "column": column, "message": message, "hint": hint})
 }
 
 impl IntoResponse for Problem {
@@ -277,6 +313,24 @@ impl From<PactError> for Problem {
             PactError::Differs => Self::PactDiffers,
             PactError::Stands(state) => Self::PactStands(state),
             PactError::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
+
+impl From<ShelfError> for Problem {
+    fn from(error: ShelfError) -> Self {
+        match error {
+            ShelfError::Missing => Self::NotFound,
+            ShelfError::Invalid(errors) => Self::PolicyInvalid(errors.items),
+            ShelfError::Refused(refusal) => Self::Version(refusal),
+            ShelfError::OtherDigest => Self::OtherDigest,
+            ShelfError::NotInGate => Self::NotInGate,
+            ShelfError::Requester => Self::Requester,
+            ShelfError::NotProposer => Self::NotProposer,
+            ShelfError::Lost(why) => Self::LedgerLost(why),
+            ShelfError::Clock(reason) | ShelfError::Unavailable(reason) => {
+                Self::Unavailable(reason)
+            }
         }
     }
 }

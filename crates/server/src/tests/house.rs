@@ -10,11 +10,15 @@ use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
     port::{Signer, telemetry::Silent},
-    setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
+    setup::{
+        AgentSetup, ChainSetup, OnShelf, OperatorSetup, PolicyChanges, Role, Setup, TokenSetup,
+        WalletSetup,
+    },
 };
 use countersign_policy::Policy;
 use countersign_testkit::{
-    FakeChain, FakeClock, FakeSigner, FixedPrices, ManualTime, ModelJournal, ModelLedger, fixture,
+    FakeChain, FakeClock, FakeSigner, FixedPrices, ManualTime, ModelJournal, ModelLedger,
+    ModelShelf, fixture,
 };
 use serde_json::Value;
 use tokio::{
@@ -32,6 +36,8 @@ use crate::{
 pub(crate) const AGENT: &str = "agent-token";
 pub(crate) const VIEWER: &str = "viewer-token";
 pub(crate) const DESK: &str = "desk-token";
+pub(crate) const BEA: &str = "bea-token";
+pub(crate) const OLGA: &str = "olga-token";
 /// `agent:agent-token`
 pub(crate) const BASIC: &str = "Basic YWdlbnQ6YWdlbnQtdG9rZW4=";
 
@@ -42,6 +48,8 @@ pub(crate) struct House {
     pub(crate) signer: Arc<FakeSigner>,
     pub(crate) ledger: Arc<ModelLedger>,
     pub(crate) journal: Arc<ModelJournal>,
+    pub(crate) shelf: ModelShelf,
+    pub(crate) time: ManualTime,
     pub(crate) agents: SocketAddr,
     pub(crate) operators: SocketAddr,
     pub(crate) engine: Arc<Engine>,
@@ -49,7 +57,7 @@ pub(crate) struct House {
     doors: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
-const GRANT: &str = r"
+pub(crate) const GRANT: &str = r"
 policy: trader
 kind: grant
 for: { agent: trader, wallets: [hot] }
@@ -77,6 +85,7 @@ fn agent(id: &str, wallet: &str) -> (AgentId, AgentSetup) {
         duplicate_window: Millis(15_000),
         hold: Millis::ZERO,
         breaker: None,
+        shelf: OnShelf::default(),
     };
     (id, agent)
 }
@@ -122,13 +131,19 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
         chains: BTreeMap::from([(chain.id, chain)]),
         wallets: BTreeMap::from([wallet("hot", signer), wallet("cold", FakeSigner::new(9).into())]),
         agents: BTreeMap::from([agent("trader", "hot"), agent("other", "cold")]),
-        operators: BTreeMap::from([operator("alice", &roles), operator("victor", &[Role::View])]),
+        operators: BTreeMap::from([
+            operator("alice", &roles),
+            operator("bea", &[Role::View, Role::Policy]),
+            operator("olga", &[Role::View, Role::Policy]),
+            operator("victor", &[Role::View]),
+        ]),
         guards: Vec::new(),
         prices: Arc::new(FixedPrices::of(&[("ETH", "1000")])),
         oracles: None,
         passkeys: None,
         judge: None,
         couriers: Vec::new(),
+        changes: PolicyChanges::default(),
     }
 }
 
@@ -139,6 +154,8 @@ fn credentials() -> Credentials {
         operators: vec![
             (digest(DESK), OperatorId::parse("alice").unwrap()),
             (digest(VIEWER), OperatorId::parse("victor").unwrap()),
+            (digest(BEA), OperatorId::parse("bea").unwrap()),
+            (digest(OLGA), OperatorId::parse("olga").unwrap()),
         ],
     }
 }
@@ -155,11 +172,13 @@ impl House {
         chain.fund(signer.address(), alloy_primitives::U256::from(10_u64.pow(19)));
         let ledger = Arc::new(ModelLedger::new(time.clone()));
         let journal = Arc::new(ModelJournal::new());
+        let shelf = ModelShelf::default();
         let ports = Ports {
             ledger: ledger.clone(),
             journal: journal.clone(),
             chronicle: ledger.clone(),
-            clock: Arc::new(FakeClock::new(time)),
+            shelf: Arc::new(shelf.clone()),
+            clock: Arc::new(FakeClock::new(time.clone())),
             gateway: "gateway-1".into(),
             telemetry: Arc::new(Silent),
         };
@@ -190,6 +209,8 @@ impl House {
             signer,
             ledger,
             journal,
+            shelf,
+            time,
             agents,
             operators,
             engine: own,
@@ -225,6 +246,12 @@ impl House {
     /// One call of the agent: its response.
     pub(crate) async fn call(&self, method: &str, params: &str) -> Value {
         self.rpc(&call(method, params)).await
+    }
+
+    /// A request of the operator with this token.
+    pub(crate) async fn of(&self, token: &str, method: &str, path: &str, body: &str) -> Reply {
+        let bearer = format!("Bearer {token}");
+        send(self.operators, method, path, &[("authorization", &bearer)], body).await
     }
 
     /// A request of an operator.

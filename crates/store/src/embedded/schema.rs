@@ -18,7 +18,7 @@ use crate::lineage::{Anchor, Standing};
 pub(super) const FILE: &str = "countersign.db";
 
 /// The schema that this program reads and writes.
-pub(super) const VERSION: i64 = 8;
+pub(super) const VERSION: i64 = 9;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
@@ -130,6 +130,21 @@ CREATE TABLE turns (
     until INTEGER NOT NULL,
     holder TEXT NOT NULL
 ) WITHOUT ROWID;
+
+CREATE TABLE shelves (
+    agent TEXT PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    mark TEXT NOT NULL,
+    view TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE shelf_versions (
+    agent TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    view TEXT NOT NULL,
+    text TEXT NOT NULL DEFAULT '',
+    UNIQUE (agent, number)
+);
 
 CREATE TABLE policies (whose TEXT PRIMARY KEY, version TEXT NOT NULL) WITHOUT ROWID;
 

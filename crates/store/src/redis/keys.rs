@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 
 /// The families of keys: how scripts call them, and how their names go on behind the app's prefix. A name
 /// that ends in `:` is followed by what the comment says.
-const FAMILIES: [(&str, &str); 45] = [
+const FAMILIES: [(&str, &str); 47] = [
     // hash: format, ledger id, sequence and head of the log, seal
     ("meta", "meta"),
     // string: the highest time that a writing script saw
@@ -29,6 +29,10 @@ const FAMILIES: [(&str, &str); 45] = [
     ("turns", "turns"),
     // hash: whose policy -> the version in force
     ("policies", "policies"),
+    // hash: agent -> revision and mark of its shelf of policies
+    ("shelves", "shelves"),
+    // hash: agent; the shelf, its versions, and their texts
+    ("shelf", "shelf:"),
     // hash: hash of an idempotency key -> operation
     ("idempotency", "idempotency"),
     // hash: operation id
@@ -153,7 +157,7 @@ mod tests {
         let keys = Keys::new(&AppId::parse("main").unwrap());
         assert_eq!(keys.meta(), "countersign:{main}:meta");
         let names: Vec<&str> = FAMILIES.iter().map(|(_, name)| *name).collect();
-        let golden = "meta clock log gateways freezes pact: strikes: turns policies idempotency operation: operations \
+        let golden = "meta clock log gateways freezes pact: strikes: turns policies shelves shelf: idempotency operation: operations \
                       operations:state: operations:agent: operations:agent-state: operations:expiry \
                       operations:kept-nonce: operations:settled: operations:heights operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
                       in-flight: seen: passkeys adopted journal:heads journal:anchored journal:entries: journal:pinned: trace: traces traces:status: \

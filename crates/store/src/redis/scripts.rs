@@ -138,6 +138,9 @@ scripts! {
     WRITES () Turn = "turn";
     WRITES () NotePolicy = "note_policy";
     WRITES () Strike = "strike";
+    READS () Shelves = "shelves";
+    READS () Shelf = "shelf";
+    WRITES () PutShelf = "put_shelf";
     WRITES () Seal = "seal";
     WRITES () Unseal = "unseal";
     READS () Describe = "describe";

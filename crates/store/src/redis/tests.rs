@@ -14,6 +14,7 @@ mod sentinel;
 mod server;
 mod shared;
 
-use countersign_testkit::ledger_suite;
+use countersign_testkit::{ledger_suite, shelf_suite};
 
 ledger_suite!(bench::RedisBench::make);
+shelf_suite!(bench::RedisBench::make);

@@ -17,7 +17,10 @@ use countersign_decode::Registry;
 use countersign_engine::{
     Engine, Ports,
     port::{Ledger, Signer as _, telemetry::Silent},
-    setup::{AgentSetup, ChainSetup, OperatorSetup, Role, Setup, TokenSetup, WalletSetup},
+    setup::{
+        AgentSetup, ChainSetup, OnShelf, OperatorSetup, PolicyChanges, Role, Setup, TokenSetup,
+        WalletSetup,
+    },
 };
 use tokio::sync::oneshot;
 
@@ -37,7 +40,7 @@ use super::{
     store::Store,
 };
 use crate::{
-    FixedPrices, ManualTime, ModelJournals, ModelLedger,
+    FixedPrices, ManualTime, ModelJournals, ModelLedger, ModelShelf,
     fixture::CHAIN,
     ledger::flawed::{Flaw, FlawedLedger},
 };
@@ -202,6 +205,7 @@ impl World {
                 duplicate_window: self.plan.duplicate_window,
                 hold: self.plan.hold,
                 breaker: None,
+                shelf: OnShelf::default(),
             };
             (agent.id.clone(), agent)
         };
@@ -224,6 +228,7 @@ impl World {
             passkeys: None,
             judge: None,
             couriers: Vec::new(),
+            changes: PolicyChanges::default(),
         }
     }
 
@@ -249,6 +254,7 @@ impl World {
             ledger: Arc::new(Store::new(self, process, slot)),
             journal: Arc::new(Papers::new(self, &format!("gw-{slot}"))),
             chronicle: Arc::new(ModelLedger::new(ManualTime::default())),
+            shelf: Arc::new(ModelShelf::default()),
             clock: Arc::new(clock),
             gateway: format!("gw-{slot}-{process}"),
             telemetry: Arc::new(Silent),

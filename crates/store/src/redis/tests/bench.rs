@@ -7,8 +7,12 @@ use countersign_core::{
     identity::AppId,
     time::{Millis, Timestamp},
 };
-use countersign_engine::port::{Chronicle, Ledger};
-use countersign_testkit::{ManualTime, redis_server::RedisServer, suite::LedgerBench};
+use countersign_engine::port::{Chronicle, Ledger, PolicyShelf};
+use countersign_testkit::{
+    ManualTime,
+    redis_server::RedisServer,
+    suite::{LedgerBench, ShelfBench},
+};
 use secrecy::SecretString;
 
 use crate::{
@@ -59,6 +63,13 @@ impl LedgerBench for RedisBench {
         let lapse = redis::cmd("DEL").arg("countersign:{main}:gateways").to_owned();
         lapse.query_async::<()>(&mut self.raw().await).await.unwrap();
         self.store = open(&self.server.url(), &self.time).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl ShelfBench for RedisBench {
+    async fn shelf(&self) -> Arc<dyn PolicyShelf> {
+        open(&self.server.url(), &self.time).await.unwrap().shelf()
     }
 }
 

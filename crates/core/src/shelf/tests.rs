@@ -1,0 +1,257 @@
+use alloy_primitives::B256;
+
+use super::*;
+use crate::{identity::OperatorId, time::Millis};
+
+const HOUR: Millis = Millis(3_600_000);
+
+fn policy(n: u8) -> PolicyId {
+    PolicyId(B256::repeat_byte(n))
+}
+
+fn at(ms: u64) -> Timestamp {
+    Timestamp::from_millis(ms)
+}
+
+fn new(n: u8, class: DiffClass, base: u8) -> NewVersion {
+    NewVersion {
+        agent: AgentId::parse("bot").unwrap(),
+        policy: policy(n),
+        name: "p".into(),
+        format: None,
+        origin: Origin::Api,
+        proposed_by: Some(Proposer { operator: operator("ann"), person: "ann".into() }),
+        proposed_at: at(1000),
+        note: None,
+        shadow: false,
+        base: policy(base),
+        class,
+        changes: Vec::new(),
+        tests: Vec::new(),
+        back_test: None,
+        signed: None,
+        text: format!("policy {n}"),
+    }
+}
+
+fn operator(name: &str) -> OperatorId {
+    OperatorId::parse(name).unwrap()
+}
+
+fn vote(name: &str, groups: &[&str]) -> ChangeVote {
+    ChangeVote {
+        operator: operator(name),
+        person: name.into(),
+        groups: groups.iter().map(|&group| group.into()).collect(),
+        at: at(2000),
+        note: None,
+    }
+}
+
+fn gate(approvals: u32, delay: Millis) -> ChangeGate {
+    ChangeGate { approvals, groups: Vec::new(), delay }
+}
+
+fn begun() -> (Shelf, Version) {
+    let begun = Shelf::begun(new(1, DiffClass::Same, 1), "m".into());
+    (begun.shelf, begun.versions[0].clone())
+}
+
+fn by_ann(what: StepKind) -> Step {
+    Step { what, at: at(2000), by: Some(operator("ann")), note: None }
+}
+
+fn asked<'a>(
+    version: &'a Version,
+    outgoing: &'a Version,
+    gate: &'a ChangeGate,
+    (counting, now): (&'a [ChangeVote], u64),
+) -> Asked<'a> {
+    Asked { version, outgoing, gate, counting, now: at(now) }
+}
+
+fn state(change: &ShelfChange) -> (&'static str, Option<Timestamp>) {
+    let state = &change.versions[0].state;
+    let VersionState::Waiting(waits) = state else { return (state.name(), None) };
+    (state.name(), waits.not_before)
+}
+
+#[test]
+fn a_tightening_is_in_force_when_anyone_says_so_and_a_loosening_is_not() {
+    let (shelf, outgoing) = begun();
+    for (class, expected) in [
+        (DiffClass::Same, Ok("active")),
+        (DiffClass::Tightening, Ok("active")),
+        (DiffClass::Loosening, Err(ShelfRefusal::Waits)),
+    ] {
+        let strict = gate(1, HOUR);
+        let put = shelf.proposing(new(2, class, 1), &strict, "n".into()).unwrap();
+        let version = &put.versions[0];
+        let asked = asked(version, &outgoing, &strict, (&[], u64::MAX));
+        let got = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
+        assert_eq!(got.as_ref().map(|change| state(change).0).map_err(Clone::clone), expected);
+        let Ok(change) = got else { continue };
+        assert_eq!((change.shelf.active.version, change.shelf.revision), (2, 3));
+        assert_eq!(change.versions[1].state, VersionState::Superseded);
+        assert!(change.shelf.open.is_empty());
+        assert_eq!(change.versions[0].activated().unwrap().by, Some(operator("ann")));
+    }
+}
+
+#[test]
+fn a_loosening_waits_for_its_people_and_then_for_its_time() {
+    let (shelf, outgoing) = begun();
+    let two = gate(2, HOUR);
+    let put = shelf.proposing(new(2, DiffClass::Loosening, 1), &two, "n".into()).unwrap();
+    let [bea, cid] = [vote("bea", &[]), vote("cid", &[])];
+    let first = put
+        .shelf
+        .approving(asked(&put.versions[0], &outgoing, &two, (&[], 5000)), bea.clone(), "o".into())
+        .unwrap()
+        .unwrap();
+    assert_eq!(state(&first), ("waiting", None));
+    let again = first.shelf.approving(
+        asked(&first.versions[0], &outgoing, &two, (std::slice::from_ref(&bea), 5000)),
+        bea.clone(),
+        "p".into(),
+    );
+    assert_eq!(again, Ok(None), "one person counts once");
+    let second = first
+        .shelf
+        .approving(
+            asked(&first.versions[0], &outgoing, &two, (std::slice::from_ref(&bea), 6000)),
+            cid.clone(),
+            "p".into(),
+        )
+        .unwrap()
+        .unwrap();
+    let due = at(6000).after(HOUR);
+    assert_eq!(state(&second), ("waiting", Some(due)));
+    let votes = [bea, cid];
+    let by = || Step::by_gateway(StepKind::Activated, due);
+    let try_at = |counting: &[ChangeVote], now: u64| {
+        let asked = asked(&second.versions[0], &outgoing, &two, (counting, now));
+        second.shelf.activating(asked, by(), "q".into()).map(|change| state(&change).0)
+    };
+    assert_eq!(try_at(&votes, due.millis() - 1), Err(ShelfRefusal::Waits));
+    assert_eq!(try_at(&votes, due.millis()), Ok("active"));
+    assert_eq!(try_at(&votes[..1], due.millis()), Err(ShelfRefusal::Waits), "one has left");
+    let shut = second.shelf.recounting(&second.versions[0], "r".into()).unwrap();
+    assert_eq!(state(&shut), ("waiting", None));
+}
+
+#[test]
+fn without_a_delay_the_last_yes_puts_it_in_force() {
+    let (shelf, outgoing) = begun();
+    let one = ChangeGate { groups: vec!["risk".into()], ..gate(1, Millis::ZERO) };
+    let put = shelf.proposing(new(2, DiffClass::Loosening, 1), &one, "n".into()).unwrap();
+    let cast = |groups: &[&str]| {
+        let asked = asked(&put.versions[0], &outgoing, &one, (&[], 5000));
+        put.shelf.approving(asked, vote("bea", groups), "o".into()).unwrap().unwrap()
+    };
+    assert_eq!(state(&cast(&["desk"])).0, "waiting", "of another group");
+    let done = cast(&["desk", "risk"]);
+    assert_eq!((state(&done).0, done.shelf.active.version), ("active", 2));
+}
+
+#[test]
+fn whoever_said_yes_said_it_of_what_was_in_force_then() {
+    let (shelf, outgoing) = begun();
+    let one = gate(1, HOUR);
+    let loose = shelf.proposing(new(2, DiffClass::Loosening, 1), &one, "n".into()).unwrap();
+    let tight = loose.shelf.proposing(new(3, DiffClass::Tightening, 1), &one, "o".into()).unwrap();
+    let asked_for = asked(&tight.versions[0], &outgoing, &one, (&[], 5000));
+    let now = tight.shelf.activating(asked_for, by_ann(StepKind::Activated), "p".into()).unwrap();
+    let waits = &loose.versions[0];
+    let yes = now.shelf.approving(
+        asked(waits, &now.versions[0], &one, (&[], 5000)),
+        vote("bea", &[]),
+        "q".into(),
+    );
+    assert_eq!(yes, Err(ShelfRefusal::OtherBase));
+    for (class, expected) in [
+        (DiffClass::Loosening, ("waiting", None)),
+        (DiffClass::Tightening, ("draft", None)),
+        (DiffClass::Same, ("draft", None)),
+    ] {
+        let found = Recompared { base: policy(3), class, changes: Vec::new() };
+        let change = now.shelf.recomparing(waits, found, (&one, at(6000)), "q".into());
+        assert_eq!(state(&change), expected);
+        assert_ne!(change.versions[0].digest(), waits.digest(), "it is another question");
+    }
+}
+
+#[test]
+fn a_file_that_was_edited_wins_and_one_that_is_merely_another_does_not() {
+    let (shelf, outgoing) = begun();
+    assert_eq!(shelf.standing_of("one", policy(1)), FileStanding::Taken);
+    let shelf = shelf.seen("one", policy(1), "m".into()).shelf;
+    assert_eq!(shelf.standing_of("one", policy(1)), FileStanding::Known);
+    assert_eq!(shelf.standing_of("two", policy(1)), FileStanding::Taken);
+    assert_eq!(shelf.standing_of("one", policy(9)), FileStanding::Edited);
+    assert_eq!(shelf.standing_of("two", policy(9)), FileStanding::Edited);
+    let shelf = shelf.seen("two", policy(1), "n".into()).shelf;
+    let edited = shelf.taking((new(9, DiffClass::Loosening, 1), "one"), &outgoing, "o".into());
+    assert_eq!((edited.shelf.active.policy, edited.shelf.file), (policy(9), policy(9)));
+    assert_eq!(edited.versions[1].state, VersionState::Superseded);
+    let now = edited.shelf;
+    // the other gateway still has the old file, which is no edit; a new one that brings it is behind
+    assert_eq!(now.standing_of("two", policy(1)), FileStanding::Known);
+    assert_eq!(now.standing_of("two", policy(9)), FileStanding::Taken);
+    assert_eq!(now.standing_of("three", policy(1)), FileStanding::Former);
+    assert_eq!(now.standing_of("one", policy(1)), FileStanding::Edited, "taken back on purpose");
+    let same = now.taking((new(9, DiffClass::Same, 9), "two"), &edited.versions[0], "p".into());
+    assert!(same.versions.is_empty(), "what is in force already is no new version");
+}
+
+#[test]
+fn open_versions_files_and_histories_are_bounded() {
+    let (mut shelf, outgoing) = begun();
+    for n in 0..OPEN_MAX {
+        let tight = new(3, DiffClass::Tightening, 1);
+        shelf = shelf.proposing(tight, &gate(1, HOUR), n.to_string()).unwrap().shelf;
+    }
+    let more = shelf.proposing(new(3, DiffClass::Tightening, 1), &gate(1, HOUR), "x".into());
+    assert_eq!(more, Err(ShelfRefusal::TooMany));
+    for n in 0..2 * FILES_MAX {
+        shelf = shelf.seen(&n.to_string(), policy(1), n.to_string()).shelf;
+    }
+    assert_eq!(shelf.files.len(), FILES_MAX);
+    let mut version = outgoing;
+    for n in 0..2 * HISTORY_MAX {
+        version.note(Step::by_gateway(StepKind::Recompared, at(u64::try_from(n).unwrap())));
+    }
+    assert_eq!(version.history.len(), HISTORY_MAX);
+    assert_eq!(version.history[0].what, StepKind::Proposed);
+}
+
+#[test]
+fn the_number_of_a_signed_version_only_rises() {
+    let (shelf, _) = begun();
+    let signed = |sequence| NewVersion {
+        signed: Some(Signed { sequence, key: "00".into() }),
+        ..new(2, DiffClass::Tightening, 1)
+    };
+    let shelf = shelf.proposing(signed(7), &gate(1, HOUR), "n".into()).unwrap().shelf;
+    for old in [0, 6, 7] {
+        let got = shelf.proposing(signed(old), &gate(1, HOUR), "o".into());
+        assert_eq!(got, Err(ShelfRefusal::OldSequence(7)), "{old}");
+    }
+    assert!(shelf.proposing(signed(8), &gate(1, HOUR), "o".into()).is_ok());
+}
+
+#[test]
+fn what_has_ended_comes_into_force_no_more() {
+    let (shelf, outgoing) = begun();
+    let one = gate(0, Millis::ZERO);
+    let put = shelf.proposing(new(2, DiffClass::Tightening, 1), &one, "n".into()).unwrap();
+    for (what, word) in [(StepKind::Rejected, "rejected"), (StepKind::Withdrawn, "withdrawn")] {
+        let over = put.shelf.ending(&put.versions[0], by_ann(what), "o".into()).unwrap();
+        assert_eq!(state(&over).0, word);
+        let asked = asked(&over.versions[0], &outgoing, &one, (&[], u64::MAX));
+        let late = over.shelf.activating(asked, by_ann(StepKind::Activated), "p".into());
+        assert_eq!(late, Err(ShelfRefusal::Stands(word)));
+        assert!(over.shelf.ending(&over.versions[0], by_ann(what), "p".into()).is_err());
+    }
+    assert!(shelf.ending(&outgoing, by_ann(StepKind::Withdrawn), "o".into()).is_err());
+}

@@ -1,0 +1,267 @@
+//! Which version is in force at this gateway: the file that was edited last, or what operators activated since.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
+use countersign_core::{
+    identity::{AgentId, PolicyId},
+    incident::Severity,
+    shelf::{FileStanding, Origin, Shelf, Version},
+    time::Timestamp,
+};
+use countersign_policy::Policy;
+
+use super::{ROUNDS_MAX, ShelfError, due, kept_changing};
+use crate::{engine::Engine, setup::OnShelf};
+
+/// What is in force for one agent.
+#[derive(Debug, Clone)]
+pub struct InForce {
+    /// The grant.
+    pub grant: Policy,
+    /// How it came into force.
+    pub shelf: OnShelf,
+}
+
+/// Follows the shelves of all agents for one gateway. What it knew last stays in force while the store is away.
+#[derive(Debug)]
+pub struct Follower {
+    engine: Arc<Engine>,
+    /// The name that outlives a restart: what its files were is remembered under it.
+    gateway: String,
+    known: BTreeMap<AgentId, Known>,
+}
+
+/// What was found at a revision.
+#[derive(Debug)]
+struct Known {
+    revision: u64,
+    file: PolicyId,
+    due: Option<Timestamp>,
+    in_force: InForce,
+}
+
+impl Follower {
+    /// A follower that has seen nothing yet.
+    #[must_use]
+    pub fn new(engine: Arc<Engine>, gateway: &str) -> Self {
+        engine.shelves().is_followed.store(true, Ordering::Release);
+        Self { engine, gateway: gateway.to_owned(), known: BTreeMap::new() }
+    }
+
+    /// What is in force, as far as it is known.
+    #[must_use]
+    pub fn in_force(&self) -> BTreeMap<AgentId, InForce> {
+        let known = self.known.iter();
+        known.map(|(agent, known)| (agent.clone(), known.in_force.clone())).collect()
+    }
+
+    /// Looks what has changed on the shelves and in these files. Whether something else is in force than before.
+    ///
+    /// An error leaves in force what was, but for files that were edited: they are in force at once, and the shelf hears
+    /// of it when it is there again.
+    pub async fn look(
+        &mut self,
+        files: &BTreeMap<AgentId, Policy>,
+    ) -> (bool, Result<(), ShelfError>) {
+        let before = self.ids();
+        self.known.retain(|agent, _| files.contains_key(agent));
+        let mut found = Ok(());
+        match self.engine.ports().shelf.revisions().await {
+            Ok(revisions) => {
+                for (agent, file) in files {
+                    let revision = revisions.get(agent).copied().unwrap_or(0);
+                    if let Err(error) = self.look_at((agent, file), revision).await {
+                        self.keep(agent, file);
+                        found = Err(error);
+                    }
+                }
+            }
+            Err(error) => {
+                for (agent, file) in files {
+                    self.keep(agent, file);
+                }
+                found = Err(error.into());
+            }
+        }
+        (before != self.ids(), found)
+    }
+
+    fn ids(&self) -> BTreeMap<AgentId, (PolicyId, PolicyId, Option<u64>)> {
+        let ids = |known: &Known| {
+            let InForce { grant, shelf } = &known.in_force;
+            (grant.id(), known.file, shelf.version)
+        };
+        self.known.iter().map(|(agent, known)| (agent.clone(), ids(known))).collect()
+    }
+
+    /// Without the store: what was in force, or an edited file.
+    fn keep(&mut self, agent: &AgentId, file: &Policy) {
+        let known = self.known.get(agent);
+        if known.is_none_or(|known| known.file != file.id()) {
+            self.known.insert(agent.clone(), Known::only_file(file));
+        }
+    }
+
+    async fn look_at(
+        &mut self,
+        (agent, file): (&AgentId, &Policy),
+        revision: u64,
+    ) -> Result<(), ShelfError> {
+        if revision == 0 {
+            self.known.insert(agent.clone(), Known::only_file(file));
+            return Ok(());
+        }
+        if let Some(known) = self.known.get(agent) {
+            let is_known = known.revision == revision && known.file == file.id();
+            let is_due = match known.due {
+                Some(due) => due <= self.engine.ports().ledger.now().await?,
+                None => false,
+            };
+            if is_known && !is_due {
+                return Ok(());
+            }
+        }
+        for _ in 0..ROUNDS_MAX {
+            let kept = self.engine.ports().shelf.shelf(agent).await?.ok_or(ShelfError::Missing)?;
+            if self.takes_file(&kept, file).await? {
+                continue;
+            }
+            let open = self.open(&kept).await?;
+            if self.comes_due(&open).await? {
+                continue;
+            }
+            let in_force = self.find(&kept, file).await?;
+            let (revision, file) = (kept.revision, file.id());
+            let known = Known { revision, file, due: due(&open), in_force };
+            self.known.insert(agent.clone(), known);
+            return Ok(());
+        }
+        Err(kept_changing())
+    }
+
+    /// Tells the shelf what this gateway's file is. Whether the shelf is another now.
+    async fn takes_file(&self, kept: &Shelf, file: &Policy) -> Result<bool, ShelfError> {
+        let (engine, mark) = (&self.engine, self.engine.mark());
+        match kept.standing_of(&self.gateway, file.id()) {
+            FileStanding::Known => Ok(false),
+            standing @ (FileStanding::Taken | FileStanding::Former) => {
+                // what is in force does not depend on whether this is noted
+                match engine.put_shelf(&kept.seen(&self.gateway, file.id(), mark)).await {
+                    Ok(true) if standing == FileStanding::Former => {
+                        self.tell_of_former(kept, file).await;
+                        Ok(true)
+                    }
+                    Ok(_) => Ok(true),
+                    Err(error) => {
+                        tracing::warn!(%error, "the shelf does not hear which file is here");
+                        Ok(false)
+                    }
+                }
+            }
+            FileStanding::Edited => {
+                let outgoing = engine.version_of(&kept.agent, kept.active.version).await?;
+                // what cannot be read any more is compared with nothing: the file is in force all the same
+                let base = engine.policy_of(&outgoing).await.unwrap_or_else(|_| file.clone());
+                let now = engine.ports().ledger.now().await?;
+                let new = engine.file_version(&kept.agent, (file, &base), now);
+                let change = kept.taking((new, &self.gateway), &outgoing, mark);
+                if engine.put_shelf(&change).await? && !change.versions.is_empty() {
+                    self.tell_of_file(&outgoing, file).await;
+                }
+                Ok(true)
+            }
+        }
+    }
+
+    async fn open(&self, kept: &Shelf) -> Result<Vec<Version>, ShelfError> {
+        let mut open = Vec::with_capacity(kept.open.len());
+        for number in &kept.open {
+            open.push(self.engine.version_of(&kept.agent, *number).await?);
+        }
+        Ok(open)
+    }
+
+    async fn comes_due(&self, open: &[Version]) -> Result<bool, ShelfError> {
+        let Some(first) = due(open) else { return Ok(false) };
+        if self.engine.ports().ledger.now().await? < first {
+            return Ok(false);
+        }
+        let is_it = |version: &&Version| due(std::slice::from_ref(*version)) == Some(first);
+        match open.iter().find(is_it) {
+            Some(version) => {
+                let done = self.engine.come_due(&version.agent, version.number).await;
+                // one that cannot come into force does not stand in the way of others
+                Ok(done.unwrap_or_else(|error| {
+                    tracing::warn!(%error, "a version whose time has come is not put in force");
+                    false
+                }))
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// The active version's policy: the file itself where it says the same.
+    async fn find(&self, kept: &Shelf, file: &Policy) -> Result<InForce, ShelfError> {
+        let version = Some(kept.active.version);
+        if kept.active.policy == file.id() {
+            return Ok(InForce { grant: file.clone(), shelf: OnShelf { version, file: None } });
+        }
+        let active = self.engine.version_of(&kept.agent, kept.active.version).await?;
+        match self.engine.policy_of(&active).await {
+            Ok(grant) => {
+                Ok(InForce { grant, shelf: OnShelf { version, file: Some(file.clone()) } })
+            }
+            Err(error) => {
+                self.tell_of_unread(&active, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn tell_of_file(&self, outgoing: &Version, file: &Policy) {
+        let Version { agent, number, policy, origin, .. } = outgoing;
+        let was = match origin {
+            Origin::File { .. } => "a file",
+            Origin::Api | Origin::Rollback { .. } => "what operators activated",
+        };
+        let title =
+            format!("the file of `{agent}` was edited: it takes the place of version {number}");
+        let text = format!(
+            "{} from the file of {} is in force; {policy}, {was}, was until now",
+            file.id(),
+            self.gateway
+        );
+        let of = ("policy_file_edited", agent.as_str());
+        self.engine.report(Severity::Medium, of, (&title, text), Some(agent)).await;
+    }
+
+    async fn tell_of_former(&self, kept: &Shelf, file: &Policy) {
+        let agent = &kept.agent;
+        let title = format!("{} has an old policy file for `{agent}`", self.gateway);
+        let text = format!(
+            "its file is {}, which others took the place of; version {} ({}) is in force",
+            file.id(),
+            kept.active.version,
+            kept.active.policy
+        );
+        let of = ("policy_file_former", self.gateway.as_str());
+        self.engine.report(Severity::Medium, of, (&title, text), Some(agent)).await;
+    }
+
+    async fn tell_of_unread(&self, active: &Version, error: &ShelfError) {
+        let title = "a version of a policy cannot be read; what was in force here stays in force";
+        let of = ("policy_unread", self.gateway.as_str());
+        let said = (title, error.to_string());
+        self.engine.report(Severity::High, of, said, Some(&active.agent)).await;
+    }
+}
+
+impl Known {
+    fn only_file(file: &Policy) -> Self {
+        let in_force = InForce { grant: file.clone(), shelf: OnShelf::default() };
+        Self { revision: 0, file: file.id(), due: None, in_force }
+    }
+}

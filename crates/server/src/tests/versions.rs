@@ -1,0 +1,303 @@
+//! Versions of policies at the operators' door. Nobody follows the shelf here: what is in force is another matter.
+
+use std::collections::BTreeMap;
+
+use countersign_core::{identity::AgentId, time::Millis};
+use countersign_engine::{
+    port::{Journal as _, Signer as _, journal::IncidentQuery, ledger::LedgerError},
+    shelf::Follower,
+};
+use countersign_policy::Policy;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use super::house::{AGENT, BEA, DESK, GRANT, House, OLGA, Reply, VIEWER};
+
+const PATH: &str = "/api/agents/trader/policies";
+
+/// The grant with another cap: of 500 USD it is.
+fn cap(usd: u32) -> String {
+    GRANT.replace("max: 500", &format!("max: {usd}"))
+}
+
+async fn propose(house: &House, token: &str, text: &str) -> Reply {
+    house.of(token, "POST", PATH, &json!({"text": text, "note": "why"}).to_string()).await
+}
+
+async fn say(house: &House, token: &str, to: &str, body: &Value) -> Reply {
+    house.of(token, "POST", &format!("{PATH}/{to}"), &body.to_string()).await
+}
+
+fn told(reply: &Reply) -> (u16, Value) {
+    let document = reply.json();
+    let word = if reply.status < 300 { &document["state"] } else { &document["code"] };
+    (reply.status, word.clone())
+}
+
+async fn approve(house: &House, token: &str, number: u64) -> Reply {
+    let shown = house.desk("GET", &format!("{PATH}/{number}"), "").await.json();
+    say(house, token, &format!("{number}/approve"), &json!({"digest": shown["digest"]})).await
+}
+
+#[tokio::test]
+async fn a_tightening_is_a_draft_until_anyone_activates_it() {
+    let house = House::open().await;
+    let reply = propose(&house, DESK, &cap(400)).await;
+    assert_eq!(told(&reply), (201, json!("draft")));
+    let version = reply.json();
+    assert_eq!(version["class"], "tightening");
+    assert_eq!(version["changes"][0]["what"], "limit cap");
+    assert_eq!((&version["version"], &version["source"]), (&json!(2), &json!(cap(400))));
+    assert_eq!(version["proposed_by"], json!({"operator": "alice", "person": "alice"}));
+    let asked = approve(&house, BEA, 2).await;
+    assert_eq!(told(&asked), (409, json!("version_not_asked")));
+    let done = say(&house, BEA, "2/activate", &json!({"note": "now"})).await;
+    assert_eq!(told(&done), (200, json!("active")));
+    assert_eq!(done.json()["activated"]["by"], "bea");
+    let again = say(&house, BEA, "2/activate", &json!({})).await;
+    assert_eq!(told(&again), (409, json!("version_stands")));
+    let first = house.desk("GET", &format!("{PATH}/1"), "").await.json();
+    assert_eq!((&first["state"], &first["from"]["is"]), (&json!("superseded"), &json!("file")));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_loosening_needs_another_person_and_an_hour() {
+    let house = House::open().await;
+    let reply = propose(&house, DESK, &cap(900)).await;
+    assert_eq!(told(&reply), (201, json!("waiting")));
+    let version = reply.json();
+    assert_eq!(
+        (&version["class"], &version["waiting"]["approvals"]),
+        (&json!("loosening"), &json!(1))
+    );
+    assert_eq!(
+        told(&say(&house, BEA, "2/activate", &json!({})).await),
+        (409, json!("version_waits"))
+    );
+    assert_eq!(told(&approve(&house, DESK, 2).await), (403, json!("requester")), "the proposer");
+    assert_eq!(told(&approve(&house, OLGA, 2).await), (403, json!("requester")), "the owner");
+    assert_eq!(told(&approve(&house, VIEWER, 2).await), (403, json!("role_missing")));
+    let other = json!({"digest": format!("0x{}", "1".repeat(64))});
+    assert_eq!(told(&say(&house, BEA, "2/approve", &other).await), (409, json!("digest_mismatch")));
+    assert_eq!(told(&say(&house, BEA, "2/approve", &json!({})).await), (400, json!("malformed")));
+    assert_eq!(told(&approve(&house, BEA, 2).await), (202, json!("waiting")));
+    assert_eq!(told(&approve(&house, BEA, 2).await), (202, json!("waiting")), "once more is once");
+    let waiting = house.desk("GET", &format!("{PATH}/2"), "").await.json()["waiting"].clone();
+    assert_eq!(waiting["votes"].as_array().map(Vec::len), Some(1));
+    assert!(waiting["not_before"].is_string(), "{waiting}");
+    assert_eq!(
+        told(&say(&house, BEA, "2/activate", &json!({})).await),
+        (409, json!("version_waits"))
+    );
+    // a gateway that follows puts it in force by itself, when its time has come
+    let file = BTreeMap::from([(
+        AgentId::parse("trader").unwrap(),
+        Policy::parse(GRANT, "trader.yaml").unwrap(),
+    )]);
+    let mut follower = Follower::new(house.engine.clone(), "gateway-1");
+    let cap_in_force = async |follower: &mut Follower| {
+        let (_, found) = follower.look(&file).await;
+        found.unwrap();
+        let in_force = follower.in_force().into_values().next().unwrap();
+        in_force.grant.limits().find(|limit| limit.id == "cap").unwrap().max
+    };
+    house.time.advance(Millis(3_599_999));
+    assert!(cap_in_force(&mut follower).await.starts_with("500"));
+    house.time.advance(Millis(1));
+    assert!(cap_in_force(&mut follower).await.starts_with("900"));
+    let codes = incidents(&house).await;
+    assert_eq!(codes, ["policy_activated", "policy_proposed"]);
+    house.close().await;
+}
+
+async fn incidents(house: &House) -> Vec<String> {
+    let all = IncidentQuery { limit: 100, ..IncidentQuery::default() };
+    let found = house.journal.incidents(&all).await.unwrap().items;
+    let mut codes: Vec<String> = found.into_iter().map(|incident| incident.code).collect();
+    codes.sort();
+    codes
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_policy_is_refused_where_it_is_wrong() {
+    let house = House::open().await;
+    for (text, line, word) in [
+        ("policy: x\nkind: grant\nrulez: []\n".to_owned(), json!(3), "rulez"),
+        (GRANT.replace("agent: trader", "agent: other"), Value::Null, "for the agent `other`"),
+        (GRANT.replace("wallets: [hot]", "wallets: [warm]"), Value::Null, "no wallet `warm`"),
+        (GRANT.replace("[treasury]", "[nobody]"), Value::Null, "no operator or group `nobody`"),
+        (GRANT.replace("kind: transfer", "kind: transfer, token: x@1"), Value::Null, "x@1"),
+        (
+            format!(
+                "{GRANT}tests:\n  - {{ name: t, given: {{ kind: transfer, usd: 1 }}, expect: {{ deny: x }} }}\n"
+            ),
+            Value::Null,
+            "test `t` fails",
+        ),
+        ("x".repeat(300_000), Value::Null, "300000 bytes"),
+        (String::new(), Value::Null, "empty"),
+    ] {
+        let reply = propose(&house, DESK, &text).await;
+        assert_eq!(told(&reply), (422, json!("policy_invalid")), "{}", reply.body);
+        let found = reply.json()["diagnostics"].clone();
+        let says = |one: &&Value| one["message"].as_str().unwrap().contains(word);
+        let one = found.as_array().unwrap().iter().find(says);
+        let one = one.unwrap_or_else(|| panic!("{word}: {found}"));
+        assert!(line.is_null() || one["line"] == line, "{found}");
+    }
+    let malformed = json!({"text": "x", "format": "cobol"}).to_string();
+    assert_eq!(told(&house.desk("POST", PATH, &malformed).await), (400, json!("malformed")));
+    let elsewhere = house.desk("POST", "/api/agents/nobody/policies", r#"{"text":"x"}"#).await;
+    assert_eq!(told(&elsewhere), (404, json!("not_found")));
+    for (token, status) in [(AGENT, 401), (VIEWER, 403)] {
+        assert_eq!(propose(&house, token, &cap(1)).await.status, status, "{token}");
+    }
+    assert_eq!(house.desk("GET", PATH, "").await.json()["items"].as_array().map(Vec::len), Some(1));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_change_beneath_it_makes_a_version_another_question() {
+    let house = House::open().await;
+    propose(&house, DESK, &cap(450)).await;
+    propose(&house, DESK, &cap(300)).await;
+    let looked = house.desk("GET", &format!("{PATH}/2"), "").await.json();
+    say(&house, BEA, "3/activate", &json!({})).await;
+    // what narrowed 500 loosens 300
+    let reply = say(&house, BEA, "2/activate", &json!({})).await;
+    assert_eq!(told(&reply), (202, json!("waiting")));
+    assert_eq!(reply.json()["class"], "loosening");
+    let stale = say(&house, BEA, "2/approve", &json!({"digest": looked["digest"]})).await;
+    assert_eq!(told(&stale), (409, json!("digest_mismatch")));
+    assert_eq!(told(&approve(&house, BEA, 2).await), (202, json!("waiting")));
+    // and a no ends it
+    let no = say(&house, DESK, "2/reject", &json!({"reason": "too much"})).await;
+    assert_eq!(told(&no), (200, json!("rejected")));
+    assert_eq!(told(&approve(&house, BEA, 2).await), (409, json!("version_stands")));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn back_to_an_older_version_is_one_more_version_judged_like_any() {
+    let house = House::open().await;
+    propose(&house, DESK, &cap(300)).await;
+    say(&house, DESK, "2/activate", &json!({})).await;
+    let back = say(&house, DESK, "1/rollback", &json!({"note": "it hurts"})).await;
+    assert_eq!(told(&back), (201, json!("waiting")));
+    let version = back.json();
+    assert_eq!(
+        (&version["class"], &version["from"]),
+        (&json!("loosening"), &json!({"is": "rollback", "of": 1}))
+    );
+    assert_eq!(version["source"], GRANT);
+    assert_eq!(
+        told(&say(&house, BEA, "3/withdraw", &json!({})).await),
+        (403, json!("not_proposer"))
+    );
+    assert_eq!(told(&say(&house, DESK, "3/withdraw", &json!({})).await), (200, json!("withdrawn")));
+    assert_eq!(told(&say(&house, DESK, "9/rollback", &json!({})).await), (404, json!("not_found")));
+    let listed = house.desk("GET", &format!("{PATH}?limit=1"), "").await.json();
+    assert_eq!(listed["items"][1]["version"], 3);
+    let next = house.desk("GET", &format!("{PATH}?limit=2&cursor=3"), "").await.json();
+    let numbers: Vec<&Value> =
+        next["items"].as_array().unwrap().iter().map(|item| &item["version"]).collect();
+    assert_eq!(numbers, [1], "the active one is not listed twice: {next}");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn many_open_versions_are_too_many() {
+    let house = House::open().await;
+    for usd in 101..117 {
+        assert_eq!(propose(&house, DESK, &cap(usd)).await.status, 201);
+    }
+    assert_eq!(told(&propose(&house, DESK, &cap(99)).await), (409, json!("too_many_versions")));
+    say(&house, DESK, "2/withdraw", &json!({})).await;
+    assert_eq!(propose(&house, DESK, &cap(99)).await.status, 201);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn twelve_proposals_and_two_words_at_once_are_all_heard() {
+    let house = House::open().await;
+    let texts: Vec<String> = (0..12).map(|n| cap(200 + n)).collect();
+    let replies = join_all(texts.iter().map(|text| propose(&house, DESK, text))).await;
+    let mut numbers: Vec<u64> =
+        replies.iter().map(|reply| reply.json()["version"].as_u64().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (2..14).collect::<Vec<u64>>());
+    // two people at once: a yes and a no. Whichever comes first, a rejected version never comes into force
+    let loose = propose(&house, DESK, &cap(900)).await.json()["version"].as_u64().unwrap();
+    let no = json!({"reason": "no"});
+    let to = format!("{loose}/reject");
+    let (yes, no) = tokio::join!(approve(&house, BEA, loose), say(&house, OLGA, &to, &no));
+    assert!([202, 409].contains(&yes.status), "{}", yes.body);
+    assert_eq!(told(&no), (200, json!("rejected")));
+    // ten activate the same tightening: one does
+    let activate = format!("{}/activate", numbers[0]);
+    let empty = json!({});
+    let replies = join_all((0..10).map(|_| say(&house, BEA, &activate, &empty))).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn without_the_store_nothing_is_said_to_be_done() {
+    let house = House::open().await;
+    propose(&house, DESK, &cap(400)).await;
+    house.shelf.break_with(Some(LedgerError::Unavailable("away".into())));
+    assert_eq!(told(&propose(&house, DESK, &cap(300)).await), (503, json!("unavailable")));
+    assert_eq!(
+        told(&say(&house, DESK, "2/activate", &json!({})).await),
+        (503, json!("unavailable"))
+    );
+    house.shelf.break_with(None);
+    let version = house.desk("GET", &format!("{PATH}/2"), "").await.json();
+    assert_eq!(version["state"], "draft");
+    house.close().await;
+}
+
+/// One payment of so many USD, at 1000 USD for one ETH.
+async fn pay(house: &House, usd: u64) -> Value {
+    let from = house.signer.address();
+    let to = "0x1111111111111111111111111111111111111111";
+    let send = json!([{"from": from, "to": to, "value": format!("{:#x}", usd.saturating_mul(1_000_000_000_000_000))}]);
+    let answer = house.call("eth_sendTransaction", &send.to_string()).await;
+    house.time.advance(Millis(1000));
+    answer
+}
+
+#[tokio::test]
+async fn what_it_would_have_said_lately_comes_with_a_version_and_goes_on_for_a_shadow() {
+    let house = House::open().await;
+    for usd in [50, 60, 200, 600] {
+        pay(&house, usd).await;
+    }
+    let tight = propose(&house, DESK, &cap(55)).await.json();
+    let found = &tight["back_test"];
+    assert_eq!((&found["decisions"], &found["skipped"]), (&json!(4), &json!(0)), "{found}");
+    // 60 was allowed and 200 parked; 600 was denied before
+    assert_eq!(found["newly"], json!({"deny": 2, "allow": 0, "park": 0}));
+    let [newest, other] = found["examples"].as_array().unwrap().as_slice() else {
+        panic!("{found}")
+    };
+    assert_eq!(other["before"], "allow");
+    assert_eq!(newest["before"], "park amount_above_threshold");
+    assert_eq!(newest["after"], "deny per_tx_limit_exceeded");
+    let shadow = json!({"text": cap(900), "shadow": true}).to_string();
+    let shadow = house.desk("POST", PATH, &shadow).await;
+    assert_eq!(told(&shadow), (201, json!("shadow")));
+    assert_eq!(shadow.json()["back_test"]["newly"], json!({"deny": 0, "allow": 0, "park": 1}));
+    let run =
+        async || house.desk("GET", &format!("{PATH}/3"), "").await.json()["shadow_run"].clone();
+    assert_eq!(run().await["decisions"], 0, "nothing was asked since");
+    let before = house.signer.signatures();
+    assert!(pay(&house, 700).await["error"]["code"] == 4001, "the one in force decides");
+    assert_eq!(house.signer.signatures(), before);
+    let since = run().await;
+    assert_eq!((&since["decisions"], &since["newly"]["park"]), (&json!(1), &json!(1)), "{since}");
+    let asked = say(&house, DESK, "3/activate", &json!({})).await;
+    assert_eq!(told(&asked), (202, json!("waiting")), "a shadow that loosens waits like any");
+    house.close().await;
+}
