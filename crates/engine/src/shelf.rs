@@ -5,6 +5,7 @@
 
 mod back_test;
 mod change;
+mod evaluate;
 mod follow;
 mod propose;
 
@@ -27,6 +28,7 @@ use crate::{
 
 pub use self::{
     change::Verb,
+    evaluate::{Evaluation, Evaluations},
     follow::{Follower, InForce},
     propose::Proposal,
 };

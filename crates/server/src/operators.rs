@@ -145,6 +145,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/api/agents/{agent}/policies/{version}/revoke", post(versions::revoke))
         .route("/api/agents/{agent}/policies/{version}/rollback", post(versions::roll_back))
         .route("/api/agents/{agent}/policies/{version}/withdraw", post(versions::withdraw))
+        .route("/api/agents/{agent}/evaluations", get(versions::evaluations))
         .route("/agents", get(people::agents))
         .route("/wallets", get(people::wallets))
         .route("/budget", get(people::budget))

@@ -28,7 +28,7 @@ const DECISIONS_MAX: usize = 2000;
 const PAGE: u32 = 200;
 
 /// How many are decided before others have their turn.
-const TURN: usize = 32;
+pub(super) const TURN: usize = 32;
 
 /// For how long it decides.
 const PATIENCE: Millis = Millis(5000);
@@ -57,12 +57,7 @@ impl Engine {
         (from, to): (Timestamp, Timestamp),
     ) -> Result<BackTest, ShelfError> {
         let (traces, mut truncated) = self.decisions_of(agent, (from, to)).await?;
-        let texts = self.texts(setup, agent, &traces).await?;
-        let mut library = Library::default();
-        for (id, canonical) in &texts {
-            // what is not read as itself is not there
-            let _unread = library.pin(*id, canonical);
-        }
+        let library = self.library(setup, agent, &traces).await?;
         let mut run = Run { instead: Instead::new(policy.clone()), found: empty(from, to) };
         let begun = self.ports().clock.monotonic();
         // windows fill up in the order in which they did
@@ -83,7 +78,7 @@ impl Engine {
     }
 
     /// Decisions of an agent, newest first, and whether there are more.
-    async fn decisions_of(
+    pub(super) async fn decisions_of(
         &self,
         agent: &AgentId,
         (from, to): (Timestamp, Timestamp),
@@ -111,8 +106,22 @@ impl Engine {
         }
     }
 
-    /// The policies that these decisions were made under, as far as their texts are here: those in force, and the newest
-    /// versions.
+    /// The policies that these decisions were made under, as far as they are here.
+    pub(super) async fn library(
+        &self,
+        setup: &Setup,
+        agent: &AgentId,
+        traces: &[TraceRecord],
+    ) -> Result<Library, ShelfError> {
+        let mut library = Library::default();
+        for (id, canonical) in &self.texts(setup, agent, traces).await? {
+            // what is not read as itself is not there
+            let _unread = library.pin(*id, canonical);
+        }
+        Ok(library)
+    }
+
+    /// Their texts: of those in force, and of the newest versions.
     async fn texts(
         &self,
         setup: &Setup,

@@ -7,12 +7,13 @@ use countersign_core::{
     identity::AgentId,
     pact::{PactStanding, PactVerb},
     shelf::{Version, VersionState},
+    time::{Millis, Timestamp},
 };
 use countersign_engine::{
     GrantView,
     port::shelf::VERSIONS_MAX,
     setup::{OperatorSetup, Role},
-    shelf::{Proposal, Verb},
+    shelf::{Evaluations, Proposal, Verb},
 };
 use countersign_policy::{Format, PactState, Policy};
 use serde::Deserialize;
@@ -27,6 +28,9 @@ use super::{
 
 /// How many versions a page has where nothing else is asked.
 const PAGE: u32 = 20;
+
+/// Over which time evaluations go where nothing else is asked.
+const WEEK: Millis = Millis(7 * 86_400_000);
 
 /// Which page of versions.
 #[derive(Debug, Deserialize)]
@@ -115,6 +119,30 @@ pub(crate) async fn show(
         members.insert("shadow_run".into(), json!(run));
     }
     Ok(Json(view))
+}
+
+/// Over which time.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Span {
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+/// `GET /api/agents/{agentId}/evaluations`: how the agent did under each policy, over the last seven days where nothing
+/// else is asked.
+pub(crate) async fn evaluations(
+    _: Viewer,
+    State(desk): Door,
+    Named(agent): Named<AgentId>,
+    Asked(Span { from, to }): Asked<Span>,
+) -> Result<Json<Evaluations>, Problem> {
+    let to = match to {
+        Some(to) => to,
+        None => desk.ports().ledger.now().await?,
+    };
+    let span = (from.unwrap_or_else(|| to.before(WEEK)), to);
+    Ok(Json(desk.gatehouse.engine.evaluations(&agent, span).await?))
 }
 
 /// A new version, as an operator sends it.

@@ -274,6 +274,18 @@ async fn what_it_would_have_said_lately_comes_with_a_version_and_goes_on_for_a_s
     for usd in [50, 60, 200, 600] {
         pay(&house, usd).await;
     }
+    let evaluated = house.desk("GET", "/api/agents/trader/evaluations", "").await.json();
+    let [one] = evaluated["items"].as_array().unwrap().as_slice() else { panic!("{evaluated}") };
+    let counts = ["decisions", "allowed", "parked", "denied"].map(|name| one[name].clone());
+    assert_eq!(counts, [json!(4), json!(2), json!(1), json!(1)]);
+    assert_eq!(
+        (&one["compliance_bp"], &one["utility_bp"]),
+        (&json!(10_000), &json!(5000)),
+        "{one}"
+    );
+    assert_eq!((&one["usd_moved"], &one["failed"]), (&json!("110"), &json!(0)), "{one}");
+    let nobody = house.desk("GET", "/api/agents/nobody/evaluations", "").await;
+    assert_eq!(told(&nobody), (404, json!("not_found")));
     let tight = propose(&house, DESK, &cap(55)).await.json();
     let found = &tight["back_test"];
     assert_eq!((&found["decisions"], &found["skipped"]), (&json!(4), &json!(0)), "{found}");
