@@ -15,8 +15,8 @@ pub(crate) use self::{
     },
     mcp::McpArgs,
     offline::{
-        DiffArgs, ExplainArgs, ImportArgs, KeyCommand, PolicyCommand, SchemaArgs, TokenCommand,
-        TokenNewArgs,
+        DiffArgs, ExplainArgs, ImportArgs, KeyCommand, KeygenArgs, PolicyCommand, SchemaArgs,
+        SignArgs, TokenCommand, TokenNewArgs,
     },
 };
 

@@ -12,6 +12,7 @@ mod operation;
 mod policy;
 mod schema;
 mod serve;
+mod sign;
 mod token;
 mod trace;
 

@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use countersign_core::{
     approval::passkey::{PasskeyKey, RelyingParty},
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
-    shelf::ChangeGate,
+    shelf::{ChangeGate, PolicyKey},
     time::Millis,
 };
 use countersign_decode::Registry;
@@ -213,6 +213,8 @@ impl AgentSetup {
 pub struct PolicyChanges {
     /// Who lets one be loosened, and how long that takes.
     pub gate: ChangeGate,
+    /// Who signs policies; where somebody does, nothing unsigned comes into force.
+    pub keys: Vec<PolicyKey>,
 }
 
 /// How many denials freeze an agent.

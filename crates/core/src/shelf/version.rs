@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{HISTORY_MAX, SHOWN_MAX};
+use super::{HISTORY_MAX, PolicySignature, SHOWN_MAX};
 use crate::{
     identity::{AgentId, OperatorId, PolicyId, TraceHash},
     time::{Millis, Timestamp},
@@ -83,8 +83,8 @@ pub struct Version {
     pub back_test: Option<BackTest>,
     /// Where it stands.
     pub state: VersionState,
-    /// Who signed it, where versions are signed.
-    pub signed: Option<Signed>,
+    /// The signature, where policies are signed.
+    pub signed: Option<PolicySignature>,
     /// What was done to it, oldest first.
     pub history: Vec<Step>,
 }
@@ -115,16 +115,6 @@ pub struct Proposer {
     pub operator: OperatorId,
     /// The person behind it.
     pub person: String,
-}
-
-/// A signature that was good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signed {
-    /// Its number: each is higher than the one accepted before.
-    pub sequence: u64,
-    /// The public key, in hex.
-    pub key: String,
 }
 
 /// Where a version stands. Nothing leads out of the last three but a new version of the same text.
@@ -368,8 +358,8 @@ pub struct NewVersion {
     pub tests: Vec<TestRun>,
     /// What it would have said lately.
     pub back_test: Option<BackTest>,
-    /// Who signed it.
-    pub signed: Option<Signed>,
+    /// The signature, where policies are signed.
+    pub signed: Option<PolicySignature>,
     /// The text.
     pub text: String,
 }

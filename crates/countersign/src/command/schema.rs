@@ -108,7 +108,7 @@ fn configuration() -> Value {
             ),
             "breaker": breaker(),
             "policy_changes": object(
-                &json!({ "approvals": number(), "groups": list(&text()), "delay": duration() }),
+                &json!({ "approvals": number(), "groups": list(&text()), "delay": duration(), "keys": list(&text()) }),
                 &[],
             ),
             "notify": list(&notify()),

@@ -112,7 +112,7 @@ fn tokens(report: &Report, config: &Config) {
 
 /// A gate that nobody can open leaves loosening to whoever edits files; that works, and is seldom meant.
 fn changers(report: &Report, config: &Config) {
-    let gate = &config.policy_changes.value;
+    let gate = &config.policy_changes.value.gate;
     let known: Vec<&str> =
         config.operators.iter().flat_map(|o| o.groups.iter().map(String::as_str)).collect();
     let place = config.policy_changes.place;

@@ -9,7 +9,7 @@ use countersign_core::{
     shelf::ChangeGate,
     time::Millis,
 };
-use countersign_engine::setup::{PasskeySetup, Role};
+use countersign_engine::setup::{PasskeySetup, PolicyChanges, Role};
 
 use super::{
     chain::address,
@@ -126,21 +126,22 @@ pub(crate) fn breaker(report: &Report, node: &Node) -> Option<BreakerEntry> {
     })?
 }
 
-/// Who lets a policy be loosened, and how long that takes then.
-pub(crate) fn policy_changes(report: &Report, node: &Node) -> Option<Placed<ChangeGate>> {
+/// Who lets a policy be loosened, how long that takes then, and who signs policies.
+pub(crate) fn policy_changes(report: &Report, node: &Node) -> Option<Placed<PolicyChanges>> {
     let otherwise = ChangeGate::default();
     report.section(node, "`policy_changes`", |s| {
         let approvals = s.or("approvals", otherwise.approvals, |r, n| r.read_as(n, approvals));
         let groups = s.or("groups", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
         let delay = s.or("delay", otherwise.delay, |r, n| within(r, n, CHANGE_DELAY_MAX));
-        let value = ChangeGate { approvals: approvals?, groups: groups?, delay: delay? };
-        Some(Placed { value, place: node.place })
+        let keys = s.or("keys", Vec::new(), |r, n| r.list(n, |n| r.read_as(n, str::parse)));
+        let gate = ChangeGate { approvals: approvals?, groups: groups?, delay: delay? };
+        Some(Placed { value: PolicyChanges { gate, keys: keys? }, place: node.place })
     })?
 }
 
 /// Where the file does not say.
-pub(crate) fn default_changes() -> Placed<ChangeGate> {
-    Placed { value: ChangeGate::default(), place: Place::default() }
+pub(crate) fn default_changes() -> Placed<PolicyChanges> {
+    Placed { value: PolicyChanges::default(), place: Place::default() }
 }
 
 fn approvals(text: &str) -> Result<u32, String> {

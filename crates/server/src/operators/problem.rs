@@ -78,6 +78,8 @@ pub(crate) enum Problem {
     NotProposer,
     /// 409: what leads on from where a version stands.
     Version(ShelfRefusal),
+    /// 403: keys are pinned.
+    PolicyUnsigned,
     /// 422: a text that is no policy for the agent.
     PolicyInvalid(Vec<Diagnostic>),
     /// 421: a host name that is not ours.
@@ -122,6 +124,7 @@ impl Problem {
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
             Self::NotProposer => (StatusCode::FORBIDDEN, "not_proposer"),
+            Self::PolicyUnsigned => (StatusCode::FORBIDDEN, "policy_unsigned"),
             Self::Version(refusal) => (StatusCode::CONFLICT, code_of(refusal)),
             Self::PolicyInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid"),
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
@@ -152,6 +155,7 @@ impl Problem {
                 "nobody approves for an agent that their person owns, nor what they proposed".into()
             }
             Self::NotProposer => "only whoever proposed a version withdraws it: reject it".into(),
+            Self::PolicyUnsigned => ShelfError::Unsigned.to_string(),
             Self::Version(refusal) => refusal.to_string(),
             Self::PolicyInvalid(found) => lines(found),
             Self::Unsigned(kinds) => unsigned(kinds),
@@ -322,6 +326,8 @@ impl From<ShelfError> for Problem {
         match error {
             ShelfError::Missing => Self::NotFound,
             ShelfError::Invalid(errors) => Self::PolicyInvalid(errors.items),
+            ShelfError::Unsigned => Self::PolicyUnsigned,
+            ShelfError::Signature(fault) => Self::Signature(fault.to_string()),
             ShelfError::Refused(refusal) => Self::Version(refusal),
             ShelfError::OtherDigest => Self::OtherDigest,
             ShelfError::NotInGate => Self::NotInGate,

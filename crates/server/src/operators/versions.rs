@@ -6,7 +6,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use countersign_core::{
     identity::AgentId,
     pact::{PactStanding, PactVerb},
-    shelf::{Version, VersionState},
+    shelf::{PolicySignature, Version, VersionState},
     time::{Millis, Timestamp},
 };
 use countersign_engine::{
@@ -154,6 +154,7 @@ pub(crate) struct Draft {
     note: Option<String>,
     #[serde(default)]
     shadow: bool,
+    signed: Option<PolicySignature>,
 }
 
 /// `POST /api/agents/{agentId}/policies`
@@ -161,13 +162,13 @@ pub(crate) async fn propose(
     operator: Operator,
     State(desk): Door,
     Named(agent): Named<AgentId>,
-    Given(Draft { text, format, note, shadow }): Given<Draft>,
+    Given(Draft { text, format, note, shadow, signed }): Given<Draft>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let operator = operator.may(Role::Policy)?;
     let format = format.map(|format| format.parse::<Format>());
     let format = format.transpose().map_err(|e| Problem::Malformed(format!("`format`: {e}")))?;
     let note = note.map(|note| bounded("note", note)).transpose()?;
-    let proposal = Proposal { text: text.into(), format, note, shadow };
+    let proposal = Proposal { text: text.into(), format, note, shadow, signed };
     let version = desk.gatehouse.engine.propose(operator, &agent, &proposal).await?;
     proposed(&desk, operator, &version).await
 }
@@ -177,12 +178,13 @@ pub(crate) async fn roll_back(
     operator: Operator,
     State(desk): Door,
     Named(which): Named<Which>,
-    Perhaps(Remark { note }): Perhaps<Remark>,
+    Perhaps(Again { note, signed }): Perhaps<Again>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let operator = operator.may(Role::Policy)?;
     let note = note.map(|note| bounded("note", note)).transpose()?;
     let (agent, number) = which.numbered()?;
-    let version = desk.gatehouse.engine.roll_back(operator, (&agent, number), note).await?;
+    let engine = &desk.gatehouse.engine;
+    let version = engine.roll_back(operator, (&agent, number), (note, signed)).await?;
     proposed(&desk, operator, &version).await
 }
 
@@ -194,6 +196,14 @@ async fn proposed(
     let Version { agent, number, class, .. } = version;
     tracing::info!(operator = %operator.id, %agent, number, %class, "a version of a policy was proposed");
     Ok((StatusCode::CREATED, Json(whole_view(desk, version).await?)))
+}
+
+/// What comes with an older text; where keys are pinned it is signed again.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Again {
+    note: Option<String>,
+    signed: Option<PolicySignature>,
 }
 
 /// What an operator may write beside a word.

@@ -9,7 +9,7 @@ use countersign_core::{
     identity::{OperatorId, PolicyId},
     shelf::{
         BackTest, Change, ChangeGate, ChangeVote, DiffClass, Example, Flips, NewVersion, Origin,
-        Proposer, Shelf, ShelfChange, Signed, TestRun, Version, VersionState,
+        PolicyKey, PolicySignature, Proposer, Shelf, ShelfChange, TestRun, Version, VersionState,
     },
     time::Millis,
 };
@@ -96,8 +96,18 @@ fn new(who: &str, n: u64, base: u64) -> NewVersion {
                 after: "deny no_rule_allows".into(),
             }],
         }),
-        signed: Some(Signed { sequence: n, key: "00ff".into() }),
+        signed: Some(signature(n)),
         text: format!("# {n} {{}} \u{0} =x\r\n\u{1f511}"),
+    }
+}
+
+fn signature(sequence: u64) -> PolicySignature {
+    PolicySignature {
+        app: "desk \"".into(),
+        uses: vec!["agent bot".into()],
+        sequence,
+        key: PolicyKey([7; 32]),
+        signature: "00ff".into(),
     }
 }
 
@@ -112,7 +122,7 @@ fn gate() -> ChangeGate {
 /// The next version on a shelf, which stays a draft.
 fn proposed(shelf: &Shelf, n: u64) -> ShelfChange {
     let base = shelf.active.policy;
-    let signed = Some(Signed { sequence: shelf.sequence + 1, key: "00".into() });
+    let signed = Some(signature(shelf.sequence + 1));
     let new = NewVersion { base, signed, ..new(shelf.agent.as_str(), n, 1) };
     shelf.proposing(new, &gate(), format!("proposed {n}")).unwrap()
 }
