@@ -82,6 +82,9 @@ pub struct DecisionRecord {
     /// changed the outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overruns: Vec<Vec<Overrun>>,
+    /// The store found this many of the agent's operations waiting for people, and no more of them may: that refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crowded: Option<u32>,
 }
 
 /// Where the record stands.

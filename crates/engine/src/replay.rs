@@ -17,7 +17,7 @@ use countersign_policy::{
 };
 
 use crate::{
-    judge::judge_by,
+    judge::{crowded, judge_by},
     record::{Ending, Judgement, decision},
 };
 
@@ -83,22 +83,26 @@ pub fn replay(record: &DecisionRecord, library: &Library) -> Result<Replayed, Re
     else {
         return Ok(Replayed::Unjudged);
     };
-    let decided = decided(operation, (intent, facts), &policies, &record.overruns);
+    let store = (record.overruns.as_slice(), record.crowded);
+    let decided = decided(operation, (intent, facts), &policies, store);
     let (recorded, decided) = (record.canonical_json(), decided.canonical_json());
     Ok(if recorded == decided { Replayed::Equal } else { Replayed::Differs { recorded, decided } })
 }
 
-/// The record of a decision on these facts, where the store found what `overruns` says each time that it was asked.
+/// The record of a decision on these facts, where the store found what `overruns` says each time that it was asked, and
+/// at last, where `crowded` is given, that no more of the agent's operations may wait for people.
 #[must_use]
 pub fn decided(
     operation: OperationId,
     (intent, facts): (&Intent, &Facts),
     policies: &Policies,
-    overruns: &[Vec<Overrun>],
+    (overruns, crowd): (&[Vec<Overrun>], Option<u32>),
 ) -> DecisionRecord {
     let (mut judgement, outcome) = judge_by(policies, intent, facts);
     let outcome = overruns.iter().fold(outcome, |outcome, over| overrun(outcome, over));
+    let outcome = refused(outcome, crowd);
     judgement.overruns = overruns.to_vec();
+    judgement.crowded = crowd;
     decision(operation, (intent, facts), &judgement, Ending::of(&outcome))
 }
 
@@ -107,6 +111,14 @@ fn overrun(outcome: Outcome, over: &[Overrun]) -> Outcome {
         Outcome::Allow(permit) => permit.overrun(over),
         Outcome::Park(hold) => hold.overrun(over),
         Outcome::Deny(denial) => Outcome::Deny(denial),
+    }
+}
+
+/// The store counts only where something parks: a record that says otherwise was not made so.
+fn refused(outcome: Outcome, crowd: Option<u32>) -> Outcome {
+    match (outcome, crowd) {
+        (Outcome::Park(_), Some(most)) => Outcome::Deny(crowded(most)),
+        (outcome, _) => outcome,
     }
 }
 
@@ -169,12 +181,14 @@ impl Instead {
         let (_, before) = judge_by(&policies, intent, facts);
         let known = Known { charges: charges(&before).to_vec(), overruns: &record.overruns };
         let before = record.overruns.iter().fold(before, |outcome, over| overrun(outcome, over));
+        let before = refused(before, record.crowded);
         let (_, after): (Judgement, Outcome) = judge_by(&others, intent, facts);
         let asked = charges(&after).to_vec();
         let readings: Vec<Reading> =
             asked.iter().map(|charge| self.spent.reading(charge, facts.at, &known)).collect();
         let (_, over) = counter_verdicts(&asked, &readings);
         let after = if over.is_empty() { after } else { overrun(after, &over) };
+        let after = refused(after, record.crowded);
         if !matches!(after, Outcome::Deny(_)) {
             for charge in &asked {
                 self.spent.add(charge, facts.at);

@@ -247,14 +247,14 @@ pub fn parking(n: u64, expires_at: Timestamp) -> Parking {
 /// The n-th operation, to be reserved and carried out before [`FAR`].
 #[must_use]
 pub fn reserve(n: u64, charges: Vec<Charge>) -> Reserve {
-    Reserve { operation: operation(n), charges, disposition: Disposition::Allow(FAR) }
+    let disposition = Disposition::Allow(FAR);
+    Reserve { operation: operation(n), charges, disposition, parked_max: u32::MAX }
 }
 
 /// The n-th operation, to be reserved and parked under the n-th digest.
 #[must_use]
 pub fn park(n: u64, charges: Vec<Charge>, expires_at: Timestamp) -> Reserve {
-    let parking = Disposition::Park(parking(n, expires_at));
-    Reserve { operation: operation(n), charges, disposition: parking }
+    Reserve { disposition: Disposition::Park(parking(n, expires_at)), ..reserve(n, charges) }
 }
 
 /// The n-th operation, approved, to be carried out with these charges; [`GATEWAY`] asks.

@@ -115,6 +115,7 @@ fn agent(entry: &AgentEntry, grant: Policy, house: Option<BreakerEntry>) -> Agen
         role: entry.role.clone(),
         duplicate_window: entry.duplicate_window,
         hold: entry.hold,
+        parked_max: entry.parked_max,
         breaker: entry.breaker.or(house).filter(|breaker| breaker.denials > 0).map(breaker),
     }
 }

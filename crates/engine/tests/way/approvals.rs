@@ -11,7 +11,8 @@ use countersign_core::{
     time::Millis,
     trace::{Again, TraceRecord},
 };
-use countersign_engine::{DeskError, Engine, Yes, setup::Setup};
+use countersign_engine::{DeskError, Engine, Yes, setup::Setup, submission::Answer};
+use futures_util::future::join_all;
 use k256::ecdsa::SigningKey;
 use serde_json::{Value, json};
 
@@ -393,4 +394,42 @@ async fn a_vote_of_a_key_that_is_not_the_operators_any_more_does_not_count() {
     engine.replace(delayed(address(5)));
     house.settle_down(&engine).await;
     assert_eq!((house.only().state, house.signer.signatures()), (S::Parked, 0));
+}
+
+/// Ten thousand must not hide one: what would wait beside too many is refused, and the record says why for ever.
+#[tokio::test(start_paused = true)]
+async fn a_crowd_of_parked_operations_lets_no_more_in() {
+    let house = House::new();
+    let crowded = || {
+        let mut setup = house.setup(POLICY);
+        setup.agents.values_mut().for_each(|agent| agent.parked_max = 2);
+        setup
+    };
+    let gateways = [house.gateway().await, house.gateway().await];
+    gateways.iter().for_each(|engine| engine.replace(crowded()));
+    let asks = (0..8_u64).map(|n| {
+        let engine = Arc::clone(&gateways[usize::from(n % 2 == 0)]);
+        let request = send(&house, PAYEE, 200 + n);
+        tokio::spawn(async move { take(engine.submit(request).await) })
+    });
+    let mut denied = Vec::new();
+    for answer in join_all(asks).await {
+        match answer.unwrap() {
+            Answer::Pending(_) => {}
+            Answer::Denied(denial) => denied.push(denial),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(denied.len(), 6);
+    assert!(denied.iter().all(|denial| denial.code == "too_many_pending"), "{denied:?}");
+    let [engine, _] = gateways;
+    // what asks nobody goes on, and each decision leaves room for another
+    assert!(matches!(take(engine.submit(send(&house, PAYEE, 50)).await), Answer::Signed(_)));
+    let parked = house.ledger.all().into_iter().find(|o| o.state == S::Parked).unwrap();
+    engine.reject(&operator("bob"), parked.id, "no".into()).await.unwrap();
+    assert!(matches!(take(engine.submit(send(&house, PAYEE, 300)).await), Answer::Pending(_)));
+    let refused = engine.ports().journal.trace(denied[0].trace).await.unwrap().unwrap();
+    assert_eq!(refused.decision.crowded, Some(2));
+    assert_eq!(refused.decision.blocked_by.as_deref(), Some("max_pending"));
+    assert_eq!(house.replayed().unjudged, 0);
 }

@@ -85,6 +85,7 @@ fn attestation() -> NewTrace {
         charges: Vec::new(),
         gates: Vec::new(),
         overruns: Vec::new(),
+        crowded: None,
     };
     let status = TraceStatus::Executed;
     NewTrace { trace_hash: decision.hash(), decision, status, attestation: true }

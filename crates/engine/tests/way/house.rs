@@ -132,6 +132,7 @@ impl House {
             role: None,
             duplicate_window: Millis::ZERO,
             hold: Millis::ZERO,
+            parked_max: u32::MAX,
             breaker: None,
         };
         let signer: Arc<dyn Signer> = self.signer.clone();

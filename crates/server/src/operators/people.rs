@@ -47,6 +47,7 @@ fn agent_view(agent: &AgentSetup, freezes: &[Freeze]) -> Value {
         "role": agent.role,
         "duplicate_window": agent.duplicate_window,
         "hold": agent.hold,
+        "max_pending": agent.parked_max,
         "frozen": freezes.iter().any(stops),
     })
 }

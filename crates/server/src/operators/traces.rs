@@ -211,6 +211,7 @@ fn attestation(said: Said, now: Timestamp) -> (NewTrace, Vec<TraceUpdate>) {
         charges: Vec::new(),
         gates: Vec::new(),
         overruns: Vec::new(),
+        crowded: None,
     };
     let trace_hash = decision.hash();
     let mut updates: Vec<TraceUpdate> = Vec::new();

@@ -76,6 +76,7 @@ fn agent(id: &str, wallet: &str) -> (AgentId, AgentSetup) {
         role: None,
         duplicate_window: Millis(15_000),
         hold: Millis::ZERO,
+        parked_max: u32::MAX,
         breaker: None,
     };
     (id, agent)

@@ -104,6 +104,7 @@ pub fn decided(n: u64) -> NewTrace {
             charges: Vec::new(),
             gates: Vec::new(),
             overruns: Vec::new(),
+            crowded: None,
         },
         status: TraceStatus::Allowed,
         attestation: n == 5,

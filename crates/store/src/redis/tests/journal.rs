@@ -43,6 +43,7 @@ fn trace(n: u64) -> NewTrace {
             charges: vec![],
             gates: vec![],
             overruns: vec![],
+            crowded: None,
         },
         status: if n < 4 { TraceStatus::PendingApproval } else { TraceStatus::Allowed },
         attestation: n == 9,
