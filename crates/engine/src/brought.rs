@@ -265,7 +265,7 @@ impl Engine {
             crowded: None,
         };
         let trace_hash = decision.hash();
-        Ok(NewTrace { trace_hash, decision, status: TraceStatus::Blocked, attestation: false })
+        Ok(NewTrace { trace_hash, decision, status: TraceStatus::Blocked, posted: None })
     }
 }
 

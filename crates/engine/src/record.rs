@@ -146,7 +146,7 @@ pub(crate) fn trace(
 ) -> NewTrace {
     let Gathered { intent, facts, .. } = gathered;
     let decision = decision(operation, (intent, facts), judgement, ending);
-    NewTrace { trace_hash: decision.hash(), decision, status: ending.status(), attestation: false }
+    NewTrace { trace_hash: decision.hash(), decision, status: ending.status(), posted: None }
 }
 
 /// What is recorded of a decision: made of what it was decided from, and of nothing else.

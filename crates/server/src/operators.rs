@@ -70,8 +70,6 @@ pub(crate) struct Desk {
     /// Seats of those who listen to events.
     listeners: events::Seats,
     gauges: gauges::Gauges,
-    /// Held by whoever records a client's word.
-    attesting: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -90,7 +88,6 @@ impl Desk {
             closing,
             listeners: events::Seats::default(),
             gauges: gauges::Gauges::default(),
-            attesting: tokio::sync::Mutex::default(),
         })
     }
 

@@ -14,6 +14,7 @@ use countersign_core::{
     message::{Content, Lasting, Message},
     operation::{Actual, OperationRecord, OperationState, Purpose},
     time::{Millis, Period, Timestamp},
+    trace::Posted,
     transaction::{FeeBid, TransactionPlan, TransactionType, UnsignedTransaction},
 };
 use countersign_engine::port::ledger::{
@@ -268,6 +269,13 @@ pub fn redeem(n: u64, charges: Vec<Charge>) -> Redeem {
         trace: trace_hash(n),
         gateway: GATEWAY.into(),
     }
+}
+
+/// That this operator posted a record, and nothing else.
+#[must_use]
+pub fn posted(operator: &str) -> Posted {
+    let by = OperatorId::parse(operator).unwrap();
+    Posted { by, tx_hash: None, signatures: Vec::new(), duration_ms: None }
 }
 
 /// A vote of an operator of the group `treasury`.

@@ -137,17 +137,17 @@ impl Journal for ModelJournal {
         })
     }
 
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
         self.with(|state| {
             if state.traces.iter().any(|trace| trace.trace_hash == entry.trace_hash) {
-                return Ok(());
+                return Ok(false);
             }
             state.has_pinned(&self.gateway, &entry.decision)?;
-            let NewTrace { trace_hash, decision, status, attestation } = entry.clone();
+            let NewTrace { trace_hash, decision, status, posted } = entry.clone();
             let previous_hash = state.append(&self.gateway, &entry.entry());
-            let begun = TraceRecord::begun(trace_hash, decision, status, attestation);
+            let begun = TraceRecord::begun(trace_hash, decision, status, posted);
             state.traces.push(TraceRecord { previous_hash, ..begun });
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -160,6 +160,9 @@ impl Journal for ModelJournal {
             let Some(known) = known else {
                 return Err(JournalError::Unavailable(format!("trace {trace} is not recorded")));
             };
+            if update.approval.as_ref().is_some_and(|said| known.approvals.contains(said)) {
+                return Ok(());
+            }
             known.take(update.clone());
             let entry = Entry::Update { trace_hash: trace, update: update.clone() };
             state.append(&self.gateway, &entry);

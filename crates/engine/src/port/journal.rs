@@ -8,7 +8,7 @@ use countersign_core::{
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
     journal::{ChainHead, Entry},
     time::Timestamp,
-    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
 
 /// Decision records and what came of them. `record` is durable when it returns; it comes before the
@@ -20,10 +20,11 @@ pub trait Journal: fmt::Debug + Send + Sync {
     async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError>;
 
     /// Appends a decision, if every policy that it names is pinned. `previous_hash` of the stored row is the head of this gateway's chain.
-    /// Recording the same hash twice changes nothing.
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError>;
+    /// Recording the same hash twice changes nothing. Answers whether it is new.
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError>;
 
-    /// Appends a change to a recorded decision.
+    /// Appends a change to a recorded decision. One whose `approval` the trace has already, word for word, was recorded
+    /// before and changes nothing.
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError>;
 
     /// One trace.
@@ -98,8 +99,8 @@ pub struct NewTrace {
     pub decision: DecisionRecord,
     /// Where it stands at once.
     pub status: TraceStatus,
-    /// `true` if a client posted it.
-    pub attestation: bool,
+    /// Where a client posted it: by whom, and what else they said.
+    pub posted: Option<Posted>,
 }
 
 impl NewTrace {
@@ -108,10 +109,11 @@ impl NewTrace {
     pub fn entry(&self) -> Entry {
         let (trace_hash, status) = (self.trace_hash, self.status);
         let decision = Box::new(self.decision.clone());
-        if self.attestation {
-            Entry::Attestation { trace_hash, decision, status }
-        } else {
-            Entry::Decision { trace_hash, decision, status }
+        match self.posted.clone().map(Box::new) {
+            Some(posted) => {
+                Entry::Attestation { trace_hash, decision, status, posted: Some(posted) }
+            }
+            None => Entry::Decision { trace_hash, decision, status },
         }
     }
 }

@@ -88,7 +88,12 @@ fn attestation() -> NewTrace {
         crowded: None,
     };
     let status = TraceStatus::Executed;
-    NewTrace { trace_hash: decision.hash(), decision, status, attestation: true }
+    NewTrace {
+        trace_hash: decision.hash(),
+        decision,
+        status,
+        posted: Some(fixture::posted("alice")),
+    }
 }
 
 fn occurrence() -> Occurrence {
@@ -429,7 +434,7 @@ impl Journal for Endless {
     async fn pin(&self, _: PolicyId, _: &str) -> Result<(), JournalError> {
         only_read()
     }
-    async fn record(&self, _: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, _: &NewTrace) -> Result<bool, JournalError> {
         only_read()
     }
     async fn update(&self, _: TraceHash, _: &TraceUpdate) -> Result<(), JournalError> {
@@ -539,18 +544,17 @@ async fn decisions_of_every_kind_are_decided_again_from_their_text() {
         let template = &templates[usize::try_from(n).unwrap() % templates.len()];
         let (intent, facts) = varied(template, n);
         let id = OperationId::from_random(u128::from(n).to_be_bytes());
-        let first = decided(id, (&intent, &facts), &policies, &[]);
+        let first = decided(id, (&intent, &facts), &policies, (&[], None));
         // some are overrun in the store
         let record = if n % 5 == 0 && !first.charges.is_empty() {
             let reading = Reading { settled: n, ..Reading::default() };
             let over = vec![Overrun { index: 0, reading }];
-            decided(id, (&intent, &facts), &policies, &[over])
+            decided(id, (&intent, &facts), &policies, (&[over], None))
         } else {
             first
         };
         let status = TraceStatus::Allowed;
-        let new =
-            NewTrace { trace_hash: record.hash(), decision: record, status, attestation: false };
+        let new = NewTrace { trace_hash: record.hash(), decision: record, status, posted: None };
         let text = new.entry().text();
         let said = Written::parse(&text).unwrap().said().to_owned();
         let Entry::Decision { decision, .. } = serde_json::from_str(&said).unwrap() else {

@@ -306,11 +306,20 @@ async fn what_a_client_records_is_marked_as_its_own_word() {
     assert_eq!(posted.status, 201, "{}", posted.body);
     let posted = posted.json();
     assert_eq!((&posted["attestation"], &posted["durationMs"]), (&json!(true), &json!(1250)));
+    assert_eq!(posted["attestedBy"], "alice");
+    assert_eq!(posted["signatures"], json!([{"claimed_trace_hash": "0xabc123"}]));
     let hash = posted["traceHash"].as_str().unwrap();
     let shown = house.desk("GET", &format!("/apps/default/traces/{hash}"), "").await.json();
     assert_eq!(shown, posted);
     let listed = house.desk("GET", "/apps/default/traces?status=executed&agent=trader", "").await;
     assert_eq!(listed.json()["items"], json!([posted]));
+    // whole or not at all: one entry, which says who
+    let [chain] = house.journal.chains().await.unwrap().try_into().unwrap();
+    let [entry] = house.journal.entries(&chain.gateway, 0, 10).await.unwrap().try_into().unwrap();
+    assert!(entry.text.contains(r#""posted":{"by":"alice""#), "{}", entry.text);
+    let viewer = [("authorization", &*format!("Bearer {VIEWER}"))];
+    let refused = send(house.operators, "POST", "/apps/default/traces", &viewer, body).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("role_missing")));
     for field in [
         "signatures",
         "txHash",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
-    identity::{AgentId, PolicyId, TraceHash},
+    identity::{AgentId, OperatorId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
     journal::{ChainHead, Entry},
     time::Timestamp,
@@ -48,7 +48,7 @@ impl Journal for EmbeddedJournal {
         Ok(self.worker.write(move |step| step.pin(&gateway, policy, &canonical)).await?)
     }
 
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
         let (gateway, entry) = (Arc::clone(&self.gateway), entry.clone());
         Ok(self.worker.write(move |step| step.record_trace(&gateway, &entry)).await?)
     }
@@ -119,6 +119,7 @@ struct Outcome {
     blocked_by: Option<String>,
     previous_hash: Option<B256>,
     attestation: bool,
+    attested_by: Option<OperatorId>,
 }
 
 impl Outcome {
@@ -204,23 +205,24 @@ impl Step<'_> {
         Ok(entries)
     }
 
-    fn record_trace(&self, gateway: &str, new: &NewTrace) -> Result<(), Fault> {
-        let NewTrace { trace_hash, decision, status, attestation } = new;
+    fn record_trace(&self, gateway: &str, new: &NewTrace) -> Result<bool, Fault> {
+        let NewTrace { trace_hash, decision, status, posted } = new;
         if self.trace(*trace_hash)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         self.has_pinned(gateway, decision)?;
-        let (trace, status, attestation) = (*trace_hash, *status, *attestation);
+        let (trace, status) = (*trace_hash, *status);
         let before = self.append(gateway, &new.entry())?;
         let outcome = Outcome {
-            tx_hash: None,
+            tx_hash: posted.as_ref().and_then(|posted| posted.tx_hash),
             status,
-            signatures: Vec::new(),
+            signatures: posted.iter().flat_map(|posted| posted.signatures.clone()).collect(),
             approvals: Vec::new(),
-            duration_ms: None,
+            duration_ms: posted.as_ref().and_then(|posted| posted.duration_ms),
             blocked_by: decision.blocked_by.clone(),
             previous_hash: Some(before.hash).filter(|_| before != ChainHead::START),
-            attestation,
+            attestation: posted.is_some(),
+            attested_by: posted.as_ref().map(|posted| posted.by.clone()),
         };
         self.connection()
             .prepare_cached(
@@ -238,7 +240,7 @@ impl Step<'_> {
                 serde_json::to_string(decision)?,
                 serde_json::to_string(&outcome)?,
             ])?;
-        Ok(())
+        Ok(true)
     }
 
     fn update_trace(
@@ -254,6 +256,9 @@ impl Step<'_> {
             .optional()?;
         let missing = || Fault::Refused(format!("trace {trace} is not recorded"));
         let mut outcome: Outcome = serde_json::from_str(&json.ok_or_else(missing)?)?;
+        if update.approval.as_ref().is_some_and(|said| outcome.approvals.contains(said)) {
+            return Ok(());
+        }
         outcome.apply(update);
         if let Some(again) = &update.again {
             self.has_pinned(gateway, &again.decision)?;
@@ -334,6 +339,7 @@ fn view((trace, decision, outcome): &Columns) -> Result<TraceRecord, Fault> {
         duration_ms: outcome.duration_ms,
         previous_hash: outcome.previous_hash,
         attestation: outcome.attestation,
+        attested_by: outcome.attested_by,
     })
 }
 

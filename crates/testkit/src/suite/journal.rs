@@ -13,7 +13,7 @@ use countersign_core::{
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
     journal::{About, ChainHead, Entry, Written, sha256},
     time::{Millis, Timestamp},
-    trace::{Again, DecisionRecord, Occasion, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{Again, DecisionRecord, Occasion, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::{
     evidence::{Document, Walk},
@@ -27,7 +27,7 @@ use countersign_engine::{
 
 use futures_util::future::join_all;
 
-use crate::fixture::{agent, at, intent, operation_id, trace_hash};
+use crate::fixture::{agent, at, intent, operation_id, posted, trace_hash};
 
 /// A store of journals on the bench.
 #[async_trait]
@@ -42,8 +42,10 @@ macro_rules! journal_suite {
     ($make:path) => {
         $crate::journal_suite!(@ $make:
             a_decision_is_kept_as_it_was_recorded
+            two_gateways_record_the_same_at_once_and_one_is_first
             each_gateway_has_a_chain_of_its_own
             updates_add_up
+            a_word_that_is_recorded_is_not_recorded_again
             a_change_to_an_unknown_trace_is_an_error
             traces_are_listed_newest_first_in_pages
             traces_are_found_by_what_they_are_about
@@ -107,7 +109,17 @@ pub fn decided(n: u64) -> NewTrace {
             crowded: None,
         },
         status: TraceStatus::Allowed,
-        attestation: n == 5,
+        posted: (n == 5).then(said_by_ann),
+    }
+}
+
+/// What a client posts beside its record.
+fn said_by_ann() -> Posted {
+    Posted {
+        tx_hash: Some(B256::repeat_byte(8)),
+        signatures: vec![serde_json::json!("0x00, \",\""), serde_json::json!({"by": ["ann"]})],
+        duration_ms: Some(3),
+        ..posted("ann")
     }
 }
 
@@ -257,23 +269,45 @@ async fn trace(journal: &dyn Journal, n: u64) -> TraceRecord {
 pub async fn a_decision_is_kept_as_it_was_recorded(bench: &dyn JournalBench) {
     let journal = bench.journal("one").await;
     let new = decided(5);
-    journal.record(&new).await.unwrap();
+    assert!(journal.record(&new).await.unwrap());
+    let said = said_by_ann();
     let expected = TraceRecord {
         trace_hash: new.trace_hash,
         decision: new.decision.clone(),
-        tx_hash: None,
+        tx_hash: said.tx_hash,
         status: TraceStatus::Allowed,
-        signatures: Vec::new(),
+        signatures: said.signatures,
         approvals: Vec::new(),
-        duration_ms: None,
+        duration_ms: said.duration_ms,
         previous_hash: None,
         attestation: true,
+        attested_by: Some(said.by),
     };
     assert_eq!(trace(journal.as_ref(), 5).await, expected);
     let other = NewTrace { status: TraceStatus::Blocked, ..new };
-    journal.record(&other).await.unwrap();
+    assert!(!journal.record(&other).await.unwrap());
     assert_eq!(trace(journal.as_ref(), 5).await, expected, "the same hash changes nothing");
+    let more = serde_json::json!("0x01");
+    let update = TraceUpdate { signature: Some(more.clone()), ..TraceUpdate::default() };
+    journal.update(new.trace_hash, &update).await.unwrap();
+    let signatures = expected.signatures.iter().cloned().chain([more]).collect();
+    assert_eq!(trace(journal.as_ref(), 5).await, TraceRecord { signatures, ..expected });
     assert_eq!(journal.trace(trace_hash(6)).await.unwrap(), None);
+}
+
+pub async fn two_gateways_record_the_same_at_once_and_one_is_first(bench: &dyn JournalBench) {
+    let journals = [bench.journal("one").await, bench.journal("two").await];
+    let record = |n: usize| {
+        let journal = Arc::clone(&journals[n % 2]);
+        tokio::spawn(async move { journal.record(&named(5)).await.unwrap() })
+    };
+    let new = join_all((0..16).map(record)).await;
+    assert_eq!(new.into_iter().filter(|new| *new.as_ref().unwrap()).count(), 1);
+    let mut entries = 0;
+    for gateway in ["one", "two"] {
+        entries += journals[0].entries(gateway, 0, ENTRIES_MAX).await.unwrap().len();
+    }
+    assert_eq!(entries, 1);
 }
 
 pub async fn each_gateway_has_a_chain_of_its_own(bench: &dyn JournalBench) {
@@ -321,8 +355,33 @@ pub async fn updates_add_up(bench: &dyn JournalBench) {
         duration_ms: Some(12),
         previous_hash: None,
         attestation: false,
+        attested_by: None,
     };
     assert_eq!(trace(one.as_ref(), 1).await, expected);
+}
+
+pub async fn a_word_that_is_recorded_is_not_recorded_again(bench: &dyn JournalBench) {
+    let journals = [bench.journal("one").await, bench.journal("two").await];
+    journals[0].record(&decided(1)).await.unwrap();
+    let said = |at: u64| TraceUpdate {
+        approval: Some(serde_json::json!({"by": "ann", "note": "a,{\"by\":\"ann\"},", "at": at})),
+        signature: Some(serde_json::json!(at)),
+        ..TraceUpdate::default()
+    };
+    let say = |n: u64| {
+        let (journal, update) = (Arc::clone(&journals[usize::from(n % 2 == 0)]), said(n / 8));
+        tokio::spawn(async move { journal.update(trace_hash(1), &update).await.unwrap() })
+    };
+    for told in join_all((0..16).map(say)).await {
+        told.unwrap();
+    }
+    let shown = trace(journals[0].as_ref(), 1).await;
+    assert_eq!((shown.approvals.len(), shown.signatures.len()), (2, 2), "{shown:?}");
+    // a part of what was said is another word
+    let part =
+        TraceUpdate { approval: Some(serde_json::json!({"by": "ann"})), ..TraceUpdate::default() };
+    journals[1].update(trace_hash(1), &part).await.unwrap();
+    assert_eq!(trace(journals[0].as_ref(), 1).await.approvals.len(), 3);
 }
 
 pub async fn a_change_to_an_unknown_trace_is_an_error(bench: &dyn JournalBench) {

@@ -46,7 +46,7 @@ fn trace(n: u64) -> NewTrace {
             crowded: None,
         },
         status: if n < 4 { TraceStatus::PendingApproval } else { TraceStatus::Allowed },
-        attestation: n == 9,
+        posted: (n == 9).then(|| countersign_testkit::fixture::posted("ann")),
     }
 }
 
