@@ -9,12 +9,13 @@ use countersign_core::{
     identity::{OperationId, PolicyId},
     intent::Intent,
     time::Timestamp,
-    trace::DecisionRecord,
+    trace::{DecisionRecord, TraceStatus},
 };
 use countersign_policy::{
     Kind, Policies, Policy,
     decision::{Outcome, counter_verdicts},
 };
+use serde_json::Value;
 
 use crate::{
     judge::{crowded, judge_by},
@@ -74,6 +75,8 @@ pub enum Replayed {
     },
     /// It was refused before anything was judged: there are no facts.
     Unjudged,
+    /// It claims an outcome, and has nothing that it would follow from.
+    Unfounded,
 }
 
 /// Decides a decision again.
@@ -81,12 +84,44 @@ pub fn replay(record: &DecisionRecord, library: &Library) -> Result<Replayed, Re
     let (Some(policies), Some(facts), Some(intent), Some(operation)) =
         (library.policies(record)?, &record.facts, &record.intent, record.operation_id)
     else {
-        return Ok(Replayed::Unjudged);
+        return Ok(if is_bare_refusal(record) { Replayed::Unjudged } else { Replayed::Unfounded });
     };
     let store = (record.overruns.as_slice(), record.crowded);
     let decided = decided(operation, (intent, facts), &policies, store);
     let (recorded, decided) = (record.canonical_json(), decided.canonical_json());
     Ok(if recorded == decided { Replayed::Equal } else { Replayed::Differs { recorded, decided } })
+}
+
+/// Whether a decision can have stood so at once: what is allowed or parked may have failed at the node, and nothing else
+/// has another status than its outcome.
+#[must_use]
+pub fn stands(record: &DecisionRecord, status: TraceStatus) -> bool {
+    let outcome = outcome(record);
+    matches!(
+        (outcome.as_deref(), status),
+        (Some("allow"), TraceStatus::Allowed | TraceStatus::Failed)
+            | (Some("park"), TraceStatus::PendingApproval | TraceStatus::Failed)
+            | (Some("deny"), TraceStatus::Blocked)
+    )
+}
+
+/// The word that a record has for how it ended.
+fn outcome(record: &DecisionRecord) -> Option<String> {
+    let validation: Value = serde_json::from_str(record.validation_result.as_str()?).ok()?;
+    validation.get("outcome")?.as_str().map(str::to_owned)
+}
+
+/// A refusal without facts takes nothing, asks nobody, and says of no rule what it said.
+fn is_bare_refusal(record: &DecisionRecord) -> bool {
+    let DecisionRecord { facts, intent, charges, gates, policy_verdicts, overruns, .. } = record;
+    outcome(record).as_deref() == Some("deny")
+        && facts.is_none()
+        && intent.is_none()
+        && charges.is_empty()
+        && gates.is_empty()
+        && policy_verdicts.is_empty()
+        && overruns.is_empty()
+        && record.crowded.is_none()
 }
 
 /// The record of a decision on these facts, where the store found what `overruns` says each time that it was asked, and
