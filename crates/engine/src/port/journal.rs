@@ -30,7 +30,7 @@ pub trait Journal: fmt::Debug + Send + Sync {
     /// One trace.
     async fn trace(&self, trace: TraceHash) -> Result<Option<TraceRecord>, JournalError>;
 
-    /// Traces, newest first.
+    /// Traces, newest first. A page ends early where its traces are more than [`TRACES_BYTES_MAX`].
     async fn traces(&self, query: &TraceQuery) -> Result<Page<TraceRecord>, JournalError>;
 
     /// Appends an occurrence: it begins an incident or is one more of its group's, in one step with whatever others
@@ -90,6 +90,9 @@ pub const ENTRIES_MAX: u32 = 1000;
 /// The most bytes of entries that one call returns, where a single one is not longer.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
 
+/// The most bytes of traces that a list has on one page, as a store holds them, where a single one is not longer.
+pub const TRACES_BYTES_MAX: usize = 4 << 20;
+
 /// A decision to be recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTrace {
@@ -125,7 +128,7 @@ pub struct TraceQuery {
     pub status: Option<TraceStatus>,
     /// Only of this agent.
     pub agent: Option<AgentId>,
-    /// Only of this session, by its declared name.
+    /// Only of this session, by its name: what has the name's SHA-256, as what a client posts may have without the name.
     pub session: Option<String>,
     /// Only of this operation.
     pub operation: Option<OperationId>,

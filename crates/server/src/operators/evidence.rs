@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use super::{
     Desk, Door, Problem,
     access::{Asked, Viewer},
+    body::span,
 };
 
 /// The longest name of a session that is asked for; requests cannot have a longer one either.
@@ -57,6 +58,7 @@ pub(crate) async fn export(
     Asked(which): Asked<Which>,
 ) -> Result<Response<Body>, Problem> {
     let Which { format, from, to, agent, session } = which;
+    let (from, to) = span(from, to)?;
     if session.as_ref().is_some_and(|name| name.len() > SESSION_BYTES_MAX) {
         return Err(Problem::Malformed("`session`: is longer than any session's name".into()));
     }

@@ -21,13 +21,13 @@ use crate::agents::budget_line;
 
 use super::{
     Door, Problem,
-    access::{Asked, Named, Operator, Viewer},
+    access::{Asked, Named, Nothing, Operator, Viewer},
     approvals::{No, bounded},
     body::{Given, Listed, Perhaps, whole},
 };
 
 /// `GET /agents`
-pub(crate) async fn agents(_: Viewer, State(desk): Door) -> Listed<Value> {
+pub(crate) async fn agents(_: Viewer, State(desk): Door, _: Asked<Nothing>) -> Listed<Value> {
     let setup = desk.setup();
     let freezes = desk.ports().ledger.freezes().await?;
     Ok(whole(setup.agents.values().map(|agent| agent_view(agent, &freezes)).collect()))
@@ -57,7 +57,7 @@ fn policy_ref(policy: &Policy) -> Value {
 }
 
 /// `GET /wallets`: with balance and count on each chain where its node answers.
-pub(crate) async fn wallets(_: Viewer, State(desk): Door) -> Listed<Value> {
+pub(crate) async fn wallets(_: Viewer, State(desk): Door, _: Asked<Nothing>) -> Listed<Value> {
     let setup = desk.setup();
     let views = setup.wallets.values().map(|wallet| wallet_view(wallet, &setup));
     Ok(whole(join_all(views).await))

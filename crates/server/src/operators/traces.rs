@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{
     Desk, Door, Problem,
     access::{Asked, Named, Operator, Viewer},
-    body::{Given, Listed, limit, listed},
+    body::{Given, Listed, limit, listed, span},
 };
 
 #[derive(Debug, Deserialize)]
@@ -42,7 +42,7 @@ pub(crate) async fn list(
 ) -> Listed<TraceRecord> {
     ours(&desk, &app)?;
     let Which { status, agent, session, operation, from, to, limit: most, cursor } = which;
-    let limit = limit(most)?;
+    let (limit, (from, to)) = (limit(most)?, span(from, to)?);
     let query = TraceQuery { status, agent, session, operation, from, to, limit, cursor };
     Ok(listed(desk.ports().journal.traces(&query).await?))
 }

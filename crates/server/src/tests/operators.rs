@@ -598,3 +598,55 @@ async fn probes_answer_their_neighbours_without_a_credential() {
     assert_eq!((down.status, &down.json()["chains"]["31337"]), (503, &json!("unavailable")));
     house.close().await;
 }
+
+#[tokio::test]
+async fn what_nothing_can_mean_is_refused_by_every_list() {
+    let house = House::open().await;
+    for route in [
+        "/overview?agent=trader",
+        "/agents?limit=1",
+        "/wallets?x",
+        "/ledger?x=1",
+        "/apps/default/traces?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/incidents?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/evidence?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/apps/default/traces?from=0001-01-01T00:00:00Z",
+        "/evidence?to=%2B010000-01-01T00:00:00Z",
+    ] {
+        let refused = house.desk("GET", route, "").await;
+        let told = (refused.status, &refused.json()["code"]);
+        assert_eq!(told, (400, &json!("malformed")), "{route}: {}", refused.body);
+    }
+    let early = house.desk("GET", "/incidents?from=0001-01-01T00:00:00Z", "").await.json();
+    assert!(early["detail"].as_str().unwrap().contains("between 1970 and 9999"), "{early}");
+    for route in [
+        "/apps/default/traces?from=1970-01-01T00:00:00Z&to=9999-12-30T00:00:00Z",
+        "/evidence?from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/overview",
+        "/ledger",
+    ] {
+        assert_eq!(house.desk("GET", route, "").await.status, 200, "{route}");
+    }
+    assert_eq!(house.desk("GET", "/spend?agent=nobody", "").await.status, 404);
+    assert_eq!(house.desk("GET", "/spend?agent=trader", "").await.status, 200);
+    house.close().await;
+}
+
+/// What a client posts has the hash of its session, and evidence finds it by the name: so does the list.
+#[tokio::test]
+async fn a_session_is_found_by_its_name_wherever_it_is_asked_for() {
+    let house = House::open().await;
+    let hash = countersign_core::journal::sha256("night run");
+    let body = format!(
+        r#"{{"proposedAction":{{}},"status":"executed","agentId":"trader","sessionKeyHash":"{hash}"}}"#
+    );
+    assert_eq!(house.desk("POST", "/apps/default/traces", &body).await.status, 201);
+    for (session, count) in [("night%20run", 1), ("day%20run", 0)] {
+        let route = format!("/apps/default/traces?session={session}");
+        let listed = house.desk("GET", &route, "").await.json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), count, "{listed}");
+        let evidence = house.desk("GET", &format!("/evidence?session={session}"), "").await;
+        assert_eq!(evidence.body.matches(r#""attestation":{"#).count(), count);
+    }
+    house.close().await;
+}

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::{AgentId, OperatorId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
-    journal::{ChainHead, Entry},
+    journal::{ChainHead, Entry, sha256},
     time::Timestamp,
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
@@ -15,7 +15,7 @@ use countersign_engine::port::{
     Journal,
     journal::{
         Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
-        PAGE_BYTES_MAX, Page, TraceQuery,
+        PAGE_BYTES_MAX, Page, TRACES_BYTES_MAX, TraceQuery,
     },
 };
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
@@ -234,7 +234,7 @@ impl Step<'_> {
                 trace.to_string(),
                 int(decision.created_at.millis()),
                 decision.agent_id.as_ref().map(AgentId::as_str),
-                decision.session,
+                decision.session_key_hash.map(|hash| hash.to_string()),
                 status.name(),
                 decision.operation_id.map(|id| id.to_string()),
                 serde_json::to_string(decision)?,
@@ -296,13 +296,22 @@ impl Step<'_> {
         );
         let more = i64::from(limit).saturating_add(1);
         values.extend([Value::from(created), Value::from(trace), Value::from(more)]);
-        let rows: Vec<Columns> = self
-            .connection()
-            .prepare_cached(&sql)?
-            .query_map(params_from_iter(values), columns)?
-            .collect::<Result<_, _>>()?;
-        let items = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
-        Ok(page(items, limit, |last| last.trace_hash.to_string()))
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(values), columns)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut items, mut bytes, mut more) = (Vec::new(), 0_usize, false);
+        for row in rows {
+            let row = row?;
+            let (_, decision, outcome) = &row;
+            bytes = bytes.saturating_add(decision.len()).saturating_add(outcome.len());
+            more = items.len() == limit || (bytes > TRACES_BYTES_MAX && !items.is_empty());
+            if more {
+                break;
+            }
+            items.push(view(&row)?);
+        }
+        let last = items.last().map(|last: &TraceRecord| last.trace_hash.to_string());
+        Ok(Page { items, next_cursor: last.filter(|_| more) })
     }
 
     fn trace_position(&self, cursor: &str) -> Result<(i64, String), Fault> {
@@ -350,7 +359,7 @@ fn trace_filter(query: &TraceQuery) -> (String, Vec<Value>) {
     let conditions = [
         ("status = ?", query.status.map(|status| text(status.name()))),
         ("agent = ?", query.agent.as_ref().map(|agent| text(agent.as_str()))),
-        ("session = ?", query.session.as_deref().map(text)),
+        ("session = ?", query.session.as_deref().map(|name| text(&sha256(name).to_string()))),
         ("operation = ?", query.operation.map(|id| text(&id.to_string()))),
         ("created >= ?", query.from.map(time)),
         ("created < ?", query.to.map(time)),

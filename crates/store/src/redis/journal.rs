@@ -23,7 +23,7 @@ use countersign_engine::port::{
     Journal,
     journal::{
         Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
-        PAGE_BYTES_MAX, Page, ROUNDS_MAX, TraceQuery,
+        PAGE_BYTES_MAX, Page, ROUNDS_MAX, TRACES_BYTES_MAX, TraceQuery,
     },
     ledger::LedgerError,
 };
@@ -206,7 +206,8 @@ impl Journal for RedisJournal {
             .maybe("operation", *operation)
             .maybe("from", from.map(Timestamp::millis))
             .maybe("to", to.map(Timestamp::millis))
-            .arg("limit", (*limit).min(PAGE_MAX));
+            .arg("limit", (*limit).min(PAGE_MAX))
+            .arg("bytes", TRACES_BYTES_MAX);
         let call = cursor_call(call, cursor.as_deref())?;
         let answer = self.link.run(Script::Traces, call).await.map_err(unavailable)?;
         page(answer, read_trace).map_err(unavailable)

@@ -20,7 +20,8 @@ use countersign_engine::{
     port::{
         Journal,
         journal::{
-            Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace, TraceQuery,
+            Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
+            TRACES_BYTES_MAX, TraceQuery,
         },
     },
 };
@@ -49,6 +50,7 @@ macro_rules! journal_suite {
             a_change_to_an_unknown_trace_is_an_error
             traces_are_listed_newest_first_in_pages
             traces_are_found_by_what_they_are_about
+            a_page_of_much_ends_early
             occurrences_of_one_cause_are_one_incident
             what_was_resolved_is_open_again_when_it_happens_again
             incidents_are_moved_under_the_version_that_was_seen
@@ -78,6 +80,11 @@ fn start() -> Timestamp {
     at("2026-06-15T12:00:00Z")
 }
 
+fn session_of(n: u64) -> Option<String> {
+    let of = if n == 5 { 3 } else { n };
+    of.is_multiple_of(3).then(|| format!("session-{of}"))
+}
+
 /// The n-th decision, made n minutes after the start.
 #[must_use]
 pub fn decided(n: u64) -> NewTrace {
@@ -91,8 +98,9 @@ pub fn decided(n: u64) -> NewTrace {
             operation_id: Some(operation_id(n)),
             created_at: start().after(Millis(n * 60_000)),
             agent_id: Some(agent(if n.is_multiple_of(2) { "even" } else { "odd" })),
-            session_key_hash: Some(B256::repeat_byte(4)),
-            session: n.is_multiple_of(3).then(|| format!("session-{n}")),
+            session_key_hash: session_of(n).as_deref().map(sha256),
+            // what a client posts has the hash alone
+            session: session_of(n).filter(|_| n != 5),
             reasoning: Some("because \u{1f511} \"\\ \u{7}".into()),
             proposed_action: serde_json::json!({"to": "0x00", "n": n}),
             validation_result: serde_json::json!({"allowed": true}),
@@ -425,7 +433,7 @@ pub async fn traces_are_found_by_what_they_are_about(bench: &dyn JournalBench) {
     let cases = [
         (TraceQuery { status: Some(TraceStatus::Blocked), ..any.clone() }, vec![2]),
         (TraceQuery { agent: Some(agent("even")), ..any.clone() }, vec![6, 4, 2]),
-        (TraceQuery { session: Some("session-3".into()), ..any.clone() }, vec![3]),
+        (TraceQuery { session: Some("session-3".into()), ..any.clone() }, vec![5, 3]),
         (TraceQuery { operation: Some(operation_id(4)), ..any.clone() }, vec![4]),
         (TraceQuery { from: minute(3), to: minute(5), ..any.clone() }, vec![4, 3]),
         (TraceQuery { agent: Some(agent("odd")), to: minute(4), ..any.clone() }, vec![3, 1]),
@@ -434,6 +442,33 @@ pub async fn traces_are_found_by_what_they_are_about(bench: &dyn JournalBench) {
     for (query, expected) in cases {
         assert_eq!(found(journal.as_ref(), &query).await, [expected], "{query:?}");
     }
+}
+
+pub async fn a_page_of_much_ends_early(bench: &dyn JournalBench) {
+    let journal = bench.journal("one").await;
+    for n in 0..9 {
+        let mut new = decided(n);
+        // the last alone is more than a page holds
+        let bytes = if n == 8 { TRACES_BYTES_MAX } else { TRACES_BYTES_MAX / 3 };
+        new.decision.reasoning = Some("x".repeat(bytes));
+        journal.record(&new).await.unwrap();
+    }
+    let mut query = TraceQuery { limit: 1000, ..TraceQuery::default() };
+    let (mut seen, mut pages) = (Vec::new(), Vec::new());
+    loop {
+        let page = journal.traces(&query).await.unwrap();
+        pages.push(page.items.len());
+        seen.extend(page.items.into_iter().map(|trace| trace.trace_hash));
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..9).rev().map(trace_hash).collect::<Vec<_>>());
+    assert_eq!(pages, [1, 2, 2, 2, 2]);
+    // a page that is full ends there all the same
+    let page = journal.traces(&TraceQuery { limit: 1, cursor: None, ..query }).await.unwrap();
+    assert_eq!((page.items.len(), page.next_cursor.is_some()), (1, true));
 }
 
 fn occurrence(n: u64, cause: &str) -> Occurrence {

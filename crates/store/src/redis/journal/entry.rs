@@ -62,7 +62,7 @@ pub(super) fn record_call(
 ) -> Result<(Call, String), LedgerError> {
     let NewTrace { trace_hash, decision, status, posted } = entry;
     let text = document(decision)?;
-    let session = decision.session.as_deref().map(session_key);
+    let session = decision.session_key_hash.map(hex::encode);
     let call = Call::new()
         .arg("trace", trace_hash)
         .arg("created_at", decision.created_at.millis())
