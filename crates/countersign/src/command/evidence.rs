@@ -27,7 +27,7 @@ use crate::{
     cli::{AdminArgs, EvidenceForm, ExportArgs, Output, ReplayArgs, VerifyArgs},
     failure::Failure,
     policies,
-    screen::{complain, plain, say},
+    screen::{complain, escaped, plain, say},
 };
 
 /// How long a gateway may be silent within an export.
@@ -282,12 +282,11 @@ impl Replays {
         let words = format!("{} -> {}", before.outcome, after.outcome);
         let agent = record.agent_id.as_ref().map(ToString::to_string).unwrap_or_default();
         match form {
-            Output::Json => say(json!({
+            Output::Json => say_line(&json!({
                 "trace": trace, "occasion": occasion, "at": record.created_at, "agent": agent,
                 "before": {"outcome": before.outcome, "code": before.code},
                 "after": {"outcome": after.outcome, "code": after.code},
-            })
-            .to_string()),
+            })),
             Output::Table => say(format!(
                 "{trace} {} {agent} {words} [{}] -> [{}]",
                 record.created_at,
@@ -351,6 +350,11 @@ impl Replays {
     }
 }
 
+/// A line of JSON, whatever texts are in it.
+fn say_line(value: &Value) {
+    say(escaped(&value.to_string()));
+}
+
 /// The first members that differ.
 fn tell_difference((trace, occasion): (TraceHash, &str), texts: (&str, &str), form: Output) {
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
@@ -363,7 +367,9 @@ fn tell_difference((trace, occasion): (TraceHash, &str), texts: (&str, &str), fo
     let differ: Vec<&String> =
         names.into_iter().filter(|name| old.get(*name) != new.get(*name)).collect();
     match form {
-        Output::Json => say(json!({"trace": trace, "occasion": occasion, "differs": differ, "recorded": recorded, "decided": decided}).to_string()),
+        Output::Json => say_line(
+            &json!({"trace": trace, "occasion": occasion, "differs": differ, "recorded": recorded, "decided": decided}),
+        ),
         Output::Table => {
             let names: Vec<&str> = differ.iter().map(|name| name.as_str()).collect();
             say(format!("{trace} ({occasion}) differs in {}", names.join(", ")));

@@ -73,6 +73,10 @@ pub(crate) enum Problem {
     TooManyAttempts,
     /// 412: `If-Match` names another version than this.
     NotAsSeen(u64),
+    /// 414
+    TargetTooLong,
+    /// 431
+    HeadersTooLong,
     /// 421: a host name that is not ours.
     OtherHost,
     /// 500
@@ -114,6 +118,10 @@ impl Problem {
             Self::IllegalMove(_) => (StatusCode::CONFLICT, "illegal_move"),
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
+            Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "target_too_long"),
+            Self::HeadersTooLong => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long")
+            }
             Self::OtherHost => (StatusCode::MISDIRECTED_REQUEST, "other_host"),
             Self::Crash => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
@@ -135,6 +143,8 @@ impl Problem {
             Self::OtherVersion(now) | Self::NotAsSeen(now) => {
                 format!("it was changed meanwhile and is at version {now} now: look at it again")
             }
+            Self::TargetTooLong => "path and query are longer than 8 KiB".into(),
+            Self::HeadersTooLong => "the headers are longer than 32 KiB".into(),
             Self::Unauthorised => "no operator has this credential".into(),
             Self::Role(role) => format!("this operator lacks the role `{role}`"),
             Self::NotInGate => {

@@ -133,7 +133,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
     }
 }
 
-fn credentials() -> Credentials {
+pub(crate) fn credentials() -> Credentials {
     let digest = |token: &str| TokenDigest::of(token.as_bytes());
     Credentials {
         agents: vec![(digest(AGENT), AgentId::parse("trader").unwrap())],

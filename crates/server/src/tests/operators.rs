@@ -507,7 +507,7 @@ async fn only_so_many_listen() {
     let request =
         format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
     let mut seated = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..16 {
         let mut stream = TcpStream::connect(house.operators).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut status = [0_u8; 12];
@@ -517,6 +517,12 @@ async fn only_so_many_listen() {
     }
     let refused = house.desk("GET", "/events", "").await;
     assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("unavailable")));
+    // one operator keeps no other out
+    let mut other = TcpStream::connect(house.operators).await.unwrap();
+    other.write_all(request.replace(DESK, VIEWER).as_bytes()).await.unwrap();
+    let mut status = [0_u8; 12];
+    other.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
     drop(seated);
     house.close().await;
 }
@@ -647,6 +653,95 @@ async fn a_session_is_found_by_its_name_wherever_it_is_asked_for() {
         assert_eq!(listed["items"].as_array().unwrap().len(), count, "{listed}");
         let evidence = house.desk("GET", &format!("/evidence?session={session}"), "").await;
         assert_eq!(evidence.body.matches(r#""attestation":{"#).count(), count);
+    }
+    house.close().await;
+}
+
+/// Reads until there is something, or nothing more.
+async fn part(stream: &mut TcpStream) -> Vec<u8> {
+    let mut part = vec![0_u8; 1 << 16];
+    let length = stream.read(&mut part).await.unwrap_or(0);
+    part.truncate(length);
+    part
+}
+
+/// An export is long: whose token is taken back does not get the rest, and cannot take what came for the whole.
+#[tokio::test]
+async fn evidence_breaks_off_when_its_reader_is_no_operator_any_more() {
+    let house = House::open().await;
+    for n in 0..48 {
+        let mut new = decided(n);
+        new.decision.reasoning = Some("x".repeat(1 << 20));
+        house.journal.record(&new).await.unwrap();
+    }
+    let get = |path: &str| {
+        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n")
+    };
+    for format in ["json", "csv"] {
+        let credentials = crate::tests::house::credentials;
+        house.keyring.replace(credentials());
+        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        export.write_all(get(&format!("/evidence?format={format}")).as_bytes()).await.unwrap();
+        let mut got = part(&mut export).await;
+        assert!(got.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&got));
+        // whoever looks at both looks at this one later: when it has ended, the export has been looked at, too
+        let mut events = TcpStream::connect(house.operators).await.unwrap();
+        events.write_all(get("/events").as_bytes()).await.unwrap();
+        assert!(part(&mut events).await.starts_with(b"HTTP/1.1 200"));
+        house.keyring.replace(crate::Credentials::default());
+        while !part(&mut events).await.is_empty() {}
+        loop {
+            let more = part(&mut export).await;
+            if more.is_empty() {
+                break;
+            }
+            got.extend(more);
+        }
+        assert!(got.len() < 48 << 20, "{} bytes of {format}", got.len());
+        assert!(!got.ends_with(b"0\r\n\r\n"), "an export that is cut has no end");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn only_so_many_exports_are_on_their_way() {
+    let house = House::open().await;
+    for n in 0..48 {
+        let mut new = decided(n);
+        new.decision.reasoning = Some("x".repeat(1 << 20));
+        house.journal.record(&new).await.unwrap();
+    }
+    let request = format!(
+        "GET /evidence HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n"
+    );
+    let mut going = Vec::new();
+    for _ in 0..4 {
+        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        export.write_all(request.as_bytes()).await.unwrap();
+        assert!(part(&mut export).await.starts_with(b"HTTP/1.1 200"));
+        going.push(export);
+    }
+    assert_eq!(house.desk("GET", "/evidence", "").await.status, 503);
+    drop(going);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_request_with_too_long_a_head_is_told_so_like_any_other() {
+    let house = House::open().await;
+    let long = format!("/operations?cursor={}", "x".repeat(9000));
+    let refused = house.desk("GET", &long, "").await;
+    assert_eq!((refused.status, &refused.json()["code"]), (414, &json!("target_too_long")));
+    let wide = [("x-wide", &*"x".repeat(40_000))];
+    let widely = send(house.operators, "GET", "/healthz", &wide, "").await;
+    assert_eq!((widely.status, &widely.json()["code"]), (431, &json!("headers_too_long")));
+    for reply in [refused, widely] {
+        assert!(
+            reply.head.contains("content-security-policy: default-src 'none'"),
+            "{}",
+            reply.head
+        );
+        assert!(reply.head.contains("application/problem+json"), "{}", reply.head);
     }
     house.close().await;
 }
