@@ -185,6 +185,8 @@ pub struct AgentSetup {
     pub duplicate_window: Millis,
     /// How long a parked call is held open before it is answered "pending".
     pub hold: Millis,
+    /// The most operations of it that may wait for people at once.
+    pub parked_max: u32,
     /// When it is frozen for its denials; without, never.
     pub breaker: Option<Breaker>,
     /// How its grant came into force.

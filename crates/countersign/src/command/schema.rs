@@ -230,6 +230,7 @@ fn agent() -> Value {
         &json!({
             "id": text(), "token_sha256": text(), "wallets": { "type": "array", "items": text(), "minItems": 1 },
             "policy": text(), "owner": text(), "role": text(), "duplicate_window": duration(), "hold": duration(),
+            "max_pending": number(),
             "breaker": breaker(),
         }),
         &["id", "token_sha256", "wallets", "policy"],

@@ -317,6 +317,7 @@ pub(crate) struct AgentEntry {
     pub(crate) role: Option<String>,
     pub(crate) duplicate_window: Millis,
     pub(crate) hold: Millis,
+    pub(crate) parked_max: u32,
     pub(crate) breaker: Option<BreakerEntry>,
 }
 

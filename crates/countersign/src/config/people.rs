@@ -44,6 +44,9 @@ const BREAKER_WINDOW_MAX: Millis = Millis(86_400_000);
 /// The most operations of one wallet that may be in flight.
 const IN_FLIGHT: u32 = 16_384;
 
+/// How many operations of an agent may wait for people, unless the configuration says: more than this nobody reads.
+const PENDING: u32 = 100;
+
 /// One wallet.
 pub(crate) fn wallet(report: &Report, node: &Node, folder: &Path) -> Option<WalletEntry> {
     report.section(node, "a wallet", |s| {
@@ -81,6 +84,13 @@ fn in_flight(report: &Report, node: &Node) -> Option<u32> {
     })
 }
 
+fn pending(report: &Report, node: &Node) -> Option<u32> {
+    report.read_as(node, |text| match text.parse() {
+        Ok(count @ 1..=10_000) => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 1 to 10000")),
+    })
+}
+
 /// One agent.
 pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<AgentEntry> {
     report.section(node, "an agent", |s| {
@@ -101,6 +111,7 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
         let duplicate_window =
             s.or("duplicate_window", Millis(15_000), |r, n| within(r, n, DUPLICATE_WINDOW_MAX));
         let hold = s.or("hold", Millis::ZERO, |r, n| within(r, n, HOLD_MAX));
+        let parked_max = s.or("max_pending", PENDING, pending);
         let breaker = s.or("breaker", None, |r, n| breaker(r, n).map(Some));
         Some(AgentEntry {
             place: s.place(),
@@ -112,6 +123,7 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
             role: role?,
             duplicate_window: duplicate_window?,
             hold: hold?,
+            parked_max: parked_max?,
             breaker: breaker?,
         })
     })?

@@ -132,6 +132,7 @@ fn agent(entry: &AgentEntry, granted: InForce, house: Option<BreakerEntry>) -> A
         role: entry.role.clone(),
         duplicate_window: entry.duplicate_window,
         hold: entry.hold,
+        parked_max: entry.parked_max,
         breaker: entry.breaker.or(house).filter(|breaker| breaker.denials > 0).map(breaker),
         shelf,
     }

@@ -137,7 +137,7 @@ impl Tally {
                 add(&mut self.replayed, true);
                 add(&mut self.equal, true);
             }
-            Ok(Replayed::Differs { .. }) => add(&mut self.replayed, true),
+            Ok(Replayed::Differs { .. } | Replayed::Unfounded) => add(&mut self.replayed, true),
             Ok(Replayed::Unjudged) | Err(_) => {}
         }
         if self.durations.len() < DURATIONS_MAX {

@@ -43,9 +43,10 @@ fn trace(n: u64) -> NewTrace {
             charges: vec![],
             gates: vec![],
             overruns: vec![],
+            crowded: None,
         },
         status: if n < 4 { TraceStatus::PendingApproval } else { TraceStatus::Allowed },
-        attestation: n == 9,
+        posted: (n == 9).then(|| countersign_testkit::fixture::posted("ann")),
     }
 }
 
