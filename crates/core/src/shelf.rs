@@ -19,8 +19,8 @@ pub use self::{
     signature::{NoPolicyKey, PolicyKey, PolicySignature, SignatureFault, agent_use, guard_use},
     step::{Asked, Recompared, ShelfRefusal},
     version::{
-        BackTest, Change, ChangeGate, ChangeVote, DiffClass, Example, Flips, NewVersion, Origin,
-        Proposer, Step, StepKind, TestRun, Version, VersionState, Waiting, digest,
+        BackTest, Change, ChangeGate, ChangeVote, DiffClass, Example, Flips, HIGH_RISK, NewVersion,
+        Origin, Proposer, Step, StepKind, TestRun, Version, VersionState, Waiting, digest,
     },
 };
 

@@ -49,7 +49,7 @@ fn vote(name: &str, groups: &[&str]) -> ChangeVote {
 }
 
 fn gate(approvals: u32, delay: Millis) -> ChangeGate {
-    ChangeGate { approvals, groups: Vec::new(), delay }
+    ChangeGate { approvals, delay, ..ChangeGate::default() }
 }
 
 fn signature(sequence: u64) -> PolicySignature {
@@ -252,6 +252,53 @@ fn the_number_of_a_signed_version_only_rises() {
         assert_eq!(got, Err(ShelfRefusal::OldSequence(7)), "{old}");
     }
     assert!(shelf.proposing(signed(8), &gate(1, HOUR), "o".into()).is_ok());
+}
+
+#[test]
+fn what_a_back_test_newly_allows_may_be_bounded() {
+    let (shelf, outgoing) = begun();
+    let tested = |decisions, allow, at_risk| NewVersion {
+        back_test: Some(BackTest {
+            from: at(0),
+            to: at(1),
+            decisions,
+            skipped: 0,
+            truncated: false,
+            newly: Flips { allow, ..Flips::default() },
+            newly_allowed_at_risk: at_risk,
+            examples: Vec::new(),
+        }),
+        ..new(2, DiffClass::Loosening, 1)
+    };
+    let strict = ChangeGate {
+        newly_allowed_bp: Some(500),
+        newly_allowed_at_risk: Some(0),
+        ..gate(0, Millis::ZERO)
+    };
+    for (decisions, allow, at_risk, expected) in [
+        (100, 5, 0, "waiting"),
+        (100, 6, 0, "draft"),
+        (100, 5, 1, "draft"),
+        (19, 1, 0, "draft"),
+        (20, 1, 0, "waiting"),
+        (0, 0, 0, "waiting"),
+        (u64::MAX, u64::MAX, 0, "draft"),
+    ] {
+        let put = shelf.proposing(tested(decisions, allow, at_risk), &strict, "n".into()).unwrap();
+        assert_eq!(state(&put).0, expected, "{allow} of {decisions}, {at_risk}");
+        let asked = asked(&put.versions[0], &outgoing, &strict, (&[], 5000));
+        let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
+        match expected {
+            "draft" => assert_eq!(activated, Err(ShelfRefusal::AllowsTooMuch)),
+            _ => assert_eq!(state(&activated.unwrap()).0, "active"),
+        }
+    }
+    // what narrows is never held up
+    let tight = NewVersion { class: DiffClass::Tightening, ..tested(1, 1, 1) };
+    let put = shelf.proposing(tight, &strict, "n".into()).unwrap();
+    let asked = asked(&put.versions[0], &outgoing, &strict, (&[], 5000));
+    let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
+    assert_eq!(state(&activated.unwrap()).0, "active");
 }
 
 #[test]

@@ -181,12 +181,26 @@ pub struct ChangeGate {
     pub groups: Vec<String>,
     /// How long after the last of them it comes into force.
     pub delay: Millis,
+    /// Of the decisions in its back-test, how many may be newly allowed, in hundredths of a percent. Whoever says yes, more
+    /// than that is not asked for.
+    pub newly_allowed_bp: Option<u32>,
+    /// How many of those with a risk score of [`HIGH_RISK`] or more.
+    pub newly_allowed_at_risk: Option<u64>,
 }
+
+/// From this risk score on a decision is one at high risk.
+pub const HIGH_RISK: u8 = 60;
 
 impl Default for ChangeGate {
     /// One other person, and an hour to object.
     fn default() -> Self {
-        Self { approvals: 1, groups: Vec::new(), delay: Millis::from_secs(3600) }
+        Self {
+            approvals: 1,
+            groups: Vec::new(),
+            delay: Millis::from_secs(3600),
+            newly_allowed_bp: None,
+            newly_allowed_at_risk: None,
+        }
     }
 }
 
@@ -202,6 +216,18 @@ impl ChangeGate {
         people.sort_unstable();
         people.dedup();
         u32::try_from(people.len()).unwrap_or(u32::MAX) >= self.approvals
+    }
+
+    /// Whether a version with this back-test may be asked for. Without decisions there is nothing to hold it against.
+    #[must_use]
+    pub fn bears(&self, back_test: Option<&BackTest>) -> bool {
+        let Some(BackTest { decisions, newly, newly_allowed_at_risk, .. }) = back_test else {
+            return true;
+        };
+        let most = |bp: u32| u128::from(bp).saturating_mul(u128::from(*decisions));
+        let allowed = u128::from(newly.allow).saturating_mul(10_000);
+        self.newly_allowed_bp.is_none_or(|bp| allowed <= most(bp))
+            && self.newly_allowed_at_risk.is_none_or(|most| *newly_allowed_at_risk <= most)
     }
 
     /// Whether somebody of these groups may say yes.
@@ -299,6 +325,8 @@ pub struct BackTest {
     pub truncated: bool,
     /// What would have ended otherwise.
     pub newly: Flips,
+    /// Of those that would be newly allowed, how many had a risk score of [`HIGH_RISK`] or more.
+    pub newly_allowed_at_risk: u64,
     /// The newest of those.
     pub examples: Vec<Example>,
 }

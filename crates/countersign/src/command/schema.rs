@@ -108,7 +108,8 @@ fn configuration() -> Value {
             ),
             "breaker": breaker(),
             "policy_changes": object(
-                &json!({ "approvals": number(), "groups": list(&text()), "delay": duration(), "keys": list(&text()) }),
+                &json!({ "approvals": number(), "groups": list(&text()), "delay": duration(), "keys": list(&text()),
+                    "newly_allowed": text(), "newly_allowed_at_risk": number() }),
                 &[],
             ),
             "notify": list(&notify()),

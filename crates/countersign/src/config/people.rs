@@ -17,6 +17,7 @@ use super::{
         AgentEntry, BreakerEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest,
         WalletEntry,
     },
+    price::percent,
     problem::{Place, Report},
     read::{file, policy_file},
     yaml::{Node, Value},
@@ -146,7 +147,16 @@ pub(crate) fn policy_changes(report: &Report, node: &Node) -> Option<Placed<Poli
         let groups = s.or("groups", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
         let delay = s.or("delay", otherwise.delay, |r, n| within(r, n, CHANGE_DELAY_MAX));
         let keys = s.or("keys", Vec::new(), |r, n| r.list(n, |n| r.read_as(n, str::parse)));
-        let gate = ChangeGate { approvals: approvals?, groups: groups?, delay: delay? };
+        let allowed = s.or("newly_allowed", None, |r, n| r.read_as(n, percent).map(|p| Some(p.0)));
+        let at_risk =
+            s.or("newly_allowed_at_risk", None, |r, n| r.read_as(n, str::parse).map(Some));
+        let gate = ChangeGate {
+            approvals: approvals?,
+            groups: groups?,
+            delay: delay?,
+            newly_allowed_bp: allowed?,
+            newly_allowed_at_risk: at_risk?,
+        };
         Some(Placed { value: PolicyChanges { gate, keys: keys? }, place: node.place })
     })?
 }

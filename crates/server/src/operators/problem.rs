@@ -213,6 +213,7 @@ const fn of_a_version(error: &ShelfError) -> (StatusCode, &'static str) {
                 ShelfRefusal::Waits => "version_waits",
                 ShelfRefusal::NotAsked => "version_not_asked",
                 ShelfRefusal::TooMany => "too_many_versions",
+                ShelfRefusal::AllowsTooMuch => "allows_too_much",
                 ShelfRefusal::OldSequence(_) => "sequence_old",
             },
         ),
