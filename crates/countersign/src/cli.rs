@@ -239,6 +239,9 @@ mod tests {
             "policy diff",
             "policy import",
             "policy schema",
+            // beyond the contract: signed policies need them
+            "policy keygen",
+            "policy sign",
             "key new",
             "key import",
             "key list",

@@ -46,7 +46,7 @@ const BREAKER_WINDOW_MAX: Millis = Millis(86_400_000);
 const IN_FLIGHT: u32 = 16_384;
 
 /// How many operations of an agent may wait for people, unless the configuration says: more than this nobody reads.
-const PENDING: u32 = 100;
+const PENDING: u32 = 1000;
 
 /// One wallet.
 pub(crate) fn wallet(report: &Report, node: &Node, folder: &Path) -> Option<WalletEntry> {

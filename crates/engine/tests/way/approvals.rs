@@ -232,7 +232,8 @@ async fn who_has_left_or_changed_does_not_count_any_more() {
         for name in ["bob", "carol"] {
             engine.approve(&member(name), id, digest, None).await.unwrap();
         }
-        assert_eq!(house.only().state, S::Approved);
+        house.settle_down(&engine).await;
+        assert_eq!(house.only().state, S::Approved, "not before its time");
         let mut changed_setup = setup();
         change(&mut changed_setup);
         house.time.advance("10m".parse::<Millis>().unwrap());
@@ -389,6 +390,8 @@ async fn a_vote_of_a_key_that_is_not_the_operators_any_more_does_not_count() {
     let yes = Yes { digest, note: None, signature: Some(offered(raw(3, approval.signing_hash()))) };
     let bob = delayed(address(3)).operators[&OperatorId::parse("bob").unwrap()].clone();
     engine.approve_signed(&bob, parked.id, yes).await.unwrap();
+    house.settle_down(&engine).await;
+    assert_eq!(house.only().state, S::Approved, "not before its time");
     house.time.advance("10m".parse::<Millis>().unwrap());
     let engine = house.gateway().await;
     engine.replace(delayed(address(5)));
