@@ -151,7 +151,7 @@ async fn what_came_of_a_decision_is_added_to_it() {
     assert_eq!(stored.approvals.len(), 1, "what is said once more is recorded once");
     assert_eq!(stored.signatures, [serde_json::json!("0x01")]);
     assert_eq!((stored.tx_hash, stored.duration_ms), (Some(hash), Some(12)));
-    assert_eq!(stored.status, TraceStatus::Allowed);
+    assert_eq!(stored.status, TraceStatus::Executed);
     let pending = TraceQuery {
         status: Some(TraceStatus::PendingApproval),
         limit: 9,
