@@ -406,7 +406,9 @@ async fn a_crowd_of_parked_operations_lets_no_more_in() {
         setup
     };
     let gateways = [house.gateway().await, house.gateway().await];
-    gateways.iter().for_each(|engine| engine.replace(crowded()));
+    for engine in &gateways {
+        engine.replace(crowded());
+    }
     let asks = (0..8_u64).map(|n| {
         let engine = Arc::clone(&gateways[usize::from(n % 2 == 0)]);
         let request = send(&house, PAYEE, 200 + n);

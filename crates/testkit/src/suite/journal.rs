@@ -377,7 +377,8 @@ pub async fn a_word_that_is_recorded_is_not_recorded_again(bench: &dyn JournalBe
         ..TraceUpdate::default()
     };
     let say = |n: u64| {
-        let (journal, update) = (Arc::clone(&journals[usize::from(n % 2 == 0)]), said(n / 8));
+        let (journal, update) =
+            (Arc::clone(&journals[usize::from(n.is_multiple_of(2))]), said(n / 8));
         tokio::spawn(async move { journal.update(trace_hash(1), &update).await.unwrap() })
     };
     for told in join_all((0..16).map(say)).await {
