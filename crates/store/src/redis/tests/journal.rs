@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use countersign_core::{
     identity::{AgentId, OperationId},
+    journal::sha256,
     time::{Millis, Timestamp},
     trace::{DecisionRecord, TraceStatus, TraceUpdate},
 };
@@ -19,6 +20,10 @@ use crate::redis::RedisStore;
 
 const START: Timestamp = Timestamp::from_millis(1_800_000_000_000);
 
+fn session(n: u64) -> Option<String> {
+    n.is_multiple_of(3).then(|| "}:a session\n{".into())
+}
+
 fn trace(n: u64) -> NewTrace {
     let who: AgentId = agent(if n.is_multiple_of(2) { "even" } else { "odd" });
     let operation: OperationId = operation_id(n);
@@ -28,8 +33,8 @@ fn trace(n: u64) -> NewTrace {
             operation_id: Some(operation),
             created_at: START.after(Millis(n / 2)),
             agent_id: Some(who),
-            session_key_hash: None,
-            session: n.is_multiple_of(3).then(|| "}:a session\n{".into()),
+            session_key_hash: session(n).as_deref().map(sha256),
+            session: session(n),
             reasoning: Some("because".into()),
             proposed_action: serde_json::json!({ "to": "0x00", "amount": u64::MAX }),
             validation_result: serde_json::json!({ "allowed": true }),
@@ -142,7 +147,10 @@ async fn what_came_of_a_decision_is_added_to_it() {
     };
     journal.update(trace_hash(0), &voted).await.unwrap();
     journal.update(trace_hash(0), &signed).await.unwrap();
-    journal.update(trace_hash(0), &voted.clone()).await.unwrap();
+    // the same word again is no second one
+    journal.update(trace_hash(0), &voted).await.unwrap();
+    let approval = Some(serde_json::json!({ "operator": "bob" }));
+    journal.update(trace_hash(0), &TraceUpdate { approval, ..voted }).await.unwrap();
     let stored = journal.trace(trace_hash(0)).await.unwrap().unwrap();
     assert_eq!(stored.approvals.len(), 2);
     assert_eq!(stored.signatures, [serde_json::json!("0x01")]);
