@@ -675,7 +675,9 @@ async fn evidence_breaks_off_when_its_reader_is_no_operator_any_more() {
         house.journal.record(&new).await.unwrap();
     }
     let get = |path: &str| {
-        format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n")
+        format!(
+            "GET {path} HTTP/1.1\r\nconnection: close\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n"
+        )
     };
     for format in ["json", "csv"] {
         let credentials = crate::tests::house::credentials;
