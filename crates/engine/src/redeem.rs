@@ -80,7 +80,7 @@ impl Engine {
         let work = async {
             let Some(record) = self.as_found(&record).await else { return };
             for _ in 0..ROUNDS_MAX {
-                match self.redeem_once(&record).await {
+                match Box::pin(self.redeem_once(&record)).await {
                     Next::Rest => return,
                     Next::Again => {}
                     Next::CarryOut(setup, tasks) => {
