@@ -73,6 +73,8 @@ pub(crate) struct Desk {
     gauges: gauges::Gauges,
     /// Held by whoever records a client's word.
     attesting: tokio::sync::Mutex<()>,
+    /// Held by whoever has decisions decided again under a text that is only looked at.
+    checking: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -92,6 +94,7 @@ impl Desk {
             listeners: events::Seats::default(),
             gauges: gauges::Gauges::default(),
             attesting: tokio::sync::Mutex::default(),
+            checking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -138,6 +141,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(versions::list).post(versions::propose))
+        .route("/api/agents/{agent}/policies/check", post(versions::check))
         .route("/api/agents/{agent}/policies/{version}", get(versions::show))
         .route("/api/agents/{agent}/policies/{version}/activate", post(versions::activate))
         .route("/api/agents/{agent}/policies/{version}/approve", post(versions::approve))
