@@ -107,6 +107,21 @@ impl Driver {
     }
 }
 
+/// As [`world`], where alice and bob may change policies, and what loosens one waits a second for its time.
+async fn world_of_two() -> World {
+    let mut setup = Setup::new(StoreKind::Embedded).with_another_agent();
+    let (bob, may) =
+        ("roles: [view, approve], person: bob", "roles: [view, approve, policy], person: bob");
+    setup.changes.push((bob.into(), may.into()));
+    setup.changes.push(("prices:".into(), "policy_changes: { delay: 1s }\nprices:".into()));
+    World::start(setup.with(|bot| (bot.policy, bot.duplicate_window) = (POLICY.into(), "0s"))).await
+}
+
+async fn drive_two(script: &[&str]) -> Value {
+    let world = world_of_two().await;
+    Driver::start(&world, script).end().await
+}
+
 async fn drive(script: &[&str]) -> Value {
     let world = world().await;
     Driver::start(&world, script).end().await
@@ -135,6 +150,31 @@ async fn every_page_is_accessible_in_the_dark() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_fits_a_phone_and_a_thumb_decides() {
     drive(&["pages.mjs", "phone"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_narrowed_loosened_rejected_and_rolled_back() {
+    drive_two(&["policies.mjs", "way"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_changed_from_the_keyboard() {
+    drive_two(&["policies.mjs", "keys"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_policy_is_accessible_in_the_light() {
+    drive_two(&["policies.mjs", "light"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_of_a_policy_is_accessible_in_the_dark() {
+    drive_two(&["policies.mjs", "dark"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_changed_on_a_phone() {
+    drive_two(&["policies.mjs", "phone"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

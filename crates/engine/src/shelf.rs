@@ -5,6 +5,7 @@
 
 mod back_test;
 mod change;
+mod check;
 mod evaluate;
 mod follow;
 mod propose;
@@ -31,6 +32,7 @@ use crate::{
 
 pub use self::{
     change::Verb,
+    check::{Checked, Trial},
     evaluate::{Evaluation, Evaluations},
     follow::{Files, Follower, InForce},
     propose::Proposal,

@@ -74,6 +74,8 @@ pub(crate) struct Desk {
     /// Seats of those who take evidence away.
     exporters: Seats,
     gauges: gauges::Gauges,
+    /// Held by whoever has decisions decided again under a text that is only looked at.
+    checking: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -93,6 +95,7 @@ impl Desk {
             listeners: Seats::new(events::LISTENERS_MAX, events::LISTENERS_OF_ONE_MAX),
             exporters: Seats::new(evidence::EXPORTS_MAX, evidence::EXPORTS_OF_ONE_MAX),
             gauges: gauges::Gauges::default(),
+            checking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -141,6 +144,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(versions::list).post(versions::propose))
+        .route("/api/agents/{agent}/policies/check", post(versions::check))
         .route("/api/agents/{agent}/policies/{version}", get(versions::show))
         .route("/api/agents/{agent}/policies/{version}/activate", post(versions::activate))
         .route("/api/agents/{agent}/policies/{version}/approve", post(versions::approve))

@@ -70,7 +70,7 @@ impl Engine {
         let setup = self.setup();
         let configured = setup.agents.get(agent).ok_or(ShelfError::Missing)?;
         Pinned::of(&setup).vouch(agent, (&proposal.text, proposal.signed.as_ref()))?;
-        let policy = load(&setup, configured, proposal)?;
+        let policy = load(&setup, configured, (&proposal.text, proposal.format))?;
         let now = self.ports().ledger.now().await?;
         let back_test = self.back_test(&setup, (agent, &policy), (now.before(DAYS), now)).await?;
         for _ in 0..ROUNDS_MAX {
@@ -139,14 +139,14 @@ impl Engine {
 }
 
 /// Reads a text as a policy for this agent: its form, its words, its own tests, and what it names.
-fn load(
+pub(super) fn load(
     setup: &Setup,
     agent: &AgentSetup,
-    Proposal { text, format, .. }: &Proposal,
+    (text, format): (&str, Option<Format>),
 ) -> Result<Policy, ShelfError> {
     let name = agent.grant.name();
     let read = match format {
-        Some(format) => Policy::from_format(*format, name, text, name),
+        Some(format) => Policy::from_format(format, name, text, name),
         None => Policy::parse(text, name),
     };
     let policy = read.map_err(ShelfError::Invalid)?;
@@ -158,7 +158,7 @@ fn proposer(operator: &OperatorSetup) -> Proposer {
     Proposer { operator: operator.id.clone(), person: operator.person.clone() }
 }
 
-fn tests(policy: &Policy) -> Vec<TestRun> {
+pub(super) fn tests(policy: &Policy) -> Vec<TestRun> {
     let run = |outcome: countersign_policy::TestOutcome| TestRun {
         name: outcome.name,
         line: outcome.line,

@@ -62,7 +62,7 @@ export function withQuery(path, parameters) {
 }
 
 export const get = (path, signal) => ask('GET', path, undefined, signal);
-export const post = (path, body) => ask('POST', path, body ?? {});
+export const post = (path, body, signal) => ask('POST', path, body ?? {}, signal);
 export const patch = (path, body) => ask('PATCH', path, body);
 export const remove = (path) => ask('DELETE', path);
 

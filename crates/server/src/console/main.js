@@ -170,19 +170,23 @@ const REFRESH_MS = 1000;
 
 let due = null;
 let refreshedAt = 0;
+let happened = new Set();
 
 function changed(event) {
   if (!desk) return;
   if (event.name === 'overview') showOverview(parsed(event.data));
   else desk.isStale = true;
+  happened.add(event.name);
   if (due !== null) return;
   due = setTimeout(() => {
     due = null;
     refreshedAt = Date.now();
+    const names = happened;
+    happened = new Set();
     if (!desk) return;
     if (desk.isStale) refreshOverview();
     desk.isStale = false;
-    desk.page?.changed?.();
+    desk.page?.changed?.(names);
   }, Math.max(0, refreshedAt + REFRESH_MS - Date.now()));
 }
 

@@ -30,6 +30,11 @@ export function visible(text) {
   return shown.filter((part) => part !== '');
 }
 
+/** The numbers of the lines that have such a character, from 1. */
+export function hidingLines(text) {
+  return text.split('\n').flatMap((line, index) => (line.search(HIDDEN) >= 0 ? [index + 1] : []));
+}
+
 /** A word or line of somebody else's, within a sentence of ours. */
 export function said(text, properties) {
   return h('bdi', { ...properties, class: ['said', properties?.class] }, visible(text));

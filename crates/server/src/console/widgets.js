@@ -5,10 +5,10 @@ import { h, replace, s } from './dom.js';
 import { announce } from './dialogs.js';
 
 const TONES = {
-  good: ['EXECUTED', 'executed', 'allow', 'within', 'pass', 'ok', 'ready', 'Resolved', 'APPROVED', 'live', 'mined'],
-  bad: ['DENIED', 'blocked', 'deny', 'REVERTED', 'Critical', 'CONFLICT', 'failed', 'unavailable', 'lost', 'offline', 'REJECTED'],
-  warn: ['PENDING_APPROVAL', 'pending_approval', 'PARKED', 'approve', 'High', 'UNKNOWN', 'CANCELLING', 'Open', 'park', 'EXPIRED', 'not_ready'],
-  info: ['ALLOWED', 'allowed', 'PREPARED', 'SIGNED', 'BROADCAST', 'MINED', 'Investigating', 'Medium', 'connecting'],
+  good: ['EXECUTED', 'executed', 'allow', 'within', 'pass', 'ok', 'ready', 'Resolved', 'APPROVED', 'live', 'mined', 'active', 'tightening'],
+  bad: ['DENIED', 'blocked', 'deny', 'REVERTED', 'Critical', 'CONFLICT', 'failed', 'unavailable', 'lost', 'offline', 'REJECTED', 'rejected', 'revoked'],
+  warn: ['PENDING_APPROVAL', 'pending_approval', 'PARKED', 'approve', 'High', 'UNKNOWN', 'CANCELLING', 'Open', 'park', 'EXPIRED', 'not_ready', 'waiting', 'loosening'],
+  info: ['ALLOWED', 'allowed', 'PREPARED', 'SIGNED', 'BROADCAST', 'MINED', 'Investigating', 'Medium', 'connecting', 'draft', 'shadow'],
 };
 const TONE = new Map(Object.entries(TONES).flatMap(([tone, words]) => words.map((word) => [word, tone])));
 

@@ -22,7 +22,7 @@ type File = (&'static str, &'static str, &'static str);
 const INDEX: File = ("index.html", PAGE, include_str!("../console/index.html"));
 
 /// What the page loads.
-const FILES: [File; 31] = [
+const FILES: [File; 36] = [
     ("agents.js", SCRIPT, include_str!("../console/agents.js")),
     ("amounts.js", SCRIPT, include_str!("../console/amounts.js")),
     ("api.js", SCRIPT, include_str!("../console/api.js")),
@@ -30,7 +30,9 @@ const FILES: [File; 31] = [
     ("console.css", STYLE, include_str!("../console/console.css")),
     ("decoded.js", SCRIPT, include_str!("../console/decoded.js")),
     ("dialogs.js", SCRIPT, include_str!("../console/dialogs.js")),
+    ("diff.js", SCRIPT, include_str!("../console/diff.js")),
     ("dom.js", SCRIPT, include_str!("../console/dom.js")),
+    ("editor.js", SCRIPT, include_str!("../console/editor.js")),
     ("evidence.js", SCRIPT, include_str!("../console/evidence.js")),
     ("find.js", SCRIPT, include_str!("../console/find.js")),
     ("inbox.js", SCRIPT, include_str!("../console/inbox.js")),
@@ -46,12 +48,15 @@ const FILES: [File; 31] = [
     ("policies.js", SCRIPT, include_str!("../console/policies.js")),
     ("router.js", SCRIPT, include_str!("../console/router.js")),
     ("signing.js", SCRIPT, include_str!("../console/signing.js")),
+    ("source.js", SCRIPT, include_str!("../console/source.js")),
     ("spend.js", SCRIPT, include_str!("../console/spend.js")),
     ("theme.js", SCRIPT, include_str!("../console/theme.js")),
     ("theme_switch.js", SCRIPT, include_str!("../console/theme_switch.js")),
     ("time.js", SCRIPT, include_str!("../console/time.js")),
     ("traces.js", SCRIPT, include_str!("../console/traces.js")),
     ("untrusted.js", SCRIPT, include_str!("../console/untrusted.js")),
+    ("version.js", SCRIPT, include_str!("../console/version.js")),
+    ("version_parts.js", SCRIPT, include_str!("../console/version_parts.js")),
     ("votes.js", SCRIPT, include_str!("../console/votes.js")),
     ("widgets.js", SCRIPT, include_str!("../console/widgets.js")),
 ];

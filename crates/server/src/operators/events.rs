@@ -183,7 +183,7 @@ fn told(place: Place, line: &Line) -> Option<Event> {
     let name = match line.event.as_str() {
         event::FREEZE | event::TRIP | event::UNFREEZE => "freeze",
         event::SEAL | event::UNSEAL => "seal",
-        event::POLICY => "policy",
+        event::POLICY | event::SHELF => "policy",
         other if other.starts_with("incident_") => "incident",
         _ if line.subject.starts_with("op_") => "operation",
         _ => return None,
@@ -204,6 +204,23 @@ mod tests {
             assert!(Place::parse(text).is_none_or(|place| place.id() == text), "{text}");
         }
         assert_eq!(Place::parse("+1-2"), None);
+    }
+
+    #[test]
+    fn every_step_of_a_version_is_told_as_a_change_of_policy() {
+        let place = Place { epoch: 1, sequence: 1 };
+        for (event, subject, name) in [
+            (event::SHELF, "bot:3", Some("event: policy")),
+            (event::POLICY, "grant bot=sha256:00", Some("event: policy")),
+            ("journal", "gateway-1", None),
+        ] {
+            let (event, subject) = (event.to_owned(), subject.to_owned());
+            let at = countersign_core::time::Timestamp::from_millis(0);
+            let told = told(place, &Line { sequence: 1, at, event, subject });
+            let text = told.map(|event| format!("{event:?}"));
+            assert_eq!(text.is_some(), name.is_some(), "{text:?}");
+            assert!(name.is_none_or(|name| text.is_some_and(|text| text.contains(name))));
+        }
     }
 
     #[test]

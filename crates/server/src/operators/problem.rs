@@ -287,7 +287,7 @@ impl From<Problem> for Response {
     }
 }
 
-fn diagnostic(found: &Diagnostic) -> Value {
+pub(super) fn diagnostic(found: &Diagnostic) -> Value {
     let Diagnostic { file: _, line, column, message, hint } = found;
     json!({"line": line, "column": column, "message": message, "hint": hint})
 }

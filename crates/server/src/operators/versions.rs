@@ -13,7 +13,7 @@ use countersign_engine::{
     GrantView,
     port::shelf::VERSIONS_MAX,
     setup::{OperatorSetup, Role},
-    shelf::{Evaluations, Proposal, Verb},
+    shelf::{Checked, Evaluations, Proposal, ShelfError, Trial, Verb},
 };
 use countersign_policy::{Format, PactState, Policy};
 use serde::Deserialize;
@@ -24,6 +24,7 @@ use super::{
     access::{Asked, Named, Operator, Viewer},
     approvals::{No, bounded},
     body::{Given, Listing, Perhaps, listing},
+    problem::diagnostic,
 };
 
 /// How many versions a page has where nothing else is asked.
@@ -165,12 +166,67 @@ pub(crate) async fn propose(
     Given(Draft { text, format, note, shadow, signed }): Given<Draft>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let operator = operator.may(Role::Policy)?;
-    let format = format.map(|format| format.parse::<Format>());
-    let format = format.transpose().map_err(|e| Problem::Malformed(format!("`format`: {e}")))?;
+    let format = known(format)?;
     let note = note.map(|note| bounded("note", note)).transpose()?;
     let proposal = Proposal { text: text.into(), format, note, shadow, signed };
     let version = desk.gatehouse.engine.propose(operator, &agent, &proposal).await?;
     proposed(&desk, operator, &version).await
+}
+
+fn known(format: Option<String>) -> Result<Option<Format>, Problem> {
+    let format = format.map(|format| format.parse::<Format>());
+    format.transpose().map_err(|e| Problem::Malformed(format!("`format`: {e}")))
+}
+
+/// A text that is only looked at.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Attempt {
+    text: String,
+    format: Option<String>,
+    #[serde(default)]
+    back_test: bool,
+}
+
+/// `POST /api/agents/{agentId}/policies/check`: what a text would be and do as the next version. That it is none is an
+/// answer as well, and not the caller's mistake: it is asked while somebody types.
+pub(crate) async fn check(
+    operator: Operator,
+    State(desk): Door,
+    Named(agent): Named<AgentId>,
+    Given(Attempt { text, format, back_test }): Given<Attempt>,
+) -> Result<Json<Value>, Problem> {
+    operator.may(Role::Policy)?;
+    let trial = Trial { text: text.into(), format: known(format)?, back_test };
+    // one after the other: whoever types asks often, and requests of agents come first
+    let _turn = if back_test { Some(desk.checking.lock().await) } else { None };
+    match desk.gatehouse.engine.check(&agent, &trial).await {
+        Ok(checked) => Ok(Json(checked_view(&checked))),
+        Err(ShelfError::Invalid(errors)) => {
+            let diagnostics: Vec<Value> = errors.items.iter().map(diagnostic).collect();
+            Ok(Json(json!({"valid": false, "diagnostics": diagnostics})))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn checked_view(checked: &Checked) -> Value {
+    let Checked { policy, name, base, class, changes, tests, back_test, warnings, waits_for } =
+        checked;
+    let warnings: Vec<Value> = warnings.iter().map(diagnostic).collect();
+    json!({
+        "valid": true,
+        "diagnostics": [],
+        "warnings": warnings,
+        "id": policy,
+        "name": name,
+        "base": base,
+        "class": class,
+        "changes": changes,
+        "tests": tests,
+        "back_test": back_test,
+        "waits_for": waits_for,
+    })
 }
 
 /// `POST /api/agents/{agentId}/policies/{version}/rollback`: the same text again, as a new version.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use countersign_core::{identity::AgentId, time::Millis};
 use countersign_engine::{
-    port::{Journal as _, Signer as _, journal::IncidentQuery, ledger::LedgerError},
+    port::{
+        Journal as _, PolicyShelf as _, Signer as _, journal::IncidentQuery, ledger::LedgerError,
+    },
     shelf::{Files, Follower, Pinned},
 };
 use countersign_policy::Policy;
@@ -157,6 +159,84 @@ async fn a_text_that_is_no_policy_is_refused_where_it_is_wrong() {
         assert_eq!(propose(&house, token, &cap(1)).await.status, status, "{token}");
     }
     assert_eq!(house.desk("GET", PATH, "").await.json()["items"].as_array().map(Vec::len), Some(1));
+    house.close().await;
+}
+
+async fn check(house: &House, token: &str, body: &Value) -> Reply {
+    house.of(token, "POST", &format!("{PATH}/check"), &body.to_string()).await
+}
+
+#[tokio::test]
+async fn a_text_is_checked_without_becoming_a_version() {
+    let house = House::open().await;
+    pay(&house, 60).await;
+    for (text, class, approvals) in [
+        (GRANT.to_owned(), "same", Value::Null),
+        (cap(400), "tightening", Value::Null),
+        (cap(900), "loosening", json!(1)),
+    ] {
+        let reply = check(&house, DESK, &json!({"text": text})).await;
+        let found = reply.json();
+        assert_eq!((reply.status, &found["valid"]), (200, &json!(true)), "{found}");
+        assert_eq!(
+            (&found["class"], &found["waits_for"]["approvals"]),
+            (&json!(class), &approvals)
+        );
+        assert_eq!((&found["diagnostics"], &found["back_test"]), (&json!([]), &Value::Null));
+        assert_eq!(found["changes"].as_array().map(Vec::is_empty), Some(class == "same"));
+    }
+    let tight = check(&house, DESK, &json!({"text": cap(55), "back_test": true})).await.json();
+    assert_eq!(tight["back_test"]["newly"], json!({"deny": 1, "allow": 0, "park": 0}), "{tight}");
+    let tested = "tests:\n  - { name: t, given: { kind: transfer, usd: 1 }, expect: allow }\n";
+    let tested = check(&house, DESK, &json!({"text": format!("{GRANT}{tested}")})).await.json();
+    assert_eq!(
+        (&tested["tests"][0]["name"], &tested["tests"][0]["passed"]),
+        (&json!("t"), &json!(true))
+    );
+    // nothing of it is there: neither a version nor a shelf
+    assert_eq!(house.desk("GET", PATH, "").await.json()["items"].as_array().map(Vec::len), Some(1));
+    assert!(house.shelf.shelf(&AgentId::parse("trader").unwrap()).await.unwrap().is_none());
+    assert_eq!(incidents(&house).await, [""; 0]);
+    // once there is one, it is compared with what is in force there
+    propose(&house, DESK, &cap(300)).await;
+    say(&house, DESK, "2/activate", &json!({})).await;
+    let again = check(&house, DESK, &json!({"text": cap(400)})).await.json();
+    assert_eq!(again["class"], "loosening");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_text_that_is_no_policy_is_an_answer_and_no_mistake_of_who_types() {
+    let house = House::open().await;
+    let body = json!({"text": "policy: x\nkind: grant\nrulez: []\n", "back_test": true});
+    let reply = check(&house, DESK, &body).await;
+    let found = reply.json();
+    assert_eq!((reply.status, &found["valid"]), (200, &json!(false)), "{found}");
+    let one = &found["diagnostics"][0];
+    assert_eq!((&one["line"], &one["column"]), (&json!(3), &json!(1)), "{found}");
+    assert!(one["message"].as_str().unwrap().contains("rulez"), "{found}");
+    for text in [String::new(), "x".repeat(300_000), GRANT.replace("agent: trader", "agent: other")]
+    {
+        let found = check(&house, DESK, &json!({"text": text})).await.json();
+        assert_eq!(found["valid"], false, "{found}");
+    }
+    for (token, status) in [(AGENT, 401), (VIEWER, 403)] {
+        assert_eq!(check(&house, token, &json!({"text": GRANT})).await.status, status, "{token}");
+    }
+    for body in [
+        json!({}),
+        json!({"text": 1}),
+        json!({"text": "x", "shadow": true}),
+        json!({"text": "x", "format": "cobol"}),
+    ] {
+        assert_eq!(told(&check(&house, DESK, &body).await), (400, json!("malformed")));
+    }
+    let other = r#"{"text":"x"}"#;
+    let elsewhere = house.desk("POST", "/api/agents/nobody/policies/check", other).await;
+    assert_eq!(told(&elsewhere), (404, json!("not_found")));
+    house.shelf.break_with(Some(LedgerError::Unavailable("away".into())));
+    let away = check(&house, DESK, &json!({"text": GRANT})).await;
+    assert_eq!(told(&away), (503, json!("unavailable")));
     house.close().await;
 }
 

@@ -1,0 +1,105 @@
+//! What a text would be as the next version, without making it one.
+
+use std::sync::Arc;
+
+use countersign_core::{
+    identity::{AgentId, PolicyId},
+    shelf::{BackTest, Change, ChangeGate, DiffClass, SHOWN_MAX, TestRun},
+};
+use countersign_policy::{Diagnostic, Format, Policy};
+
+use super::{
+    Comparison, ShelfError,
+    back_test::DAYS,
+    compared,
+    propose::{load, tests},
+};
+use crate::{
+    engine::Engine,
+    setup::{AgentSetup, Setup},
+};
+
+/// A text that somebody thinks about.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// The text, in any format.
+    pub text: Arc<str>,
+    /// Its format; without, it is known by its keys.
+    pub format: Option<Format>,
+    /// Whether recorded decisions are decided again, which takes its time.
+    pub back_test: bool,
+}
+
+/// What a text would do as the next version of an agent's policy.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// Which policy it is.
+    pub policy: PolicyId,
+    /// Its name.
+    pub name: String,
+    /// What it was compared with: the version in force.
+    pub base: PolicyId,
+    /// What it does to that.
+    pub class: DiffClass,
+    /// Every change; of very many the first.
+    pub changes: Vec<Change>,
+    /// What became of the tests in it; of very many the first.
+    pub tests: Vec<TestRun>,
+    /// What it would have said lately, where that was asked for.
+    pub back_test: Option<BackTest>,
+    /// What is not wrong, but hardly meant.
+    pub warnings: Vec<Diagnostic>,
+    /// Whom it would wait for; nobody where it only narrows.
+    pub waits_for: Option<ChangeGate>,
+}
+
+impl Engine {
+    /// Reads a text as a policy for this agent and compares it with the version in force. Nothing is written, and no
+    /// number is given.
+    pub async fn check(&self, agent: &AgentId, trial: &Trial) -> Result<Checked, ShelfError> {
+        let setup = self.setup();
+        let configured = setup.agents.get(agent).ok_or(ShelfError::Missing)?;
+        let policy = load(&setup, configured, (&trial.text, trial.format))?;
+        let back_test = if trial.back_test {
+            let now = self.ports().ledger.now().await?;
+            let span = (now.before(DAYS), now);
+            Some(self.back_test(&setup, (agent, &policy), span).await?)
+        } else {
+            None
+        };
+        let active = self.active_of(configured).await?;
+        Ok(Checked { back_test, ..checked(&setup, &active, &policy) })
+    }
+
+    /// The policy of the version in force; of an agent that has no shelf yet, its file.
+    async fn active_of(&self, agent: &AgentSetup) -> Result<Policy, ShelfError> {
+        match self.ports().shelf.shelf(&agent.id).await? {
+            Some(kept) => {
+                let active = self.version_of(&agent.id, kept.active.version).await?;
+                self.policy_of(&active).await
+            }
+            None => Ok(agent.file().clone()),
+        }
+    }
+}
+
+fn checked(setup: &Setup, active: &Policy, policy: &Policy) -> Checked {
+    let Comparison { class, mut changes } = compared(active, policy);
+    let mut tests = tests(policy);
+    changes.truncate(SHOWN_MAX);
+    tests.truncate(SHOWN_MAX);
+    Checked {
+        policy: policy.id(),
+        name: policy.name().to_owned(),
+        base: active.id(),
+        class,
+        changes,
+        tests,
+        back_test: None,
+        warnings: policy.warnings().to_vec(),
+        waits_for: match class {
+            DiffClass::Same | DiffClass::Tightening => None,
+            DiffClass::Loosening => Some(setup.changes.gate.clone()),
+        },
+    }
+}
