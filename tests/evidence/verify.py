@@ -179,6 +179,8 @@ class Verifier:
             raise Broken("the filter has other members")
         if header["format"] != FORMAT:
             raise Broken("it is of another format")
+        if header["durability"] not in ("A", "B", "D"):
+            raise Broken("it names a class of durability that there is not")
         self.filter = header["filter"]
         cursor.expect(',"chains":[')
         chains = {}
@@ -224,6 +226,8 @@ class Verifier:
                 raise Broken(f"{name}, entry {sequence}: {error}") from error
             if known.get(sequence, "0x" + head.hex()) != "0x" + head.hex():
                 raise Broken(f"{name}, entry {sequence}: another entry is anchored in its place")
+        if not sequence or (anchored is not None and anchored["sequence"] == 0):
+            raise Broken(f"{name}: no journal is empty")
         cursor.expect('],"head":')
         said, _ = cursor.value()
         cursor.expect("}")

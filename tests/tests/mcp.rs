@@ -159,6 +159,13 @@ async fn pages_and_strange_requests_are_turned_away() {
     assert_eq!(post(&[("mcp-protocol-version", "1999-01-01")], ping).await, 400);
     assert_eq!(post(&[("accept", "text/html")], ping).await, 406);
     assert_eq!(post(&[], r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await, 202);
+    // a token that nobody has is told so by every message, also where nothing is asked of the gateway
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+    for message in [ping, initialize] {
+        assert_eq!(post(&[("authorization", "Bearer nobody")], message).await, 401);
+        let own = format!("Bearer {}", bot.token);
+        assert_eq!(post(&[("authorization", &own)], message).await, 200);
+    }
     let long = format!("\"{}\"", "a".repeat(1 << 20));
     assert_eq!(post(&[], &long).await, 413);
     assert_eq!(http::get(served.address, "/mcp", &[]).await.status, 405);

@@ -180,7 +180,7 @@ pub struct Incident {
     pub last_seen_at: Timestamp,
     /// When anything of it last changed.
     pub updated_at: Timestamp,
-    /// Who moved it and when, oldest first: the newest ones.
+    /// Who moved it and when, oldest first: how it began, and the newest ones; notes go before what happened.
     pub history: Vec<IncidentStep>,
     /// The occurrences that were taken in last.
     pub occurrences: Vec<String>,
@@ -438,7 +438,19 @@ impl Incident {
     fn note(&mut self, what: StepKind, by: Option<String>, note: Option<String>) {
         let (at, status, severity) = (self.updated_at, self.status, self.severity);
         let step = IncidentStep { at, by, what, status, severity, note };
-        push(&mut self.history, step, HISTORY_MAX);
+        self.history.push(step);
+        while self.history.len() > HISTORY_MAX {
+            self.forget_a_step();
+        }
+    }
+
+    /// One between the first and the newest: the oldest note, so that talk pushes out nothing that happened; else the oldest
+    /// of all.
+    fn forget_a_step(&mut self) {
+        let between = self.history.len().saturating_sub(2);
+        let middle = self.history.iter().enumerate().skip(1).take(between);
+        let note = middle.filter(|(_, step)| step.what == StepKind::Noted).map(|(at, _)| at).next();
+        self.history.remove(note.unwrap_or(1));
     }
 }
 

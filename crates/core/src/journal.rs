@@ -6,10 +6,10 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    identity::{AgentId, PolicyId, TraceHash},
+    identity::{AgentId, OperatorId, PolicyId, TraceHash},
     incident::Incident,
     time::Timestamp,
-    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
 
 /// What one entry of a journal says.
@@ -43,6 +43,9 @@ pub enum Entry {
         decision: Box<DecisionRecord>,
         /// Where it stands, as it says.
         status: TraceStatus,
+        /// Who posted it, and what else they said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        posted: Option<Box<Posted>>,
     },
     /// What came of a decision.
     #[serde(rename_all = "camelCase")]
@@ -269,25 +272,40 @@ impl DecisionRecord {
     }
 }
 
+type PostedParts = (Option<OperatorId>, Option<B256>, Vec<serde_json::Value>, Option<u64>);
+
+impl Posted {
+    /// What a row begins with: nothing, where nobody posted it.
+    fn parts(posted: Option<Self>) -> PostedParts {
+        posted.map_or_else(Default::default, |posted| {
+            let Self { by, tx_hash, signatures, duration_ms } = posted;
+            (Some(by), tx_hash, signatures, duration_ms)
+        })
+    }
+}
+
 impl TraceRecord {
     /// The row of a decision that nothing has come of yet.
     #[must_use]
-    pub const fn begun(
+    pub fn begun(
         trace_hash: TraceHash,
         decision: DecisionRecord,
         status: TraceStatus,
-        attestation: bool,
+        posted: Option<Posted>,
     ) -> Self {
+        let attestation = posted.is_some();
+        let (attested_by, tx_hash, signatures, duration_ms) = Posted::parts(posted);
         Self {
             trace_hash,
             decision,
-            tx_hash: None,
+            tx_hash,
             status,
-            signatures: Vec::new(),
+            signatures,
             approvals: Vec::new(),
-            duration_ms: None,
+            duration_ms,
             previous_hash: None,
             attestation,
+            attested_by,
         }
     }
 

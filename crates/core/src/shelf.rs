@@ -4,6 +4,7 @@
 //! revision of the whole shelf from the one that was read, and a store keeps it only if nobody else was faster. All of
 //! this is pure.
 
+mod signature;
 mod step;
 mod version;
 
@@ -15,10 +16,11 @@ use crate::{
 };
 
 pub use self::{
+    signature::{NoPolicyKey, PolicyKey, PolicySignature, SignatureFault, agent_use, guard_use},
     step::{Asked, Recompared, ShelfRefusal},
     version::{
-        BackTest, Change, ChangeGate, ChangeVote, DiffClass, Example, Flips, NewVersion, Origin,
-        Proposer, Signed, Step, StepKind, TestRun, Version, VersionState, Waiting, digest,
+        BackTest, Change, ChangeGate, ChangeVote, DiffClass, Example, Flips, HIGH_RISK, NewVersion,
+        Origin, Proposer, Step, StepKind, TestRun, Version, VersionState, Waiting, digest,
     },
 };
 
@@ -99,6 +101,8 @@ pub enum FileStanding {
     Edited,
     /// A gateway that is new here brings a file that another took the place of.
     Former,
+    /// It is signed, and its number is not higher than one that was accepted before: it is not taken.
+    Old,
 }
 
 /// The next revision of a shelf, with the versions that it changes.
@@ -136,12 +140,20 @@ impl Shelf {
     /// How this gateway's file stands. What was edited is known by the gateway's own memory of it: that another gateway
     /// has another file is no edit.
     #[must_use]
-    pub fn standing_of(&self, gateway: &str, file: PolicyId) -> FileStanding {
+    pub fn standing_of(
+        &self,
+        gateway: &str,
+        (file, signed): (PolicyId, Option<&PolicySignature>),
+    ) -> FileStanding {
+        let sequence = signed.map(|signed| signed.sequence);
         let before = self.files.iter().rev().find(|seen| seen.gateway == gateway);
         match before {
+            // signed anew is said anew, whatever was said of it before
+            _ if sequence > Some(self.sequence) => FileStanding::Edited,
             Some(seen) if seen.file == file => FileStanding::Known,
             Some(_) | None if file == self.file => FileStanding::Taken,
             None if self.former.contains(&file) => FileStanding::Former,
+            _ if sequence.is_some() && file != self.active.policy => FileStanding::Old,
             Some(_) | None => FileStanding::Edited,
         }
     }
@@ -154,7 +166,8 @@ impl Shelf {
         ShelfChange { shelf: next, versions: Vec::new(), text: None }
     }
 
-    /// Puts an edited file in force. Where it says what is in force already, no version is new.
+    /// Puts an edited file in force. Where it says what is in force already, no version is new, unless it is the first that
+    /// is signed.
     #[must_use]
     pub fn taking(
         &self,
@@ -165,13 +178,16 @@ impl Shelf {
         let mut next = self.next(mark);
         next.note(gateway, file.policy);
         next.former.retain(|former| *former != self.file && *former != file.policy);
-        next.former.push(self.file);
+        if file.policy != self.file {
+            next.former.push(self.file);
+        }
         keep_last(&mut next.former, FORMER_MAX);
         next.file = file.policy;
         if let Some(signed) = &file.signed {
             next.sequence = next.sequence.max(signed.sequence);
         }
-        if file.policy == self.active.policy {
+        let is_newly_signed = file.signed.is_some() && outgoing.signed.is_none();
+        if file.policy == self.active.policy && !is_newly_signed {
             return ShelfChange { shelf: next, versions: Vec::new(), text: None };
         }
         let (number, at) = (self.newest.saturating_add(1), file.proposed_at);

@@ -222,8 +222,10 @@ fn midnight(date: civil::Date, zone: &Zone) -> Timestamp {
 /// An instant, a duration or a zone that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
-    /// Not RFC 3339.
-    #[error("`{0}` is not an instant: expected RFC 3339, as in 2027-01-31T00:00:00Z")]
+    /// Not RFC 3339, or out of reach.
+    #[error(
+        "`{0}` is not an instant: expected RFC 3339 between 1970 and 9999, as in 2027-01-31T00:00:00Z"
+    )]
     Instant(String),
     /// Not a number and a unit.
     #[error("`{0}` is not a duration: expected a number and a unit, as in 15s, 2h or 7d")]

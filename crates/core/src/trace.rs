@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     charge::Overrun,
     fact::Facts,
-    identity::{AgentId, OperationId, PolicyId, TraceHash},
+    identity::{AgentId, OperationId, OperatorId, PolicyId, TraceHash},
     intent::Intent,
     time::Timestamp,
 };
@@ -38,6 +38,26 @@ pub struct TraceRecord {
     pub previous_hash: Option<B256>,
     /// `true` for a record that a client posted: it proves only that the client said so.
     pub attestation: bool,
+    /// The operator with whose token it was posted.
+    #[serde(default)]
+    pub attested_by: Option<OperatorId>,
+}
+
+/// What came with a record that a client posted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Posted {
+    /// With whose token.
+    pub by: OperatorId,
+    /// The transaction's hash, as they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tx_hash: Option<B256>,
+    /// Signatures, as they say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<serde_json::Value>,
+    /// How long it took, as they say, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
 }
 
 /// What was asked, what was known and what was decided.
@@ -82,6 +102,9 @@ pub struct DecisionRecord {
     /// changed the outcome.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overruns: Vec<Vec<Overrun>>,
+    /// The store found this many of the agent's operations waiting for people, and no more of them may: that refused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crowded: Option<u32>,
 }
 
 /// Where the record stands.

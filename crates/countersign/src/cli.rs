@@ -15,8 +15,8 @@ pub(crate) use self::{
     },
     mcp::McpArgs,
     offline::{
-        DiffArgs, ExplainArgs, ImportArgs, KeyCommand, PolicyCommand, SchemaArgs, TokenCommand,
-        TokenNewArgs,
+        DiffArgs, ExplainArgs, ImportArgs, KeyCommand, KeygenArgs, PolicyCommand, SchemaArgs,
+        SignArgs, TokenCommand, TokenNewArgs,
     },
 };
 
@@ -239,6 +239,9 @@ mod tests {
             "policy diff",
             "policy import",
             "policy schema",
+            // beyond the contract: signed policies need them
+            "policy keygen",
+            "policy sign",
             "key new",
             "key import",
             "key list",

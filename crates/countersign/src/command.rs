@@ -12,6 +12,7 @@ mod operation;
 mod policy;
 mod schema;
 mod serve;
+mod sign;
 mod token;
 mod trace;
 
@@ -27,7 +28,7 @@ use serde_json::Value;
 use crate::{
     cli::{Cli, Command, Output},
     failure::Failure,
-    screen::say,
+    screen::{escaped, say},
 };
 
 /// Runs one command to its end.
@@ -58,7 +59,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
 
 /// JSON for people and programs alike.
 fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string())
+    escaped(&serde_json::to_string_pretty(value).unwrap_or_else(|_| value.to_string()))
 }
 
 /// The name of a column, and what stands in it.

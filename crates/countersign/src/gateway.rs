@@ -21,7 +21,7 @@ use crate::{
     failure::Failure,
     keeper::{Keeper, RememberingJournal, bell, price_bell},
     policies::Loaded,
-    reload::{Reload, Reloader},
+    reload::{Reload, Reloader, files},
     state::StateFile,
     store::{OpenStore, weak_store, witness},
     telemetry::{Exporting, MeteredChronicle, MeteredJournal, MeteredLedger, Outlet, Watch},
@@ -69,6 +69,8 @@ impl Gateway {
         let agents = bind(&config.rpc).await?;
         let operators = bind(&config.admin).await?;
         let state = Arc::new(StateFile::open(config)?);
+        state.accept_guards(&loaded)?;
+        let reload = reload.remembering(Arc::clone(&state));
         parts.tell(price_bell(&state));
         let witness = witness().knowing(state.anchor()).telling(bell(&state));
         let own = (state.gateway(), witness);
@@ -219,7 +221,7 @@ fn metered(
 /// What is in force is known before anything is served. Where the store has lost what it held, or the clocks disagree,
 /// nothing is signed until a person has looked, and the gateway runs so that they can.
 async fn follow(follower: &mut Follower, loaded: &Loaded) -> Result<(), Failure> {
-    match follower.look(&loaded.grants).await.1 {
+    match follower.look(files(loaded)).await.1 {
         Err(ShelfError::Lost(why) | ShelfError::Clock(why)) => {
             tracing::error!(why, "which versions of policies are in force is not known");
             Ok(())

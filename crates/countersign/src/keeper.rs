@@ -159,7 +159,7 @@ impl Journal for RememberingJournal {
         self.inner.pin(policy, canonical).await
     }
 
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
         self.inner.record(entry).await
     }
 

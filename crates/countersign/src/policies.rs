@@ -9,6 +9,7 @@ use std::{
 use countersign_core::{
     approval::{Gate, Signing, Vote},
     identity::{AgentId, OperatorId},
+    shelf::{agent_use, guard_use},
     time::Timestamp,
 };
 use countersign_engine::setup::Role;
@@ -19,12 +20,17 @@ use crate::config::{
     did_you_mean,
 };
 
+pub(crate) mod signature;
+
+use self::signature::{Signatures, signature};
+
 /// A configuration with its policies: everything that starting needs but the outside world.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) config: Config,
     pub(crate) grants: BTreeMap<AgentId, Policy>,
     pub(crate) guards: Vec<Policy>,
+    pub(crate) signed: Signatures,
     pub(crate) warnings: Vec<Problem>,
 }
 
@@ -33,9 +39,14 @@ impl Loaded {
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let policies = self.config.agents.iter().map(|agent| &agent.policy.value);
         let guards = self.config.guards.iter().map(|guard| &guard.value);
+        let policies: Vec<PathBuf> = policies.chain(guards).cloned().collect();
+        let signed = !self.config.policy_changes.value.keys.is_empty();
+        let beside = policies.iter().filter(|_| signed).map(|file| signature::beside(file));
+        let signatures: Vec<PathBuf> = beside.collect();
         let abis = &self.config.abis;
         let abis = abis.folder.iter().chain(abis.files.iter().map(|abi| &abi.file));
-        let files = std::iter::once(&self.config.file).chain(policies).chain(guards).chain(abis);
+        let files =
+            std::iter::once(&self.config.file).chain(&policies).chain(&signatures).chain(abis);
         let secrets = self.config.secrets_for_others().map(|(_, file)| file.to_path_buf());
         files.cloned().chain(secrets).collect()
     }
@@ -70,14 +81,24 @@ pub(crate) fn load_with(file: &Path, overrides: &Overrides) -> Result<Loaded, Pr
     let report = Report::new(file);
     let loaded = config::read(file, &report).map(|mut config| {
         overrides.apply(&mut config);
-        let grants = config
-            .agents
-            .iter()
-            .filter_map(|agent| Some((agent.id.clone(), grant(&report, &config, agent)?)));
-        let grants = grants.collect();
-        let guards =
-            config.guards.iter().filter_map(|guard| self::guard(&report, &config, guard)).collect();
-        Loaded { config, grants, guards, warnings: Vec::new() }
+        let mut signed = Signatures::default();
+        let mut grants = BTreeMap::new();
+        for agent in &config.agents {
+            let Some(grant) = grant(&report, &config, agent) else { continue };
+            let (of, usage) = ((&agent.policy, &grant), agent_use(&agent.id));
+            let signature = signature(&report, &config, of, &usage);
+            signed.grants.extend(signature.map(|signature| (agent.id.clone(), signature)));
+            grants.insert(agent.id.clone(), grant);
+        }
+        let mut guards = Vec::new();
+        for entry in &config.guards {
+            let Some(guard) = guard(&report, &config, entry) else { continue };
+            let usage = guard_use(guard.name());
+            let signature = signature(&report, &config, (entry, &guard), &usage);
+            signed.guards.extend(signature.map(|found| (guard.name().to_owned(), found)));
+            guards.push(guard);
+        }
+        Loaded { config, grants, guards, signed, warnings: Vec::new() }
     });
     let (loaded, warnings) = report.finish(loaded)?;
     Ok(Loaded { warnings, ..loaded })

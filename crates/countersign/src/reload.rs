@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_engine::{
     Engine,
-    shelf::{Follower, InForce},
+    shelf::{Files, Follower, InForce, Pinned},
 };
 use countersign_policy::Policy;
 use countersign_server::Gatehouse;
@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::Problems,
     policies::{self, Loaded, Overrides},
+    state::StateFile,
     store::Demand,
     wiring::{self, Parts},
 };
@@ -48,6 +49,7 @@ pub(crate) struct Reload {
     policies: BTreeMap<String, PolicyId>,
     fixed: Fixed,
     demand: Option<Demand>,
+    state: Option<Arc<StateFile>>,
 }
 
 /// What only a restart can change.
@@ -68,12 +70,18 @@ impl Reload {
             policies: versions(&loaded.grants, &loaded.guards),
             fixed: Fixed::of(loaded),
             demand: None,
+            state: None,
         }
     }
 
     /// The store that a new configuration may demand more of.
     pub(crate) fn demanding(self, demand: Demand) -> Self {
         Self { demand: Some(demand), ..self }
+    }
+
+    /// Where it is remembered which guards were signed last.
+    pub(crate) fn remembering(self, state: Arc<StateFile>) -> Self {
+        Self { state: Some(state), ..self }
     }
 }
 
@@ -155,6 +163,9 @@ impl Reloader {
     }
 
     async fn apply(&mut self, loaded: Loaded, parts: Parts) {
+        if let Some(Err(problems)) = self.reload.state.as_ref().map(|s| s.accept_guards(&loaded)) {
+            return self.keep(&problems).await;
+        }
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         if Fixed::of(&loaded) != self.reload.fixed {
             tracing::warn!(
@@ -165,7 +176,7 @@ impl Reloader {
             demand.follow(&loaded.config);
         }
         // a file that was edited is in force at once, whatever the shelf has
-        let (_, followed) = self.follower.look(&loaded.grants).await;
+        let (_, followed) = self.follower.look(files(&loaded)).await;
         if let Err(error) = followed {
             tracing::warn!(%error, "the versions of policies cannot be followed; what was in force stays in force");
         }
@@ -193,7 +204,7 @@ impl Reloader {
 
     /// Puts in force what operators have activated since, here or at another gateway, and what came due.
     async fn follow(&mut self) {
-        let (is_other, followed) = self.follower.look(&self.loaded.grants).await;
+        let (is_other, followed) = self.follower.look(files(&self.loaded)).await;
         if let Err(error) = followed {
             tracing::warn!(%error, "the versions of policies cannot be followed; what was in force stays in force");
         }
@@ -232,6 +243,16 @@ impl Reloader {
         let (cause, engine) = (text.clone(), &self.house.engine);
         let of = ("configuration_invalid", cause.as_str());
         engine.report(Severity::Medium, of, (title, text), None).await;
+    }
+}
+
+/// What the shelves are held against.
+pub(crate) fn files(loaded: &Loaded) -> Files<'_> {
+    let config = &loaded.config;
+    Files {
+        grants: &loaded.grants,
+        signed: &loaded.signed.grants,
+        pinned: Pinned { app: &config.app, keys: &config.policy_changes.value.keys },
     }
 }
 

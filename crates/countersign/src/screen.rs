@@ -1,6 +1,9 @@
 //! The one place that writes to the terminal.
 
-use std::io::{IsTerminal as _, Write as _, stderr, stdin, stdout};
+use std::{
+    fmt::Write as _,
+    io::{IsTerminal as _, Write as _, stderr, stdin, stdout},
+};
 
 /// A line of a result, on the standard output. A reader that went away is no error.
 pub(crate) fn say(line: impl AsRef<str>) {
@@ -89,11 +92,34 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 /// Text from elsewhere, made safe for a terminal: no control characters, no reordering of what is read.
 pub(crate) fn plain(text: &str) -> String {
-    let harmful = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
-    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// JSON made safe for a terminal in the same way, and still the same JSON: what would steer is written as `\u` and a number.
+pub(crate) fn escaped(json: &str) -> String {
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        // below, JSON has escaped what stands in texts, and what stands between them is meant
+        if c < '\u{7f}' || !is_harmful(c) {
+            safe.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // INVARIANT: writing into a string does not fail
+            write!(safe, "\\u{unit:04x}").unwrap_or_default();
+        }
+    }
+    safe
+}
+
+/// Control characters, and what is not seen or turns the order of what is.
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 #[cfg(test)]
@@ -104,6 +130,17 @@ mod tests {
     fn columns_are_as_wide_as_their_widest_cell() {
         let rows = [vec!["a".to_owned(), "long".to_owned()], vec!["bbb".to_owned(), String::new()]];
         assert_eq!(table(&["x", "y"], &rows), "x    y\na    long\nbbb");
+    }
+
+    #[test]
+    fn json_with_text_of_an_agent_cannot_either_and_says_the_same() {
+        let said = "a\u{1b}[2J\u{202e}b\u{7f}\u{9b}\u{2066}\u{200b}\u{e0041}\u{1f511}é\n";
+        let value = serde_json::json!({ "reason": said });
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let safe = escaped(&text);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&safe).unwrap(), value);
+        assert!(safe.contains(r"\u202eb\u007f\u009b\u2066\u200b\udb40\udc41"), "{safe}");
+        assert!(safe.contains("\u{1f511}é") && safe.lines().count() == 3, "{safe}");
     }
 
     #[test]

@@ -5,21 +5,24 @@
 //! so that an older version does not drop what a newer one wrote.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     io::Write as _,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_core::incident::Occurrence;
+use countersign_core::{identity::PolicyId, incident::Occurrence};
 use countersign_store::lineage::Anchor;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::{
     clock::fill,
-    config::Config,
+    config::{Config, Problem, Problems},
     failure::Failure,
     files::{private_folder, unusable},
+    policies::Loaded,
 };
 
 /// How many incidents wait for a journal at most. Later ones are in the log only.
@@ -38,7 +41,15 @@ struct Kept {
     members: Map<String, Value>,
     anchor: Option<Anchor>,
     unsent: Vec<Occurrence>,
+    guards: BTreeMap<String, SignedGuard>,
     is_written: bool,
+}
+
+/// The signed guard that was in force last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SignedGuard {
+    sequence: u64,
+    policy: PolicyId,
 }
 
 impl StateFile {
@@ -72,7 +83,8 @@ impl StateFile {
         let read = |members: Map<String, Value>| {
             let gateway = members.get("gateway")?.as_str()?.to_owned();
             let (anchor, unsent) = (read_anchor(&members).ok()?, read_unsent(&members)?);
-            Some((gateway, Kept { members, anchor, unsent, is_written: true }))
+            let guards = read_guards(&members)?;
+            Some((gateway, Kept { members, anchor, unsent, guards, is_written: true }))
         };
         let (gateway, kept) = members.and_then(read).ok_or_else(damaged)?;
         Ok(Self { path, gateway, kept: Mutex::new(kept) })
@@ -85,7 +97,13 @@ impl StateFile {
         let mut members = Map::new();
         members.insert("version".into(), 1.into());
         members.insert("gateway".into(), gateway.clone().into());
-        let kept = Kept { members, anchor: None, unsent: Vec::new(), is_written: false };
+        let kept = Kept {
+            members,
+            anchor: None,
+            unsent: Vec::new(),
+            guards: BTreeMap::new(),
+            is_written: false,
+        };
         let state = Self { path, gateway, kept: Mutex::new(kept) };
         state.write()?;
         Ok(state)
@@ -108,6 +126,42 @@ impl StateFile {
             kept.anchor = anchor;
             kept.is_written = false;
         }
+    }
+
+    /// Takes these guards for the newest, unless one of them is signed with a number that another had, or with a lower one.
+    /// Written later. Agents' own policies are remembered in the store.
+    pub(crate) fn accept_guards(&self, loaded: &Loaded) -> Result<(), Problems> {
+        let mut kept = self.kept();
+        let mut old = Vec::new();
+        let mut guards = kept.guards.clone();
+        for (entry, guard) in loaded.config.guards.iter().zip(&loaded.guards) {
+            let Some(signature) = loaded.signed.guards.get(guard.name()) else { continue };
+            let found = SignedGuard { sequence: signature.sequence, policy: guard.id() };
+            match kept.guards.get(guard.name()) {
+                Some(last)
+                    if found.sequence < last.sequence
+                        || (found.sequence == last.sequence && found.policy != last.policy) =>
+                {
+                    let message = format!(
+                        "`{}` is signed with the number {}, and {} was accepted before; to go back to it on purpose, sign it again",
+                        entry.value.display(),
+                        found.sequence,
+                        last.sequence
+                    );
+                    let file = loaded.config.file.clone();
+                    old.push(Problem { file, place: entry.place, message });
+                }
+                Some(_) | None => drop(guards.insert(guard.name().to_owned(), found)),
+            }
+        }
+        if !old.is_empty() {
+            return Err(Problems(old));
+        }
+        if kept.guards != guards {
+            kept.guards = guards;
+            kept.is_written = false;
+        }
+        Ok(())
     }
 
     /// Keeps an incident until a journal has it. Written later.
@@ -157,6 +211,9 @@ impl StateFile {
             members.insert("head".into(), json!(head));
         }
         members.insert("unsent".into(), json!(kept.unsent));
+        if !kept.guards.is_empty() {
+            members.insert("guards".into(), json!(kept.guards));
+        }
         Some(Value::Object(members).to_string())
     }
 
@@ -194,6 +251,11 @@ fn read_anchor(members: &Map<String, Value>) -> Result<Option<Anchor>, ()> {
 fn read_unsent(members: &Map<String, Value>) -> Option<Vec<Occurrence>> {
     let unsent = members.get("unsent").cloned().unwrap_or_else(|| json!([]));
     serde_json::from_value(unsent).ok()
+}
+
+fn read_guards(members: &Map<String, Value>) -> Option<BTreeMap<String, SignedGuard>> {
+    let guards = members.get("guards").cloned().unwrap_or_else(|| json!({}));
+    serde_json::from_value(guards).ok()
 }
 
 #[cfg(test)]

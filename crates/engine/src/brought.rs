@@ -262,9 +262,10 @@ impl Engine {
             charges: Vec::new(),
             gates: Vec::new(),
             overruns: Vec::new(),
+            crowded: None,
         };
         let trace_hash = decision.hash();
-        Ok(NewTrace { trace_hash, decision, status: TraceStatus::Blocked, attestation: false })
+        Ok(NewTrace { trace_hash, decision, status: TraceStatus::Blocked, posted: None })
     }
 }
 

@@ -128,6 +128,8 @@ impl Engine {
 
     async fn voted(self: &Arc<Self>, record: OperationRecord, vote: &Vote) -> OperationRecord {
         let complete = record.state == OperationState::Approved;
+        // one click too many says the same as the first, word for word, and is recorded once
+        let vote = as_kept(&record, vote);
         let update = TraceUpdate {
             approval: Some(said("approved", vote, &record)),
             signature: vote.signature.as_ref().map(|signature| {
@@ -141,7 +143,7 @@ impl Engine {
         if complete {
             let engine = Arc::clone(self);
             let approved = record.clone();
-            let work = async move { engine.redeem(approved).await };
+            let work = async move { Box::pin(engine.redeem(approved)).await };
             self.ports().clock.spawn(Box::pin(work));
         }
         record
@@ -178,8 +180,9 @@ impl Engine {
         };
         match self.ports().ledger.reject(&reject).await.map_err(unavailable)? {
             RejectAnswer::Rejected(record) => {
+                let vote = as_kept(&record, &vote);
                 let update = TraceUpdate {
-                    approval: Some(said("rejected", &vote, &record)),
+                    approval: Some(said("rejected", vote, &record)),
                     status: Some(TraceStatus::Blocked),
                     blocked_by: Some(format!("operator {}", vote.operator)),
                     ..TraceUpdate::default()
@@ -196,6 +199,12 @@ impl Engine {
             RejectAnswer::Missing => Err(DeskError::Missing),
         }
     }
+}
+
+/// The operator's newest vote as the books have it.
+fn as_kept<'a>(record: &'a OperationRecord, vote: &'a Vote) -> &'a Vote {
+    let of_same = |known: &&Vote| known.operator == vote.operator;
+    record.votes.iter().rev().find(of_same).unwrap_or(vote)
 }
 
 /// One word, with what its signature is verified by.

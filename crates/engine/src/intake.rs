@@ -17,6 +17,7 @@ use crate::{
     admission::{Admitted, Parties, chosen_id, malformed},
     engine::Engine,
     gather::{Gathered, Request, no_store},
+    judge::crowded,
     port::{
         journal::NewTrace,
         ledger::{
@@ -50,6 +51,8 @@ enum Next {
     Done(Round),
     /// The store found this not to fit, and so this follows.
     Over(Box<Outcome>, Vec<Overrun>),
+    /// The store found that so many of the agent's operations wait for people already, and no more may.
+    Crowded(u32),
 }
 
 /// One decision on its way to becoming an operation.
@@ -196,6 +199,10 @@ impl Engine {
                     case.judgement.overruns.push(overruns);
                     outcome = *changed;
                 }
+                Next::Crowded(most) => {
+                    case.judgement.crowded = Some(most);
+                    outcome = Outcome::Deny(crowded(most));
+                }
             }
         }
         Ok(Round::Again)
@@ -236,10 +243,12 @@ impl Engine {
 
     async fn allow(self: &Arc<Self>, case: &Case<'_>, permit: Permit) -> Result<Next, Answer> {
         let entry = case.trace(Ending::Allowed(permit.charges()));
+        let parked_max = case.admitted.parties()?.agent.parked_max;
         let reserve = Reserve {
             operation: case.operation(&entry, ("", ""), &self.ports().gateway),
             charges: permit.charges().to_vec(),
             disposition: Disposition::Allow(case.gathered.facts.at.after(ALLOW_FOR)),
+            parked_max,
         };
         let claim = self.claims().take(case.id);
         match self.reserve(case.admitted.setup(), &reserve).await? {
@@ -254,18 +263,21 @@ impl Engine {
             ReserveAnswer::Over(overruns) => {
                 Ok(Next::Over(Box::new(permit.overrun(&overruns)), overruns))
             }
-            ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
-                Ok(Next::Done(Round::Again))
-            }
+            ReserveAnswer::Same(_)
+            | ReserveAnswer::KeyConflict(_)
+            | ReserveAnswer::Crowded
+            | ReserveAnswer::PeriodMoved => Ok(Next::Done(Round::Again)),
         }
     }
 
     async fn park(self: &Arc<Self>, case: &Case<'_>, hold: Hold) -> Result<Next, Answer> {
         let (entry, parking) = case.parking(&hold);
+        let parked_max = case.admitted.parties()?.agent.parked_max;
         let reserve = Reserve {
             operation: case.operation(&entry, (hold.code(), hold.reason()), &self.ports().gateway),
             charges: hold.charges().to_vec(),
             disposition: Disposition::Park(parking),
+            parked_max,
         };
         match self.reserve(case.admitted.setup(), &reserve).await? {
             ReserveAnswer::Reserved(record) => {
@@ -276,6 +288,7 @@ impl Engine {
             ReserveAnswer::Over(overruns) => {
                 Ok(Next::Over(Box::new(hold.overrun(&overruns)), overruns))
             }
+            ReserveAnswer::Crowded => Ok(Next::Crowded(parked_max)),
             ReserveAnswer::Same(_) | ReserveAnswer::KeyConflict(_) | ReserveAnswer::PeriodMoved => {
                 Ok(Next::Done(Round::Again))
             }

@@ -37,7 +37,8 @@ impl Engine {
         entry: &NewTrace,
     ) -> Result<(), JournalError> {
         let policies = policies_of(setup, &entry.decision);
-        self.behind(&policies, || self.ports().journal.record(entry)).await
+        let record = || async { self.ports().journal.record(entry).await.map(drop) };
+        self.behind(&policies, record).await
     }
 
     /// Records a later decision on an operation, with what came of it.

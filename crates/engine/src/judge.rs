@@ -93,6 +93,26 @@ fn over_ceiling(intent: &Intent, facts: &Facts) -> Option<Denial> {
     })
 }
 
+/// Nobody can judge what hides among so many; this too stands above every policy.
+pub(crate) fn crowded(most: u32) -> Denial {
+    let code = "too_many_pending";
+    let violation = Violation {
+        rule: "max_pending".into(),
+        code: code.into(),
+        limit: Some(most.to_string()),
+        current: Some(most.to_string()),
+        requested: Some("1".into()),
+        frees_at: None,
+    };
+    Denial {
+        code: code.into(),
+        reason: format!("{most} of this agent's operations wait for people, and no more may"),
+        register: Register::Constructive,
+        ground: Ground::Policy,
+        violations: vec![violation],
+    }
+}
+
 /// A policy's own denial keeps the first word; otherwise the refusal decides.
 fn denied_first(outcome: Outcome, refusal: Denial) -> Outcome {
     match outcome {

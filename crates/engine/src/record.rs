@@ -32,6 +32,8 @@ pub(crate) struct Judgement {
     pub(crate) guards: Vec<PolicyId>,
     /// What the store found not to fit, each time that it was asked.
     pub(crate) overruns: Vec<Vec<Overrun>>,
+    /// Where the store found so many of the agent's operations parked that this one is refused.
+    pub(crate) crowded: Option<u32>,
 }
 
 impl Judgement {
@@ -58,6 +60,7 @@ impl Judgement {
             policy,
             guards,
             overruns: Vec::new(),
+            crowded: None,
         };
         (judgement, outcome)
     }
@@ -143,7 +146,7 @@ pub(crate) fn trace(
 ) -> NewTrace {
     let Gathered { intent, facts, .. } = gathered;
     let decision = decision(operation, (intent, facts), judgement, ending);
-    NewTrace { trace_hash: decision.hash(), decision, status: ending.status(), attestation: false }
+    NewTrace { trace_hash: decision.hash(), decision, status: ending.status(), posted: None }
 }
 
 /// What is recorded of a decision: made of what it was decided from, and of nothing else.
@@ -186,6 +189,7 @@ pub(crate) fn decision(
         charges: charges.iter().map(charge_json).collect(),
         gates: gates.iter().map(|gate| json!(gate)).collect(),
         overruns: judgement.overruns.clone(),
+        crowded: judgement.crowded,
     }
 }
 

@@ -78,6 +78,7 @@ impl Engine {
         let Some(claim) = self.claims().take(record.id) else { return };
         let whole = self.later("redeem", &record);
         let work = async {
+            let Some(record) = self.as_found(&record).await else { return };
             for _ in 0..ROUNDS_MAX {
                 match self.redeem_once(&record).await {
                     Next::Rest => return,
@@ -90,6 +91,12 @@ impl Engine {
             }
         };
         work.instrument(whole).await;
+    }
+
+    /// The operation, if nobody decided it between the look at it and the claim on it.
+    async fn as_found(&self, found: &OperationRecord) -> Option<OperationRecord> {
+        let now = self.ports().ledger.operation(found.id).await.ok()??;
+        ((now.state, now.fence) == (found.state, found.fence)).then_some(now)
     }
 
     async fn redeem_once(self: &Arc<Self>, record: &OperationRecord) -> Next {

@@ -9,15 +9,16 @@ use countersign_core::{
     identity::{OperationId, PolicyId},
     intent::Intent,
     time::Timestamp,
-    trace::DecisionRecord,
+    trace::{DecisionRecord, TraceStatus},
 };
 use countersign_policy::{
     Kind, Policies, Policy,
     decision::{Outcome, counter_verdicts},
 };
+use serde_json::Value;
 
 use crate::{
-    judge::judge_by,
+    judge::{crowded, judge_by},
     record::{Ending, Judgement, decision},
 };
 
@@ -74,6 +75,8 @@ pub enum Replayed {
     },
     /// It was refused before anything was judged: there are no facts.
     Unjudged,
+    /// It claims an outcome, and has nothing that it would follow from.
+    Unfounded,
 }
 
 /// Decides a decision again.
@@ -81,24 +84,60 @@ pub fn replay(record: &DecisionRecord, library: &Library) -> Result<Replayed, Re
     let (Some(policies), Some(facts), Some(intent), Some(operation)) =
         (library.policies(record)?, &record.facts, &record.intent, record.operation_id)
     else {
-        return Ok(Replayed::Unjudged);
+        return Ok(if is_bare_refusal(record) { Replayed::Unjudged } else { Replayed::Unfounded });
     };
-    let decided = decided(operation, (intent, facts), &policies, &record.overruns);
+    let store = (record.overruns.as_slice(), record.crowded);
+    let decided = decided(operation, (intent, facts), &policies, store);
     let (recorded, decided) = (record.canonical_json(), decided.canonical_json());
     Ok(if recorded == decided { Replayed::Equal } else { Replayed::Differs { recorded, decided } })
 }
 
-/// The record of a decision on these facts, where the store found what `overruns` says each time that it was asked.
+/// Whether a decision can have stood so at once: what is allowed or parked may have failed at the node, and nothing else
+/// has another status than its outcome.
+#[must_use]
+pub fn stands(record: &DecisionRecord, status: TraceStatus) -> bool {
+    let outcome = outcome(record);
+    matches!(
+        (outcome.as_deref(), status),
+        (Some("allow"), TraceStatus::Allowed | TraceStatus::Failed)
+            | (Some("park"), TraceStatus::PendingApproval | TraceStatus::Failed)
+            | (Some("deny"), TraceStatus::Blocked)
+    )
+}
+
+/// The word that a record has for how it ended.
+fn outcome(record: &DecisionRecord) -> Option<String> {
+    let validation: Value = serde_json::from_str(record.validation_result.as_str()?).ok()?;
+    validation.get("outcome")?.as_str().map(str::to_owned)
+}
+
+/// A refusal without facts takes nothing, asks nobody, and says of no rule what it said.
+fn is_bare_refusal(record: &DecisionRecord) -> bool {
+    let DecisionRecord { facts, intent, charges, gates, policy_verdicts, overruns, .. } = record;
+    outcome(record).as_deref() == Some("deny")
+        && facts.is_none()
+        && intent.is_none()
+        && charges.is_empty()
+        && gates.is_empty()
+        && policy_verdicts.is_empty()
+        && overruns.is_empty()
+        && record.crowded.is_none()
+}
+
+/// The record of a decision on these facts, where the store found what `overruns` says each time that it was asked, and
+/// at last, where `crowded` is given, that no more of the agent's operations may wait for people.
 #[must_use]
 pub fn decided(
     operation: OperationId,
     (intent, facts): (&Intent, &Facts),
     policies: &Policies,
-    overruns: &[Vec<Overrun>],
+    (overruns, crowd): (&[Vec<Overrun>], Option<u32>),
 ) -> DecisionRecord {
     let (mut judgement, outcome) = judge_by(policies, intent, facts);
     let outcome = overruns.iter().fold(outcome, |outcome, over| overrun(outcome, over));
+    let outcome = refused(outcome, crowd);
     judgement.overruns = overruns.to_vec();
+    judgement.crowded = crowd;
     decision(operation, (intent, facts), &judgement, Ending::of(&outcome))
 }
 
@@ -107,6 +146,14 @@ fn overrun(outcome: Outcome, over: &[Overrun]) -> Outcome {
         Outcome::Allow(permit) => permit.overrun(over),
         Outcome::Park(hold) => hold.overrun(over),
         Outcome::Deny(denial) => Outcome::Deny(denial),
+    }
+}
+
+/// The store counts only where something parks: a record that says otherwise was not made so.
+fn refused(outcome: Outcome, crowd: Option<u32>) -> Outcome {
+    match (outcome, crowd) {
+        (Outcome::Park(_), Some(most)) => Outcome::Deny(crowded(most)),
+        (outcome, _) => outcome,
     }
 }
 
@@ -169,12 +216,14 @@ impl Instead {
         let (_, before) = judge_by(&policies, intent, facts);
         let known = Known { charges: charges(&before).to_vec(), overruns: &record.overruns };
         let before = record.overruns.iter().fold(before, |outcome, over| overrun(outcome, over));
+        let before = refused(before, record.crowded);
         let (_, after): (Judgement, Outcome) = judge_by(&others, intent, facts);
         let asked = charges(&after).to_vec();
         let readings: Vec<Reading> =
             asked.iter().map(|charge| self.spent.reading(charge, facts.at, &known)).collect();
         let (_, over) = counter_verdicts(&asked, &readings);
         let after = if over.is_empty() { after } else { overrun(after, &over) };
+        let after = refused(after, record.crowded);
         if !matches!(after, Outcome::Deny(_)) {
             for charge in &asked {
                 self.spent.add(charge, facts.at);

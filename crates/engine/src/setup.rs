@@ -6,7 +6,7 @@ use alloy_primitives::Address;
 use countersign_core::{
     approval::passkey::{PasskeyKey, RelyingParty},
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
-    shelf::ChangeGate,
+    shelf::{ChangeGate, PolicyKey},
     time::Millis,
 };
 use countersign_decode::Registry;
@@ -185,6 +185,8 @@ pub struct AgentSetup {
     pub duplicate_window: Millis,
     /// How long a parked call is held open before it is answered "pending".
     pub hold: Millis,
+    /// The most operations of it that may wait for people at once.
+    pub parked_max: u32,
     /// When it is frozen for its denials; without, never.
     pub breaker: Option<Breaker>,
     /// How its grant came into force.
@@ -213,6 +215,8 @@ impl AgentSetup {
 pub struct PolicyChanges {
     /// Who lets one be loosened, and how long that takes.
     pub gate: ChangeGate,
+    /// Who signs policies; where somebody does, nothing unsigned comes into force.
+    pub keys: Vec<PolicyKey>,
 }
 
 /// How many denials freeze an agent.

@@ -13,8 +13,11 @@ mod propose;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use countersign_core::{
-    identity::{AgentId, PolicyId},
-    shelf::{Change, DiffClass, Shelf, ShelfChange, ShelfRefusal, Version, VersionState},
+    identity::{AgentId, AppId, PolicyId},
+    shelf::{
+        Change, DiffClass, PolicyKey, PolicySignature, Shelf, ShelfChange, ShelfRefusal,
+        SignatureFault, Version, VersionState, agent_use,
+    },
     time::{Millis, Timestamp},
 };
 use countersign_policy::{Policy, PolicyErrors};
@@ -31,7 +34,7 @@ pub use self::{
     change::Verb,
     check::{Checked, Trial},
     evaluate::{Evaluation, Evaluations},
-    follow::{Follower, InForce},
+    follow::{Files, Follower, InForce},
     propose::Proposal,
 };
 
@@ -89,6 +92,14 @@ pub enum ShelfError {
     /// 403: it is somebody else's.
     #[error("only whoever proposed a version withdraws it; others reject it")]
     NotProposer,
+    /// 403: keys are pinned, and there is no signature.
+    #[error(
+        "keys are pinned under `policy_changes`, and this is not signed: `countersign policy sign` does that"
+    )]
+    Unsigned,
+    /// 403: the signature is worth nothing here.
+    #[error("{0}")]
+    Signature(#[from] SignatureFault),
     /// 503: the store does not hold what it held; nothing is signed until a person has looked.
     #[error("{0}")]
     Lost(String),
@@ -117,12 +128,21 @@ impl Engine {
     /// An agent's shelf, its first version being the configured file.
     async fn shelf_of(&self, setup: &Setup, agent: &AgentId) -> Result<Shelf, ShelfError> {
         let configured = setup.agents.get(agent).ok_or(ShelfError::Missing)?;
+        self.shelf_begun(agent, (configured.file(), None)).await
+    }
+
+    /// An agent's shelf, which begins with this file where there is none.
+    async fn shelf_begun(
+        &self,
+        agent: &AgentId,
+        (file, signed): (&Policy, Option<&PolicySignature>),
+    ) -> Result<Shelf, ShelfError> {
         for _ in 0..ROUNDS_MAX {
             if let Some(shelf) = self.ports().shelf.shelf(agent).await? {
                 return Ok(shelf);
             }
             let now = self.ports().ledger.now().await?;
-            let file = self.file_version(agent, (configured.file(), configured.file()), now);
+            let file = self.file_version(agent, ((file, signed), file), now);
             self.put_shelf(&Shelf::begun(file, self.mark())).await?;
         }
         Err(kept_changing())
@@ -146,6 +166,20 @@ impl Engine {
         } else {
             Err(unread(&"this program reads its text as another policy"))
         }
+    }
+
+    /// Where keys are pinned, a version comes into force only with a signature by one of them, whoever put it on the shelf.
+    async fn is_vouched_for(
+        &self,
+        pinned: Pinned<'_>,
+        version: &Version,
+    ) -> Result<(), ShelfError> {
+        if pinned.keys.is_empty() {
+            return Ok(());
+        }
+        let text = self.ports().shelf.text(&version.agent, version.number).await?;
+        let text = text.ok_or(ShelfError::Missing)?;
+        pinned.vouch(&version.agent, (&text, version.signed.as_ref()))
     }
 
     /// Puts a change; whether it is made. One that may have reached the store is put again, which makes it once.
@@ -187,6 +221,36 @@ impl Engine {
         let patience = self.ports().clock.sleep(APPLIED_WITHIN);
         match select(Box::pin(waiting), patience).await {
             Either::Left(_) | Either::Right(_) => in_force(),
+        }
+    }
+}
+
+/// Whose signatures count, and for which app.
+#[derive(Debug, Clone, Copy)]
+pub struct Pinned<'a> {
+    /// The app.
+    pub app: &'a AppId,
+    /// The keys; of none, nothing needs a signature.
+    pub keys: &'a [PolicyKey],
+}
+
+impl<'a> Pinned<'a> {
+    fn of(setup: &'a Setup) -> Self {
+        Self { app: &setup.app, keys: &setup.changes.keys }
+    }
+
+    /// Whether a pinned key signed this text for this agent.
+    fn vouch(
+        self,
+        agent: &AgentId,
+        (text, signed): (&str, Option<&PolicySignature>),
+    ) -> Result<(), ShelfError> {
+        match signed {
+            Some(signed) => {
+                Ok(signed.check(text, (self.app.as_str(), &agent_use(agent)), self.keys)?)
+            }
+            None if self.keys.is_empty() => Ok(()),
+            None => Err(ShelfError::Unsigned),
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::{
     listener::caught,
 };
 
-use self::{access::Operator, problem::Problem, sessions::Sessions};
+use self::{access::Operator, problem::Problem, seats::Seats, sessions::Sessions};
 
 mod access;
 mod approvals;
@@ -47,6 +47,7 @@ mod operations;
 mod people;
 mod probes;
 mod problem;
+mod seats;
 mod sessions;
 mod spend;
 mod traces;
@@ -69,10 +70,10 @@ pub(crate) struct Desk {
     port: u16,
     closing: watch::Receiver<bool>,
     /// Seats of those who listen to events.
-    listeners: events::Seats,
+    listeners: Seats,
+    /// Seats of those who take evidence away.
+    exporters: Seats,
     gauges: gauges::Gauges,
-    /// Held by whoever records a client's word.
-    attesting: tokio::sync::Mutex<()>,
     /// Held by whoever has decisions decided again under a text that is only looked at.
     checking: tokio::sync::Mutex<()>,
 }
@@ -91,9 +92,9 @@ impl Desk {
             is_tls: bound.tls.is_some(),
             port: bound.local_addr().port(),
             closing,
-            listeners: events::Seats::default(),
+            listeners: Seats::new(events::LISTENERS_MAX, events::LISTENERS_OF_ONE_MAX),
+            exporters: Seats::new(evidence::EXPORTS_MAX, evidence::EXPORTS_OF_ONE_MAX),
             gauges: gauges::Gauges::default(),
-            attesting: tokio::sync::Mutex::default(),
             checking: tokio::sync::Mutex::default(),
         })
     }
@@ -118,6 +119,8 @@ struct Peer(SocketAddr);
 pub(crate) fn router(desk: Arc<Desk>) -> Router {
     let welcome = middleware::from_fn_with_state(desk.clone(), login::while_welcome);
     let events = get(events::stream).layer(welcome);
+    let wanted = middleware::from_fn_with_state(desk.clone(), login::whole_while_welcome);
+    let evidence = get(evidence::export).layer(wanted);
     Router::new()
         .route("/", get(console::page))
         .route("/console/{file}", get(console::file))
@@ -137,7 +140,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/operations/{id}/cancel", post(operations::cancel))
         .route("/apps/{app}/traces", get(traces::list).post(traces::attest))
         .route("/apps/{app}/traces/{hash}", get(traces::show))
-        .route("/evidence", get(evidence::export))
+        .route("/evidence", evidence)
         .route("/incidents", get(incidents::list))
         .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(versions::list).post(versions::propose))
@@ -194,6 +197,7 @@ async fn belongs(
     next: middleware::Next,
 ) -> Result<Response<Body>, Problem> {
     let (mut parts, body) = request.into_parts();
+    fits(&parts)?;
     desk.hosts.admit(&parts).map_err(|stray| match stray {
         Stray::Framing => {
             Problem::Malformed("the head must have one length and lines that end in CR LF".into())
@@ -204,6 +208,25 @@ async fn belongs(
     })?;
     let whole = whole(&desk, &mut parts).await;
     Ok(next.run(Request::from_parts(parts, body)).instrument(whole).await)
+}
+
+/// The longest target of a request, in bytes; beyond 64 KiB the connection answers by itself.
+const TARGET_MAX: usize = 8 << 10;
+
+/// The most bytes of a request's headers; beyond 96 KiB the connection answers by itself.
+const HEADERS_BYTES_MAX: usize = 32 << 10;
+
+fn fits(parts: &Parts) -> Result<(), Problem> {
+    let bytes = |(name, value): (&header::HeaderName, &HeaderValue)| {
+        name.as_str().len().saturating_add(value.len())
+    };
+    if parts.uri.path_and_query().map_or(0, |target| target.as_str().len()) > TARGET_MAX {
+        return Err(Problem::TargetTooLong);
+    }
+    if parts.headers.iter().map(bytes).sum::<usize>() > HEADERS_BYTES_MAX {
+        return Err(Problem::HeadersTooLong);
+    }
+    Ok(())
 }
 
 /// The span of what an operator's request causes, in the trail that they named. Whoever has no token of ours begins

@@ -14,6 +14,7 @@ use countersign_core::{
     message::{Content, Lasting, Message},
     operation::{Actual, OperationRecord, OperationState, Purpose},
     time::{Millis, Period, Timestamp},
+    trace::Posted,
     transaction::{FeeBid, TransactionPlan, TransactionType, UnsignedTransaction},
 };
 use countersign_engine::port::ledger::{
@@ -247,14 +248,14 @@ pub fn parking(n: u64, expires_at: Timestamp) -> Parking {
 /// The n-th operation, to be reserved and carried out before [`FAR`].
 #[must_use]
 pub fn reserve(n: u64, charges: Vec<Charge>) -> Reserve {
-    Reserve { operation: operation(n), charges, disposition: Disposition::Allow(FAR) }
+    let disposition = Disposition::Allow(FAR);
+    Reserve { operation: operation(n), charges, disposition, parked_max: u32::MAX }
 }
 
 /// The n-th operation, to be reserved and parked under the n-th digest.
 #[must_use]
 pub fn park(n: u64, charges: Vec<Charge>, expires_at: Timestamp) -> Reserve {
-    let parking = Disposition::Park(parking(n, expires_at));
-    Reserve { operation: operation(n), charges, disposition: parking }
+    Reserve { disposition: Disposition::Park(parking(n, expires_at)), ..reserve(n, charges) }
 }
 
 /// The n-th operation, approved, to be carried out with these charges; [`GATEWAY`] asks.
@@ -268,6 +269,13 @@ pub fn redeem(n: u64, charges: Vec<Charge>) -> Redeem {
         trace: trace_hash(n),
         gateway: GATEWAY.into(),
     }
+}
+
+/// That this operator posted a record, and nothing else.
+#[must_use]
+pub fn posted(operator: &str) -> Posted {
+    let by = OperatorId::parse(operator).unwrap();
+    Posted { by, tx_hash: None, signatures: Vec::new(), duration_ms: None }
 }
 
 /// A vote of an operator of the group `treasury`.

@@ -10,14 +10,14 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::{PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
-    journal::{ChainHead, Entry},
+    journal::{ChainHead, Entry, sha256},
     trace::{DecisionRecord, TraceRecord, TraceUpdate},
 };
 use countersign_engine::port::{
     Journal,
     journal::{
         Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
-        PAGE_BYTES_MAX, Page, TraceQuery,
+        PAGE_BYTES_MAX, Page, TRACES_BYTES_MAX, TraceQuery,
     },
 };
 
@@ -137,17 +137,17 @@ impl Journal for ModelJournal {
         })
     }
 
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
         self.with(|state| {
             if state.traces.iter().any(|trace| trace.trace_hash == entry.trace_hash) {
-                return Ok(());
+                return Ok(false);
             }
             state.has_pinned(&self.gateway, &entry.decision)?;
-            let NewTrace { trace_hash, decision, status, attestation } = entry.clone();
+            let NewTrace { trace_hash, decision, status, posted } = entry.clone();
             let previous_hash = state.append(&self.gateway, &entry.entry());
-            let begun = TraceRecord::begun(trace_hash, decision, status, attestation);
+            let begun = TraceRecord::begun(trace_hash, decision, status, posted);
             state.traces.push(TraceRecord { previous_hash, ..begun });
-            Ok(())
+            Ok(true)
         })
     }
 
@@ -160,6 +160,9 @@ impl Journal for ModelJournal {
             let Some(known) = known else {
                 return Err(JournalError::Unavailable(format!("trace {trace} is not recorded")));
             };
+            if update.approval.as_ref().is_some_and(|said| known.approvals.contains(said)) {
+                return Ok(());
+            }
             known.take(update.clone());
             let entry = Entry::Update { trace_hash: trace, update: update.clone() };
             state.append(&self.gateway, &entry);
@@ -176,7 +179,9 @@ impl Journal for ModelJournal {
             let mut found: Vec<TraceRecord> =
                 state.traces.iter().filter(|trace| matches(trace, query)).cloned().collect();
             found.sort_by_key(|t| std::cmp::Reverse((t.decision.created_at, t.trace_hash)));
-            page(found, query.limit, query.cursor.as_ref(), |t| t.trace_hash.to_string())
+            let page =
+                page(found, query.limit, query.cursor.as_ref(), |t| t.trace_hash.to_string())?;
+            Ok(within_bytes(page))
         })
     }
 
@@ -270,10 +275,30 @@ fn matches(trace: &TraceRecord, query: &TraceQuery) -> bool {
     let decision = &trace.decision;
     query.status.is_none_or(|status| status == trace.status)
         && (query.agent.is_none() || query.agent == decision.agent_id)
-        && (query.session.is_none() || query.session == decision.session)
+        && query
+            .session
+            .as_deref()
+            .is_none_or(|session| decision.session_key_hash == Some(sha256(session)))
         && (query.operation.is_none() || query.operation == decision.operation_id)
         && query.from.is_none_or(|from| from <= decision.created_at)
         && query.to.is_none_or(|to| decision.created_at < to)
+}
+
+/// No more of a page than may be on one.
+fn within_bytes(page: Page<TraceRecord>) -> Page<TraceRecord> {
+    let Page { mut items, next_cursor } = page;
+    let mut bytes = 0_usize;
+    let fits = |trace: &TraceRecord| {
+        bytes += serde_json::to_string(trace).unwrap().len();
+        bytes <= TRACES_BYTES_MAX
+    };
+    let fitting = items.iter().map(fits).take_while(|fits| *fits).count().max(1);
+    if fitting >= items.len() {
+        return Page { items, next_cursor };
+    }
+    items.truncate(fitting);
+    let next_cursor = items.last().map(|last| last.trace_hash.to_string());
+    Page { items, next_cursor }
 }
 
 /// The part of a sorted list that comes after the cursor, which names the last item before it.

@@ -7,7 +7,7 @@ use countersign_core::{
 };
 use countersign_engine::{
     port::journal::Chained,
-    replay::{Library, Replayed, replay},
+    replay::{Library, Replayed, replay, stands},
 };
 
 use crate::ModelJournals;
@@ -52,7 +52,10 @@ impl Replays {
             Entry::Policy { policy, canonical } => {
                 self.faults.extend(library.pin(policy, &canonical).err().map(|e| e.to_string()));
             }
-            Entry::Decision { trace_hash, decision, .. } => {
+            Entry::Decision { trace_hash, decision, status } => {
+                if !stands(&decision, status) {
+                    self.faults.push(format!("{trace_hash} never stood as {status:?}"));
+                }
                 self.decision(library, trace_hash, &decision);
             }
             Entry::Update { update, .. } => {
@@ -71,6 +74,9 @@ impl Replays {
         match replay(decision, library) {
             Ok(Replayed::Equal) => self.equal += 1,
             Ok(Replayed::Unjudged) => self.unjudged += 1,
+            Ok(Replayed::Unfounded) => {
+                self.faults.push(format!("{hash} has nothing that its outcome follows from"));
+            }
             Ok(Replayed::Differs { recorded, decided }) => {
                 self.faults.push(format!("recorded {recorded}\ndecided {decided}"));
             }

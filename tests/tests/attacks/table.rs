@@ -40,7 +40,7 @@ pub(crate) fn every_file_is_run(run: &[&str]) {
 pub(crate) fn each_id_has_a_row() {
     let rows = rows();
     let there: BTreeSet<&str> = rows.iter().map(|row| row.id.as_str()).collect();
-    for name in ["money.ids", "judgement.ids"] {
+    for name in ["money.ids", "judgement.ids", "operators.ids"] {
         let list = fs::read_to_string(folder().join(name)).expect("the list of ids");
         let missing: Vec<&str> = list.split_whitespace().filter(|id| !there.contains(id)).collect();
         assert!(missing.is_empty(), "{name}: no row for {missing:?}");

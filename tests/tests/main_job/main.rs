@@ -17,6 +17,7 @@ mod owners;
 mod pacts;
 mod repeating;
 mod replicas;
+mod signed;
 mod signing;
 mod tenancy;
 mod versions;

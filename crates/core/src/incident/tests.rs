@@ -180,3 +180,30 @@ fn occurrences_that_are_told_in_one_count_as_many() {
     let Taken::New(incident) = Taken::of(&one, None) else { panic!() };
     assert_eq!((incident.count, incident.trace_hash), (50, Some(trace(1))));
 }
+
+/// Talk hides nothing that happened: not how it began, and not who moved it.
+#[test]
+fn notes_push_out_notes_before_anything_else() {
+    let mut incident = first();
+    let note = |n: usize| IncidentMove {
+        to: None,
+        by: "ann".into(),
+        note: Some(format!("note {n}")),
+        at: at(1),
+        seen: None,
+    };
+    incident = incident.moved(&by_ann(IncidentStatus::Investigating, at(1))).unwrap();
+    for n in 0..200 {
+        incident = incident.moved(&note(n)).unwrap();
+    }
+    let kinds: Vec<StepKind> = incident.history.iter().map(|step| step.what).collect();
+    assert_eq!((kinds.len(), kinds[0], kinds[1]), (HISTORY_MAX, StepKind::Opened, StepKind::Moved));
+    assert_eq!(incident.last_step().unwrap().note.as_deref(), Some("note 199"));
+    assert_eq!(incident.history[2].note.as_deref(), Some("note 138"));
+    for _ in 0..100 {
+        incident = incident.moved(&by_ann(IncidentStatus::Open, at(2))).unwrap();
+        incident = incident.moved(&by_ann(IncidentStatus::Investigating, at(2))).unwrap();
+    }
+    assert_eq!((incident.history.len(), incident.history[0].what), (HISTORY_MAX, StepKind::Opened));
+    assert!(incident.history.iter().skip(1).all(|step| step.what == StepKind::Moved));
+}

@@ -21,6 +21,11 @@ pub enum ShelfRefusal {
     /// It does not wait for people.
     #[error("the version waits for nobody: activate it")]
     NotAsked,
+    /// Its back-test allows more than may be asked for.
+    #[error(
+        "the back-test newly allows more than `policy_changes` lets anybody ask for: narrow the version, or edit the file"
+    )]
+    AllowsTooMuch,
     /// Too many wait already.
     #[error("{OPEN_MAX} versions are open already: reject or withdraw one of them")]
     TooMany,
@@ -56,7 +61,7 @@ pub struct Recompared {
 }
 
 impl Shelf {
-    /// A new version: a draft, or one that waits if it loosens and shall not be a shadow only.
+    /// A new version: a draft, or one that waits if it loosens, by no more than may be asked for, and shall not be a shadow only.
     pub fn proposing(
         &self,
         new: NewVersion,
@@ -78,7 +83,8 @@ impl Shelf {
         }
         let (number, now) = (self.newest.saturating_add(1), new.proposed_at);
         let (mut version, text) = new.into_version(number);
-        if version.class == DiffClass::Loosening && !version.shadow {
+        let is_asked_for = gate.bears(version.back_test.as_ref()) && !version.shadow;
+        if version.class == DiffClass::Loosening && is_asked_for {
             version.state = waiting(gate, now);
         }
         next.newest = number;
@@ -107,6 +113,9 @@ impl Shelf {
                 } else {
                     Err(ShelfRefusal::Waits)
                 }
+            }
+            (DiffClass::Loosening, _) if !gate.bears(version.back_test.as_ref()) => {
+                Err(ShelfRefusal::AllowsTooMuch)
             }
             (DiffClass::Loosening, _) => {
                 let mut version = Version { state: waiting(gate, now), ..version.clone() };
@@ -205,7 +214,11 @@ impl Shelf {
         let Recompared { base, class, mut changes } = found;
         changes.truncate(super::SHOWN_MAX);
         let state = match (&version.state, class) {
-            (VersionState::Waiting(_), DiffClass::Loosening) => waiting(gate, now),
+            (VersionState::Waiting(_), DiffClass::Loosening)
+                if gate.bears(version.back_test.as_ref()) =>
+            {
+                waiting(gate, now)
+            }
             (_, DiffClass::Same | DiffClass::Tightening | DiffClass::Loosening) => {
                 VersionState::Draft
             }

@@ -49,7 +49,17 @@ fn vote(name: &str, groups: &[&str]) -> ChangeVote {
 }
 
 fn gate(approvals: u32, delay: Millis) -> ChangeGate {
-    ChangeGate { approvals, groups: Vec::new(), delay }
+    ChangeGate { approvals, delay, ..ChangeGate::default() }
+}
+
+fn signature(sequence: u64) -> PolicySignature {
+    PolicySignature {
+        app: "desk".into(),
+        uses: vec!["agent bot".into()],
+        sequence,
+        key: PolicyKey([0; 32]),
+        signature: String::new(),
+    }
 }
 
 fn begun() -> (Shelf, Version) {
@@ -184,22 +194,26 @@ fn whoever_said_yes_said_it_of_what_was_in_force_then() {
 #[test]
 fn a_file_that_was_edited_wins_and_one_that_is_merely_another_does_not() {
     let (shelf, outgoing) = begun();
-    assert_eq!(shelf.standing_of("one", policy(1)), FileStanding::Taken);
+    assert_eq!(shelf.standing_of("one", (policy(1), None)), FileStanding::Taken);
     let shelf = shelf.seen("one", policy(1), "m".into()).shelf;
-    assert_eq!(shelf.standing_of("one", policy(1)), FileStanding::Known);
-    assert_eq!(shelf.standing_of("two", policy(1)), FileStanding::Taken);
-    assert_eq!(shelf.standing_of("one", policy(9)), FileStanding::Edited);
-    assert_eq!(shelf.standing_of("two", policy(9)), FileStanding::Edited);
+    assert_eq!(shelf.standing_of("one", (policy(1), None)), FileStanding::Known);
+    assert_eq!(shelf.standing_of("two", (policy(1), None)), FileStanding::Taken);
+    assert_eq!(shelf.standing_of("one", (policy(9), None)), FileStanding::Edited);
+    assert_eq!(shelf.standing_of("two", (policy(9), None)), FileStanding::Edited);
     let shelf = shelf.seen("two", policy(1), "n".into()).shelf;
     let edited = shelf.taking((new(9, DiffClass::Loosening, 1), "one"), &outgoing, "o".into());
     assert_eq!((edited.shelf.active.policy, edited.shelf.file), (policy(9), policy(9)));
     assert_eq!(edited.versions[1].state, VersionState::Superseded);
     let now = edited.shelf;
     // the other gateway still has the old file, which is no edit; a new one that brings it is behind
-    assert_eq!(now.standing_of("two", policy(1)), FileStanding::Known);
-    assert_eq!(now.standing_of("two", policy(9)), FileStanding::Taken);
-    assert_eq!(now.standing_of("three", policy(1)), FileStanding::Former);
-    assert_eq!(now.standing_of("one", policy(1)), FileStanding::Edited, "taken back on purpose");
+    assert_eq!(now.standing_of("two", (policy(1), None)), FileStanding::Known);
+    assert_eq!(now.standing_of("two", (policy(9), None)), FileStanding::Taken);
+    assert_eq!(now.standing_of("three", (policy(1), None)), FileStanding::Former);
+    assert_eq!(
+        now.standing_of("one", (policy(1), None)),
+        FileStanding::Edited,
+        "taken back on purpose"
+    );
     let same = now.taking((new(9, DiffClass::Same, 9), "two"), &edited.versions[0], "p".into());
     assert!(same.versions.is_empty(), "what is in force already is no new version");
 }
@@ -229,7 +243,7 @@ fn open_versions_files_and_histories_are_bounded() {
 fn the_number_of_a_signed_version_only_rises() {
     let (shelf, _) = begun();
     let signed = |sequence| NewVersion {
-        signed: Some(Signed { sequence, key: "00".into() }),
+        signed: Some(signature(sequence)),
         ..new(2, DiffClass::Tightening, 1)
     };
     let shelf = shelf.proposing(signed(7), &gate(1, HOUR), "n".into()).unwrap().shelf;
@@ -238,6 +252,82 @@ fn the_number_of_a_signed_version_only_rises() {
         assert_eq!(got, Err(ShelfRefusal::OldSequence(7)), "{old}");
     }
     assert!(shelf.proposing(signed(8), &gate(1, HOUR), "o".into()).is_ok());
+}
+
+#[test]
+fn what_a_back_test_newly_allows_may_be_bounded() {
+    let (shelf, outgoing) = begun();
+    let tested = |decisions, allow, at_risk| NewVersion {
+        back_test: Some(BackTest {
+            from: at(0),
+            to: at(1),
+            decisions,
+            skipped: 0,
+            truncated: false,
+            newly: Flips { allow, ..Flips::default() },
+            newly_allowed_at_risk: at_risk,
+            examples: Vec::new(),
+        }),
+        ..new(2, DiffClass::Loosening, 1)
+    };
+    let strict = ChangeGate {
+        newly_allowed_bp: Some(500),
+        newly_allowed_at_risk: Some(0),
+        ..gate(0, Millis::ZERO)
+    };
+    for (decisions, allow, at_risk, expected) in [
+        (100, 5, 0, "waiting"),
+        (100, 6, 0, "draft"),
+        (100, 5, 1, "draft"),
+        (19, 1, 0, "draft"),
+        (20, 1, 0, "waiting"),
+        (0, 0, 0, "waiting"),
+        (u64::MAX, u64::MAX, 0, "draft"),
+    ] {
+        let put = shelf.proposing(tested(decisions, allow, at_risk), &strict, "n".into()).unwrap();
+        assert_eq!(state(&put).0, expected, "{allow} of {decisions}, {at_risk}");
+        let asked = asked(&put.versions[0], &outgoing, &strict, (&[], 5000));
+        let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
+        match expected {
+            "draft" => assert_eq!(activated, Err(ShelfRefusal::AllowsTooMuch)),
+            _ => assert_eq!(state(&activated.unwrap()).0, "active"),
+        }
+    }
+    // what narrows is never held up
+    let tight = NewVersion { class: DiffClass::Tightening, ..tested(1, 1, 1) };
+    let put = shelf.proposing(tight, &strict, "n".into()).unwrap();
+    let asked = asked(&put.versions[0], &outgoing, &strict, (&[], 5000));
+    let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
+    assert_eq!(state(&activated.unwrap()).0, "active");
+}
+
+#[test]
+fn a_signed_file_counts_by_its_number() {
+    let (shelf, unsigned) = begun();
+    let of = |n: u8, sequence| (policy(n), Some(signature(sequence)));
+    let standing = |shelf: &Shelf, gateway: &str, (file, signed): &(PolicyId, Option<_>)| {
+        shelf.standing_of(gateway, (*file, signed.as_ref()))
+    };
+    let shelf = shelf.seen("one", policy(1), "m".into()).shelf;
+    // the same file, signed for the first time: from now on there is somebody who stands behind it
+    assert_eq!(standing(&shelf, "one", &of(1, 5)), FileStanding::Edited);
+    let first = NewVersion { signed: Some(signature(5)), ..new(1, DiffClass::Same, 1) };
+    let taken = shelf.taking((first, "one"), &unsigned, "n".into());
+    assert_eq!((taken.versions.len(), taken.shelf.sequence), (2, 5));
+    assert!(taken.shelf.former.is_empty(), "the file is still the same");
+    let shelf = taken.shelf.seen("two", policy(1), "n".into()).shelf;
+    assert_eq!(standing(&shelf, "one", &of(1, 5)), FileStanding::Known);
+    assert_eq!(standing(&shelf, "three", &of(1, 5)), FileStanding::Taken);
+    for old in [4, 5] {
+        assert_eq!(standing(&shelf, "one", &of(9, old)), FileStanding::Old, "{old}");
+        assert_eq!(standing(&shelf, "new here", &of(9, old)), FileStanding::Old, "{old}");
+    }
+    assert_eq!(standing(&shelf, "one", &of(9, 6)), FileStanding::Edited);
+    let second = NewVersion { signed: Some(signature(6)), ..new(9, DiffClass::Same, 1) };
+    let second = shelf.taking((second, "one"), &taken.versions[0], "o".into()).shelf;
+    assert_eq!(standing(&second, "one", &of(1, 5)), FileStanding::Old, "put back");
+    assert_eq!(standing(&second, "two", &of(1, 5)), FileStanding::Known, "merely behind");
+    assert_eq!(standing(&second, "one", &of(1, 7)), FileStanding::Edited, "put back on purpose");
 }
 
 #[test]

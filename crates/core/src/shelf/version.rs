@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{HISTORY_MAX, SHOWN_MAX};
+use super::{HISTORY_MAX, PolicySignature, SHOWN_MAX};
 use crate::{
     identity::{AgentId, OperatorId, PolicyId, TraceHash},
     time::{Millis, Timestamp},
@@ -83,8 +83,8 @@ pub struct Version {
     pub back_test: Option<BackTest>,
     /// Where it stands.
     pub state: VersionState,
-    /// Who signed it, where versions are signed.
-    pub signed: Option<Signed>,
+    /// The signature, where policies are signed.
+    pub signed: Option<PolicySignature>,
     /// What was done to it, oldest first.
     pub history: Vec<Step>,
 }
@@ -115,16 +115,6 @@ pub struct Proposer {
     pub operator: OperatorId,
     /// The person behind it.
     pub person: String,
-}
-
-/// A signature that was good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Signed {
-    /// Its number: each is higher than the one accepted before.
-    pub sequence: u64,
-    /// The public key, in hex.
-    pub key: String,
 }
 
 /// Where a version stands. Nothing leads out of the last three but a new version of the same text.
@@ -191,12 +181,26 @@ pub struct ChangeGate {
     pub groups: Vec<String>,
     /// How long after the last of them it comes into force.
     pub delay: Millis,
+    /// Of the decisions in its back-test, how many may be newly allowed, in hundredths of a percent. Whoever says yes, more
+    /// than that is not asked for.
+    pub newly_allowed_bp: Option<u32>,
+    /// How many of those with a risk score of [`HIGH_RISK`] or more.
+    pub newly_allowed_at_risk: Option<u64>,
 }
+
+/// From this risk score on a decision is one at high risk.
+pub const HIGH_RISK: u8 = 60;
 
 impl Default for ChangeGate {
     /// One other person, and an hour to object.
     fn default() -> Self {
-        Self { approvals: 1, groups: Vec::new(), delay: Millis::from_secs(3600) }
+        Self {
+            approvals: 1,
+            groups: Vec::new(),
+            delay: Millis::from_secs(3600),
+            newly_allowed_bp: None,
+            newly_allowed_at_risk: None,
+        }
     }
 }
 
@@ -212,6 +216,18 @@ impl ChangeGate {
         people.sort_unstable();
         people.dedup();
         u32::try_from(people.len()).unwrap_or(u32::MAX) >= self.approvals
+    }
+
+    /// Whether a version with this back-test may be asked for. Without decisions there is nothing to hold it against.
+    #[must_use]
+    pub fn bears(&self, back_test: Option<&BackTest>) -> bool {
+        let Some(BackTest { decisions, newly, newly_allowed_at_risk, .. }) = back_test else {
+            return true;
+        };
+        let most = |bp: u32| u128::from(bp).saturating_mul(u128::from(*decisions));
+        let allowed = u128::from(newly.allow).saturating_mul(10_000);
+        self.newly_allowed_bp.is_none_or(|bp| allowed <= most(bp))
+            && self.newly_allowed_at_risk.is_none_or(|most| *newly_allowed_at_risk <= most)
     }
 
     /// Whether somebody of these groups may say yes.
@@ -309,6 +325,8 @@ pub struct BackTest {
     pub truncated: bool,
     /// What would have ended otherwise.
     pub newly: Flips,
+    /// Of those that would be newly allowed, how many had a risk score of [`HIGH_RISK`] or more.
+    pub newly_allowed_at_risk: u64,
     /// The newest of those.
     pub examples: Vec<Example>,
 }
@@ -368,8 +386,8 @@ pub struct NewVersion {
     pub tests: Vec<TestRun>,
     /// What it would have said lately.
     pub back_test: Option<BackTest>,
-    /// Who signed it.
-    pub signed: Option<Signed>,
+    /// The signature, where policies are signed.
+    pub signed: Option<PolicySignature>,
     /// The text.
     pub text: String,
 }

@@ -29,6 +29,8 @@ pub(crate) enum PolicyCommand {
     Diff(DiffArgs),
     Import(ImportArgs),
     Schema(SchemaArgs),
+    Keygen(KeygenArgs),
+    Sign(SignArgs),
 }
 
 /// Say what changes from one version of a policy to another, and whether it can only narrow.
@@ -82,6 +84,43 @@ pub(crate) struct SchemaArgs {
     /// Write all of them into this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Make an Ed25519 key that policies are signed with, and print its public key for the configuration.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  countersign policy keygen --out policy-key.pem\n\nthen, in the configuration:\n  policy_changes: { keys: [\"ed25519:…\"] }"
+)]
+pub(crate) struct KeygenArgs {
+    /// Where the private key goes (PKCS #8, PEM), for nobody else to read. Keep it where no gateway is.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+}
+
+/// Sign a policy: writes FILE.sig beside it, which also goes with a version that is proposed over the API.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign policy sign --key policy-key.pem policies/bot.yaml\n  countersign policy sign --key policy-key.pem --app desk --for 'agent bot' bot.yaml    without a configuration"
+)]
+pub(crate) struct SignArgs {
+    /// The private key: PKCS #8 in PEM, as `policy keygen` or `openssl genpkey -algorithm ed25519` makes it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: PathBuf,
+    /// The configuration that uses the policy: it says which app the signature is for, and which agents.
+    #[arg(long, value_name = "FILE", default_value = "countersign.yaml")]
+    pub(crate) config: PathBuf,
+    /// The app, without a configuration.
+    #[arg(long, value_name = "ID", requires = "uses")]
+    pub(crate) app: Option<String>,
+    /// A use, without a configuration: `agent ID` or `guard NAME`. May be given several times.
+    #[arg(long = "for", value_name = "USE", requires = "app")]
+    pub(crate) uses: Vec<String>,
+    /// Higher than the number that was used last. Default: the time, in seconds since 1970.
+    #[arg(long, value_name = "N")]
+    pub(crate) sequence: Option<u64>,
+    /// The policy.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
 }
 
 /// Show what a policy says to one call: decoded actions, every verdict, the outcome.

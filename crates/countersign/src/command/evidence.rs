@@ -15,7 +15,7 @@ use countersign_core::{
     journal::{ChainHead, Entry},
     trace::DecisionRecord,
 };
-use countersign_engine::replay::{Instead, Library, Replayed, replay};
+use countersign_engine::replay::{Instead, Library, Replayed, replay, stands};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ use crate::{
     cli::{AdminArgs, EvidenceForm, ExportArgs, Output, ReplayArgs, VerifyArgs},
     failure::Failure,
     policies,
-    screen::{complain, plain, say},
+    screen::{complain, escaped, plain, say},
 };
 
 /// How long a gateway may be silent within an export.
@@ -99,10 +99,12 @@ fn parse_anchor(text: &str) -> Result<Anchor, Failure> {
         let head = ChainHead { sequence: sequence.parse().ok()?, hash: hash.parse().ok()? };
         Some(Anchor { gateway: gateway.to_owned(), head })
     };
-    read().ok_or_else(|| {
-        let text = plain(text);
-        Failure::refused(format!("--anchor `{text}`: expected GATEWAY:SEQUENCE:0xHASH"))
-    })
+    let refused = |why: &str| Failure::refused(format!("--anchor `{}`: {why}", plain(text)));
+    let anchor = read().ok_or_else(|| refused("expected GATEWAY:SEQUENCE:0xHASH"))?;
+    if anchor.head.sequence == 0 {
+        return Err(refused("every chain begins before its first entry, so this proves nothing"));
+    }
+    Ok(anchor)
 }
 
 fn show(summary: &Summary) {
@@ -114,6 +116,9 @@ fn show(summary: &Summary) {
     }
     if *withheld > 0 {
         say(format!("{withheld} without their words: nobody asked for them"));
+    }
+    if chains.is_empty() {
+        complain("it holds no chain: it proves nothing but that it says so");
     }
     for chain in chains {
         let ChainHead { sequence, hash } = chain.head;
@@ -227,7 +232,11 @@ impl Replays {
             Entry::Policy { policy, canonical } => {
                 self.library.pin(policy, &canonical).map_err(|error| error.to_string())
             }
-            Entry::Decision { trace_hash, decision, .. } => {
+            Entry::Decision { trace_hash, decision, status } => {
+                if !stands(&decision, status) {
+                    let why = format!("never stood as `{}` at once", status.name());
+                    self.otherwise((trace_hash, "intake"), &why, form);
+                }
                 self.decision((trace_hash, "intake"), &decision, form)
             }
             Entry::Update { trace_hash, update } => update.again.map_or(Ok(()), |again| {
@@ -250,6 +259,10 @@ impl Replays {
         match replay(record, &self.library).map_err(|error| error.to_string())? {
             Replayed::Equal => self.equal = self.equal.saturating_add(1),
             Replayed::Unjudged => self.unjudged = self.unjudged.saturating_add(1),
+            Replayed::Unfounded => {
+                let why = "claims an outcome, and has no facts that it would follow from";
+                self.otherwise((trace, occasion), why, form);
+            }
             Replayed::Differs { recorded, decided } => {
                 self.different = self.different.saturating_add(1);
                 tell_difference((trace, occasion), (&recorded, &decided), form);
@@ -269,12 +282,11 @@ impl Replays {
         let words = format!("{} -> {}", before.outcome, after.outcome);
         let agent = record.agent_id.as_ref().map(ToString::to_string).unwrap_or_default();
         match form {
-            Output::Json => say(json!({
+            Output::Json => say_line(&json!({
                 "trace": trace, "occasion": occasion, "at": record.created_at, "agent": agent,
                 "before": {"outcome": before.outcome, "code": before.code},
                 "after": {"outcome": after.outcome, "code": after.code},
-            })
-            .to_string()),
+            })),
             Output::Table => say(format!(
                 "{trace} {} {agent} {words} [{}] -> [{}]",
                 record.created_at,
@@ -285,6 +297,17 @@ impl Replays {
         let count = self.changed.entry(words).or_default();
         *count = count.saturating_add(1);
         Ok(())
+    }
+
+    /// A record that says what cannot have been decided.
+    fn otherwise(&mut self, (trace, occasion): (TraceHash, &str), why: &str, form: Output) {
+        self.different = self.different.saturating_add(1);
+        match form {
+            Output::Json => {
+                say(json!({"trace": trace, "occasion": occasion, "wrong": why}).to_string());
+            }
+            Output::Table => say(format!("{trace} ({occasion}) {why}")),
+        }
     }
 
     fn tell(self, form: Output) -> Result<(), Failure> {
@@ -327,6 +350,11 @@ impl Replays {
     }
 }
 
+/// A line of JSON, whatever texts are in it.
+fn say_line(value: &Value) {
+    say(escaped(&value.to_string()));
+}
+
 /// The first members that differ.
 fn tell_difference((trace, occasion): (TraceHash, &str), texts: (&str, &str), form: Output) {
     let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
@@ -339,10 +367,27 @@ fn tell_difference((trace, occasion): (TraceHash, &str), texts: (&str, &str), fo
     let differ: Vec<&String> =
         names.into_iter().filter(|name| old.get(*name) != new.get(*name)).collect();
     match form {
-        Output::Json => say(json!({"trace": trace, "occasion": occasion, "differs": differ, "recorded": recorded, "decided": decided}).to_string()),
+        Output::Json => say_line(
+            &json!({"trace": trace, "occasion": occasion, "differs": differ, "recorded": recorded, "decided": decided}),
+        ),
         Output::Table => {
             let names: Vec<&str> = differ.iter().map(|name| name.as_str()).collect();
             say(format!("{trace} ({occasion}) differs in {}", names.join(", ")));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_anchor_is_a_head_that_proves_something() {
+        let zero = format!("0x{}", "0".repeat(64));
+        for text in ["gateway-1:7", "gateway-1:7:0x1", "7", "", &format!("gateway-1:0:{zero}")] {
+            assert!(parse_anchor(text).is_err(), "{text}");
+        }
+        let anchor = parse_anchor(&format!("a:b:7:{zero}")).unwrap();
+        assert_eq!((anchor.gateway.as_str(), anchor.head.sequence), ("a:b", 7));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use countersign_policy::{Diff, DiffClass, FormatError, Policy, TestOutcome, diff};
 use serde_json::json;
 
-use super::{explain, pretty, schema};
+use super::{explain, pretty, schema, sign};
 use crate::{
     cli::{DiffArgs, ImportArgs, Output, PolicyCommand},
     config::Problems,
@@ -23,6 +23,8 @@ pub(crate) fn run(command: PolicyCommand) -> Result<(), Failure> {
         PolicyCommand::Diff(args) => compare(&args),
         PolicyCommand::Import(args) => import(&args),
         PolicyCommand::Schema(args) => schema::run(&args),
+        PolicyCommand::Keygen(args) => sign::keygen(&args),
+        PolicyCommand::Sign(args) => sign::run(&args),
     }
 }
 

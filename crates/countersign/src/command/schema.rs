@@ -108,7 +108,8 @@ fn configuration() -> Value {
             ),
             "breaker": breaker(),
             "policy_changes": object(
-                &json!({ "approvals": number(), "groups": list(&text()), "delay": duration() }),
+                &json!({ "approvals": number(), "groups": list(&text()), "delay": duration(), "keys": list(&text()),
+                    "newly_allowed": text(), "newly_allowed_at_risk": number() }),
                 &[],
             ),
             "notify": list(&notify()),
@@ -230,6 +231,7 @@ fn agent() -> Value {
         &json!({
             "id": text(), "token_sha256": text(), "wallets": { "type": "array", "items": text(), "minItems": 1 },
             "policy": text(), "owner": text(), "role": text(), "duplicate_window": duration(), "hold": duration(),
+            "max_pending": number(),
             "breaker": breaker(),
         }),
         &["id", "token_sha256", "wallets", "policy"],

@@ -112,7 +112,7 @@ fn tokens(report: &Report, config: &Config) {
 
 /// A gate that nobody can open leaves loosening to whoever edits files; that works, and is seldom meant.
 fn changers(report: &Report, config: &Config) {
-    let gate = &config.policy_changes.value;
+    let gate = &config.policy_changes.value.gate;
     let known: Vec<&str> =
         config.operators.iter().flat_map(|o| o.groups.iter().map(String::as_str)).collect();
     let place = config.policy_changes.place;
@@ -130,7 +130,9 @@ fn changers(report: &Report, config: &Config) {
     let spare = usize::from(proposers.is_subset(&approvers));
     let most = approvers.len().saturating_sub(spare);
     let needed = usize::try_from(gate.approvals).unwrap_or(usize::MAX);
-    if !proposers.is_empty() && most < needed {
+    // where nothing is written nobody may mean to loosen anything that way
+    let is_meant = place != Place::default();
+    if is_meant && !proposers.is_empty() && most < needed {
         let message = format!(
             "nobody can loosen a policy through the API: `policy_changes` needs {needed} approvals by others than the proposer, and {most} could give one; write `approvals: 0` where one person runs this, or name more operators with the role `policy`"
         );

@@ -11,11 +11,10 @@ use countersign_core::{
     abi::AbiFunction,
     approval::passkey::RelyingParty,
     identity::{AgentId, AppId, ChainId, OperatorId, WalletId},
-    shelf::ChangeGate,
     time::Millis,
 };
 use countersign_decode::{Collection, Container};
-use countersign_engine::setup::{PasskeySetup, Role, SimulationMode};
+use countersign_engine::setup::{PasskeySetup, PolicyChanges, Role, SimulationMode};
 
 use super::{
     abi::Abis,
@@ -54,8 +53,8 @@ pub(crate) struct Config {
     pub(crate) operators: Vec<OperatorEntry>,
     /// For agents that have none of their own.
     pub(crate) breaker: Option<BreakerEntry>,
-    /// Who lets a policy be loosened while the gateway runs.
-    pub(crate) policy_changes: Placed<ChangeGate>,
+    /// Who lets a policy be loosened while the gateway runs, and who signs policies.
+    pub(crate) policy_changes: Placed<PolicyChanges>,
     /// Files of policies that may only narrow.
     pub(crate) guards: Vec<Placed<PathBuf>>,
     pub(crate) prices: PriceBook,
@@ -318,6 +317,7 @@ pub(crate) struct AgentEntry {
     pub(crate) role: Option<String>,
     pub(crate) duplicate_window: Millis,
     pub(crate) hold: Millis,
+    pub(crate) parked_max: u32,
     pub(crate) breaker: Option<BreakerEntry>,
 }
 

@@ -9,7 +9,7 @@ use countersign_core::{
     shelf::ChangeGate,
     time::Millis,
 };
-use countersign_engine::setup::{PasskeySetup, Role};
+use countersign_engine::setup::{PasskeySetup, PolicyChanges, Role};
 
 use super::{
     chain::address,
@@ -17,6 +17,7 @@ use super::{
         AgentEntry, BreakerEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest,
         WalletEntry,
     },
+    price::percent,
     problem::{Place, Report},
     read::{file, policy_file},
     yaml::{Node, Value},
@@ -43,6 +44,9 @@ const BREAKER_WINDOW_MAX: Millis = Millis(86_400_000);
 
 /// The most operations of one wallet that may be in flight.
 const IN_FLIGHT: u32 = 16_384;
+
+/// How many operations of an agent may wait for people, unless the configuration says: more than this nobody reads.
+const PENDING: u32 = 1000;
 
 /// One wallet.
 pub(crate) fn wallet(report: &Report, node: &Node, folder: &Path) -> Option<WalletEntry> {
@@ -81,6 +85,13 @@ fn in_flight(report: &Report, node: &Node) -> Option<u32> {
     })
 }
 
+fn pending(report: &Report, node: &Node) -> Option<u32> {
+    report.read_as(node, |text| match text.parse() {
+        Ok(count @ 1..=10_000) => Ok(count),
+        _ => Err(format!("`{text}` is not a number from 1 to 10000")),
+    })
+}
+
 /// One agent.
 pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<AgentEntry> {
     report.section(node, "an agent", |s| {
@@ -101,6 +112,7 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
         let duplicate_window =
             s.or("duplicate_window", Millis(15_000), |r, n| within(r, n, DUPLICATE_WINDOW_MAX));
         let hold = s.or("hold", Millis::ZERO, |r, n| within(r, n, HOLD_MAX));
+        let parked_max = s.or("max_pending", PENDING, pending);
         let breaker = s.or("breaker", None, |r, n| breaker(r, n).map(Some));
         Some(AgentEntry {
             place: s.place(),
@@ -112,6 +124,7 @@ pub(crate) fn agent(report: &Report, node: &Node, folder: &Path) -> Option<Agent
             role: role?,
             duplicate_window: duplicate_window?,
             hold: hold?,
+            parked_max: parked_max?,
             breaker: breaker?,
         })
     })?
@@ -126,21 +139,31 @@ pub(crate) fn breaker(report: &Report, node: &Node) -> Option<BreakerEntry> {
     })?
 }
 
-/// Who lets a policy be loosened, and how long that takes then.
-pub(crate) fn policy_changes(report: &Report, node: &Node) -> Option<Placed<ChangeGate>> {
+/// Who lets a policy be loosened, how long that takes then, and who signs policies.
+pub(crate) fn policy_changes(report: &Report, node: &Node) -> Option<Placed<PolicyChanges>> {
     let otherwise = ChangeGate::default();
     report.section(node, "`policy_changes`", |s| {
         let approvals = s.or("approvals", otherwise.approvals, |r, n| r.read_as(n, approvals));
         let groups = s.or("groups", Vec::new(), |r, n| r.list(n, |n| r.text(n)));
         let delay = s.or("delay", otherwise.delay, |r, n| within(r, n, CHANGE_DELAY_MAX));
-        let value = ChangeGate { approvals: approvals?, groups: groups?, delay: delay? };
-        Some(Placed { value, place: node.place })
+        let keys = s.or("keys", Vec::new(), |r, n| r.list(n, |n| r.read_as(n, str::parse)));
+        let allowed = s.or("newly_allowed", None, |r, n| r.read_as(n, percent).map(|p| Some(p.0)));
+        let at_risk =
+            s.or("newly_allowed_at_risk", None, |r, n| r.read_as(n, str::parse).map(Some));
+        let gate = ChangeGate {
+            approvals: approvals?,
+            groups: groups?,
+            delay: delay?,
+            newly_allowed_bp: allowed?,
+            newly_allowed_at_risk: at_risk?,
+        };
+        Some(Placed { value: PolicyChanges { gate, keys: keys? }, place: node.place })
     })?
 }
 
 /// Where the file does not say.
-pub(crate) fn default_changes() -> Placed<ChangeGate> {
-    Placed { value: ChangeGate::default(), place: Place::default() }
+pub(crate) fn default_changes() -> Placed<PolicyChanges> {
+    Placed { value: PolicyChanges::default(), place: Place::default() }
 }
 
 fn approvals(text: &str) -> Result<u32, String> {

@@ -667,6 +667,17 @@ fn a_collection_is_priced_by_its_name_and_policies_may_name_it() {
 }
 
 #[test]
+fn a_gate_that_nobody_can_open_is_a_warning_where_it_is_written() {
+    let warned = |text: &str| load(folder().path(), &format!("{GOOD}{text}")).2;
+    let shut = warned("policy_changes: { approvals: 1 }\n");
+    let [one] = shut.as_slice() else { panic!("{shut:?}") };
+    assert!(one.contains("needs 1 approvals by others than the proposer"), "{one}");
+    for open in ["", "policy_changes: { approvals: 0 }\n"] {
+        assert!(warned(open).is_empty(), "{open}");
+    }
+}
+
+#[test]
 fn what_works_but_surprises_is_a_warning() {
     let folder = folder();
     let text = GOOD.replace("127.0.0.1:8555", "0.0.0.0:8555").replace("USD: \"1\"", "EUR: \"1\"");

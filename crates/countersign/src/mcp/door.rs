@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Uri, header};
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -71,6 +71,16 @@ impl AgentDoor {
 
     pub(super) const fn has_token(&self) -> bool {
         self.token.is_some()
+    }
+
+    /// Whether the gateway knows nobody with this token. Whoever cannot be asked has not said so.
+    pub(super) async fn is_refused(&self) -> bool {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "health_status", "params": []});
+        let Some(request) = self.request(None, &body) else { return true };
+        let asked = tokio::time::timeout(DEADLINE, self.client.request(request)).await;
+        asked.is_ok_and(|asked| {
+            asked.is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED)
+        })
     }
 
     /// One question.

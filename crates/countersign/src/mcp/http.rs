@@ -110,6 +110,9 @@ async fn serve(door: Arc<HttpDoor>, stream: TcpStream) {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Refused(StatusCode, &'static str);
 
+const UNKNOWN: Refused =
+    Refused(StatusCode::UNAUTHORIZED, "an agent's token is needed: Authorization: Bearer");
+
 impl HttpDoor {
     async fn answered(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         match tokio::time::timeout(DEADLINE, self.exchange(request)).await {
@@ -131,6 +134,10 @@ impl HttpDoor {
         }
         speaks(&parts.headers)?;
         let door = self.whose(&parts.headers)?;
+        // also where nothing is asked of the gateway: a client learns at once that its token is none
+        if parts.headers.contains_key(header::AUTHORIZATION) && door.is_refused().await {
+            return Err(UNKNOWN);
+        }
         let body = tokio::time::timeout(ARRIVAL, Limited::new(body, BODY_MAX).collect()).await;
         let bytes = match body {
             Ok(Ok(collected)) => collected.to_bytes(),
@@ -172,8 +179,7 @@ impl HttpDoor {
 
     /// The agent whose token the client presents; else the one whose token this process has, for this machine only.
     fn whose(&self, headers: &HeaderMap) -> Result<AgentDoor, Refused> {
-        let wrong =
-            Refused(StatusCode::UNAUTHORIZED, "an agent's token is needed: Authorization: Bearer");
+        let wrong = UNKNOWN;
         match headers.get(header::AUTHORIZATION) {
             Some(value) => {
                 let (scheme, token) =

@@ -36,6 +36,11 @@ pub(super) fn unreadable() -> Value {
     error(&Value::Null, PARSE, "not JSON")
 }
 
+/// What is longer than any message may be.
+pub(super) fn too_long() -> Value {
+    error(&Value::Null, REQUEST, "a message of more than 1 MiB")
+}
+
 /// The id of a request, as its key among those that are worked on.
 pub(super) fn id_of(message: &Value) -> Option<String> {
     message.get("method")?;

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     door::AgentDoor,
-    protocol::{answer, cancelled, id_of, unreadable},
+    protocol::{answer, cancelled, id_of, too_long, unreadable},
 };
 use crate::failure::Failure;
 
@@ -46,6 +46,10 @@ where
     loop {
         let Some(line) = line(&mut input).await.map_err(broken)? else { break };
         while calls.try_join_next().is_some() {}
+        let Line::Said(line) = line else {
+            write(&output, &too_long()).await.map_err(broken)?;
+            continue;
+        };
         let Ok(message) = serde_json::from_str::<Value>(&line) else {
             write(&output, &unreadable()).await.map_err(broken)?;
             continue;
@@ -80,21 +84,31 @@ where
     Ok(())
 }
 
+/// A line that was read to its end.
+enum Line {
+    /// What it says.
+    Said(String),
+    /// It is longer than any may be, and nothing of it is kept.
+    TooLong,
+}
+
 /// The next line that says something; `None` at the end.
-async fn line<R: AsyncRead + Unpin>(input: &mut BufReader<R>) -> std::io::Result<Option<String>> {
+async fn line<R: AsyncRead + Unpin>(input: &mut BufReader<R>) -> std::io::Result<Option<Line>> {
     loop {
-        let mut bytes = Vec::new();
+        let (mut bytes, mut too_long) = (Vec::new(), false);
         loop {
             let part = input.fill_buf().await?;
             let end = part.iter().position(|byte| *byte == b'\n');
             let taken = end.unwrap_or(part.len());
-            bytes.extend(part.iter().take(taken));
+            too_long |= bytes.len().saturating_add(taken) > LINE_MAX;
+            if too_long {
+                bytes = Vec::new();
+            } else {
+                bytes.extend(part.iter().take(taken));
+            }
             let (ended, over) = (end.is_some(), part.is_empty());
             let used = if ended { taken.saturating_add(1) } else { taken };
             input.consume(used);
-            if bytes.len() > LINE_MAX {
-                return Err(std::io::Error::other("a line of more than 1 MiB"));
-            }
             if ended {
                 break;
             }
@@ -102,9 +116,12 @@ async fn line<R: AsyncRead + Unpin>(input: &mut BufReader<R>) -> std::io::Result
                 return Ok(None);
             }
         }
+        if too_long {
+            return Ok(Some(Line::TooLong));
+        }
         let text = String::from_utf8_lossy(&bytes).trim().to_owned();
         if !text.is_empty() {
-            return Ok(Some(text));
+            return Ok(Some(Line::Said(text)));
         }
     }
 }
@@ -121,4 +138,27 @@ async fn write<W: AsyncWrite + Unpin>(
 #[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
 fn broken(error: std::io::Error) -> Failure {
     Failure::failed(format!("the client is gone: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_refused_and_the_next_is_answered() {
+        let door = AgentDoor::new("http://127.0.0.1:9", None, None).unwrap();
+        let ping = r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#;
+        let input = format!("{}\n\n{ping}\n{}", "x".repeat(3 * LINE_MAX), "x".repeat(LINE_MAX + 1));
+        let (output, mut answers) = tokio::io::duplex(1 << 16);
+        talk(door, input.as_bytes(), output).await.unwrap();
+        let mut said = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut answers, &mut said).await.unwrap();
+        let said: Vec<Value> =
+            said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let codes: Vec<_> = said.iter().map(|answer| answer["error"]["code"].clone()).collect();
+        assert_eq!(codes, [json!(-32600), Value::Null], "{said:?}");
+        assert_eq!(said[1]["id"], 7);
+    }
 }

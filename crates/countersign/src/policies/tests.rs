@@ -57,6 +57,18 @@ fn a_policy_that_fits_is_taken_without_a_word() {
 }
 
 #[test]
+fn where_keys_are_pinned_every_policy_is_signed() {
+    let key = format!("ed25519:{}", "00".repeat(32));
+    let pinned = format!("{CONFIGURATION}policy_changes: {{ keys: [\"{key}\"] }}\n");
+    let (wrong, _) = said(&pinned, POLICY);
+    let [one] = wrong.as_slice() else { panic!("{wrong:?}") };
+    assert!(one.starts_with("countersign.yaml:6:124: `bot.yaml`"), "{one}");
+    assert!(one.contains("is not signed") && one.contains("policy sign"), "{one}");
+    let (wrong, _) = said(&pinned.replace("ed25519:", ""), POLICY);
+    assert!(wrong.iter().any(|problem| problem.contains("64 hex digits")), "{wrong:?}");
+}
+
+#[test]
 fn what_a_policy_names_must_be_in_the_configuration() {
     let wrong: Vec<String> = [
         ("agent: bot", "agent: bat", "countersign.yaml:6:124: `bot.yaml` is for the agent `bat`, not for `bot`"),

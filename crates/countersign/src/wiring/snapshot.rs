@@ -7,8 +7,8 @@ use countersign_decode::Registry;
 use countersign_engine::{
     port::{Judge, Oracles, Prices},
     setup::{
-        AgentSetup, Breaker, ChainSetup, CollectionSetup, OnShelf, OperatorSetup, PolicyChanges,
-        Setup, TokenSetup, WalletSetup, WalletSigner,
+        AgentSetup, Breaker, ChainSetup, CollectionSetup, OnShelf, OperatorSetup, Setup,
+        TokenSetup, WalletSetup, WalletSigner,
     },
     shelf::InForce,
 };
@@ -72,7 +72,7 @@ pub(super) fn setup(
         passkeys: Some(config.passkeys.clone()),
         judge: judge(parts),
         couriers: parts.couriers(),
-        changes: PolicyChanges { gate: config.policy_changes.value.clone() },
+        changes: config.policy_changes.value.clone(),
     }
 }
 
@@ -132,6 +132,7 @@ fn agent(entry: &AgentEntry, granted: InForce, house: Option<BreakerEntry>) -> A
         role: entry.role.clone(),
         duplicate_window: entry.duplicate_window,
         hold: entry.hold,
+        parked_max: entry.parked_max,
         breaker: entry.breaker.or(house).filter(|breaker| breaker.denials > 0).map(breaker),
         shelf,
     }

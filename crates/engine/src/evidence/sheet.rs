@@ -2,7 +2,7 @@
 
 use countersign_core::{
     journal::{Entry, Written},
-    trace::{DecisionRecord, Incident, TraceUpdate},
+    trace::{DecisionRecord, Incident, Posted, TraceUpdate},
 };
 use serde_json::Value;
 
@@ -140,11 +140,15 @@ fn cells(entry: Entry) -> Cells {
         Entry::Policy { policy, canonical } => {
             Cells { policy: policy.to_string(), text: canonical, ..Cells::default() }
         }
-        Entry::Decision { trace_hash, decision, status }
-        | Entry::Attestation { trace_hash, decision, status } => Cells {
+        Entry::Decision { trace_hash, decision, status } => Cells {
             trace: trace_hash.to_string(),
             status: status.name().into(),
             ..of_decision(*decision)
+        },
+        Entry::Attestation { trace_hash, decision, status, posted } => Cells {
+            trace: trace_hash.to_string(),
+            status: status.name().into(),
+            ..of_posted(of_decision(*decision), posted.map(|posted| *posted))
         },
         Entry::Update { trace_hash, update } => {
             Cells { trace: trace_hash.to_string(), ..of_update(update) }
@@ -184,6 +188,19 @@ fn of_decision(decision: DecisionRecord) -> Cells {
         policy: decision.policy.map(|policy| policy.to_string()).unwrap_or_default(),
         text: decision.reasoning.unwrap_or_default(),
         ..Cells::default()
+    }
+}
+
+/// What a client posted, with who did.
+fn of_posted(cells: Cells, posted: Option<Posted>) -> Cells {
+    let Some(Posted { by, tx_hash, signatures, duration_ms: _ }) = posted else { return cells };
+    let words: Vec<String> =
+        std::iter::once(cells.text).chain(signatures.iter().map(plain)).collect();
+    Cells {
+        who: by.to_string(),
+        tx_hash: tx_hash.map(|hash| hash.to_string()).unwrap_or_default(),
+        text: words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" "),
+        ..cells
     }
 }
 

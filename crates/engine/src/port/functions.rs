@@ -63,7 +63,7 @@ macro_rules! journal_functions {
         $wrap! {
             $($with)*
             pin(policy: PolicyId, canonical: &str) -> ();
-            record(entry: &NewTrace) -> ();
+            record(entry: &NewTrace) -> bool;
             update(trace: TraceHash, update: &TraceUpdate) -> ();
             trace(trace: TraceHash) -> Option<TraceRecord>;
             traces(query: &TraceQuery) -> Page<TraceRecord>;

@@ -8,7 +8,7 @@ use countersign_core::{
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
     journal::{ChainHead, Entry},
     time::Timestamp,
-    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
 
 /// Decision records and what came of them. `record` is durable when it returns; it comes before the
@@ -20,16 +20,17 @@ pub trait Journal: fmt::Debug + Send + Sync {
     async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError>;
 
     /// Appends a decision, if every policy that it names is pinned. `previous_hash` of the stored row is the head of this gateway's chain.
-    /// Recording the same hash twice changes nothing.
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError>;
+    /// Recording the same hash twice changes nothing. Answers whether it is new.
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError>;
 
-    /// Appends a change to a recorded decision.
+    /// Appends a change to a recorded decision. One whose `approval` the trace has already, word for word, was recorded
+    /// before and changes nothing.
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError>;
 
     /// One trace.
     async fn trace(&self, trace: TraceHash) -> Result<Option<TraceRecord>, JournalError>;
 
-    /// Traces, newest first.
+    /// Traces, newest first. A page ends early where its traces are more than [`TRACES_BYTES_MAX`].
     async fn traces(&self, query: &TraceQuery) -> Result<Page<TraceRecord>, JournalError>;
 
     /// Appends an occurrence: it begins an incident or is one more of its group's, in one step with whatever others
@@ -89,6 +90,9 @@ pub const ENTRIES_MAX: u32 = 1000;
 /// The most bytes of entries that one call returns, where a single one is not longer.
 pub const PAGE_BYTES_MAX: usize = 1 << 20;
 
+/// The most bytes of traces that a list has on one page, as a store holds them, where a single one is not longer.
+pub const TRACES_BYTES_MAX: usize = 4 << 20;
+
 /// A decision to be recorded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewTrace {
@@ -98,8 +102,8 @@ pub struct NewTrace {
     pub decision: DecisionRecord,
     /// Where it stands at once.
     pub status: TraceStatus,
-    /// `true` if a client posted it.
-    pub attestation: bool,
+    /// Where a client posted it: by whom, and what else they said.
+    pub posted: Option<Posted>,
 }
 
 impl NewTrace {
@@ -108,10 +112,11 @@ impl NewTrace {
     pub fn entry(&self) -> Entry {
         let (trace_hash, status) = (self.trace_hash, self.status);
         let decision = Box::new(self.decision.clone());
-        if self.attestation {
-            Entry::Attestation { trace_hash, decision, status }
-        } else {
-            Entry::Decision { trace_hash, decision, status }
+        match self.posted.clone().map(Box::new) {
+            Some(posted) => {
+                Entry::Attestation { trace_hash, decision, status, posted: Some(posted) }
+            }
+            None => Entry::Decision { trace_hash, decision, status },
         }
     }
 }
@@ -123,7 +128,7 @@ pub struct TraceQuery {
     pub status: Option<TraceStatus>,
     /// Only of this agent.
     pub agent: Option<AgentId>,
-    /// Only of this session, by its declared name.
+    /// Only of this session, by its name: what has the name's SHA-256, as what a client posts may have without the name.
     pub session: Option<String>,
     /// Only of this operation.
     pub operation: Option<OperationId>,

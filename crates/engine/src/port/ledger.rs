@@ -346,7 +346,8 @@ pub enum DenyAnswer {
 /// A reservation to be made. Checks, in this order: the same operation id again (same answer), then
 /// [`Repeat`], then that every calendar window contains the store's now, then the charges:
 /// `used + amount ≤ limit` for each `Over::Deny`, and for each `Over::Park` that is not waived unless the
-/// disposition is `Park`. Several charges on one counter in one reservation add up. Then all are charged.
+/// disposition is `Park`. Several charges on one counter in one reservation add up. Then, where it parks, how many of
+/// the agent's operations are `PARKED`. Then all are charged.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reserve {
     /// Who and what.
@@ -355,6 +356,9 @@ pub struct Reserve {
     pub charges: Vec<Charge>,
     /// Go on, or wait for people.
     pub disposition: Disposition,
+    /// The most operations of the agent that may be `PARKED`; asked only where this one parks. What parks again at its
+    /// redemption was among them, and is not refused.
+    pub parked_max: u32,
 }
 
 /// Where a reservation leads.
@@ -390,6 +394,8 @@ pub enum ReserveAnswer {
     KeyConflict(Box<OperationRecord>),
     /// These charges do not fit; nothing was written.
     Over(Vec<Overrun>),
+    /// `parked_max` of the agent's operations wait for people; nothing was written.
+    Crowded,
     /// A calendar window has ended since the decision; decide again. Nothing was written.
     PeriodMoved,
 }

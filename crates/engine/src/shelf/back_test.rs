@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use countersign_core::{
     identity::{AgentId, PolicyId},
-    shelf::{BackTest, Example, Flips, Version},
+    shelf::{BackTest, Example, Flips, HIGH_RISK, Version},
     time::{Millis, Timestamp},
     trace::TraceRecord,
 };
@@ -153,6 +153,7 @@ fn empty(from: Timestamp, to: Timestamp) -> BackTest {
         skipped: 0,
         truncated: false,
         newly: Flips::default(),
+        newly_allowed_at_risk: 0,
         examples: Vec::new(),
     }
 }
@@ -179,6 +180,9 @@ impl Run {
             _ => &mut found.newly.deny,
         };
         *flips = flips.saturating_add(1);
+        if after.outcome == "allow" && trace.decision.risk_score >= HIGH_RISK {
+            found.newly_allowed_at_risk = found.newly_allowed_at_risk.saturating_add(1);
+        }
         if found.examples.len() >= EXAMPLES_MAX {
             found.examples.remove(0);
         }

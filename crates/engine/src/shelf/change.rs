@@ -11,7 +11,7 @@ use countersign_core::{
     time::Timestamp,
 };
 
-use super::{Comparison, ROUNDS_MAX, ShelfError, compared, kept_changing};
+use super::{Comparison, Pinned, ROUNDS_MAX, ShelfError, compared, kept_changing};
 use crate::{
     engine::Engine,
     setup::{OperatorSetup, Role, Setup},
@@ -69,6 +69,9 @@ impl Engine {
             if let Some(change) = self.recomparison(&setup, &looked).await? {
                 self.put_shelf(&change).await?;
                 continue;
+            }
+            if matches!(verb, Verb::Activate { .. } | Verb::Approve { .. }) {
+                self.is_vouched_for(Pinned::of(&setup), &looked.version).await?;
             }
             let Some(change) = self.said((&setup, operator), &looked, verb)? else {
                 return Ok(looked.version);
@@ -167,6 +170,7 @@ impl Engine {
         if waits.not_before.is_none_or(|at| at > *now) {
             return Ok(false);
         }
+        self.is_vouched_for(Pinned::of(&setup), version).await?;
         let change = if let Some(change) = self.recomparison(&setup, &looked).await? {
             change
         } else {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use countersign_core::{
     amount::MicroUsd,
     identity::{AgentId, PolicyId},
+    shelf::HIGH_RISK,
     time::{Millis, Timestamp},
     trace::{DecisionRecord, TraceRecord, TraceStatus},
 };
@@ -16,9 +17,6 @@ use crate::{
     engine::Engine,
     replay::{Library, Replayed, replay},
 };
-
-/// From this score on a decision is one at high risk.
-const HIGH_RISK: u8 = 60;
 
 /// How many durations of one version are ordered.
 const DURATIONS_MAX: usize = 2000;
@@ -137,7 +135,7 @@ impl Tally {
                 add(&mut self.replayed, true);
                 add(&mut self.equal, true);
             }
-            Ok(Replayed::Differs { .. }) => add(&mut self.replayed, true),
+            Ok(Replayed::Differs { .. } | Replayed::Unfounded) => add(&mut self.replayed, true),
             Ok(Replayed::Unjudged) | Err(_) => {}
         }
         if self.durations.len() < DURATIONS_MAX {

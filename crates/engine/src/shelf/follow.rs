@@ -8,12 +8,12 @@ use std::{
 use countersign_core::{
     identity::{AgentId, PolicyId},
     incident::Severity,
-    shelf::{FileStanding, Origin, Shelf, Version},
+    shelf::{FileStanding, Origin, PolicyKey, PolicySignature, Shelf, Version},
     time::Timestamp,
 };
 use countersign_policy::Policy;
 
-use super::{ROUNDS_MAX, ShelfError, due, kept_changing};
+use super::{Pinned, ROUNDS_MAX, ShelfError, due, kept_changing};
 use crate::{engine::Engine, setup::OnShelf};
 
 /// What is in force for one agent.
@@ -32,13 +32,48 @@ pub struct Follower {
     /// The name that outlives a restart: what its files were is remembered under it.
     gateway: String,
     known: BTreeMap<AgentId, Known>,
+    keys: Vec<PolicyKey>,
 }
+
+/// The configured files, by agent, with their signatures where they have any. Whether those are good is known already.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    /// Policies.
+    pub grants: &'a BTreeMap<AgentId, Policy>,
+    /// Signatures.
+    pub signed: &'a BTreeMap<AgentId, PolicySignature>,
+    /// Whose count.
+    pub pinned: Pinned<'a>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy)]
+struct File<'a> {
+    policy: &'a Policy,
+    signed: Option<&'a PolicySignature>,
+}
+
+impl<'a> Files<'a> {
+    fn iter(self) -> impl Iterator<Item = (&'a AgentId, File<'a>)> {
+        let file = move |(agent, policy)| (agent, File { policy, signed: self.signed.get(agent) });
+        self.grants.iter().map(file)
+    }
+}
+
+impl File<'_> {
+    /// Signed anew it is another.
+    fn mark(self) -> FileMark {
+        (self.policy.id(), self.signed.map(|signed| signed.sequence))
+    }
+}
+
+type FileMark = (PolicyId, Option<u64>);
 
 /// What was found at a revision.
 #[derive(Debug)]
 struct Known {
     revision: u64,
-    file: PolicyId,
+    file: FileMark,
     due: Option<Timestamp>,
     in_force: InForce,
 }
@@ -48,7 +83,7 @@ impl Follower {
     #[must_use]
     pub fn new(engine: Arc<Engine>, gateway: &str) -> Self {
         engine.shelves().is_followed.store(true, Ordering::Release);
-        Self { engine, gateway: gateway.to_owned(), known: BTreeMap::new() }
+        Self { engine, gateway: gateway.to_owned(), known: BTreeMap::new(), keys: Vec::new() }
     }
 
     /// What is in force, as far as it is known.
@@ -62,25 +97,27 @@ impl Follower {
     ///
     /// An error leaves in force what was, but for files that were edited: they are in force at once, and the shelf hears
     /// of it when it is there again.
-    pub async fn look(
-        &mut self,
-        files: &BTreeMap<AgentId, Policy>,
-    ) -> (bool, Result<(), ShelfError>) {
+    pub async fn look(&mut self, files: Files<'_>) -> (bool, Result<(), ShelfError>) {
         let before = self.ids();
-        self.known.retain(|agent, _| files.contains_key(agent));
+        if self.keys != files.pinned.keys {
+            files.pinned.keys.clone_into(&mut self.keys);
+            // what is in force may not be so any more
+            self.known.values_mut().for_each(|known| known.revision = 0);
+        }
+        self.known.retain(|agent, _| files.grants.contains_key(agent));
         let mut found = Ok(());
         match self.engine.ports().shelf.revisions().await {
             Ok(revisions) => {
-                for (agent, file) in files {
+                for (agent, file) in files.iter() {
                     let revision = revisions.get(agent).copied().unwrap_or(0);
-                    if let Err(error) = self.look_at((agent, file), revision).await {
+                    if let Err(error) = self.look_at((agent, file, files.pinned), revision).await {
                         self.keep(agent, file);
                         found = Err(error);
                     }
                 }
             }
             Err(error) => {
-                for (agent, file) in files {
+                for (agent, file) in files.iter() {
                     self.keep(agent, file);
                 }
                 found = Err(error.into());
@@ -89,7 +126,7 @@ impl Follower {
         (before != self.ids(), found)
     }
 
-    fn ids(&self) -> BTreeMap<AgentId, (PolicyId, PolicyId, Option<u64>)> {
+    fn ids(&self) -> BTreeMap<AgentId, (PolicyId, FileMark, Option<u64>)> {
         let ids = |known: &Known| {
             let InForce { grant, shelf } = &known.in_force;
             (grant.id(), known.file, shelf.version)
@@ -98,24 +135,24 @@ impl Follower {
     }
 
     /// Without the store: what was in force, or an edited file.
-    fn keep(&mut self, agent: &AgentId, file: &Policy) {
+    fn keep(&mut self, agent: &AgentId, file: File<'_>) {
         let known = self.known.get(agent);
-        if known.is_none_or(|known| known.file != file.id()) {
+        if known.is_none_or(|known| known.file != file.mark()) {
             self.known.insert(agent.clone(), Known::only_file(file));
         }
     }
 
     async fn look_at(
         &mut self,
-        (agent, file): (&AgentId, &Policy),
+        (agent, file, pinned): (&AgentId, File<'_>, Pinned<'_>),
         revision: u64,
     ) -> Result<(), ShelfError> {
-        if revision == 0 {
+        if revision == 0 && file.signed.is_none() {
             self.known.insert(agent.clone(), Known::only_file(file));
             return Ok(());
         }
         if let Some(known) = self.known.get(agent) {
-            let is_known = known.revision == revision && known.file == file.id();
+            let is_known = known.revision == revision && known.file == file.mark();
             let is_due = match known.due {
                 Some(due) => due <= self.engine.ports().ledger.now().await?,
                 None => false,
@@ -125,7 +162,8 @@ impl Follower {
             }
         }
         for _ in 0..ROUNDS_MAX {
-            let kept = self.engine.ports().shelf.shelf(agent).await?.ok_or(ShelfError::Missing)?;
+            // what was signed once is remembered, so that nothing older comes back
+            let kept = self.engine.shelf_begun(agent, (file.policy, file.signed)).await?;
             if self.takes_file(&kept, file).await? {
                 continue;
             }
@@ -133,8 +171,8 @@ impl Follower {
             if self.comes_due(&open).await? {
                 continue;
             }
-            let in_force = self.find(&kept, file).await?;
-            let (revision, file) = (kept.revision, file.id());
+            let in_force = self.find(&kept, (file, pinned)).await?;
+            let (revision, file) = (kept.revision, file.mark());
             let known = Known { revision, file, due: due(&open), in_force };
             self.known.insert(agent.clone(), known);
             return Ok(());
@@ -143,15 +181,20 @@ impl Follower {
     }
 
     /// Tells the shelf what this gateway's file is. Whether the shelf is another now.
-    async fn takes_file(&self, kept: &Shelf, file: &Policy) -> Result<bool, ShelfError> {
+    async fn takes_file(&self, kept: &Shelf, file: File<'_>) -> Result<bool, ShelfError> {
+        let File { policy, signed } = file;
         let (engine, mark) = (&self.engine, self.engine.mark());
-        match kept.standing_of(&self.gateway, file.id()) {
+        match kept.standing_of(&self.gateway, (policy.id(), signed)) {
             FileStanding::Known => Ok(false),
+            FileStanding::Old => {
+                self.tell_of_old(kept, file).await;
+                Ok(false)
+            }
             standing @ (FileStanding::Taken | FileStanding::Former) => {
                 // what is in force does not depend on whether this is noted
-                match engine.put_shelf(&kept.seen(&self.gateway, file.id(), mark)).await {
+                match engine.put_shelf(&kept.seen(&self.gateway, policy.id(), mark)).await {
                     Ok(true) if standing == FileStanding::Former => {
-                        self.tell_of_former(kept, file).await;
+                        self.tell_of_former(kept, policy).await;
                         Ok(true)
                     }
                     Ok(_) => Ok(true),
@@ -164,12 +207,12 @@ impl Follower {
             FileStanding::Edited => {
                 let outgoing = engine.version_of(&kept.agent, kept.active.version).await?;
                 // what cannot be read any more is compared with nothing: the file is in force all the same
-                let base = engine.policy_of(&outgoing).await.unwrap_or_else(|_| file.clone());
+                let base = engine.policy_of(&outgoing).await.unwrap_or_else(|_| policy.clone());
                 let now = engine.ports().ledger.now().await?;
-                let new = engine.file_version(&kept.agent, (file, &base), now);
+                let new = engine.file_version(&kept.agent, ((policy, signed), &base), now);
                 let change = kept.taking((new, &self.gateway), &outgoing, mark);
                 if engine.put_shelf(&change).await? && !change.versions.is_empty() {
-                    self.tell_of_file(&outgoing, file).await;
+                    self.tell_of_file(&outgoing, policy).await;
                 }
                 Ok(true)
             }
@@ -204,13 +247,21 @@ impl Follower {
     }
 
     /// The active version's policy: the file itself where it says the same.
-    async fn find(&self, kept: &Shelf, file: &Policy) -> Result<InForce, ShelfError> {
+    async fn find(
+        &self,
+        kept: &Shelf,
+        (File { policy: file, .. }, pinned): (File<'_>, Pinned<'_>),
+    ) -> Result<InForce, ShelfError> {
         let version = Some(kept.active.version);
         if kept.active.policy == file.id() {
             return Ok(InForce { grant: file.clone(), shelf: OnShelf { version, file: None } });
         }
         let active = self.engine.version_of(&kept.agent, kept.active.version).await?;
-        match self.engine.policy_of(&active).await {
+        let found = match self.engine.is_vouched_for(pinned, &active).await {
+            Ok(()) => self.engine.policy_of(&active).await,
+            Err(error) => Err(error),
+        };
+        match found {
             Ok(grant) => {
                 Ok(InForce { grant, shelf: OnShelf { version, file: Some(file.clone()) } })
             }
@@ -238,6 +289,22 @@ impl Follower {
         self.engine.report(Severity::Medium, of, (&title, text), Some(agent)).await;
     }
 
+    async fn tell_of_old(&self, kept: &Shelf, file: File<'_>) {
+        let agent = &kept.agent;
+        let title = format!("an older signed file of `{agent}` is not taken");
+        let sequence = file.signed.map_or(0, |signed| signed.sequence);
+        let text = format!(
+            "{} in the file of {} is signed with the number {sequence}, and {} was accepted before; version {} ({}) is in force. To go back to it on purpose, sign it again",
+            file.policy.id(),
+            self.gateway,
+            kept.sequence,
+            kept.active.version,
+            kept.active.policy
+        );
+        let of = ("policy_file_old", agent.as_str());
+        self.engine.report(Severity::High, of, (&title, text), Some(agent)).await;
+    }
+
     async fn tell_of_former(&self, kept: &Shelf, file: &Policy) {
         let agent = &kept.agent;
         let title = format!("{} has an old policy file for `{agent}`", self.gateway);
@@ -252,7 +319,7 @@ impl Follower {
     }
 
     async fn tell_of_unread(&self, active: &Version, error: &ShelfError) {
-        let title = "a version of a policy cannot be read; what was in force here stays in force";
+        let title = "a version of a policy cannot be put in force; what was in force here stays so";
         let of = ("policy_unread", self.gateway.as_str());
         let said = (title, error.to_string());
         self.engine.report(Severity::High, of, said, Some(&active.agent)).await;
@@ -260,8 +327,8 @@ impl Follower {
 }
 
 impl Known {
-    fn only_file(file: &Policy) -> Self {
-        let in_force = InForce { grant: file.clone(), shelf: OnShelf::default() };
-        Self { revision: 0, file: file.id(), due: None, in_force }
+    fn only_file(file: File<'_>) -> Self {
+        let in_force = InForce { grant: file.policy.clone(), shelf: OnShelf::default() };
+        Self { revision: 0, file: file.mark(), due: None, in_force }
     }
 }

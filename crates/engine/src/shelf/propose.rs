@@ -5,12 +5,12 @@ use std::sync::Arc;
 use countersign_core::{
     identity::AgentId,
     incident::Severity,
-    shelf::{NewVersion, Origin, Proposer, ShelfRefusal, TestRun, Version},
+    shelf::{NewVersion, Origin, PolicySignature, Proposer, ShelfRefusal, TestRun, Version},
     time::Timestamp,
 };
 use countersign_policy::{Diagnostic, Format, Kind, Policy, PolicyErrors};
 
-use super::{Comparison, ROUNDS_MAX, ShelfError, back_test::DAYS, compared, kept_changing};
+use super::{Comparison, Pinned, ROUNDS_MAX, ShelfError, back_test::DAYS, compared, kept_changing};
 use crate::{
     engine::Engine,
     setup::{AgentSetup, OperatorSetup, Setup},
@@ -27,6 +27,8 @@ pub struct Proposal {
     pub note: Option<String>,
     /// Whether it is only judged beside the one in force, until it is activated.
     pub shadow: bool,
+    /// Needed where keys are pinned.
+    pub signed: Option<PolicySignature>,
 }
 
 impl Engine {
@@ -45,7 +47,7 @@ impl Engine {
         &self,
         operator: &OperatorSetup,
         (agent, number): (&AgentId, u64),
-        note: Option<String>,
+        (note, signed): (Option<String>, Option<PolicySignature>),
     ) -> Result<Version, ShelfError> {
         let version = self.version_of(agent, number).await?;
         let text = self.ports().shelf.text(agent, number).await?.ok_or(ShelfError::Missing)?;
@@ -54,6 +56,7 @@ impl Engine {
             format: version.format.as_deref().and_then(|format| format.parse().ok()),
             note,
             shadow: false,
+            signed,
         };
         self.proposing(operator, agent, (&proposal, Origin::Rollback { of: number })).await
     }
@@ -66,6 +69,7 @@ impl Engine {
     ) -> Result<Version, ShelfError> {
         let setup = self.setup();
         let configured = setup.agents.get(agent).ok_or(ShelfError::Missing)?;
+        Pinned::of(&setup).vouch(agent, (&proposal.text, proposal.signed.as_ref()))?;
         let policy = load(&setup, configured, (&proposal.text, proposal.format))?;
         let now = self.ports().ledger.now().await?;
         let back_test = self.back_test(&setup, (agent, &policy), (now.before(DAYS), now)).await?;
@@ -89,7 +93,7 @@ impl Engine {
                 changes,
                 tests: tests(&policy),
                 back_test: Some(back_test.clone()),
-                signed: None,
+                signed: proposal.signed.clone(),
                 text: proposal.text.to_string(),
             };
             let change = match kept.proposing(new, &setup.changes.gate, self.mark()) {
@@ -109,7 +113,7 @@ impl Engine {
     pub(super) fn file_version(
         &self,
         agent: &AgentId,
-        (file, base): (&Policy, &Policy),
+        ((file, signed), base): ((&Policy, Option<&PolicySignature>), &Policy),
         now: Timestamp,
     ) -> NewVersion {
         let Comparison { class, changes } = compared(base, file);
@@ -128,7 +132,7 @@ impl Engine {
             changes,
             tests: tests(file),
             back_test: None,
-            signed: None,
+            signed: signed.cloned(),
             text: file.source().to_owned(),
         }
     }

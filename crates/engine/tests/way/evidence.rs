@@ -29,7 +29,7 @@ use countersign_engine::{
             Page, TraceQuery,
         },
     },
-    replay::{Compared, Instead, Library, Replayed, decided, replay},
+    replay::{Compared, Instead, Library, Replayed, decided, replay, stands},
     submission::Answer,
 };
 use countersign_policy::{Policies, Policy};
@@ -85,9 +85,15 @@ fn attestation() -> NewTrace {
         charges: Vec::new(),
         gates: Vec::new(),
         overruns: Vec::new(),
+        crowded: None,
     };
     let status = TraceStatus::Executed;
-    NewTrace { trace_hash: decision.hash(), decision, status, attestation: true }
+    NewTrace {
+        trace_hash: decision.hash(),
+        decision,
+        status,
+        posted: Some(fixture::posted("alice")),
+    }
 }
 
 fn occurrence() -> Occurrence {
@@ -428,7 +434,7 @@ impl Journal for Endless {
     async fn pin(&self, _: PolicyId, _: &str) -> Result<(), JournalError> {
         only_read()
     }
-    async fn record(&self, _: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, _: &NewTrace) -> Result<bool, JournalError> {
         only_read()
     }
     async fn update(&self, _: TraceHash, _: &TraceUpdate) -> Result<(), JournalError> {
@@ -538,18 +544,17 @@ async fn decisions_of_every_kind_are_decided_again_from_their_text() {
         let template = &templates[usize::try_from(n).unwrap() % templates.len()];
         let (intent, facts) = varied(template, n);
         let id = OperationId::from_random(u128::from(n).to_be_bytes());
-        let first = decided(id, (&intent, &facts), &policies, &[]);
+        let first = decided(id, (&intent, &facts), &policies, (&[], None));
         // some are overrun in the store
         let record = if n % 5 == 0 && !first.charges.is_empty() {
             let reading = Reading { settled: n, ..Reading::default() };
             let over = vec![Overrun { index: 0, reading }];
-            decided(id, (&intent, &facts), &policies, &[over])
+            decided(id, (&intent, &facts), &policies, (&[over], None))
         } else {
             first
         };
         let status = TraceStatus::Allowed;
-        let new =
-            NewTrace { trace_hash: record.hash(), decision: record, status, attestation: false };
+        let new = NewTrace { trace_hash: record.hash(), decision: record, status, posted: None };
         let text = new.entry().text();
         let said = Written::parse(&text).unwrap().said().to_owned();
         let Entry::Decision { decision, .. } = serde_json::from_str(&said).unwrap() else {
@@ -562,4 +567,53 @@ async fn decisions_of_every_kind_are_decided_again_from_their_text() {
     }
     println!("{count} decided again in {:?}: {outcomes:?}", began.elapsed());
     assert!(outcomes.len() >= 5, "{outcomes:?}");
+}
+
+/// Whoever can write a journal could take the facts away, or say that a refusal was an allowance.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_claims_what_it_does_not_show_is_not_taken_for_unjudged() {
+    let (house, _engine) = busy().await;
+    let mut library = Library::default();
+    let mut seen = 0;
+    for (_, chain) in house.journals.chains() {
+        for entry in chain {
+            let said = serde_json::from_str(Written::parse(&entry.text).unwrap().said()).unwrap();
+            let (decision, status) = match said {
+                Entry::Policy { policy, canonical } => {
+                    library.pin(policy, &canonical).unwrap();
+                    continue;
+                }
+                Entry::Decision { decision, status, .. } => (*decision, status),
+                _ => continue,
+            };
+            seen += 1;
+            let all = [
+                TraceStatus::Allowed,
+                TraceStatus::PendingApproval,
+                TraceStatus::Blocked,
+                TraceStatus::Executed,
+            ];
+            let stood: Vec<_> = all.into_iter().filter(|s| stands(&decision, *s)).collect();
+            assert_eq!(stood, [status]);
+            let bare = DecisionRecord { facts: None, ..decision.clone() };
+            assert_eq!(replay(&bare, &library), Ok(Replayed::Unfounded));
+            let barer = DecisionRecord {
+                intent: None,
+                operation_id: None,
+                charges: Vec::new(),
+                gates: Vec::new(),
+                policy_verdicts: Vec::new(),
+                ..bare
+            };
+            let claims = if status == TraceStatus::Blocked {
+                Replayed::Unjudged
+            } else {
+                Replayed::Unfounded
+            };
+            assert_eq!(replay(&barer, &library), Ok(claims));
+            let unruled = DecisionRecord { policy: None, guards: Vec::new(), ..decision };
+            assert_eq!(replay(&unruled, &library), Ok(Replayed::Unfounded));
+        }
+    }
+    assert_eq!(seen, 3);
 }

@@ -137,6 +137,7 @@ impl House {
             role: None,
             duplicate_window: Millis::ZERO,
             hold: Millis::ZERO,
+            parked_max: u32::MAX,
             breaker: None,
             shelf: OnShelf::default(),
         };

@@ -7,7 +7,7 @@ use axum::{
     http::request::Parts,
 };
 use countersign_engine::setup::{OperatorSetup, Role};
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Desk, Peer, Problem, login::Pass};
 
@@ -88,6 +88,11 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
         query.map(|Query(asked)| Self(asked)).map_err(|e| Problem::Malformed(e.body_text()))
     }
 }
+
+/// What is asked of a route that answers one thing only.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
 
 /// The names in a path; what does not have its form names nothing.
 #[derive(Debug)]

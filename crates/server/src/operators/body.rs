@@ -6,7 +6,10 @@ use axum::{
     http::{StatusCode, header},
 };
 use bytes::Bytes;
-use countersign_core::json::{Json, Limits};
+use countersign_core::{
+    json::{Json, Limits},
+    time::Timestamp,
+};
 use countersign_engine::port::journal::Page;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -90,6 +93,18 @@ pub(crate) fn listing<T>(items: Vec<T>, next_cursor: Option<String>) -> Answer<L
 /// A list that has no second page.
 pub(crate) fn whole<T>(items: Vec<T>) -> Answer<Listing<T>> {
     Answer(Listing { items, next_cursor: None })
+}
+
+/// A span of time that is asked for: from one instant, up to another that is not before it.
+pub(crate) type Span = (Option<Timestamp>, Option<Timestamp>);
+
+pub(crate) fn span(from: Option<Timestamp>, to: Option<Timestamp>) -> Result<Span, Problem> {
+    match (from, to) {
+        (Some(from), Some(to)) if from > to => {
+            Err(Problem::Malformed(format!("`from`: {from} is after `to`, {to}")))
+        }
+        span => Ok(span),
+    }
 }
 
 /// How many items a page has.

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Operator, Viewer},
+    access::{Asked, Nothing, Operator, Viewer},
     body::Given,
 };
 
@@ -91,7 +91,11 @@ async fn freezes(desk: &Desk) -> Result<Json<Value>, Problem> {
 }
 
 /// `GET /overview`
-pub(crate) async fn overview(_: Viewer, State(desk): Door) -> Result<Json<Value>, Problem> {
+pub(crate) async fn overview(
+    _: Viewer,
+    State(desk): Door,
+    _: Asked<Nothing>,
+) -> Result<Json<Value>, Problem> {
     overview_of(&desk).await.map(Json)
 }
 

@@ -78,7 +78,7 @@ impl Served {
 
     /// The file, or that the browser has it.
     fn answer(&self, asked: &HeaderMap) -> Response {
-        let known = asked.get_all(header::IF_NONE_MATCH).iter().any(|tag| *tag == self.tag);
+        let known = asked.get_all(header::IF_NONE_MATCH).iter().any(|tags| self.is_among(tags));
         let headers = [
             (header::CONTENT_TYPE, HeaderValue::from_static(self.kind)),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -89,6 +89,15 @@ impl Served {
         } else {
             (headers, self.text).into_response()
         }
+    }
+}
+
+impl Served {
+    /// Whether its tag is in a list, as a strong or a weak one: a cache on the way makes it weak when it packs the file.
+    fn is_among(&self, tags: &HeaderValue) -> bool {
+        let own = self.tag.to_str().unwrap_or_default();
+        let mut all = tags.to_str().unwrap_or_default().split(',').map(str::trim);
+        all.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == own)
     }
 }
 

@@ -7,10 +7,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -23,10 +20,13 @@ use countersign_engine::port::chronicle::{Line, event};
 use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::json;
 
-use super::{Desk, Door, Problem, access::Viewer, books::overview_of};
+use super::{Desk, Door, Problem, access::Viewer, books::overview_of, seats::Seat};
 
 /// How many listen at the same time.
-const LISTENERS_MAX: usize = 64;
+pub(super) const LISTENERS_MAX: usize = 64;
+
+/// How many of them are one operator's: a console in each of so many windows.
+pub(super) const LISTENERS_OF_ONE_MAX: usize = 16;
 
 /// How often the log is looked at for each listener.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -42,52 +42,6 @@ const LINES: u32 = 256;
 
 /// How often a listener hears that the connection lives.
 const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// How long a listener may take nothing before its seat goes to somebody else.
-const READS_WITHIN: Duration = Duration::from_mins(1);
-
-/// Those who listen.
-#[derive(Debug, Default)]
-pub(super) struct Seats(Mutex<Vec<Weak<Seat>>>);
-
-/// A place among those who listen, until it is dropped or lost.
-#[derive(Debug)]
-struct Seat {
-    took_at: Mutex<Instant>,
-    is_lost: AtomicBool,
-}
-
-impl Seats {
-    /// A seat, if there is one: free, or of somebody who does not read.
-    fn take(&self) -> Option<Arc<Seat>> {
-        let mut seats = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        seats.retain(|seat| seat.upgrade().is_some_and(|seat| !seat.is_idle()));
-        if seats.len() >= LISTENERS_MAX {
-            return None;
-        }
-        let seat = Arc::new(Seat { took_at: Mutex::new(now()), is_lost: AtomicBool::new(false) });
-        seats.push(Arc::downgrade(&seat));
-        Some(seat)
-    }
-}
-
-impl Seat {
-    /// Who takes nothing loses the seat, and hears so when taking again.
-    fn is_idle(&self) -> bool {
-        let took_at = *self.took_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = took_at.elapsed() >= READS_WITHIN;
-        if idle {
-            self.is_lost.store(true, Ordering::Release);
-        }
-        idle
-    }
-
-    /// Whether the seat is still held. Only a connection that takes bytes asks.
-    fn hold(&self) -> bool {
-        *self.took_at.lock().unwrap_or_else(PoisonError::into_inner) = now();
-        !self.is_lost.load(Ordering::Acquire)
-    }
-}
 
 /// One listener.
 struct Listener {
@@ -124,12 +78,12 @@ impl Place {
 
 /// `GET /events`
 pub(crate) async fn stream(
-    _: Viewer,
+    Viewer(operator): Viewer,
     State(desk): Door,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let full = || Problem::Unavailable("too many listen at the moment".into());
-    let seat = desk.listeners.take().ok_or_else(full)?;
+    let seat = desk.listeners.take(&operator.id).ok_or_else(full)?;
     let mut closing = desk.closing.clone();
     let closed = async move { drop(closing.wait_for(|closing| *closing).await) };
     let listener = Listener::sit(desk, seat, &headers).await?;

@@ -23,7 +23,15 @@ use tokio::sync::watch;
 use super::{
     Desk, Door, Problem,
     access::{Asked, Viewer},
+    body::span,
+    seats::Seat,
 };
+
+/// How many exports are on their way at the same time.
+pub(super) const EXPORTS_MAX: usize = 16;
+
+/// How many of them are one operator's.
+pub(super) const EXPORTS_OF_ONE_MAX: usize = 4;
 
 /// The longest name of a session that is asked for; requests cannot have a longer one either.
 const SESSION_BYTES_MAX: usize = 1024;
@@ -52,25 +60,28 @@ enum Format {
 
 /// `GET /evidence`: as a stream, however much there is. What breaks off is not whole, and verification says so.
 pub(crate) async fn export(
-    _: Viewer,
+    Viewer(operator): Viewer,
     State(desk): Door,
     Asked(which): Asked<Which>,
 ) -> Result<Response<Body>, Problem> {
     let Which { format, from, to, agent, session } = which;
+    let (from, to) = span(from, to)?;
     if session.as_ref().is_some_and(|name| name.len() > SESSION_BYTES_MAX) {
         return Err(Problem::Malformed("`session`: is longer than any session's name".into()));
     }
+    let full = || Problem::Unavailable("too many exports are on their way".into());
+    let seat = desk.exporters.take(&operator.id).ok_or_else(full)?;
     let header = header(&desk, Filter { from, to, agent, session }).await?;
     let walk = Walk::begin(Arc::clone(&desk.ports().journal), header).await?;
-    let closing = desk.closing.clone();
+    let going = Going { closing: desk.closing.clone(), seat };
     let (body, kind, file) = match format {
         Format::Json => (
-            Body::from_stream(document(Document::new(walk), closing)),
+            Body::from_stream(document(Document::new(walk), going)),
             "application/json",
             "attachment; filename=\"evidence.json\"",
         ),
         Format::Csv => (
-            Body::from_stream(sheet(Sheet::new(walk), closing)),
+            Body::from_stream(sheet(Sheet::new(walk), going)),
             "text/csv; charset=utf-8",
             "attachment; filename=\"evidence.csv\"",
         ),
@@ -104,30 +115,39 @@ enum Broken {
     Journal(#[from] JournalError),
     #[error("the gateway stops")]
     Closing,
+    #[error("it was not read for too long, and others wait")]
+    Idle,
 }
 
-type Closing = watch::Receiver<bool>;
+/// What has to stand for an export to go on.
+struct Going {
+    closing: watch::Receiver<bool>,
+    seat: Arc<Seat>,
+}
 
-fn document(
-    document: Document,
-    closing: Closing,
-) -> impl Stream<Item = Result<String, Broken>> + Send {
-    stream::try_unfold((document, closing), |(mut document, closing)| async move {
-        let piece = unless_closing(&closing, document.next()).await?;
-        Ok(piece.map(|piece| (piece, (document, closing))))
+fn document(document: Document, going: Going) -> impl Stream<Item = Result<String, Broken>> + Send {
+    stream::try_unfold((document, going), |(mut document, going)| async move {
+        let piece = while_going(&going, document.next()).await?;
+        Ok(piece.map(|piece| (piece, (document, going))))
     })
 }
 
-fn sheet(sheet: Sheet, closing: Closing) -> impl Stream<Item = Result<String, Broken>> + Send {
-    stream::try_unfold((sheet, closing), |(mut sheet, closing)| async move {
-        let rows = unless_closing(&closing, sheet.next()).await?;
-        Ok(rows.map(|rows| (rows, (sheet, closing))))
+fn sheet(sheet: Sheet, going: Going) -> impl Stream<Item = Result<String, Broken>> + Send {
+    stream::try_unfold((sheet, going), |(mut sheet, going)| async move {
+        let rows = while_going(&going, sheet.next()).await?;
+        Ok(rows.map(|rows| (rows, (sheet, going))))
     })
 }
 
-async fn unless_closing(
-    closing: &Closing,
+async fn while_going(
+    going: &Going,
     next: impl Future<Output = Result<Option<String>, JournalError>>,
 ) -> Result<Option<String>, Broken> {
-    if *closing.borrow() { Err(Broken::Closing) } else { Ok(next.await?) }
+    if *going.closing.borrow() {
+        return Err(Broken::Closing);
+    }
+    if !going.seat.hold() {
+        return Err(Broken::Idle);
+    }
+    Ok(next.await?)
 }

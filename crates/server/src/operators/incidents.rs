@@ -20,7 +20,7 @@ use serde::Deserialize;
 use super::{
     Door, Problem,
     access::{Asked, Named, Operator, Viewer},
-    body::{Given, Listed, limit, listed},
+    body::{Given, Listed, limit, listed, span},
 };
 
 /// Characters of a note at most.
@@ -45,7 +45,7 @@ pub(crate) async fn list(
     Asked(which): Asked<Which>,
 ) -> Listed<Incident> {
     let Which { status, severity, agent, from, to, limit: most, cursor } = which;
-    let limit = limit(most)?;
+    let (limit, (from, to)) = (limit(most)?, span(from, to)?);
     let query = IncidentQuery { status, severity, agent, from, to, limit, cursor };
     Ok(listed(desk.ports().journal.incidents(&query).await?))
 }

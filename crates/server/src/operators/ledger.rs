@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Operator, Viewer},
+    access::{Asked, Nothing, Operator, Viewer},
     approvals::bounded,
     body::{Given, Perhaps},
 };
@@ -24,7 +24,11 @@ use super::{
 const NAMED_MAX: usize = 100;
 
 /// `GET /ledger`: what the store is and promises, an audit of samples, and what chains and journals say.
-pub(crate) async fn show(_: Viewer, State(desk): Door) -> Result<Json<Value>, Problem> {
+pub(crate) async fn show(
+    _: Viewer,
+    State(desk): Door,
+    _: Asked<Nothing>,
+) -> Result<Json<Value>, Problem> {
     status(&desk).await
 }
 

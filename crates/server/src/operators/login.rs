@@ -1,6 +1,12 @@
 //! How people come in with a browser: a token once, a cookie from then on.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Extension, Json,
@@ -12,7 +18,7 @@ use axum::{
 };
 use countersign_core::identity::OperatorId;
 use countersign_engine::setup::{OperatorSetup, Role};
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -195,6 +201,36 @@ pub(crate) async fn while_welcome(
     let ended = Box::pin(unwelcome(desk, pass));
     Ok(response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended))))
 }
+
+/// As [`while_welcome`], for what has an end of its own: what ends before it breaks off, so that nobody takes it for the
+/// whole.
+pub(crate) async fn whole_while_welcome(
+    State(desk): Door,
+    request: Request,
+    next: Next,
+) -> Result<Response<Body>, Problem> {
+    let (parts, body) = request.into_parts();
+    let pass = Pass::of(&parts, &desk)?;
+    let response = next.run(Request::from_parts(parts, body)).await;
+    let Some(pass) = pass.filter(|_| response.status().is_success()) else { return Ok(response) };
+    let is_cut = Arc::new(AtomicBool::new(false));
+    let cut = Arc::clone(&is_cut);
+    let ended = Box::pin(async move {
+        unwelcome(desk, pass).await;
+        cut.store(true, Ordering::Release);
+    });
+    let rest = stream::iter([()]).filter_map(move |()| {
+        let broken = is_cut.load(Ordering::Acquire).then(|| Err(axum::Error::new(NotWelcome)));
+        std::future::ready(broken)
+    });
+    Ok(response
+        .map(|body| Body::from_stream(body.into_data_stream().take_until(ended).chain(rest))))
+}
+
+/// Why an answer breaks off.
+#[derive(Debug, thiserror::Error)]
+#[error("whoever asked may not look any more")]
+struct NotWelcome;
 
 async fn unwelcome(desk: Arc<Desk>, pass: Pass) {
     while pass.is_good(&desk) {

@@ -14,12 +14,12 @@ use crate::agents::budget_line;
 
 use super::{
     Door, Problem,
-    access::{Asked, Viewer},
+    access::{Asked, Nothing, Viewer},
     body::{Listed, whole},
 };
 
 /// `GET /agents`
-pub(crate) async fn agents(_: Viewer, State(desk): Door) -> Listed<Value> {
+pub(crate) async fn agents(_: Viewer, State(desk): Door, _: Asked<Nothing>) -> Listed<Value> {
     let setup = desk.setup();
     let freezes = desk.ports().ledger.freezes().await?;
     Ok(whole(setup.agents.values().map(|agent| agent_view(agent, &freezes)).collect()))
@@ -39,6 +39,7 @@ fn agent_view(agent: &AgentSetup, freezes: &[Freeze]) -> Value {
         "role": agent.role,
         "duplicate_window": agent.duplicate_window,
         "hold": agent.hold,
+        "max_pending": agent.parked_max,
         "frozen": freezes.iter().any(stops),
     })
 }
@@ -48,7 +49,7 @@ fn policy_ref(policy: &Policy) -> Value {
 }
 
 /// `GET /wallets`: with balance and count on each chain where its node answers.
-pub(crate) async fn wallets(_: Viewer, State(desk): Door) -> Listed<Value> {
+pub(crate) async fn wallets(_: Viewer, State(desk): Door, _: Asked<Nothing>) -> Listed<Value> {
     let setup = desk.setup();
     let views = setup.wallets.values().map(|wallet| wallet_view(wallet, &setup));
     Ok(whole(join_all(views).await))

@@ -47,6 +47,9 @@ pub(crate) async fn spend(
         Some(days @ 1..=DAYS_MAX) => days,
         Some(_) => return Err(Problem::Malformed("`days`: must be from 1 to 92".into())),
     };
+    if agent.as_ref().is_some_and(|agent| !desk.setup().agents.contains_key(agent)) {
+        return Err(Problem::NotFound);
+    }
     let today = desk.ports().ledger.now().await?.millis() / DAY_MS;
     let first = today.saturating_sub(u64::from(days).saturating_sub(1));
     let mut sums = Sums::default();

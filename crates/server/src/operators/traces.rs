@@ -3,18 +3,21 @@
 use alloy_primitives::B256;
 use axum::{Json, extract::State, http::StatusCode};
 use countersign_core::{
-    identity::{AgentId, OperationId, TraceHash},
+    identity::{AgentId, OperationId, OperatorId, TraceHash},
     time::{Millis, Timestamp},
-    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, Posted, TraceRecord, TraceStatus},
 };
-use countersign_engine::port::journal::{NewTrace, TraceQuery};
+use countersign_engine::{
+    port::journal::{JournalError, NewTrace, TraceQuery},
+    setup::Role,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Named, Viewer},
-    body::{Given, Listed, limit, listed},
+    access::{Asked, Named, Operator, Viewer},
+    body::{Given, Listed, limit, listed, span},
 };
 
 #[derive(Debug, Deserialize)]
@@ -39,7 +42,7 @@ pub(crate) async fn list(
 ) -> Listed<TraceRecord> {
     ours(&desk, &app)?;
     let Which { status, agent, session, operation, from, to, limit: most, cursor } = which;
-    let limit = limit(most)?;
+    let (limit, (from, to)) = (limit(most)?, span(from, to)?);
     let query = TraceQuery { status, agent, session, operation, from, to, limit, cursor };
     Ok(listed(desk.ports().journal.traces(&query).await?))
 }
@@ -99,7 +102,7 @@ const DEPTH_MAX: u8 = 32;
 /// The most bytes that a client may say: lists hold a thousand records.
 const BYTES_MAX: usize = 64 << 10;
 
-/// The most signatures: each is an entry of its own.
+/// The most signatures.
 const SIGNATURES_MAX: usize = 64;
 
 /// From here on a number with a point stands for several integers.
@@ -163,35 +166,36 @@ fn is_deeper(value: &Value, than: u8) -> bool {
 /// The highest risk (CONTRACT §4).
 const RISK_MAX: u8 = 100;
 
-/// `POST /apps/{appId}/traces`: recorded as an attestation; it proves only that the client said so. Each is a record of
-/// its own, also one that says the same at the same instant.
+/// How often a record is made anew because another one that says the same at the same instant was faster.
+const ROUNDS_MAX: u16 = 1000;
+
+/// `POST /apps/{appId}/traces`: recorded as an attestation, whole or not at all; it proves only that the client said so.
+/// Each is a record of its own, also one that says the same at the same instant at another gateway.
 pub(crate) async fn attest(
-    _: Viewer,
+    operator: Operator,
     State(desk): Door,
     Named(app): Named<String>,
     Given(said): Given<Said>,
 ) -> Result<(StatusCode, Json<TraceRecord>), Problem> {
+    // who may only look adds nothing to the record
+    let operator = operator.may(Role::Approve)?;
     ours(&desk, &app)?;
     said.is_kept_as_said()?;
-    let journal = &desk.ports().journal;
-    // one after the other: between looking and recording nobody takes the same hash
-    let _alone = desk.attesting.lock().await;
     let mut now = desk.ports().ledger.now().await?;
-    let (mut entry, updates) = attestation(said, now);
-    while journal.trace(entry.trace_hash).await?.is_some() {
+    let mut entry = attestation(said, now, operator.id.clone());
+    for _ in 0..ROUNDS_MAX {
+        if desk.ports().journal.record(&entry).await? {
+            return Ok((StatusCode::CREATED, Json(find(&desk, entry.trace_hash).await?)));
+        }
         now = now.after(Millis(1));
         entry.decision.created_at = now;
         entry.trace_hash = entry.decision.hash();
     }
-    journal.record(&entry).await?;
-    for update in &updates {
-        journal.update(entry.trace_hash, update).await?;
-    }
-    Ok((StatusCode::CREATED, Json(find(&desk, entry.trace_hash).await?)))
+    let why = "too many records say the same at the same instant";
+    Err(JournalError::Unavailable(why.into()).into())
 }
 
-fn attestation(said: Said, now: Timestamp) -> (NewTrace, Vec<TraceUpdate>) {
-    let claimed = said.trace_hash.clone();
+fn attestation(said: Said, now: Timestamp, by: OperatorId) -> NewTrace {
     let decision = DecisionRecord {
         operation_id: None,
         created_at: now,
@@ -211,22 +215,11 @@ fn attestation(said: Said, now: Timestamp) -> (NewTrace, Vec<TraceUpdate>) {
         charges: Vec::new(),
         gates: Vec::new(),
         overruns: Vec::new(),
+        crowded: None,
     };
+    let claimed = said.trace_hash.map(|hash| serde_json::json!({"claimed_trace_hash": hash}));
+    let signatures = said.signatures.into_iter().chain(claimed).collect();
+    let posted = Posted { by, tx_hash: said.tx_hash, signatures, duration_ms: said.duration_ms };
     let trace_hash = decision.hash();
-    let mut updates: Vec<TraceUpdate> = Vec::new();
-    if said.tx_hash.is_some() || said.duration_ms.is_some() {
-        updates.push(TraceUpdate {
-            tx_hash: said.tx_hash,
-            duration_ms: said.duration_ms,
-            ..TraceUpdate::default()
-        });
-    }
-    let claimed = claimed.map(|hash| serde_json::json!({"claimed_trace_hash": hash}));
-    updates.extend(
-        said.signatures
-            .into_iter()
-            .chain(claimed)
-            .map(|signature| TraceUpdate { signature: Some(signature), ..TraceUpdate::default() }),
-    );
-    (NewTrace { trace_hash, decision, status: said.status, attestation: true }, updates)
+    NewTrace { trace_hash, decision, status: said.status, posted: Some(posted) }
 }

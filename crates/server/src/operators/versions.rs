@@ -6,7 +6,7 @@ use axum::{Json, extract::State, http::StatusCode};
 use countersign_core::{
     identity::AgentId,
     pact::{PactStanding, PactVerb},
-    shelf::{Version, VersionState},
+    shelf::{PolicySignature, Version, VersionState},
     time::{Millis, Timestamp},
 };
 use countersign_engine::{
@@ -155,6 +155,7 @@ pub(crate) struct Draft {
     note: Option<String>,
     #[serde(default)]
     shadow: bool,
+    signed: Option<PolicySignature>,
 }
 
 /// `POST /api/agents/{agentId}/policies`
@@ -162,12 +163,12 @@ pub(crate) async fn propose(
     operator: Operator,
     State(desk): Door,
     Named(agent): Named<AgentId>,
-    Given(Draft { text, format, note, shadow }): Given<Draft>,
+    Given(Draft { text, format, note, shadow, signed }): Given<Draft>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let operator = operator.may(Role::Policy)?;
     let format = known(format)?;
     let note = note.map(|note| bounded("note", note)).transpose()?;
-    let proposal = Proposal { text: text.into(), format, note, shadow };
+    let proposal = Proposal { text: text.into(), format, note, shadow, signed };
     let version = desk.gatehouse.engine.propose(operator, &agent, &proposal).await?;
     proposed(&desk, operator, &version).await
 }
@@ -210,8 +211,8 @@ pub(crate) async fn check(
 }
 
 fn checked_view(checked: &Checked) -> Value {
-    let Checked { policy, name, base, class, changes, tests, back_test, warnings, waits_for } =
-        checked;
+    let Checked { policy, name, base, class, changes, tests, back_test, warnings, .. } = checked;
+    let Checked { waits_for, allows_too_much, needs_signature, .. } = checked;
     let warnings: Vec<Value> = warnings.iter().map(diagnostic).collect();
     json!({
         "valid": true,
@@ -225,6 +226,8 @@ fn checked_view(checked: &Checked) -> Value {
         "tests": tests,
         "back_test": back_test,
         "waits_for": waits_for,
+        "allows_too_much": allows_too_much,
+        "needs_signature": needs_signature,
     })
 }
 
@@ -233,12 +236,13 @@ pub(crate) async fn roll_back(
     operator: Operator,
     State(desk): Door,
     Named(which): Named<Which>,
-    Perhaps(Remark { note }): Perhaps<Remark>,
+    Perhaps(Again { note, signed }): Perhaps<Again>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let operator = operator.may(Role::Policy)?;
     let note = note.map(|note| bounded("note", note)).transpose()?;
     let (agent, number) = which.numbered()?;
-    let version = desk.gatehouse.engine.roll_back(operator, (&agent, number), note).await?;
+    let engine = &desk.gatehouse.engine;
+    let version = engine.roll_back(operator, (&agent, number), (note, signed)).await?;
     proposed(&desk, operator, &version).await
 }
 
@@ -250,6 +254,14 @@ async fn proposed(
     let Version { agent, number, class, .. } = version;
     tracing::info!(operator = %operator.id, %agent, number, %class, "a version of a policy was proposed");
     Ok((StatusCode::CREATED, Json(whole_view(desk, version).await?)))
+}
+
+/// What comes with an older text; where keys are pinned it is signed again.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Again {
+    note: Option<String>,
+    signed: Option<PolicySignature>,
 }
 
 /// What an operator may write beside a word.

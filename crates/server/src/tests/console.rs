@@ -79,6 +79,10 @@ async fn a_browser_asks_whether_a_file_changed_and_keeps_nothing_else() {
         let tag = first.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
         let again = send(house.operators, "GET", path, &[("if-none-match", tag)], "").await;
         assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}");
+        for known in [format!("W/{tag}"), format!("\"x\", W/\"y\",{tag}"), "*".into()] {
+            let again = send(house.operators, "GET", path, &[("if-none-match", &known)], "").await;
+            assert_eq!((again.status, again.body.as_str()), (304, ""), "{known}");
+        }
         let other = send(house.operators, "GET", path, &[("if-none-match", "\"x\"")], "").await;
         assert_eq!(other.status, 200, "{path}");
         assert!(first.head.contains("require-trusted-types-for 'script'"), "{}", first.head);

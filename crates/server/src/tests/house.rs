@@ -84,6 +84,7 @@ fn agent(id: &str, wallet: &str) -> (AgentId, AgentSetup) {
         role: None,
         duplicate_window: Millis(15_000),
         hold: Millis::ZERO,
+        parked_max: u32::MAX,
         breaker: None,
         shelf: OnShelf::default(),
     };
@@ -147,7 +148,7 @@ fn setup(chain: Arc<FakeChain>, signer: Arc<FakeSigner>) -> Setup {
     }
 }
 
-fn credentials() -> Credentials {
+pub(crate) fn credentials() -> Credentials {
     let digest = |token: &str| TokenDigest::of(token.as_bytes());
     Credentials {
         agents: vec![(digest(AGENT), AgentId::parse("trader").unwrap())],

@@ -306,11 +306,20 @@ async fn what_a_client_records_is_marked_as_its_own_word() {
     assert_eq!(posted.status, 201, "{}", posted.body);
     let posted = posted.json();
     assert_eq!((&posted["attestation"], &posted["durationMs"]), (&json!(true), &json!(1250)));
+    assert_eq!(posted["attestedBy"], "alice");
+    assert_eq!(posted["signatures"], json!([{"claimed_trace_hash": "0xabc123"}]));
     let hash = posted["traceHash"].as_str().unwrap();
     let shown = house.desk("GET", &format!("/apps/default/traces/{hash}"), "").await.json();
     assert_eq!(shown, posted);
     let listed = house.desk("GET", "/apps/default/traces?status=executed&agent=trader", "").await;
     assert_eq!(listed.json()["items"], json!([posted]));
+    // whole or not at all: one entry, which says who
+    let [chain] = house.journal.chains().await.unwrap().try_into().unwrap();
+    let [entry] = house.journal.entries(&chain.gateway, 0, 10).await.unwrap().try_into().unwrap();
+    assert!(entry.text.contains(r#""posted":{"by":"alice""#), "{}", entry.text);
+    let viewer = [("authorization", &*format!("Bearer {VIEWER}"))];
+    let refused = send(house.operators, "POST", "/apps/default/traces", &viewer, body).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("role_missing")));
     for field in [
         "signatures",
         "txHash",
@@ -498,7 +507,7 @@ async fn only_so_many_listen() {
     let request =
         format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
     let mut seated = Vec::new();
-    for _ in 0..64 {
+    for _ in 0..16 {
         let mut stream = TcpStream::connect(house.operators).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut status = [0_u8; 12];
@@ -508,6 +517,12 @@ async fn only_so_many_listen() {
     }
     let refused = house.desk("GET", "/events", "").await;
     assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("unavailable")));
+    // one operator keeps no other out
+    let mut other = TcpStream::connect(house.operators).await.unwrap();
+    other.write_all(request.replace(DESK, VIEWER).as_bytes()).await.unwrap();
+    let mut status = [0_u8; 12];
+    other.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
     drop(seated);
     house.close().await;
 }
@@ -587,5 +602,148 @@ async fn probes_answer_their_neighbours_without_a_credential() {
     house.chain.set_down(true);
     let down = probe("/readyz").await;
     assert_eq!((down.status, &down.json()["chains"]["31337"]), (503, &json!("unavailable")));
+    house.close().await;
+}
+
+#[tokio::test]
+async fn what_nothing_can_mean_is_refused_by_every_list() {
+    let house = House::open().await;
+    for route in [
+        "/overview?agent=trader",
+        "/agents?limit=1",
+        "/wallets?x",
+        "/ledger?x=1",
+        "/apps/default/traces?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/incidents?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/evidence?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/apps/default/traces?from=0001-01-01T00:00:00Z",
+        "/evidence?to=%2B010000-01-01T00:00:00Z",
+    ] {
+        let refused = house.desk("GET", route, "").await;
+        let told = (refused.status, &refused.json()["code"]);
+        assert_eq!(told, (400, &json!("malformed")), "{route}: {}", refused.body);
+    }
+    let early = house.desk("GET", "/incidents?from=0001-01-01T00:00:00Z", "").await.json();
+    assert!(early["detail"].as_str().unwrap().contains("between 1970 and 9999"), "{early}");
+    for route in [
+        "/apps/default/traces?from=1970-01-01T00:00:00Z&to=9999-12-30T00:00:00Z",
+        "/evidence?from=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z",
+        "/overview",
+        "/ledger",
+    ] {
+        assert_eq!(house.desk("GET", route, "").await.status, 200, "{route}");
+    }
+    assert_eq!(house.desk("GET", "/spend?agent=nobody", "").await.status, 404);
+    assert_eq!(house.desk("GET", "/spend?agent=trader", "").await.status, 200);
+    house.close().await;
+}
+
+/// What a client posts has the hash of its session, and evidence finds it by the name: so does the list.
+#[tokio::test]
+async fn a_session_is_found_by_its_name_wherever_it_is_asked_for() {
+    let house = House::open().await;
+    let hash = countersign_core::journal::sha256("night run");
+    let body = format!(
+        r#"{{"proposedAction":{{}},"status":"executed","agentId":"trader","sessionKeyHash":"{hash}"}}"#
+    );
+    assert_eq!(house.desk("POST", "/apps/default/traces", &body).await.status, 201);
+    for (session, count) in [("night%20run", 1), ("day%20run", 0)] {
+        let route = format!("/apps/default/traces?session={session}");
+        let listed = house.desk("GET", &route, "").await.json();
+        assert_eq!(listed["items"].as_array().unwrap().len(), count, "{listed}");
+        let evidence = house.desk("GET", &format!("/evidence?session={session}"), "").await;
+        assert_eq!(evidence.body.matches(r#""attestation":{"#).count(), count);
+    }
+    house.close().await;
+}
+
+/// Reads until there is something, or nothing more.
+async fn part(stream: &mut TcpStream) -> Vec<u8> {
+    let mut part = vec![0_u8; 1 << 16];
+    let length = stream.read(&mut part).await.unwrap_or(0);
+    part.truncate(length);
+    part
+}
+
+/// An export is long: whose token is taken back does not get the rest, and cannot take what came for the whole.
+#[tokio::test]
+async fn evidence_breaks_off_when_its_reader_is_no_operator_any_more() {
+    let house = House::open().await;
+    for n in 0..12 {
+        let mut new = decided(n);
+        new.decision.reasoning = Some("x".repeat(1 << 20));
+        house.journal.record(&new).await.unwrap();
+    }
+    let get = |path: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    for format in ["json", "csv"] {
+        let credentials = crate::tests::house::credentials;
+        house.keyring.replace(credentials());
+        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        export.write_all(get(&format!("/evidence?format={format}")).as_bytes()).await.unwrap();
+        let mut got = part(&mut export).await;
+        assert!(got.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&got));
+        // whoever looks at both looks at this one later: when it has ended, the export has been looked at, too
+        let mut events = TcpStream::connect(house.operators).await.unwrap();
+        events.write_all(get("/events").as_bytes()).await.unwrap();
+        assert!(part(&mut events).await.starts_with(b"HTTP/1.1 200"));
+        house.keyring.replace(crate::Credentials::default());
+        while !part(&mut events).await.is_empty() {}
+        loop {
+            let more = part(&mut export).await;
+            if more.is_empty() {
+                break;
+            }
+            got.extend(more);
+        }
+        assert!(got.len() < 12 << 20, "{} bytes of {format}", got.len());
+        assert!(!got.ends_with(b"0\r\n\r\n"), "an export that is cut has no end");
+    }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn only_so_many_exports_are_on_their_way() {
+    let house = House::open().await;
+    for n in 0..12 {
+        let mut new = decided(n);
+        new.decision.reasoning = Some("x".repeat(1 << 20));
+        house.journal.record(&new).await.unwrap();
+    }
+    let request = format!(
+        "GET /evidence HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n"
+    );
+    let mut going = Vec::new();
+    for _ in 0..4 {
+        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        export.write_all(request.as_bytes()).await.unwrap();
+        assert!(part(&mut export).await.starts_with(b"HTTP/1.1 200"));
+        going.push(export);
+    }
+    assert_eq!(house.desk("GET", "/evidence", "").await.status, 503);
+    drop(going);
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_request_with_too_long_a_head_is_told_so_like_any_other() {
+    let house = House::open().await;
+    let long = format!("/operations?cursor={}", "x".repeat(9000));
+    let refused = house.desk("GET", &long, "").await;
+    assert_eq!((refused.status, &refused.json()["code"]), (414, &json!("target_too_long")));
+    let wide = [("x-wide", &*"x".repeat(40_000))];
+    let widely = send(house.operators, "GET", "/healthz", &wide, "").await;
+    assert_eq!((widely.status, &widely.json()["code"]), (431, &json!("headers_too_long")));
+    for reply in [refused, widely] {
+        assert!(
+            reply.head.contains("content-security-policy: default-src 'none'"),
+            "{}",
+            reply.head
+        );
+        assert!(reply.head.contains("application/problem+json"), "{}", reply.head);
+    }
     house.close().await;
 }

@@ -7,7 +7,7 @@ use countersign_engine::{
     port::{
         Journal as _, PolicyShelf as _, Signer as _, journal::IncidentQuery, ledger::LedgerError,
     },
-    shelf::Follower,
+    shelf::{Files, Follower, Pinned},
 };
 use countersign_policy::Policy;
 use futures_util::future::join_all;
@@ -99,7 +99,10 @@ async fn a_loosening_needs_another_person_and_an_hour() {
     )]);
     let mut follower = Follower::new(house.engine.clone(), "gateway-1");
     let cap_in_force = async |follower: &mut Follower| {
-        let (_, found) = follower.look(&file).await;
+        let (signed, app) = (BTreeMap::new(), house.engine.setup().app.clone());
+        let pinned = Pinned { app: &app, keys: &[] };
+        let files = Files { grants: &file, signed: &signed, pinned };
+        let (_, found) = follower.look(files).await;
         found.unwrap();
         let in_force = follower.in_force().into_values().next().unwrap();
         in_force.grant.limits().find(|limit| limit.id == "cap").unwrap().max

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 use async_trait::async_trait;
 use countersign_core::{
-    identity::{AgentId, PolicyId, TraceHash},
+    identity::{AgentId, OperatorId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
-    journal::{ChainHead, Entry},
+    journal::{ChainHead, Entry, sha256},
     time::Timestamp,
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
@@ -15,7 +15,7 @@ use countersign_engine::port::{
     Journal,
     journal::{
         Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
-        PAGE_BYTES_MAX, Page, TraceQuery,
+        PAGE_BYTES_MAX, Page, TRACES_BYTES_MAX, TraceQuery,
     },
 };
 use rusqlite::{OptionalExtension, Row, params, params_from_iter, types::Value};
@@ -48,7 +48,7 @@ impl Journal for EmbeddedJournal {
         Ok(self.worker.write(move |step| step.pin(&gateway, policy, &canonical)).await?)
     }
 
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
         let (gateway, entry) = (Arc::clone(&self.gateway), entry.clone());
         Ok(self.worker.write(move |step| step.record_trace(&gateway, &entry)).await?)
     }
@@ -119,6 +119,7 @@ struct Outcome {
     blocked_by: Option<String>,
     previous_hash: Option<B256>,
     attestation: bool,
+    attested_by: Option<OperatorId>,
 }
 
 impl Outcome {
@@ -204,23 +205,24 @@ impl Step<'_> {
         Ok(entries)
     }
 
-    fn record_trace(&self, gateway: &str, new: &NewTrace) -> Result<(), Fault> {
-        let NewTrace { trace_hash, decision, status, attestation } = new;
+    fn record_trace(&self, gateway: &str, new: &NewTrace) -> Result<bool, Fault> {
+        let NewTrace { trace_hash, decision, status, posted } = new;
         if self.trace(*trace_hash)?.is_some() {
-            return Ok(());
+            return Ok(false);
         }
         self.has_pinned(gateway, decision)?;
-        let (trace, status, attestation) = (*trace_hash, *status, *attestation);
+        let (trace, status) = (*trace_hash, *status);
         let before = self.append(gateway, &new.entry())?;
         let outcome = Outcome {
-            tx_hash: None,
+            tx_hash: posted.as_ref().and_then(|posted| posted.tx_hash),
             status,
-            signatures: Vec::new(),
+            signatures: posted.iter().flat_map(|posted| posted.signatures.clone()).collect(),
             approvals: Vec::new(),
-            duration_ms: None,
+            duration_ms: posted.as_ref().and_then(|posted| posted.duration_ms),
             blocked_by: decision.blocked_by.clone(),
             previous_hash: Some(before.hash).filter(|_| before != ChainHead::START),
-            attestation,
+            attestation: posted.is_some(),
+            attested_by: posted.as_ref().map(|posted| posted.by.clone()),
         };
         self.connection()
             .prepare_cached(
@@ -232,13 +234,13 @@ impl Step<'_> {
                 trace.to_string(),
                 int(decision.created_at.millis()),
                 decision.agent_id.as_ref().map(AgentId::as_str),
-                decision.session,
+                decision.session_key_hash.map(|hash| hash.to_string()),
                 status.name(),
                 decision.operation_id.map(|id| id.to_string()),
                 serde_json::to_string(decision)?,
                 serde_json::to_string(&outcome)?,
             ])?;
-        Ok(())
+        Ok(true)
     }
 
     fn update_trace(
@@ -254,6 +256,9 @@ impl Step<'_> {
             .optional()?;
         let missing = || Fault::Refused(format!("trace {trace} is not recorded"));
         let mut outcome: Outcome = serde_json::from_str(&json.ok_or_else(missing)?)?;
+        if update.approval.as_ref().is_some_and(|said| outcome.approvals.contains(said)) {
+            return Ok(());
+        }
         outcome.apply(update);
         if let Some(again) = &update.again {
             self.has_pinned(gateway, &again.decision)?;
@@ -291,13 +296,22 @@ impl Step<'_> {
         );
         let more = i64::from(limit).saturating_add(1);
         values.extend([Value::from(created), Value::from(trace), Value::from(more)]);
-        let rows: Vec<Columns> = self
-            .connection()
-            .prepare_cached(&sql)?
-            .query_map(params_from_iter(values), columns)?
-            .collect::<Result<_, _>>()?;
-        let items = rows.iter().map(view).collect::<Result<Vec<_>, _>>()?;
-        Ok(page(items, limit, |last| last.trace_hash.to_string()))
+        let mut statement = self.connection().prepare_cached(&sql)?;
+        let rows = statement.query_map(params_from_iter(values), columns)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut items, mut bytes, mut more) = (Vec::new(), 0_usize, false);
+        for row in rows {
+            let row = row?;
+            let (_, decision, outcome) = &row;
+            bytes = bytes.saturating_add(decision.len()).saturating_add(outcome.len());
+            more = items.len() == limit || (bytes > TRACES_BYTES_MAX && !items.is_empty());
+            if more {
+                break;
+            }
+            items.push(view(&row)?);
+        }
+        let last = items.last().map(|last: &TraceRecord| last.trace_hash.to_string());
+        Ok(Page { items, next_cursor: last.filter(|_| more) })
     }
 
     fn trace_position(&self, cursor: &str) -> Result<(i64, String), Fault> {
@@ -334,6 +348,7 @@ fn view((trace, decision, outcome): &Columns) -> Result<TraceRecord, Fault> {
         duration_ms: outcome.duration_ms,
         previous_hash: outcome.previous_hash,
         attestation: outcome.attestation,
+        attested_by: outcome.attested_by,
     })
 }
 
@@ -344,7 +359,7 @@ fn trace_filter(query: &TraceQuery) -> (String, Vec<Value>) {
     let conditions = [
         ("status = ?", query.status.map(|status| text(status.name()))),
         ("agent = ?", query.agent.as_ref().map(|agent| text(agent.as_str()))),
-        ("session = ?", query.session.as_deref().map(text)),
+        ("session = ?", query.session.as_deref().map(|name| text(&sha256(name).to_string()))),
         ("operation = ?", query.operation.map(|id| text(&id.to_string()))),
         ("created >= ?", query.from.map(time)),
         ("created < ?", query.to.map(time)),

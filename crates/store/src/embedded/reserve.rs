@@ -2,6 +2,7 @@
 
 use countersign_core::{
     charge::{Charge, Window},
+    identity::AgentId,
     operation::{Delivery, OperationRecord, OperationState},
 };
 use countersign_engine::port::{
@@ -11,6 +12,7 @@ use countersign_engine::port::{
         Reserve, ReserveAnswer, Split, SplitAnswer,
     },
 };
+use rusqlite::params;
 
 use super::{counters::Move, fault::Fault, worker::Step};
 
@@ -34,7 +36,7 @@ impl Step<'_> {
     }
 
     pub(super) fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, Fault> {
-        let Reserve { operation, charges, disposition } = reserve;
+        let Reserve { operation, charges, disposition, parked_max } = reserve;
         if let Some(again) = self.operation(operation.id)? {
             let denied = again.state == OperationState::Denied;
             let other = || Fault::Refused(format!("operation {} was denied", again.id));
@@ -53,6 +55,10 @@ impl Step<'_> {
         let over = self.overruns(charges, &[], disposition.parks())?;
         if !over.is_empty() {
             return Ok(ReserveAnswer::Over(over));
+        }
+        if disposition.parks() && self.parked(&operation.intent.agent, *parked_max)? >= *parked_max
+        {
+            return Ok(ReserveAnswer::Crowded);
         }
         self.charge(charges)?;
         let mut record = self.record(operation, OperationState::Allowed);
@@ -121,6 +127,14 @@ impl Step<'_> {
     /// Every part, if it was split into them before.
     fn parts_again(&self, parts: &[Part]) -> Result<Option<Vec<OperationRecord>>, Fault> {
         parts.iter().map(|part| self.operation(part.id)).collect()
+    }
+
+    /// How many of the agent's operations wait for people; nobody needs to know beyond `most`.
+    fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, Fault> {
+        const SQL: &str = "SELECT COUNT(*) FROM
+            (SELECT 1 FROM operations WHERE state = 'PARKED' AND agent = ?1 LIMIT ?2)";
+        let mut statement = self.connection().prepare_cached(SQL)?;
+        Ok(statement.query_row(params![agent.as_str(), most], |row| row.get(0))?)
     }
 
     /// Approved; or allowed, and nobody but this gateway works on it.

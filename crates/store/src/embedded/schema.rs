@@ -53,6 +53,7 @@ CREATE TABLE operations (
 CREATE INDEX operations_repeat ON operations (fingerprint, delivery, finished) WHERE key IS NULL;
 CREATE INDEX operations_created ON operations (created, id);
 CREATE INDEX operations_state ON operations (state, created, id);
+CREATE INDEX operations_parked ON operations (agent) WHERE state = 'PARKED';
 CREATE INDEX operations_agent ON operations (agent, created, id);
 CREATE INDEX operations_lapses ON operations (lapses, id) WHERE lapses IS NOT NULL;
 CREATE INDEX operations_idle ON operations (idle, id) WHERE idle IS NOT NULL;

@@ -23,7 +23,7 @@ use countersign_engine::port::{
     Journal,
     journal::{
         Chain, Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
-        PAGE_BYTES_MAX, Page, ROUNDS_MAX, TraceQuery,
+        PAGE_BYTES_MAX, Page, ROUNDS_MAX, TRACES_BYTES_MAX, TraceQuery,
     },
     ledger::LedgerError,
 };
@@ -67,6 +67,17 @@ struct Appending {
     content: String,
 }
 
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Appended {
+    /// It is the chain's newest entry.
+    Now,
+    /// What it says was recorded before.
+    Before,
+    /// What it changes does not exist, or is not as it was.
+    Missing,
+}
+
 impl RedisJournal {
     pub(super) fn new(link: Arc<Link>, gateway: String, Millis(patience): Millis) -> Self {
         Self {
@@ -95,12 +106,11 @@ impl RedisJournal {
         }
     }
 
-    /// Appends an entry behind the head of this gateway's chain. Answers what follows the script's tag, or `None`
-    /// where what the entry changes does not exist.
+    /// Appends an entry behind the head of this gateway's chain.
     async fn append(
         &self,
         make: impl Fn(ChainHead) -> Result<Appending, LedgerError> + Send,
-    ) -> Result<Option<Reply>, JournalError> {
+    ) -> Result<Appended, JournalError> {
         let mut known = self.turn().await.map_err(unavailable)?;
         for _ in 0..ATTEMPTS_MAX {
             let head = match known.take() {
@@ -116,8 +126,9 @@ impl RedisJournal {
             self.answered.fetch_add(1, Ordering::AcqRel);
             match answer.tag().map_err(unavailable)?.as_str() {
                 // a repetition wrote nothing, so the head is read again: it costs one call
-                "done" => return Ok(Some(answer)),
-                "missing" => return Ok(None),
+                "done" => return Ok(Appended::Now),
+                "known" => return Ok(Appended::Before),
+                "missing" => return Ok(Appended::Missing),
                 "unpinned" => return Err(JournalError::Unpinned),
                 "moved" => {
                     let head = answer.text().and_then(|text| parse_head(&text));
@@ -157,12 +168,12 @@ impl Journal for RedisJournal {
         made.await.map(drop)
     }
 
-    async fn record(&self, entry: &NewTrace) -> Result<(), JournalError> {
+    async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
         let made = self.append(|head| {
             let (call, content) = record_call(entry, head)?;
             Ok(Appending { script: Script::RecordTrace, call, content })
         });
-        made.await.map(drop)
+        made.await.map(|made| made == Appended::Now)
     }
 
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
@@ -171,7 +182,10 @@ impl Journal for RedisJournal {
             Ok(Appending { script: Script::UpdateTrace, call, content })
         });
         let missing = || JournalError::Unavailable(format!("there is no trace {trace}"));
-        made.await?.map(drop).ok_or_else(missing)
+        match made.await? {
+            Appended::Now | Appended::Before => Ok(()),
+            Appended::Missing => Err(missing()),
+        }
     }
 
     async fn trace(&self, trace: TraceHash) -> Result<Option<TraceRecord>, JournalError> {
@@ -192,7 +206,8 @@ impl Journal for RedisJournal {
             .maybe("operation", *operation)
             .maybe("from", from.map(Timestamp::millis))
             .maybe("to", to.map(Timestamp::millis))
-            .arg("limit", (*limit).min(PAGE_MAX));
+            .arg("limit", (*limit).min(PAGE_MAX))
+            .arg("bytes", TRACES_BYTES_MAX);
         let call = cursor_call(call, cursor.as_deref())?;
         let answer = self.link.run(Script::Traces, call).await.map_err(unavailable)?;
         page(answer, read_trace).map_err(unavailable)
@@ -307,7 +322,7 @@ impl RedisJournal {
             let (call, content) = put_call(put)?;
             Ok(Appending { script: Script::PutIncident, call, content })
         });
-        Ok(made.await?.is_some())
+        Ok(made.await? == Appended::Now)
     }
 }
 

@@ -191,10 +191,21 @@ impl Books {
         if !over.is_empty() {
             return Ok(ReserveAnswer::Over(over));
         }
+        if self.is_crowded(reserve) {
+            return Ok(ReserveAnswer::Crowded);
+        }
         let mut record = self.record(&reserve.operation, OperationState::Allowed);
         record.charges.clone_from(&reserve.charges);
         dispose(&mut record, &reserve.disposition);
         Ok(ReserveAnswer::Reserved(Box::new(self.append(record))))
+    }
+
+    fn is_crowded(&self, reserve: &Reserve) -> bool {
+        let agent = &reserve.operation.intent.agent;
+        let waits = |o: &&OperationRecord| o.state == OperationState::Parked && o.agent() == agent;
+        let parked = self.operations.iter().filter(waits).count();
+        let full = parked >= usize::try_from(reserve.parked_max).unwrap();
+        full && matches!(reserve.disposition, Disposition::Park(_))
     }
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {

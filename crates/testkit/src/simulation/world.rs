@@ -204,6 +204,7 @@ impl World {
                 role: None,
                 duplicate_window: self.plan.duplicate_window,
                 hold: self.plan.hold,
+                parked_max: u32::MAX,
                 breaker: None,
                 shelf: OnShelf::default(),
             };

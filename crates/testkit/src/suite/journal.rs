@@ -13,21 +13,22 @@ use countersign_core::{
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
     journal::{About, ChainHead, Entry, Written, sha256},
     time::{Millis, Timestamp},
-    trace::{Again, DecisionRecord, Occasion, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{Again, DecisionRecord, Occasion, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::{
     evidence::{Document, Walk},
     port::{
         Journal,
         journal::{
-            Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace, TraceQuery,
+            Chained, ENTRIES_MAX, IncidentAnswer, IncidentQuery, JournalError, NewTrace,
+            TRACES_BYTES_MAX, TraceQuery,
         },
     },
 };
 
 use futures_util::future::join_all;
 
-use crate::fixture::{agent, at, intent, operation_id, trace_hash};
+use crate::fixture::{agent, at, intent, operation_id, posted, trace_hash};
 
 /// A store of journals on the bench.
 #[async_trait]
@@ -42,11 +43,14 @@ macro_rules! journal_suite {
     ($make:path) => {
         $crate::journal_suite!(@ $make:
             a_decision_is_kept_as_it_was_recorded
+            two_gateways_record_the_same_at_once_and_one_is_first
             each_gateway_has_a_chain_of_its_own
             updates_add_up
+            a_word_that_is_recorded_is_not_recorded_again
             a_change_to_an_unknown_trace_is_an_error
             traces_are_listed_newest_first_in_pages
             traces_are_found_by_what_they_are_about
+            a_page_of_much_ends_early
             occurrences_of_one_cause_are_one_incident
             what_was_resolved_is_open_again_when_it_happens_again
             incidents_are_moved_under_the_version_that_was_seen
@@ -76,6 +80,11 @@ fn start() -> Timestamp {
     at("2026-06-15T12:00:00Z")
 }
 
+fn session_of(n: u64) -> Option<String> {
+    let of = if n == 5 { 3 } else { n };
+    of.is_multiple_of(3).then(|| format!("session-{of}"))
+}
+
 /// The n-th decision, made n minutes after the start.
 #[must_use]
 pub fn decided(n: u64) -> NewTrace {
@@ -89,8 +98,9 @@ pub fn decided(n: u64) -> NewTrace {
             operation_id: Some(operation_id(n)),
             created_at: start().after(Millis(n * 60_000)),
             agent_id: Some(agent(if n.is_multiple_of(2) { "even" } else { "odd" })),
-            session_key_hash: Some(B256::repeat_byte(4)),
-            session: n.is_multiple_of(3).then(|| format!("session-{n}")),
+            session_key_hash: session_of(n).as_deref().map(sha256),
+            // what a client posts has the hash alone
+            session: session_of(n).filter(|_| n != 5),
             reasoning: Some("because \u{1f511} \"\\ \u{7}".into()),
             proposed_action: serde_json::json!({"to": "0x00", "n": n}),
             validation_result: serde_json::json!({"allowed": true}),
@@ -104,9 +114,20 @@ pub fn decided(n: u64) -> NewTrace {
             charges: Vec::new(),
             gates: Vec::new(),
             overruns: Vec::new(),
+            crowded: None,
         },
         status: TraceStatus::Allowed,
-        attestation: n == 5,
+        posted: (n == 5).then(said_by_ann),
+    }
+}
+
+/// What a client posts beside its record.
+fn said_by_ann() -> Posted {
+    Posted {
+        tx_hash: Some(B256::repeat_byte(8)),
+        signatures: vec![serde_json::json!("0x00, \",\""), serde_json::json!({"by": ["ann"]})],
+        duration_ms: Some(3),
+        ..posted("ann")
     }
 }
 
@@ -256,23 +277,45 @@ async fn trace(journal: &dyn Journal, n: u64) -> TraceRecord {
 pub async fn a_decision_is_kept_as_it_was_recorded(bench: &dyn JournalBench) {
     let journal = bench.journal("one").await;
     let new = decided(5);
-    journal.record(&new).await.unwrap();
+    assert!(journal.record(&new).await.unwrap());
+    let said = said_by_ann();
     let expected = TraceRecord {
         trace_hash: new.trace_hash,
         decision: new.decision.clone(),
-        tx_hash: None,
+        tx_hash: said.tx_hash,
         status: TraceStatus::Allowed,
-        signatures: Vec::new(),
+        signatures: said.signatures,
         approvals: Vec::new(),
-        duration_ms: None,
+        duration_ms: said.duration_ms,
         previous_hash: None,
         attestation: true,
+        attested_by: Some(said.by),
     };
     assert_eq!(trace(journal.as_ref(), 5).await, expected);
     let other = NewTrace { status: TraceStatus::Blocked, ..new };
-    journal.record(&other).await.unwrap();
+    assert!(!journal.record(&other).await.unwrap());
     assert_eq!(trace(journal.as_ref(), 5).await, expected, "the same hash changes nothing");
+    let more = serde_json::json!("0x01");
+    let update = TraceUpdate { signature: Some(more.clone()), ..TraceUpdate::default() };
+    journal.update(new.trace_hash, &update).await.unwrap();
+    let signatures = expected.signatures.iter().cloned().chain([more]).collect();
+    assert_eq!(trace(journal.as_ref(), 5).await, TraceRecord { signatures, ..expected });
     assert_eq!(journal.trace(trace_hash(6)).await.unwrap(), None);
+}
+
+pub async fn two_gateways_record_the_same_at_once_and_one_is_first(bench: &dyn JournalBench) {
+    let journals = [bench.journal("one").await, bench.journal("two").await];
+    let record = |n: usize| {
+        let journal = Arc::clone(&journals[n % 2]);
+        tokio::spawn(async move { journal.record(&named(5)).await.unwrap() })
+    };
+    let new = join_all((0..16).map(record)).await;
+    assert_eq!(new.into_iter().filter(|new| *new.as_ref().unwrap()).count(), 1);
+    let mut entries = 0;
+    for gateway in ["one", "two"] {
+        entries += journals[0].entries(gateway, 0, ENTRIES_MAX).await.unwrap().len();
+    }
+    assert_eq!(entries, 1);
 }
 
 pub async fn each_gateway_has_a_chain_of_its_own(bench: &dyn JournalBench) {
@@ -320,8 +363,34 @@ pub async fn updates_add_up(bench: &dyn JournalBench) {
         duration_ms: Some(12),
         previous_hash: None,
         attestation: false,
+        attested_by: None,
     };
     assert_eq!(trace(one.as_ref(), 1).await, expected);
+}
+
+pub async fn a_word_that_is_recorded_is_not_recorded_again(bench: &dyn JournalBench) {
+    let journals = [bench.journal("one").await, bench.journal("two").await];
+    journals[0].record(&decided(1)).await.unwrap();
+    let said = |at: u64| TraceUpdate {
+        approval: Some(serde_json::json!({"by": "ann", "note": "a,{\"by\":\"ann\"},", "at": at})),
+        signature: Some(serde_json::json!(at)),
+        ..TraceUpdate::default()
+    };
+    let say = |n: u64| {
+        let (journal, update) =
+            (Arc::clone(&journals[usize::from(n.is_multiple_of(2))]), said(n / 8));
+        tokio::spawn(async move { journal.update(trace_hash(1), &update).await.unwrap() })
+    };
+    for told in join_all((0..16).map(say)).await {
+        told.unwrap();
+    }
+    let shown = trace(journals[0].as_ref(), 1).await;
+    assert_eq!((shown.approvals.len(), shown.signatures.len()), (2, 2), "{shown:?}");
+    // a part of what was said is another word
+    let part =
+        TraceUpdate { approval: Some(serde_json::json!({"by": "ann"})), ..TraceUpdate::default() };
+    journals[1].update(trace_hash(1), &part).await.unwrap();
+    assert_eq!(trace(journals[0].as_ref(), 1).await.approvals.len(), 3);
 }
 
 pub async fn a_change_to_an_unknown_trace_is_an_error(bench: &dyn JournalBench) {
@@ -365,7 +434,7 @@ pub async fn traces_are_found_by_what_they_are_about(bench: &dyn JournalBench) {
     let cases = [
         (TraceQuery { status: Some(TraceStatus::Blocked), ..any.clone() }, vec![2]),
         (TraceQuery { agent: Some(agent("even")), ..any.clone() }, vec![6, 4, 2]),
-        (TraceQuery { session: Some("session-3".into()), ..any.clone() }, vec![3]),
+        (TraceQuery { session: Some("session-3".into()), ..any.clone() }, vec![5, 3]),
         (TraceQuery { operation: Some(operation_id(4)), ..any.clone() }, vec![4]),
         (TraceQuery { from: minute(3), to: minute(5), ..any.clone() }, vec![4, 3]),
         (TraceQuery { agent: Some(agent("odd")), to: minute(4), ..any.clone() }, vec![3, 1]),
@@ -374,6 +443,33 @@ pub async fn traces_are_found_by_what_they_are_about(bench: &dyn JournalBench) {
     for (query, expected) in cases {
         assert_eq!(found(journal.as_ref(), &query).await, [expected], "{query:?}");
     }
+}
+
+pub async fn a_page_of_much_ends_early(bench: &dyn JournalBench) {
+    let journal = bench.journal("one").await;
+    for n in 0..9 {
+        let mut new = decided(n);
+        // the last alone is more than a page holds
+        let bytes = if n == 8 { TRACES_BYTES_MAX } else { TRACES_BYTES_MAX / 3 };
+        new.decision.reasoning = Some("x".repeat(bytes));
+        journal.record(&new).await.unwrap();
+    }
+    let mut query = TraceQuery { limit: 1000, ..TraceQuery::default() };
+    let (mut seen, mut pages) = (Vec::new(), Vec::new());
+    loop {
+        let page = journal.traces(&query).await.unwrap();
+        pages.push(page.items.len());
+        seen.extend(page.items.into_iter().map(|trace| trace.trace_hash));
+        query.cursor = page.next_cursor;
+        if query.cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, (0..9).rev().map(trace_hash).collect::<Vec<_>>());
+    assert_eq!(pages, [1, 2, 2, 2, 2]);
+    // a page that is full ends there all the same
+    let page = journal.traces(&TraceQuery { limit: 1, cursor: None, ..query }).await.unwrap();
+    assert_eq!((page.items.len(), page.next_cursor.is_some()), (1, true));
 }
 
 fn occurrence(n: u64, cause: &str) -> Occurrence {

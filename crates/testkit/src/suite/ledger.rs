@@ -62,6 +62,8 @@ macro_rules! ledger_suite {
             charges_on_one_counter_add_up_within_a_reservation
             a_sum_above_2_to_the_53_never_fits
             an_overrun_that_asks_people_is_refused_unless_waived_or_parked
+            no_more_of_an_agents_operations_wait_than_may
+            two_gateways_park_at_once_and_no_more_wait_than_may
             a_calendar_window_must_contain_now
             a_denied_operation_is_recorded_and_charges_nothing
             two_hundred_at_once_and_exactly_seven_fit

@@ -9,7 +9,7 @@ use countersign_core::{
     identity::{OperatorId, PolicyId},
     shelf::{
         BackTest, Change, ChangeGate, ChangeVote, DiffClass, Example, Flips, NewVersion, Origin,
-        Proposer, Shelf, ShelfChange, Signed, TestRun, Version, VersionState,
+        PolicyKey, PolicySignature, Proposer, Shelf, ShelfChange, TestRun, Version, VersionState,
     },
     time::Millis,
 };
@@ -90,14 +90,25 @@ fn new(who: &str, n: u64, base: u64) -> NewVersion {
             skipped: 1,
             truncated: true,
             newly: Flips { deny: 1, allow: 2, park: 0 },
+            newly_allowed_at_risk: 1,
             examples: vec![Example {
                 trace: trace_hash(n),
                 before: "allow".into(),
                 after: "deny no_rule_allows".into(),
             }],
         }),
-        signed: Some(Signed { sequence: n, key: "00ff".into() }),
+        signed: Some(signature(n)),
         text: format!("# {n} {{}} \u{0} =x\r\n\u{1f511}"),
+    }
+}
+
+fn signature(sequence: u64) -> PolicySignature {
+    PolicySignature {
+        app: "desk \"".into(),
+        uses: vec!["agent bot".into()],
+        sequence,
+        key: PolicyKey([7; 32]),
+        signature: "00ff".into(),
     }
 }
 
@@ -106,13 +117,19 @@ fn begun(who: &str, mark: &str) -> ShelfChange {
 }
 
 fn gate() -> ChangeGate {
-    ChangeGate { approvals: 2, groups: vec!["risk".into()], delay: Millis(7) }
+    ChangeGate {
+        approvals: 2,
+        groups: vec!["risk".into()],
+        delay: Millis(7),
+        newly_allowed_bp: Some(10_000),
+        newly_allowed_at_risk: Some(u64::MAX),
+    }
 }
 
 /// The next version on a shelf, which stays a draft.
 fn proposed(shelf: &Shelf, n: u64) -> ShelfChange {
     let base = shelf.active.policy;
-    let signed = Some(Signed { sequence: shelf.sequence + 1, key: "00".into() });
+    let signed = Some(signature(shelf.sequence + 1));
     let new = NewVersion { base, signed, ..new(shelf.agent.as_str(), n, 1) };
     shelf.proposing(new, &gate(), format!("proposed {n}")).unwrap()
 }
@@ -215,7 +232,7 @@ pub async fn a_change_that_is_put_twice_is_made_once(bench: &dyn ShelfBench) {
 pub async fn forty_at_once_and_none_is_lost(bench: &dyn ShelfBench) {
     let shelves = bench.shelf().await;
     let shelf = put(shelves.as_ref(), &begun("bot", "m")).await;
-    let gate = ChangeGate { approvals: 100, groups: Vec::new(), delay: Millis::ZERO };
+    let gate = ChangeGate { approvals: 100, delay: Millis::ZERO, ..ChangeGate::default() };
     let new = NewVersion { shadow: false, ..new("bot", 2, 1) };
     let shelf = put(shelves.as_ref(), &shelf.proposing(new, &gate, "p".into()).unwrap()).await;
     let gateways = join_all((0..8).map(|_| bench.shelf())).await;

@@ -1,10 +1,10 @@
 //! Entries of the chain, and records read back.
 
 use countersign_core::{
-    identity::{PolicyId, TraceHash},
+    identity::{OperatorId, PolicyId, TraceHash},
     incident::{Incident, StepKind},
     journal::{ChainHead, Entry},
-    trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
+    trace::{DecisionRecord, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
     journal::{Chained, JournalError, NewTrace},
@@ -60,9 +60,9 @@ pub(super) fn record_call(
     entry: &NewTrace,
     head: ChainHead,
 ) -> Result<(Call, String), LedgerError> {
-    let NewTrace { trace_hash, decision, status, attestation } = entry;
+    let NewTrace { trace_hash, decision, status, posted } = entry;
     let text = document(decision)?;
-    let session = decision.session.as_deref().map(session_key);
+    let session = decision.session_key_hash.map(hex::encode);
     let call = Call::new()
         .arg("trace", trace_hash)
         .arg("created_at", decision.created_at.millis())
@@ -75,12 +75,22 @@ pub(super) fn record_call(
         .field("decision", &text)
         .field("status", status.name())
         .field("created_at", decision.created_at.millis())
-        .field("attestation", attestation)
+        .field("attestation", posted.is_some())
+        .maybe_field("attested_by", posted.as_ref().map(|posted| &posted.by))
+        .maybe_field("tx_hash", posted.as_ref().and_then(|posted| posted.tx_hash))
+        .maybe_field("duration_ms", posted.as_ref().and_then(|posted| posted.duration_ms))
+        .maybe_field("signatures", posted.as_ref().and_then(signatures))
         .maybe_field("previous_hash", Some(head.hash).filter(|_| head != ChainHead::START))
         .maybe_field("agent", decision.agent_id.as_ref())
         .maybe_field("session", session)
         .maybe_field("operation", decision.operation_id);
     Ok((call, entry.entry().text()))
+}
+
+/// As later ones are added to: with commas between them.
+fn signatures(posted: &Posted) -> Option<String> {
+    let texts: Vec<String> = posted.signatures.iter().map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
 }
 
 pub(super) fn update_call(trace: TraceHash, update: &TraceUpdate) -> (Call, String) {
@@ -147,6 +157,9 @@ pub(super) fn read_trace(reply: Reply) -> Result<TraceRecord, LedgerError> {
     if let Some(blocked_by) = f.maybe("blocked_by")? {
         decision.blocked_by = Some(blocked_by);
     }
+    let posted_by: Option<String> = f.maybe("attested_by")?;
+    let unreadable = |_| damaged("a trace says of nobody that they posted it");
+    let attested_by = posted_by.map(|id| OperatorId::parse(&id)).transpose().map_err(unreadable)?;
     Ok(TraceRecord {
         trace_hash: f.parsed("hash")?,
         decision,
@@ -157,6 +170,7 @@ pub(super) fn read_trace(reply: Reply) -> Result<TraceRecord, LedgerError> {
         duration_ms: f.maybe("duration_ms")?,
         previous_hash: f.maybe("previous_hash")?,
         attestation: f.parsed("attestation")?,
+        attested_by,
     })
 }
 

@@ -46,13 +46,21 @@ local function page(source, fits)
   return found, limit
 end
 
--- { cursor or '', record ... }
+-- { cursor or '', record ... }: no more of them than these bytes, but one at least.
 local function answer(source, family, fits)
   local found, limit = page(source, fits)
-  local last = #found > limit and found[limit]
-  local result = { last and last[2] .. '-' .. string.sub(last[1], 1, 16) or '' }
-  for i = 1, math.min(limit, #found) do
-    result[i + 1] = redis.call('HGETALL', P .. family .. id_of(found[i][1]))
+  local shown, bytes, most = math.min(limit, #found), 0, A.bytes and tonumber(A.bytes) or math.huge
+  local result = { '' }
+  for i = 1, shown do
+    local fields = redis.call('HGETALL', P .. family .. id_of(found[i][1]))
+    for _, text in ipairs(fields) do bytes = bytes + #text end
+    if bytes > most and i > 1 then
+      shown = i - 1
+      break
+    end
+    result[i + 1] = fields
   end
+  local last = #found > shown and found[shown]
+  if last then result[1] = last[2] .. '-' .. string.sub(last[1], 1, 16) end
   return result
 end

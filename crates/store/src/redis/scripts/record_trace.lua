@@ -2,7 +2,7 @@ local key = P .. KEY.trace .. A.trace
 if redis.call('EXISTS', key) == 1 then
   -- whoever asks again waits for the replicas again, and Redis waits only for what that connection wrote
   tick()
-  return { 'done' }
+  return { 'known' }
 end
 if not pinned(A.policies) then return { 'unpinned' } end
 if head() ~= A.expected then return { 'moved', head() } end

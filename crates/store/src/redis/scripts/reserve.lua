@@ -10,6 +10,10 @@ local charges = parse_charges(A.charges)
 if period_moved(charges, t) then return { 'period_moved' } end
 local over = overruns(charges, t, {})
 if #over > 0 then return { 'over', over } end
+if A.parked_max then
+  local parked = redis.call('ZCARD', P .. KEY.of_agent_in_state .. A.agent .. ':PARKED')
+  if parked >= tonumber(A.parked_max) then return { 'crowded' } end
+end
 
 move(charges, nil, 'reserved')
 forget_stale(t)

@@ -6,7 +6,7 @@ use countersign_core::{
     operation::{Delivery, OperationState},
     time::Millis,
 };
-use countersign_engine::port::ledger::{DenyAnswer, Found, ReserveAnswer};
+use countersign_engine::port::ledger::{DenyAnswer, Found, Reserve, ReserveAnswer};
 
 use crate::{
     fixture::{self, DAY, asking, charge, daily, operation, operation_id, park, reserve, rolling},
@@ -121,6 +121,56 @@ pub async fn an_overrun_that_asks_people_is_refused_unless_waived_or_parked(
     let denies = vec![Charge { over: Over::Deny, ..asks(false)[0].clone() }];
     let answer = desk.ledger.reserve(&park(3, denies, until)).await.unwrap();
     assert_eq!(over(&answer), [0], "a limit that denies is not opened by parking");
+}
+
+pub async fn no_more_of_an_agents_operations_wait_than_may(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let until = desk.now().await.after(fixture::HOUR);
+    let day = || vec![rolling("day", 10, 100)];
+    let park = |n| Reserve { parked_max: 2, ..park(n, day(), until) };
+    desk.parked(1, day()).await;
+    desk.parked(2, day()).await;
+    let length = desk.sequence().await;
+    assert_eq!(desk.ledger.reserve(&park(3)).await.unwrap(), ReserveAnswer::Crowded);
+    assert_eq!(desk.ledger.operation(operation_id(3)).await.unwrap(), None);
+    assert_eq!(desk.counts(&day()[0]).await, [20, 0, 0]);
+    assert_eq!(desk.sequence().await, length);
+    // the same again is still the same, what asks nobody is not counted, and others have a crowd of their own
+    assert!(matches!(desk.ledger.reserve(&park(2)).await, Ok(ReserveAnswer::Reserved(_))));
+    let allowed = Reserve { parked_max: 2, ..reserve(4, day()) };
+    assert!(matches!(desk.ledger.reserve(&allowed).await, Ok(ReserveAnswer::Reserved(_))));
+    let mut other = park(5);
+    other.operation.intent.agent = fixture::agent("another");
+    assert!(matches!(desk.ledger.reserve(&other).await, Ok(ReserveAnswer::Reserved(_))));
+    // what does not fit is told first
+    let mut much = park(6);
+    much.charges = vec![rolling("week", 10, 1)];
+    assert_eq!(over(&desk.ledger.reserve(&much).await.unwrap()), [0]);
+    // who leaves makes room, and who was approved waits no more
+    desk.ledger.reject(&fixture::reject(1)).await.unwrap();
+    assert!(matches!(desk.ledger.reserve(&park(3)).await, Ok(ReserveAnswer::Reserved(_))));
+    desk.ledger.approve(&fixture::approve(2, "ann", desk.now().await)).await.unwrap();
+    assert!(matches!(desk.ledger.reserve(&park(7)).await, Ok(ReserveAnswer::Reserved(_))));
+    assert_eq!(desk.ledger.reserve(&park(8)).await.unwrap(), ReserveAnswer::Crowded);
+}
+
+pub async fn two_gateways_park_at_once_and_no_more_wait_than_may(bench: &mut dyn LedgerBench) {
+    const MOST: u32 = 5;
+    let desk = Desk::at(bench).await;
+    let until = desk.now().await.after(fixture::HOUR);
+    let gateways = [bench.ledger(), bench.second().await];
+    let mut racing = tokio::task::JoinSet::new();
+    for n in 0..40_u64 {
+        let ledger = std::sync::Arc::clone(&gateways[usize::try_from(n % 2).unwrap()]);
+        let park = Reserve { parked_max: MOST, ..park(n, Vec::new(), until) };
+        racing.spawn(async move { ledger.reserve(&park).await.unwrap() });
+    }
+    let answers = racing.join_all().await;
+    let parked = answers.iter().filter(|a| matches!(a, ReserveAnswer::Reserved(_))).count();
+    let crowded = answers.iter().filter(|a| **a == ReserveAnswer::Crowded).count();
+    assert_eq!((parked, crowded), (5, 35));
+    let census = desk.ledger.census(&[OperationState::Parked]).await.unwrap();
+    assert_eq!(census[&OperationState::Parked].count, u64::from(MOST));
 }
 
 pub async fn a_calendar_window_must_contain_now(bench: &mut dyn LedgerBench) {

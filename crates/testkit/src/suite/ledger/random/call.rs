@@ -145,7 +145,10 @@ impl Call<'_> {
                 let (operation, charges) = (ask.operation(*n), self.charges(charges));
                 let found = told(ledger.find(&operation.repeat).await);
                 let disposition = self.disposition(*n, *parks, *lasts);
-                found + &told(ledger.reserve(&Reserve { operation, charges, disposition }).await)
+                // every other one meets a crowd
+                let parked_max = if n.is_multiple_of(2) { 2 } else { u32::MAX };
+                let reserve = Reserve { operation, charges, disposition, parked_max };
+                found + &told(ledger.reserve(&reserve).await)
             }
             Step::Deny { n, ask } => told(ledger.deny(&ask.operation(*n)).await),
             Step::Approve { n, operator, digest: of, votes_seen, completes } => {
