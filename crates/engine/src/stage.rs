@@ -305,7 +305,7 @@ pub(crate) async fn sign(
 }
 
 /// The address whose key made a signature. Its arithmetic is another's than the one that signs here: a mistake of the one
-/// is none of the other, and it takes an eighth of the time.
+/// is none of the other.
 fn recovered(signature: &Signature, digest: B256) -> Option<Address> {
     // EIP-2: a high s is malleable, and nodes refuse it
     if signature.normalize_s().is_some() {
