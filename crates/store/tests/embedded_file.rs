@@ -62,7 +62,7 @@ fn books_of_another_app_or_a_newer_program_or_no_books_at_all_are_refused() {
     let (found, asked) = ("shop".into(), "bank".into());
     let refusal = open(dir.path(), "bank").unwrap_err();
     assert_eq!(refusal, OpenError::OtherApp { path: path.clone(), found, asked });
-    for found in [7, 9] {
+    for found in [8, 10] {
         Connection::open(&path).unwrap().pragma_update(None, "user_version", found).unwrap();
         let refusal = open(dir.path(), "shop").unwrap_err();
         assert_eq!(refusal, OpenError::Schema { path: path.clone(), found, known: 9 });

@@ -190,6 +190,22 @@ fn send_unseen(world: &World) {
     }
 }
 
+/// Whether something waits for people, and whether something is held that does not, nor for a call of its bundle that
+/// does.
+fn waiting(all: &[OperationRecord]) -> (bool, bool) {
+    let bundle = |o: &OperationRecord| o.intent.bundle.as_ref().map(|bundle| bundle.handle);
+    let parked: Vec<&OperationRecord> = all.iter().filter(|o| o.state == S::Parked).collect();
+    let waits_too = |o: &OperationRecord| {
+        bundle(o).is_some() && parked.iter().any(|parked| bundle(parked) == bundle(o))
+    };
+    let moves = |o: &OperationRecord| {
+        [Money::Reserved, Money::Committed].contains(&o.state.money())
+            && o.state != S::Parked
+            && !(o.state == S::Allowed && waits_too(o))
+    };
+    (!parked.is_empty(), all.iter().any(moves))
+}
+
 /// Waits until nothing is held any more; `false` if that takes too long.
 async fn quiet(world: &Arc<World>) -> bool {
     let mut until = world.executor.now().0 + QUIET_WITHIN.0;
@@ -201,11 +217,7 @@ async fn quiet(world: &Arc<World>) -> bool {
         if calm > 4 {
             return true;
         }
-        let parked = |o: &OperationRecord| o.state == S::Parked;
-        let held = |o: &OperationRecord| {
-            !parked(o) && [Money::Reserved, Money::Committed].contains(&o.state.money())
-        };
-        let (waits, moves) = world.model.look(|all| (all.iter().any(parked), all.iter().any(held)));
+        let (waits, moves) = world.model.look(waiting);
         if waits && calm == 0 {
             // nobody will answer any more: they expire
             if !moves {
