@@ -28,8 +28,7 @@ pub(crate) fn lacking(record: &OperationRecord, adopt: &Adopt) -> Result<Option<
     }
     let mut lacking = Lacking { charges: Vec::new(), kept: Vec::new() };
     for (place, charge) in charges.iter().enumerate() {
-        let known = record.charges.iter().chain(&lacking.charges).any(|held| is_one(held, charge));
-        if known {
+        if record.charges.iter().any(|held| is_one(held, charge)) {
             continue;
         }
         if charge.amount().is_none() {

@@ -29,14 +29,14 @@ impl Books {
         if record.state.money() != adopt.money || adopt.money == Money::None || !is_as_seen {
             return Ok(AdoptAnswer::Elsewhere(Box::new(record)));
         }
-        let before = record.charges.len();
+        let before = record.charges.clone();
         for (place, charge) in adopt.charges.iter().enumerate() {
-            if !record.charges.iter().any(|held| same_counter(held, charge)) {
+            if !before.iter().any(|held| same_counter(held, charge)) {
                 record.charges.push(charge.clone());
                 record.kept.extend(adopt.kept.get(place));
             }
         }
-        let changes = record.charges.len() > before;
+        let changes = record.charges.len() > before.len();
         Ok(AdoptAnswer::Adopted(Box::new(if changes { self.replace(record) } else { record })))
     }
 }

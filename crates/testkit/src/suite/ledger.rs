@@ -73,6 +73,7 @@ macro_rules! ledger_suite {
             what_was_adopted_goes_the_way_of_its_operation
             what_was_settled_long_ago_leaves_with_its_own_bucket
             the_same_adoption_again_adds_nothing
+            a_young_limit_counts_every_charge_of_a_bundle
             what_has_moved_or_holds_nothing_is_not_charged
             what_has_another_fee_by_now_is_not_charged
             the_limits_that_count_everything_are_those_noted_last

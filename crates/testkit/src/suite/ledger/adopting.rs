@@ -104,9 +104,25 @@ pub async fn the_same_adoption_again_adds_nothing(bench: &mut dyn LedgerBench) {
     assert_eq!(desk.sequence().await, length);
     assert_eq!(desk.counts(&rolling("new", 0, 0)).await, [0, 0, 50]);
     assert_eq!(desk.counts(&rolling("old", 0, 0)).await, [0, 0, 5]);
-    let twice = vec![rolling("third", 1, 100), rolling("third", 2, 100)];
-    adopted(&desk, &adopt(1, Money::Settled, twice, vec![1, 2])).await;
-    assert_eq!(desk.counts(&rolling("third", 0, 0)).await, [0, 0, 1], "one charge a counter");
+}
+
+/// A limit counts every call of a bundle that is still whole, and what is one call's own and what only the sum comes to.
+pub async fn a_young_limit_counts_every_charge_of_a_bundle(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    desk.reserved(1, vec![rolling("old", 3, 100), rolling("old", 4, 100)]).await;
+    desk.settled(2, vec![]).await;
+    let each = vec![rolling("old", 3, 100), rolling("new", 30, 100), rolling("new", 40, 100)];
+    for _ in 0..2 {
+        let record = adopted(&desk, &adopt(1, Money::Reserved, each.clone(), vec![])).await;
+        assert_eq!(record.charges.len(), 4);
+        assert_eq!(desk.counts(&rolling("new", 0, 0)).await, [70, 0, 0]);
+        assert_eq!(desk.counts(&rolling("old", 0, 0)).await, [7, 0, 0]);
+    }
+    let record = adopted(&desk, &adopt(2, Money::Settled, each[1..].to_vec(), vec![20, 1])).await;
+    assert_eq!(record.kept, [20, 1]);
+    assert_eq!(desk.counts(&rolling("new", 0, 0)).await, [70, 0, 21]);
+    desk.ledger.reject(&reject(1)).await.unwrap();
+    assert_eq!(desk.counts(&rolling("new", 0, 0)).await, [0, 0, 21]);
 }
 
 pub async fn what_has_moved_or_holds_nothing_is_not_charged(bench: &mut dyn LedgerBench) {
