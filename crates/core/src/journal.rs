@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    identity::{AgentId, OperatorId, PolicyId, TraceHash},
+    identity::{AgentId, PolicyId, TraceHash},
     incident::Incident,
     time::Timestamp,
     trace::{DecisionRecord, Posted, TraceRecord, TraceStatus, TraceUpdate},
@@ -272,18 +272,6 @@ impl DecisionRecord {
     }
 }
 
-type PostedParts = (Option<OperatorId>, Option<B256>, Vec<serde_json::Value>, Option<u64>);
-
-impl Posted {
-    /// What a row begins with: nothing, where nobody posted it.
-    fn parts(posted: Option<Self>) -> PostedParts {
-        posted.map_or_else(Default::default, |posted| {
-            let Self { by, tx_hash, signatures, duration_ms } = posted;
-            (Some(by), tx_hash, signatures, duration_ms)
-        })
-    }
-}
-
 impl TraceRecord {
     /// The row of a decision that nothing has come of yet.
     #[must_use]
@@ -293,20 +281,23 @@ impl TraceRecord {
         status: TraceStatus,
         posted: Option<Posted>,
     ) -> Self {
-        let attestation = posted.is_some();
-        let (attested_by, tx_hash, signatures, duration_ms) = Posted::parts(posted);
-        Self {
+        let mut row = Self {
             trace_hash,
             decision,
-            tx_hash,
+            tx_hash: None,
             status,
-            signatures,
+            signatures: Vec::new(),
             approvals: Vec::new(),
-            duration_ms,
+            duration_ms: None,
             previous_hash: None,
-            attestation,
-            attested_by,
+            attestation: false,
+            attested_by: None,
+        };
+        if let Some(Posted { by, tx_hash, signatures, duration_ms }) = posted {
+            (row.attestation, row.attested_by) = (true, Some(by));
+            (row.tx_hash, row.signatures, row.duration_ms) = (tx_hash, signatures, duration_ms);
         }
+        row
     }
 
     /// What came of it; what the update does not name stays.

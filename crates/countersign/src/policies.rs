@@ -1,5 +1,7 @@
 //! The policies that a configuration names, read and held against it.
 
+pub(crate) mod signature;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -15,14 +17,11 @@ use countersign_core::{
 use countersign_engine::setup::Role;
 use countersign_policy::{Diagnostic, Kind, Policy, PolicyErrors};
 
+use self::signature::{Signatures, signature};
 use crate::config::{
     self, AgentEntry, Config, OperatorEntry, Place, Placed, Problem, Problems, Report, SecretUrl,
     did_you_mean,
 };
-
-pub(crate) mod signature;
-
-use self::signature::{Signatures, signature};
 
 /// A configuration with its policies: everything that starting needs but the outside world.
 #[derive(Debug)]
@@ -40,9 +39,9 @@ impl Loaded {
         let policies = self.config.agents.iter().map(|agent| &agent.policy.value);
         let guards = self.config.guards.iter().map(|guard| &guard.value);
         let policies: Vec<PathBuf> = policies.chain(guards).cloned().collect();
-        let signed = !self.config.policy_changes.value.keys.is_empty();
-        let beside = policies.iter().filter(|_| signed).map(|file| signature::beside(file));
-        let signatures: Vec<PathBuf> = beside.collect();
+        let are_signed = !self.config.policy_changes.value.keys.is_empty();
+        let signed: &[PathBuf] = if are_signed { &policies } else { &[] };
+        let signatures: Vec<PathBuf> = signed.iter().map(|file| signature::beside(file)).collect();
         let abis = &self.config.abis;
         let abis = abis.folder.iter().chain(abis.files.iter().map(|abi| &abi.file));
         let files =

@@ -11,10 +11,7 @@ use countersign_core::{
     identity::{AgentId, PolicyId},
     incident::Severity,
 };
-use countersign_engine::{
-    Engine,
-    shelf::{Files, Follower, InForce, Pinned},
-};
+use countersign_engine::shelf::{Files, Follower, InForce, Pinned};
 use countersign_policy::Policy;
 use countersign_server::Gatehouse;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
@@ -228,8 +225,12 @@ impl Reloader {
             let grant = in_force.get(agent).map_or(file, |InForce { grant, .. }| grant);
             (agent.clone(), grant.clone())
         });
-        let policies = versions(&grants.collect(), &self.loaded.guards);
-        note_policies(&self.house.engine, &policies).await;
+        for (whose, version) in versions(&grants.collect(), &self.loaded.guards) {
+            let noted = self.house.engine.ports().chronicle.note_policy(&whose, version).await;
+            if let Err(error) = noted {
+                tracing::warn!(whose, %error, "a policy's version is not noted");
+            }
+        }
     }
 
     async fn keep(&self, problems: &Problems) {
@@ -295,15 +296,6 @@ fn versions(grants: &BTreeMap<AgentId, Policy>, guards: &[Policy]) -> BTreeMap<S
     let grants = grants.iter().map(|(agent, policy)| (format!("grant of {agent}"), policy.id()));
     let guards = guards.iter().map(|policy| (format!("guard {}", policy.name()), policy.id()));
     grants.chain(guards).collect()
-}
-
-/// Says in the books which versions are in force: the log tells each change once, whichever gateways share it.
-async fn note_policies(engine: &Engine, policies: &BTreeMap<String, PolicyId>) {
-    for (whose, version) in policies {
-        if let Err(error) = engine.ports().chronicle.note_policy(whose, *version).await {
-            tracing::warn!(whose, %error, "a policy's version is not noted");
-        }
-    }
 }
 
 /// Whose policy differs, is new or is gone.

@@ -143,7 +143,7 @@ impl Engine {
         if complete {
             let engine = Arc::clone(self);
             let approved = record.clone();
-            let work = async move { Box::pin(engine.redeem(approved)).await };
+            let work = async move { engine.redeem(approved).await };
             self.ports().clock.spawn(Box::pin(work));
         }
         record

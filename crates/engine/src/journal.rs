@@ -98,8 +98,5 @@ fn note_pinned(mut pinned: MutexGuard<'_, std::collections::BTreeSet<PolicyId>>,
 fn policies_of<'a>(setup: &'a Setup, decision: &DecisionRecord) -> Vec<&'a Policy> {
     let agent = decision.agent_id.as_ref().and_then(|agent| setup.agents.get(agent));
     let known = agent.map(|agent| &agent.grant).into_iter().chain(&setup.guards);
-    let is_named = |policy: &Policy| {
-        decision.policy == Some(policy.id()) || decision.guards.contains(&policy.id())
-    };
-    known.filter(|policy| is_named(policy)).collect()
+    known.filter(|policy| decision.policies().any(|named| named == policy.id())).collect()
 }

@@ -106,7 +106,7 @@ pub fn stands(record: &DecisionRecord, status: TraceStatus) -> bool {
 }
 
 /// The word that a record has for how it ended.
-fn outcome(record: &DecisionRecord) -> Option<String> {
+pub(crate) fn outcome(record: &DecisionRecord) -> Option<String> {
     let validation: Value = serde_json::from_str(record.validation_result.as_str()?).ok()?;
     validation.get("outcome")?.as_str().map(str::to_owned)
 }

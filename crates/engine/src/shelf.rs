@@ -77,7 +77,7 @@ pub enum ShelfError {
     /// 422: the text is no policy for this agent.
     #[error("{0}")]
     Invalid(PolicyErrors),
-    /// 409: what leads on from where it stands.
+    /// 409, or 403: no step leads on from where it stands, or not for this operator or this text.
     #[error("{0}")]
     Refused(#[from] ShelfRefusal),
     /// 409: what was looked at is not what is there.
@@ -89,14 +89,6 @@ pub enum ShelfError {
     /// 403: of the people that do not count.
     #[error("whoever proposed a version, or owns the agent, does not approve it")]
     Requester,
-    /// 403: it is somebody else's.
-    #[error("only whoever proposed a version withdraws it; others reject it")]
-    NotProposer,
-    /// 403: keys are pinned, and there is no signature.
-    #[error(
-        "keys are pinned under `policy_changes`, and this is not signed: `countersign policy sign` does that"
-    )]
-    Unsigned,
     /// 403: the signature is worth nothing here.
     #[error("{0}")]
     Signature(#[from] SignatureFault),
@@ -152,34 +144,19 @@ impl Engine {
         self.ports().shelf.version(agent, number).await?.ok_or(ShelfError::Missing)
     }
 
-    /// A version's policy, read again from its text.
-    async fn policy_of(&self, version: &Version) -> Result<Policy, ShelfError> {
+    async fn text_of(&self, version: &Version) -> Result<String, ShelfError> {
         let text = self.ports().shelf.text(&version.agent, version.number).await?;
-        let text = text.ok_or(ShelfError::Missing)?;
-        let unread = |why: &dyn std::fmt::Display| {
-            let Version { agent, number, .. } = version;
-            ShelfError::Unavailable(format!("version {number} of `{agent}` is not read: {why}"))
-        };
-        let policy = read(version, &text).map_err(|errors| unread(&errors))?;
-        if policy.id() == version.policy {
-            Ok(policy)
-        } else {
-            Err(unread(&"this program reads its text as another policy"))
-        }
+        text.ok_or(ShelfError::Missing)
     }
 
-    /// Where keys are pinned, a version comes into force only with a signature by one of them, whoever put it on the shelf.
-    async fn is_vouched_for(
-        &self,
-        pinned: Pinned<'_>,
-        version: &Version,
-    ) -> Result<(), ShelfError> {
-        if pinned.keys.is_empty() {
-            return Ok(());
-        }
-        let text = self.ports().shelf.text(&version.agent, version.number).await?;
-        let text = text.ok_or(ShelfError::Missing)?;
-        pinned.vouch(&version.agent, (&text, version.signed.as_ref()))
+    /// A version's policy, read again from its text.
+    async fn policy_of(&self, version: &Version) -> Result<Policy, ShelfError> {
+        policy_in(version, &self.text_of(version).await?)
+    }
+
+    /// Whether a version may come into force, whoever put it on the shelf; see [`Pinned::vouch_for`].
+    async fn is_vouched_for(&self, setup: &Setup, version: &Version) -> Result<(), ShelfError> {
+        Pinned::of(setup).vouch_for(version, &self.text_of(version).await?)
     }
 
     /// Puts a change; whether it is made. One that may have reached the store is put again, which makes it once.
@@ -239,6 +216,15 @@ impl<'a> Pinned<'a> {
         Self { app: &setup.app, keys: &setup.changes.keys }
     }
 
+    /// Where keys are pinned, whether one of them signed a version with this text. Where none is, any more, nothing needs a
+    /// signature, whatever it came with.
+    fn vouch_for(self, version: &Version, text: &str) -> Result<(), ShelfError> {
+        if self.keys.is_empty() {
+            return Ok(());
+        }
+        self.vouch(&version.agent, (text, version.signed.as_ref()))
+    }
+
     /// Whether a pinned key signed this text for this agent.
     fn vouch(
         self,
@@ -250,8 +236,22 @@ impl<'a> Pinned<'a> {
                 Ok(signed.check(text, (self.app.as_str(), &agent_use(agent)), self.keys)?)
             }
             None if self.keys.is_empty() => Ok(()),
-            None => Err(ShelfError::Unsigned),
+            None => Err(ShelfRefusal::Unsigned.into()),
         }
+    }
+}
+
+/// What a version's text says, if this program reads it as that version.
+fn policy_in(version: &Version, text: &str) -> Result<Policy, ShelfError> {
+    let unread = |why: &dyn std::fmt::Display| {
+        let Version { agent, number, .. } = version;
+        ShelfError::Unavailable(format!("version {number} of `{agent}` is not read: {why}"))
+    };
+    let policy = read(version, text).map_err(|errors| unread(&errors))?;
+    if policy.id() == version.policy {
+        Ok(policy)
+    } else {
+        Err(unread(&"this program reads its text as another policy"))
     }
 }
 

@@ -177,7 +177,7 @@ impl Engine {
             if record.state == OperationState::Parked {
                 engine.reap(&record).await;
             } else if is_undecided(record.state) {
-                Box::pin(engine.redeem(record)).await;
+                engine.redeem(record).await;
             } else if waits_for_a_signature(&record) {
                 engine.sign_again(record).await;
             } else {

@@ -26,6 +26,14 @@ pub enum ShelfRefusal {
         "the back-test newly allows more than `policy_changes` lets anybody ask for: narrow the version, or edit the file"
     )]
     AllowsTooMuch,
+    /// It is somebody else's.
+    #[error("only whoever proposed a version withdraws it: reject it")]
+    NotProposer,
+    /// Keys are pinned, and there is no signature.
+    #[error(
+        "keys are pinned under `policy_changes`, and this is not signed: `countersign policy sign` does that"
+    )]
+    Unsigned,
     /// Too many wait already.
     #[error("{OPEN_MAX} versions are open already: reject or withdraw one of them")]
     TooMany,

@@ -304,7 +304,7 @@ impl Replays {
         self.different = self.different.saturating_add(1);
         match form {
             Output::Json => {
-                say(json!({"trace": trace, "occasion": occasion, "wrong": why}).to_string());
+                say_line(&json!({"trace": trace, "occasion": occasion, "wrong": why}));
             }
             Output::Table => say(format!("{trace} ({occasion}) {why}")),
         }

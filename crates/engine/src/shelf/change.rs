@@ -11,7 +11,7 @@ use countersign_core::{
     time::Timestamp,
 };
 
-use super::{Comparison, Pinned, ROUNDS_MAX, ShelfError, compared, kept_changing};
+use super::{Comparison, ROUNDS_MAX, ShelfError, compared, kept_changing};
 use crate::{
     engine::Engine,
     setup::{OperatorSetup, Role, Setup},
@@ -71,7 +71,7 @@ impl Engine {
                 continue;
             }
             if matches!(verb, Verb::Activate { .. } | Verb::Approve { .. }) {
-                self.is_vouched_for(Pinned::of(&setup), &looked.version).await?;
+                self.is_vouched_for(&setup, &looked.version).await?;
             }
             let Some(change) = self.said((&setup, operator), &looked, verb)? else {
                 return Ok(looked.version);
@@ -153,7 +153,7 @@ impl Engine {
             Verb::Withdraw { reason } => {
                 let by = version.proposed_by.as_ref();
                 if by.is_none_or(|proposer| proposer.person != operator.person) {
-                    return Err(ShelfError::NotProposer);
+                    return Err(ShelfRefusal::NotProposer.into());
                 }
                 let step = step(StepKind::Withdrawn, reason);
                 Ok(Some(shelf.ending(version, step, self.mark())?))
@@ -170,7 +170,7 @@ impl Engine {
         if waits.not_before.is_none_or(|at| at > *now) {
             return Ok(false);
         }
-        self.is_vouched_for(Pinned::of(&setup), version).await?;
+        self.is_vouched_for(&setup, version).await?;
         let change = if let Some(change) = self.recomparison(&setup, &looked).await? {
             change
         } else {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{ShelfError, back_test::TURN};
 use crate::{
     engine::Engine,
-    replay::{Library, Replayed, replay},
+    replay::{Library, Replayed, outcome, replay},
 };
 
 /// How many durations of one version are ordered.
@@ -119,8 +119,7 @@ impl Tally {
     fn take(&mut self, trace: &TraceRecord, library: &Library) {
         let decision = &trace.decision;
         add(&mut self.decisions, true);
-        let said = parsed(&decision.validation_result);
-        let outcome = said.get("outcome").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let outcome = outcome(decision).unwrap_or_default();
         add(&mut self.allowed, outcome == "allow");
         add(&mut self.parked, outcome == "park");
         add(&mut self.denied, outcome == "deny");

@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_policy::Policy;
 
-use super::{Pinned, ROUNDS_MAX, ShelfError, due, kept_changing};
+use super::{Pinned, ROUNDS_MAX, ShelfError, due, kept_changing, policy_in};
 use crate::{engine::Engine, setup::OnShelf};
 
 /// What is in force for one agent.
@@ -95,8 +95,8 @@ impl Follower {
 
     /// Looks what has changed on the shelves and in these files. Whether something else is in force than before.
     ///
-    /// An error leaves in force what was, but for files that were edited: they are in force at once, and the shelf hears
-    /// of it when it is there again.
+    /// An error leaves in force what was, but for files that were edited and are not signed: they are in force at once, and
+    /// the shelf hears of it when it is there again.
     pub async fn look(&mut self, files: Files<'_>) -> (bool, Result<(), ShelfError>) {
         let before = self.ids();
         if self.keys != files.pinned.keys {
@@ -134,10 +134,12 @@ impl Follower {
         self.known.iter().map(|(agent, known)| (agent.clone(), ids(known))).collect()
     }
 
-    /// Without the store: what was in force, or an edited file.
+    /// Without the store: what was in force, or an edited file. Of a signed one only the shelf knows whether it is older than
+    /// what was there, and so it waits.
     fn keep(&mut self, agent: &AgentId, file: File<'_>) {
         let known = self.known.get(agent);
-        if known.is_none_or(|known| known.file != file.mark()) {
+        let takes_its_place = |known: &Known| known.file != file.mark() && file.signed.is_none();
+        if known.is_none_or(takes_its_place) {
             self.known.insert(agent.clone(), Known::only_file(file));
         }
     }
@@ -257,11 +259,12 @@ impl Follower {
             return Ok(InForce { grant: file.clone(), shelf: OnShelf { version, file: None } });
         }
         let active = self.engine.version_of(&kept.agent, kept.active.version).await?;
-        let found = match self.engine.is_vouched_for(pinned, &active).await {
-            Ok(()) => self.engine.policy_of(&active).await,
-            Err(error) => Err(error),
+        let read = async {
+            let text = self.engine.text_of(&active).await?;
+            pinned.vouch_for(&active, &text)?;
+            policy_in(&active, &text)
         };
-        match found {
+        match read.await {
             Ok(grant) => {
                 Ok(InForce { grant, shelf: OnShelf { version, file: Some(file.clone()) } })
             }

@@ -50,7 +50,7 @@ impl Engine {
         (note, signed): (Option<String>, Option<PolicySignature>),
     ) -> Result<Version, ShelfError> {
         let version = self.version_of(agent, number).await?;
-        let text = self.ports().shelf.text(agent, number).await?.ok_or(ShelfError::Missing)?;
+        let text = self.text_of(&version).await?;
         let proposal = Proposal {
             text: text.into(),
             format: version.format.as_deref().and_then(|format| format.parse().ok()),

@@ -194,10 +194,8 @@ pub(crate) async fn while_welcome(
     request: Request,
     next: Next,
 ) -> Result<Response<Body>, Problem> {
-    let (parts, body) = request.into_parts();
-    let pass = Pass::of(&parts, &desk)?;
-    let response = next.run(Request::from_parts(parts, body)).await;
-    let Some(pass) = pass.filter(|_| response.status().is_success()) else { return Ok(response) };
+    let (response, pass) = answered(&desk, request, next).await?;
+    let Some(pass) = pass else { return Ok(response) };
     let ended = Box::pin(unwelcome(desk, pass));
     Ok(response.map(|body| Body::from_stream(body.into_data_stream().take_until(ended))))
 }
@@ -209,10 +207,8 @@ pub(crate) async fn whole_while_welcome(
     request: Request,
     next: Next,
 ) -> Result<Response<Body>, Problem> {
-    let (parts, body) = request.into_parts();
-    let pass = Pass::of(&parts, &desk)?;
-    let response = next.run(Request::from_parts(parts, body)).await;
-    let Some(pass) = pass.filter(|_| response.status().is_success()) else { return Ok(response) };
+    let (response, pass) = answered(&desk, request, next).await?;
+    let Some(pass) = pass else { return Ok(response) };
     let is_cut = Arc::new(AtomicBool::new(false));
     let cut = Arc::clone(&is_cut);
     let ended = Box::pin(async move {
@@ -225,6 +221,19 @@ pub(crate) async fn whole_while_welcome(
     });
     Ok(response
         .map(|body| Body::from_stream(body.into_data_stream().take_until(ended).chain(rest))))
+}
+
+/// The answer, and what let its reader in; nothing of an answer that is over.
+async fn answered(
+    desk: &Arc<Desk>,
+    request: Request,
+    next: Next,
+) -> Result<(Response<Body>, Option<Pass>), Problem> {
+    let (parts, body) = request.into_parts();
+    let pass = Pass::of(&parts, desk)?;
+    let response = next.run(Request::from_parts(parts, body)).await;
+    let pass = pass.filter(|_| response.status().is_success());
+    Ok((response, pass))
 }
 
 /// Why an answer breaks off.

@@ -74,8 +74,10 @@ pub(crate) enum Problem {
     TooManyAttempts,
     /// 412: `If-Match` names another version than this.
     NotAsSeen(u64),
-    /// What stands in the way of a version of a policy: 403, 409 or 422.
-    Shelf(ShelfError),
+    /// 409 or 403: no step leads on from where a version stands, or not for this operator or this text.
+    Version(ShelfRefusal),
+    /// 422: a text that is no policy for the agent.
+    PolicyInvalid(Vec<Diagnostic>),
     /// 414
     TargetTooLong,
     /// 431
@@ -121,7 +123,8 @@ impl Problem {
             Self::IllegalMove(_) => (StatusCode::CONFLICT, "illegal_move"),
             Self::Expired => (StatusCode::GONE, "expired"),
             Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
-            Self::Shelf(error) => of_a_version(error),
+            Self::Version(refusal) => of_a_version(refusal),
+            Self::PolicyInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid"),
             Self::TargetTooLong => (StatusCode::URI_TOO_LONG, "target_too_long"),
             Self::HeadersTooLong => {
                 (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_long")
@@ -155,8 +158,8 @@ impl Problem {
             Self::Requester => {
                 "nobody approves for an agent that their person owns, nor what they proposed".into()
             }
-            Self::Shelf(ShelfError::Invalid(found)) => lines(&found.items),
-            Self::Shelf(error) => error.to_string(),
+            Self::Version(refusal) => refusal.to_string(),
+            Self::PolicyInvalid(found) => lines(found),
             Self::Unsigned(kinds) => unsigned(kinds),
             Self::NotInTurn => {
                 "it is not this operator's turn: the gate has an order, and others come first".into()
@@ -201,32 +204,17 @@ impl Problem {
     }
 }
 
-const fn of_a_version(error: &ShelfError) -> (StatusCode, &'static str) {
-    match error {
-        ShelfError::Missing => (StatusCode::NOT_FOUND, "not_found"),
-        ShelfError::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid"),
-        ShelfError::Refused(refusal) => (
-            StatusCode::CONFLICT,
-            match refusal {
-                ShelfRefusal::Stands(_) => "version_stands",
-                ShelfRefusal::OtherBase => "version_compared",
-                ShelfRefusal::Waits => "version_waits",
-                ShelfRefusal::NotAsked => "version_not_asked",
-                ShelfRefusal::TooMany => "too_many_versions",
-                ShelfRefusal::AllowsTooMuch => "allows_too_much",
-                ShelfRefusal::OldSequence(_) => "sequence_old",
-            },
-        ),
-        ShelfError::OtherDigest => (StatusCode::CONFLICT, "digest_mismatch"),
-        ShelfError::NotInGate => (StatusCode::FORBIDDEN, "not_in_gate"),
-        ShelfError::Requester => (StatusCode::FORBIDDEN, "requester"),
-        ShelfError::NotProposer => (StatusCode::FORBIDDEN, "not_proposer"),
-        ShelfError::Unsigned => (StatusCode::FORBIDDEN, "policy_unsigned"),
-        ShelfError::Signature(_) => (StatusCode::FORBIDDEN, "signature_invalid"),
-        ShelfError::Lost(_) => (StatusCode::SERVICE_UNAVAILABLE, "ledger_lost"),
-        ShelfError::Clock(_) | ShelfError::Unavailable(_) => {
-            (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
-        }
+const fn of_a_version(refusal: &ShelfRefusal) -> (StatusCode, &'static str) {
+    match refusal {
+        ShelfRefusal::NotProposer => (StatusCode::FORBIDDEN, "not_proposer"),
+        ShelfRefusal::Unsigned => (StatusCode::FORBIDDEN, "policy_unsigned"),
+        ShelfRefusal::Stands(_) => (StatusCode::CONFLICT, "version_stands"),
+        ShelfRefusal::OtherBase => (StatusCode::CONFLICT, "version_compared"),
+        ShelfRefusal::Waits => (StatusCode::CONFLICT, "version_waits"),
+        ShelfRefusal::NotAsked => (StatusCode::CONFLICT, "version_not_asked"),
+        ShelfRefusal::TooMany => (StatusCode::CONFLICT, "too_many_versions"),
+        ShelfRefusal::AllowsTooMuch => (StatusCode::CONFLICT, "allows_too_much"),
+        ShelfRefusal::OldSequence(_) => (StatusCode::CONFLICT, "sequence_old"),
     }
 }
 
@@ -262,10 +250,10 @@ impl From<Problem> for Response {
             Some(("accepts", json!(kinds)))
         } else if let Problem::Differences(differences) = &problem {
             Some(("differences", json!(differences)))
-        } else if let Problem::Shelf(ShelfError::Refused(ShelfRefusal::Stands(state))) = &problem {
+        } else if let Problem::Version(ShelfRefusal::Stands(state)) = &problem {
             Some(("state", json!(state)))
-        } else if let Problem::Shelf(ShelfError::Invalid(found)) = &problem {
-            Some(("diagnostics", found.items.iter().map(diagnostic).collect()))
+        } else if let Problem::PolicyInvalid(found) = &problem {
+            Some(("diagnostics", found.iter().map(diagnostic).collect()))
         } else {
             None
         };
@@ -341,19 +329,17 @@ impl From<PactError> for Problem {
 impl From<ShelfError> for Problem {
     fn from(error: ShelfError) -> Self {
         match error {
+            ShelfError::Missing => Self::NotFound,
+            ShelfError::Invalid(errors) => Self::PolicyInvalid(errors.items),
+            ShelfError::Refused(refusal) => Self::Version(refusal),
+            ShelfError::OtherDigest => Self::OtherDigest,
+            ShelfError::NotInGate => Self::NotInGate,
+            ShelfError::Requester => Self::Requester,
+            ShelfError::Signature(fault) => Self::Signature(fault.to_string()),
             ShelfError::Lost(why) => Self::LedgerLost(why),
             ShelfError::Clock(reason) | ShelfError::Unavailable(reason) => {
                 Self::Unavailable(reason)
             }
-            other @ (ShelfError::Missing
-            | ShelfError::Invalid(_)
-            | ShelfError::Refused(_)
-            | ShelfError::OtherDigest
-            | ShelfError::NotInGate
-            | ShelfError::Requester
-            | ShelfError::NotProposer
-            | ShelfError::Unsigned
-            | ShelfError::Signature(_)) => Self::Shelf(other),
         }
     }
 }

@@ -23,7 +23,7 @@ use super::{
     Desk, Door, Problem,
     access::{Asked, Named, Operator, Viewer},
     approvals::{No, bounded},
-    body::{Given, Listing, Perhaps, listing},
+    body::{Given, Listing, Perhaps, listing, span},
     problem::diagnostic,
 };
 
@@ -138,6 +138,7 @@ pub(crate) async fn evaluations(
     Named(agent): Named<AgentId>,
     Asked(Span { from, to }): Asked<Span>,
 ) -> Result<Json<Evaluations>, Problem> {
+    let (from, to) = span(from, to)?;
     let to = match to {
         Some(to) => to,
         None => desk.ports().ledger.now().await?,

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use countersign_core::{identity::AgentId, time::Millis};
+use countersign_core::{
+    identity::AgentId,
+    shelf::{PolicyKey, PolicySignature},
+    time::Millis,
+};
 use countersign_engine::{
     port::{
         Journal as _, PolicyShelf as _, Signer as _, journal::IncidentQuery, ledger::LedgerError,
@@ -341,6 +345,42 @@ async fn without_the_store_nothing_is_said_to_be_done() {
     house.close().await;
 }
 
+#[tokio::test]
+async fn without_the_store_an_older_signed_file_does_not_come_into_force() {
+    let house = House::open().await;
+    let app = house.engine.setup().app.clone();
+    let trader = AgentId::parse("trader").unwrap();
+    // whether signatures are good is known before files come here
+    let signed = |sequence| PolicySignature {
+        app: app.to_string(),
+        uses: vec!["agent trader".into()],
+        sequence,
+        key: PolicyKey([7; 32]),
+        signature: String::new(),
+    };
+    let mut follower = Follower::new(house.engine.clone(), "gateway-1");
+    let look = async |follower: &mut Follower, usd: u32, sequence: u64| {
+        let grants = [(trader.clone(), Policy::parse(&cap(usd), "trader.yaml").unwrap())].into();
+        let signed = [(trader.clone(), signed(sequence))].into();
+        let pinned = Pinned { app: &app, keys: &[] };
+        let (_, found) = follower.look(Files { grants: &grants, signed: &signed, pinned }).await;
+        let grant = follower.in_force().into_values().next().unwrap().grant;
+        let cap = grant.limits().find(|limit| limit.id == "cap").unwrap().max;
+        (found.is_ok(), cap.split_whitespace().next().unwrap().to_owned())
+    };
+    assert_eq!(look(&mut follower, 300, 5).await, (true, "300".into()));
+    house.shelf.break_with(Some(LedgerError::Unavailable("away".into())));
+    for (usd, sequence) in [(500, 4), (400, 6)] {
+        let kept = look(&mut follower, usd, sequence).await;
+        assert_eq!(kept, (false, "300".into()), "only the shelf knows which numbers were seen");
+    }
+    house.shelf.break_with(None);
+    assert_eq!(look(&mut follower, 500, 4).await, (true, "300".into()));
+    assert_eq!(incidents(&house).await, ["policy_file_old"]);
+    assert_eq!(look(&mut follower, 400, 6).await, (true, "400".into()));
+    house.close().await;
+}
+
 /// One payment of so many USD, at 1000 USD for one ETH.
 async fn pay(house: &House, usd: u64) -> Value {
     let from = house.signer.address();
@@ -367,6 +407,10 @@ async fn what_it_would_have_said_lately_comes_with_a_version_and_goes_on_for_a_s
         "{one}"
     );
     assert_eq!((&one["usd_moved"], &one["failed"]), (&json!("110"), &json!(0)), "{one}");
+    let backwards =
+        "/api/agents/trader/evaluations?from=2026-02-02T00:00:00Z&to=2026-02-01T00:00:00Z";
+    let backwards = house.desk("GET", backwards, "").await;
+    assert_eq!(told(&backwards), (400, json!("malformed")));
     let nobody = house.desk("GET", "/api/agents/nobody/evaluations", "").await;
     assert_eq!(told(&nobody), (404, json!("not_found")));
     let tight = propose(&house, DESK, &cap(55)).await.json();

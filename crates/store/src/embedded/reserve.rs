@@ -198,15 +198,10 @@ fn refused(error: LedgerError) -> Fault {
 
 /// What a disposition makes of a record.
 trait Dispose {
-    fn parks(&self) -> bool;
     fn apply(&self, record: &mut OperationRecord);
 }
 
 impl Dispose for Disposition {
-    fn parks(&self) -> bool {
-        matches!(self, Self::Park(_))
-    }
-
     fn apply(&self, record: &mut OperationRecord) {
         match self {
             Self::Allow(until) => record.expires_at = Some(*until),

@@ -26,9 +26,9 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Clocks, Commit,
-        CommitAnswer, DenyAnswer, Disposition, Found, InitAnswer, LedgerError, LedgerStatus,
-        MessageEnd, NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer,
-        Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
+        CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
+        NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
+        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
         SignedBytes, Split, SplitAnswer,
     },
 };
@@ -176,10 +176,9 @@ impl Ledger for RedisLedger {
 
     async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
         let Reserve { operation, charges, disposition, parked_max } = reserve;
-        let parks = matches!(disposition, Disposition::Park(_));
         let call = charged(new_operation(operation)?, charges, disposition)?
             .arg("agent", operation.intent.agent.as_str())
-            .maybe("parked_max", parks.then_some(parked_max));
+            .maybe("parked_max", disposition.parks().then_some(parked_max));
         let mut answer = self.link.run(Script::Reserve, call).await?;
         Ok(match answer.tag()?.as_str() {
             "reserved" => ReserveAnswer::Reserved(next_record(&mut answer)?),

@@ -185,7 +185,7 @@ impl Books {
         }
         let over = self.overruns(&Asking {
             charges: &reserve.charges,
-            parks: matches!(reserve.disposition, Disposition::Park(_)),
+            parks: reserve.disposition.parks(),
             without: None,
         });
         if !over.is_empty() {
@@ -205,7 +205,7 @@ impl Books {
         let waits = |o: &&OperationRecord| o.state == OperationState::Parked && o.agent() == agent;
         let parked = self.operations.iter().filter(waits).count();
         let full = parked >= usize::try_from(reserve.parked_max).unwrap();
-        full && matches!(reserve.disposition, Disposition::Park(_))
+        full && reserve.disposition.parks()
     }
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {
@@ -219,7 +219,7 @@ impl Books {
         }
         let over = self.overruns(&Asking {
             charges: &redeem.charges,
-            parks: matches!(redeem.disposition, Disposition::Park(_)),
+            parks: redeem.disposition.parks(),
             without: Some(redeem.operation),
         });
         if !over.is_empty() {

@@ -21,10 +21,10 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit, CommitAnswer,
-        DenyAnswer, Disposition, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
-        NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
-        RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-        SignedBytes, Split, SplitAnswer,
+        DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
+        OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
+        ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
+        SplitAnswer,
     },
 };
 
@@ -250,14 +250,14 @@ fn tells_nothing<A, B>(_: &World, _: &A, _: &Result<B, LedgerError>) {}
 
 fn tell_reserve(world: &World, reserve: &Reserve, answer: &Result<ReserveAnswer, LedgerError>) {
     if let Ok(ReserveAnswer::Over(_)) = answer {
-        let parks = matches!(reserve.disposition, Disposition::Park(_));
+        let parks = reserve.disposition.parks();
         world.oracle.refused(&reserve.charges, parks, None);
     }
 }
 
 fn tell_redeem(world: &World, redeem: &Redeem, answer: &Result<RedeemAnswer, LedgerError>) {
     if let Ok(RedeemAnswer::Over(_)) = answer {
-        let parks = matches!(redeem.disposition, Disposition::Park(_));
+        let parks = redeem.disposition.parks();
         world.oracle.refused(&redeem.charges, parks, Some(redeem.operation));
     }
 }

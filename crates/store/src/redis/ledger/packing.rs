@@ -45,7 +45,7 @@ pub(super) fn charged(
     charges: &[Charge],
     disposition: &Disposition,
 ) -> Result<Call, LedgerError> {
-    let parks = matches!(disposition, Disposition::Park(_));
+    let parks = disposition.parks();
     let call = call.arg("charges", charge_lines(charges, parks));
     disposition_fields(charge_fields(call, charges)?, disposition)
 }

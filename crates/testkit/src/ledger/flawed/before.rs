@@ -11,9 +11,8 @@ use countersign_engine::port::{
     Ledger,
     journal::Page,
     ledger::{
-        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
-        Disposition, Found, LedgerError, OperationQuery, Redeem, RedeemAnswer, Repeat, Reserve,
-        ReserveAnswer,
+        Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, Found,
+        LedgerError, OperationQuery, Redeem, RedeemAnswer, Repeat, Reserve, ReserveAnswer,
     },
 };
 
@@ -85,7 +84,7 @@ impl FlawedLedger {
                 .or_else(|| stale.clone())
                 .unwrap_or_else(|| (books.now, books.clone()));
             stale.get_or_insert_with(|| (books.now, books.clone()));
-            let parks = matches!(reserve.disposition, Disposition::Park(_));
+            let parks = reserve.disposition.parks();
             let over = old.overruns(&Asking { charges: &reserve.charges, parks, without: None });
             if !over.is_empty() {
                 return Ok(ReserveAnswer::Over(over));
@@ -113,7 +112,7 @@ impl FlawedLedger {
             Flaw::FeesUncharged => asked.charges.iter_mut().for_each(|charge| charge.fee = 0),
             Flaw::RedeemedUnchecked => asked.charges.iter_mut().for_each(lift),
             Flaw::InItsOwnWay => {
-                let parks = matches!(redeem.disposition, Disposition::Park(_));
+                let parks = redeem.disposition.parks();
                 let asking = Asking { charges: &redeem.charges, parks, without: None };
                 let over = self.with(|books| books.overruns(&asking))?;
                 if !over.is_empty() {
