@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::{AgentId, OperationId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
-    journal::{ChainHead, Entry},
+    journal::{ChainHead, Entry, Line},
     time::Timestamp,
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
@@ -103,6 +103,15 @@ pub struct NewTrace {
 }
 
 impl NewTrace {
+    /// It as it is written, and the decision's canonical JSON.
+    #[must_use]
+    pub fn line(&self) -> (Line, String) {
+        let canonical = self.decision.canonical_json();
+        let decision = (&self.decision, canonical.as_str());
+        let line = Line::of_decision(decision, self.trace_hash, self.status, self.attestation);
+        (line, canonical)
+    }
+
     /// It as an entry of a chain.
     #[must_use]
     pub fn entry(&self) -> Entry {
