@@ -12,6 +12,7 @@ use countersign_policy::Identity;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    lane::LaneId,
     port::ledger::Repeat,
     proposal::Proposal,
     reply::Caller,
@@ -107,6 +108,11 @@ impl<'a> Parties<'a> {
     /// Whom policies name.
     pub(crate) const fn identity(&self) -> Identity<'a> {
         Identity { agent: &self.agent.id, wallet: &self.wallet.id, chain: self.chain.id }
+    }
+
+    /// The lane of what it signs.
+    pub(crate) fn lane(&self) -> LaneId {
+        (self.chain.id, self.wallet.id.clone())
     }
 }
 

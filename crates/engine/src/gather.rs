@@ -154,12 +154,12 @@ impl Engine {
         let draft = match request.proposal {
             Proposal::Message(read) => return Ok(Complete::message(read.message.clone())),
             Proposal::Calls(bundle) => {
-                return Self::complete_calls(request, &bundle.calls, mode).await;
+                return self.complete_calls(request, &bundle.calls, mode).await;
             }
             Proposal::Transaction(draft) => draft,
             Proposal::Signed(signed) => &signed.draft,
         };
-        let (head, estimate, balance) = Self::ask_chain(request, draft).await?;
+        let (head, estimate, balance) = self.ask_chain(request, draft).await?;
         let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
         // INVARIANT: of what is signed, what is judged is what was signed
         if request.proposal.signed().is_some_and(|signed| *signed != plan) {
@@ -176,6 +176,7 @@ impl Engine {
 
     /// The same for the calls of a bundle, each after those before it.
     async fn complete_calls(
+        &self,
         request: &Request<'_>,
         drafts: &[TransactionDraft],
         mode: SimulationMode,
@@ -183,7 +184,8 @@ impl Engine {
         let Parties { wallet, chain, .. } = request.parties;
         let (port, address) = (&chain.port, wallet.address);
         let estimates = port.estimate_in_order(address, drafts);
-        let asked = try_join3(port.head(), port.account(address), estimates).await;
+        let account = port.account_with(address, self.settled_to(&request.parties.lane()));
+        let asked = try_join3(port.head(), account, estimates).await;
         let (head, account, estimates) = asked.map_err(no_node)?;
         let mut planned = Vec::with_capacity(drafts.len());
         for (draft, estimate) in drafts.iter().zip(estimates) {
@@ -203,6 +205,7 @@ impl Engine {
     }
 
     async fn ask_chain(
+        &self,
         request: &Request<'_>,
         draft: &TransactionDraft,
     ) -> Result<(Head, Option<Estimate>, U256), Answer> {
@@ -214,7 +217,8 @@ impl Engine {
                 Ok(None)
             }
         };
-        let account = chain.port.account(wallet.address);
+        let settled_to = self.settled_to(&request.parties.lane());
+        let account = chain.port.account_with(wallet.address, settled_to);
         let asked = try_join3(chain.port.head(), estimate, account).await;
         let (head, estimate, account) = asked.map_err(no_node)?;
         Ok((head, estimate, account.balance))

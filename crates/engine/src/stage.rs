@@ -3,6 +3,8 @@
 //! There is no way from a request to a key but through these types, in this order. None can be copied,
 //! stored, or made outside of this module's arrows.
 
+use std::sync::LazyLock;
+
 use alloy_primitives::{Address, B256, Bytes, Signature};
 use countersign_core::{
     identity::{OperationId, PolicyId},
@@ -11,10 +13,17 @@ use countersign_core::{
     transaction::{TransactionPlan, UnsignedTransaction},
 };
 use countersign_policy::decision::Permit;
+use secp256k1::{
+    Message as Prehash, Secp256k1, VerifyOnly,
+    ecdsa::{RecoverableSignature, RecoveryId},
+};
 
 use crate::port::ledger::{Commit, CommitAnswer, LedgerError};
 use crate::port::{Ledger, ledger::SignedBytes, signer::SignerError};
 use crate::setup::WalletSigner;
+
+/// What signatures are checked with. No secret passes through it.
+static CURVE: LazyLock<Secp256k1<VerifyOnly>> = LazyLock::new(Secp256k1::verification_only);
 
 /// Money held for one operation, in stage `S`.
 #[derive(Debug)]
@@ -295,8 +304,17 @@ pub(crate) async fn sign(
     Ok(Signed { operation, made })
 }
 
+/// The address whose key made a signature. Its arithmetic is another's than the one that signs here: a mistake of the one
+/// is none of the other, and it takes an eighth of the time.
 fn recovered(signature: &Signature, digest: B256) -> Option<Address> {
     // EIP-2: a high s is malleable, and nodes refuse it
-    let canonical = signature.normalize_s().is_none();
-    signature.recover_address_from_prehash(&digest).ok().filter(|_| canonical)
+    if signature.normalize_s().is_some() {
+        return None;
+    }
+    let parity = if signature.v() { RecoveryId::One } else { RecoveryId::Zero };
+    let [r, s] = [signature.r(), signature.s()].map(|half| half.to_be_bytes::<32>());
+    let both = RecoverableSignature::from_compact(&[r, s].concat(), parity).ok()?;
+    let key = CURVE.recover_ecdsa(Prehash::from_digest(digest.0), &both).ok()?;
+    let [_, point @ ..] = key.serialize_uncompressed();
+    Some(Address::from_raw_public_key(&point))
 }
