@@ -51,6 +51,10 @@ pub struct Checked {
     pub warnings: Vec<Diagnostic>,
     /// Whom it would wait for; nobody where it only narrows.
     pub waits_for: Option<ChangeGate>,
+    /// Whether its back-test, where there is one, newly allows more than may be asked for: then it stays a draft.
+    pub allows_too_much: bool,
+    /// Whether a version needs a signature, which is not looked at here.
+    pub needs_signature: bool,
 }
 
 impl Engine {
@@ -68,7 +72,10 @@ impl Engine {
             None
         };
         let active = self.active_of(configured).await?;
-        Ok(Checked { back_test, ..checked(&setup, &active, &policy) })
+        let checked = checked(&setup, &active, &policy);
+        let gate = checked.waits_for.as_ref();
+        let allows_too_much = gate.is_some_and(|gate| !gate.bears(back_test.as_ref()));
+        Ok(Checked { back_test, allows_too_much, ..checked })
     }
 
     /// The policy of the version in force; of an agent that has no shelf yet, its file.
@@ -101,5 +108,7 @@ fn checked(setup: &Setup, active: &Policy, policy: &Policy) -> Checked {
             DiffClass::Same | DiffClass::Tightening => None,
             DiffClass::Loosening => Some(setup.changes.gate.clone()),
         },
+        allows_too_much: false,
+        needs_signature: !setup.changes.keys.is_empty(),
     }
 }

@@ -95,12 +95,14 @@ class Editor {
     this.alert = h('div', { class: 'form-alert-place', role: 'alert' });
     this.note = h('input', { name: 'note', maxlength: 1000, autocomplete: 'off', value: before?.note ?? '', on: { input: () => this.keep() } });
     this.shadow = h('input', { type: 'checkbox', name: 'shadow', checked: before?.shadow, on: { change: () => this.keep() } });
+    this.signature = h('textarea', { name: 'signature', rows: 4, spellcheck: 'false', autocomplete: 'off' });
+    this.signing = h('div', { hidden: true }, field('Signature of exactly this text (the `.sig` that `countersign policy sign` writes)', this.signature));
     this.send = h('button', { type: 'submit', class: 'button button-primary', 'data-key': 'propose' }, 'Propose');
     const form = h('form', { class: 'pad-form', on: { submit: (event) => { event.preventDefault(); this.propose(); } } },
       h('div', { class: 'card' }, h('div', { class: 'card-head' }, h('label', { for: 'policy-text', class: 'pad-label' }, 'Text of the policy'), h('span', { class: 'grow' }), this.beginning(before)), this.pad.element, this.status,
         field('Why (kept in its history)', this.note),
         h('label', { class: 'check' }, this.shadow, ' Shadow: it stays a draft, and tells what it would have said, until it is activated'),
-        this.alert, h('div', { class: 'actions' }, this.send)));
+        this.signing, this.alert, h('div', { class: 'actions' }, this.send)));
     main.append(h('div', { class: 'pad-page' }, form, this.panel));
     this.run();
   }
@@ -171,7 +173,7 @@ class Editor {
     const hiding = hidingLines(this.checkedText);
     const problems = found.diagnostics;
     this.pad.mark(problems.flatMap(({ line }) => (line ? [line] : [])));
-    this.send.disabled = false;
+    if (found.valid) this.signing.hidden = !found.needs_signature;
     if (!found.valid) this.tell(problems.length === 1 ? 'There is a problem.' : `There are ${problems.length} problems.`, 'bad');
     else this.tell(`It loads. ${CLASS[found.class]}`, found.class === 'loosening' ? 'warn' : 'good');
     replace(this.panel,
@@ -180,7 +182,7 @@ class Editor {
       found.valid && [
         found.base !== this.begun.base && h('p', { class: 'banner banner-warn' }, 'Meanwhile another version came into force: what this text does is told against that one.'),
         found.warnings.length > 0 && card('Warnings', this.diagnostics(found.warnings)),
-        card('What changes', h('p', null, chip(found.class), ' ', CLASS[found.class]), found.waits_for && h('p', { class: 'quiet' }, `It would wait for ${gateWords(found.waits_for)}.`), changes(found.changes)),
+        card('What changes', h('p', null, chip(found.class), ' ', CLASS[found.class]), found.waits_for && h('p', { class: 'quiet' }, `It would wait for ${gateWords(found.waits_for)}.`), found.allows_too_much && h('p', { class: 'bad-text' }, 'It newly allows more than the configuration lets anybody ask for: it would stay a draft.'), changes(found.changes)),
         card('Back-test', found.back_test ? backTest(found.back_test) : h('p', { class: 'quiet' }, 'Decided again as soon as you rest…')),
         card('Tests', tests(found.tests)),
       ]);
@@ -207,7 +209,7 @@ class Editor {
         if (first) this.pad.lead(first.line, first.column ?? 1);
         return;
       }
-      const body = { text, ...(this.note.value ? { note: this.note.value } : {}), ...(this.shadow.checked ? { shadow: true } : {}) };
+      const body = { text, ...(this.note.value ? { note: this.note.value } : {}), ...(this.shadow.checked ? { shadow: true } : {}), ...this.signed() };
       const version = await post(route(this.agent), body);
       unfinished.delete(this.kept);
       announce(`Version ${version.version} is proposed: ${CLASS[version.class]}`, 'good');
@@ -219,6 +221,17 @@ class Editor {
     } finally {
       this.send.disabled = false;
       this.send.removeAttribute('aria-busy');
+    }
+  }
+
+  /** What was pasted beside the text, where keys are pinned. */
+  signed() {
+    const text = this.signing.hidden ? '' : this.signature.value.trim();
+    if (text === '') return {};
+    try {
+      return { signed: JSON.parse(text) };
+    } catch {
+      throw new Problem(0, 'signature_invalid', 'The signature is not what `countersign policy sign` writes.');
     }
   }
 

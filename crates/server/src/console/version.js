@@ -34,6 +34,8 @@ export function explain(error) {
     case 'not_proposer': return final('Only whoever proposed it takes it back: reject it instead. Nothing was recorded.');
     case 'role_missing': return final('Your roles do not include `policy`. Nothing was recorded.');
     case 'too_many_versions': return final('Too many versions of this agent are open: reject or withdraw one of them first.');
+    case 'allows_too_much': return final('Its back-test newly allows more than the configuration lets anybody ask for: it stays a draft.');
+    case 'policy_unsigned': return final('Keys are pinned: the text must be signed (`countersign policy sign`), and proposed with its signature.');
     case 'policy_invalid': return final(`It is no policy for this agent any more: ${error.message}`);
     case 'unreachable': return { text: `${error.message} Whether your word was recorded is not known: look at the version again before you repeat it.`, final: false };
     default: return { text: `${error.message} (${error.code})`, final: error.status >= 400 && error.status < 500 };

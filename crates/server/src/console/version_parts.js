@@ -49,6 +49,7 @@ export function backTest(found, { since } = {}) {
   const sentence = found.decisions === 0 ? `There is no decision ${time} to hold it against.` : `Of ${plural(found.decisions, 'decision')} ${time} it ${flips(found)}.`;
   return [
     h('p', { class: loose ? 'warn-text' : null }, sentence),
+    found.newly_allowed_at_risk > 0 && h('p', { class: 'warn-text' }, `${found.newly_allowed_at_risk} of what it would newly allow was at high risk.`),
     found.skipped > 0 && h('p', { class: 'quiet' }, `${plural(found.skipped, 'more was', 'more were')} not decided again: made under policies that are not here any more, or before anything was judged.`),
     found.truncated && h('p', { class: 'quiet' }, 'There were more; the newest were looked at.'),
     found.examples.length > 0 && examples(found.examples),

@@ -211,8 +211,8 @@ pub(crate) async fn check(
 }
 
 fn checked_view(checked: &Checked) -> Value {
-    let Checked { policy, name, base, class, changes, tests, back_test, warnings, waits_for } =
-        checked;
+    let Checked { policy, name, base, class, changes, tests, back_test, warnings, .. } = checked;
+    let Checked { waits_for, allows_too_much, needs_signature, .. } = checked;
     let warnings: Vec<Value> = warnings.iter().map(diagnostic).collect();
     json!({
         "valid": true,
@@ -226,6 +226,8 @@ fn checked_view(checked: &Checked) -> Value {
         "tests": tests,
         "back_test": back_test,
         "waits_for": waits_for,
+        "allows_too_much": allows_too_much,
+        "needs_signature": needs_signature,
     })
 }
 
