@@ -6,6 +6,7 @@ use alloy_primitives::B256;
 use countersign_core::{
     identity::{AgentId, Fingerprint, KeyHash},
     intent::Subject,
+    pact::Pact,
     time::Millis,
 };
 use countersign_policy::Identity;
@@ -113,6 +114,11 @@ impl<'a> Parties<'a> {
     /// The lane of what it signs.
     pub(crate) fn lane(&self) -> LaneId {
         (self.chain.id, self.wallet.id.clone())
+    }
+
+    /// The agreement that the agent works under.
+    pub(crate) fn pact(&self) -> Pact {
+        Pact { agent: self.agent.id.clone(), grant: self.agent.grant.id() }
     }
 }
 

@@ -12,7 +12,7 @@ use countersign_core::{
     fact::{CallFacts, Fact, Facts, Freeze, Simulated, TokenFact},
     intent::{Declared, Intent, Method, Payload},
     message::Message,
-    pact::{Pact, PactStanding},
+    pact::PactStanding,
     time::Timestamp,
     token::Asset,
     transaction::{TransactionDraft, TransactionPlan},
@@ -77,6 +77,27 @@ impl<'a> Request<'a> {
     }
 }
 
+/// What a request would do, read from it alone.
+#[derive(Debug)]
+pub(crate) struct Read {
+    of_calls: Vec<Vec<Action>>,
+    actions: Vec<Action>,
+    /// Who gets value or authority.
+    pub(crate) others: Vec<Address>,
+}
+
+impl Request<'_> {
+    /// Reads it.
+    pub(crate) fn read(&self) -> Read {
+        let Parties { wallet, chain, .. } = self.parties;
+        let of_calls = tracing::debug_span!("decode")
+            .in_scope(|| self.proposal.actions_of_calls(wallet.address, chain));
+        let actions = of_calls.concat();
+        let others = counterparties(&actions, wallet.address);
+        Read { of_calls, actions, others }
+    }
+}
+
 impl Engine {
     /// Asks node, store and prices at once; nothing is decided here.
     pub(crate) async fn gather(
@@ -84,17 +105,27 @@ impl Engine {
         setup: &Setup,
         request: Request<'_>,
     ) -> Result<Gathered, Answer> {
+        let read = request.read();
+        let kept = self.ask_ledger(request.parties, read.others.clone());
+        self.gather_beside(setup, request, read, kept).await
+    }
+
+    /// The same with what the books say, who may be asked for more at once.
+    pub(crate) async fn gather_beside(
+        &self,
+        setup: &Setup,
+        request: Request<'_>,
+        read: Read,
+        kept: impl Future<Output = Result<Kept, Answer>>,
+    ) -> Result<Gathered, Answer> {
         let Parties { wallet, chain, .. } = request.parties;
-        let of_calls = tracing::debug_span!("decode")
-            .in_scope(|| request.proposal.actions_of_calls(wallet.address, chain));
-        let actions = of_calls.concat();
-        let others = counterparties(&actions, wallet.address);
+        let Read { of_calls, actions, others: _ } = read;
         let policies = policies(setup, request.parties);
         let mode = simulation(&policies, request.parties, &actions);
         let priced = priced(&policies, request.parties, &actions);
         let (complete, (at, seen, freezes, pact), mut tokens, oracles) = try_join4(
             self.complete(&request, mode),
-            self.ask_ledger(&request, &others),
+            kept,
             async { Ok(token_facts(&*setup.prices, chain, &priced).await) },
             async { Ok(oracle_facts(setup, (request.parties, &policies), &actions).await) },
         )
@@ -224,11 +255,11 @@ impl Engine {
         Ok((head, estimate, account.balance))
     }
 
-    async fn ask_ledger(&self, request: &Request<'_>, others: &[Address]) -> Result<Kept, Answer> {
-        let Parties { agent, wallet, chain } = request.parties;
+    async fn ask_ledger(&self, parties: Parties<'_>, others: Vec<Address>) -> Result<Kept, Answer> {
+        let Parties { wallet, chain, .. } = parties;
         let ledger = &self.ports().ledger;
-        let pact = Pact { agent: agent.id.clone(), grant: agent.grant.id() };
-        let seen = ledger.seen(chain.id, &wallet.id, others);
+        let pact = parties.pact();
+        let seen = ledger.seen(chain.id, &wallet.id, &others);
         try_join4(ledger.now(), seen, ledger.freezes(), ledger.pact(&pact))
             .await
             .map_err(|error| no_store(&error))
@@ -236,7 +267,7 @@ impl Engine {
 }
 
 /// What the books say besides the counters: the time, who was paid before, freezes, what became of the pact.
-type Kept = (Timestamp, BTreeSet<Address>, Vec<Freeze>, Option<PactStanding>);
+pub(crate) type Kept = (Timestamp, BTreeSet<Address>, Vec<Freeze>, Option<PactStanding>);
 
 /// One call of a bundle with what the node said about it.
 struct Share {

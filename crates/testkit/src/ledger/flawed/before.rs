@@ -13,7 +13,7 @@ use countersign_engine::port::{
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer,
         Disposition, Found, LedgerError, OperationQuery, Redeem, RedeemAnswer, Repeat, Reserve,
-        ReserveAnswer,
+        ReserveAnswer, Survey, Surveyed,
     },
 };
 
@@ -45,6 +45,12 @@ impl FlawedLedger {
             return self.with(|books| blind(books, |books| books.find(repeat)));
         }
         self.model.find(repeat).await
+    }
+
+    /// Whatever is wrong with what it finds is wrong here too.
+    pub(super) async fn survey(&self, survey: &Survey) -> Result<Surveyed, LedgerError> {
+        let found = self.find(&survey.repeat).await?;
+        Ok(Surveyed { found, ..self.model.survey(survey).await? })
     }
 
     /// Forgets what the flaw makes a repetition not find.
