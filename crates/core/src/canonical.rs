@@ -64,10 +64,14 @@ impl Text {
 
     fn end_key(&mut self) {
         self.in_key = false;
-        let end = self.keys.len();
-        if let Some(member) = self.members.last_mut() {
-            member.key.1 = end;
+        let Some(member) = self.members.last_mut() else { return };
+        if self.keys.len() == member.key.0 {
+            // numbers as keys are written without a word to the formatter: between the quotes, as they are
+            let (first, last) =
+                (member.text.0.saturating_add(1), self.bytes.len().saturating_sub(1));
+            self.keys.extend_from_slice(self.bytes.get(first..last).unwrap_or_default());
         }
+        member.key.1 = self.keys.len();
     }
 
     /// Members of inner objects have been taken away by now: the last one is this object's.
