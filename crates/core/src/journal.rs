@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    canonical::canonical,
     identity::{AgentId, PolicyId, TraceHash},
     incident::Incident,
     time::Timestamp,
@@ -150,7 +151,54 @@ impl Entry {
     /// spaces.
     #[must_use]
     pub fn text(&self) -> String {
-        framed(&canonical(&self.about()), &canonical(self))
+        self.line().text
+    }
+
+    /// Its text with its digest.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        Line::of(&self.about(), &canonical(self))
+    }
+}
+
+/// An entry as it stands in a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    text: String,
+    digest: B256,
+}
+
+impl Line {
+    fn of(about: &About, said: &str) -> Self {
+        let about = canonical(about);
+        Self { digest: withheld_digest(&about, sha256(said)), text: framed(&about, said) }
+    }
+
+    /// A decision's entry, where its canonical JSON is at hand: the same as [`Entry::line`] says, without writing it
+    /// twice.
+    #[must_use]
+    pub fn of_decision(
+        (decision, canonical_json): (&DecisionRecord, &str),
+        trace_hash: TraceHash,
+        status: TraceStatus,
+    ) -> Self {
+        let (word, status) = (Kind::Decision.name(), status.name());
+        let said = format!(
+            r#"{{"{word}":{{"decision":{canonical_json},"status":"{status}","traceHash":"{trace_hash}"}}}}"#
+        );
+        Self::of(&of_decision(Kind::Decision, trace_hash, decision), &said)
+    }
+
+    /// What is written.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What the chain takes of it; see [`Written::digest`].
+    #[must_use]
+    pub const fn digest(&self) -> B256 {
+        self.digest
     }
 }
 
@@ -162,12 +210,6 @@ fn of_decision(kind: Kind, trace: TraceHash, decision: &DecisionRecord) -> About
         trace: Some(trace),
         ..kind.alone()
     }
-}
-
-/// JSON with sorted keys and no spaces.
-fn canonical(value: &impl Serialize) -> String {
-    // INVARIANT: what is recorded serialises; were it not so, the text would be that of nothing, and no record has it
-    serde_json::to_value(value).unwrap_or_default().to_string()
 }
 
 fn framed(about: &str, said: &str) -> String {

@@ -9,6 +9,7 @@ pub mod action;
 pub mod amount;
 pub mod approval;
 pub mod bundle;
+mod canonical;
 pub mod charge;
 pub mod context;
 pub mod decimal;

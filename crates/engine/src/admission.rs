@@ -6,12 +6,14 @@ use alloy_primitives::B256;
 use countersign_core::{
     identity::{AgentId, Fingerprint, KeyHash},
     intent::Subject,
+    pact::Pact,
     time::Millis,
 };
 use countersign_policy::Identity;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    lane::LaneId,
     port::ledger::Repeat,
     proposal::Proposal,
     reply::Caller,
@@ -107,6 +109,16 @@ impl<'a> Parties<'a> {
     /// Whom policies name.
     pub(crate) const fn identity(&self) -> Identity<'a> {
         Identity { agent: &self.agent.id, wallet: &self.wallet.id, chain: self.chain.id }
+    }
+
+    /// The lane of what it signs.
+    pub(crate) fn lane(&self) -> LaneId {
+        (self.chain.id, self.wallet.id.clone())
+    }
+
+    /// The agreement that the agent works under.
+    pub(crate) fn pact(&self) -> Pact {
+        Pact { agent: self.agent.id.clone(), grant: self.agent.grant.id() }
     }
 }
 

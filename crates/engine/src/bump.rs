@@ -308,7 +308,9 @@ impl Engine {
     /// Whether the balance covers the dearer transaction beside everything else that is in flight.
     async fn is_covered(&self, way: &Way<'_>, plan: &TransactionPlan) -> Result<(), BumpError> {
         let record = way.record;
-        let account = way.parties.chain.port.account(record.intent.address).await;
+        let settled_to = self.settled_to(&lane_of(record));
+        let port = &way.parties.chain.port;
+        let account = port.account_with(record.intent.address, settled_to).await;
         let account = account.map_err(|error| BumpError::Unavailable(error.to_string()))?;
         let others = self.in_flight_beside(&lane_of(record), account.nonce, record.id);
         let needed = outflow_max(plan, record.intent.data_fee_max).saturating_add(others);

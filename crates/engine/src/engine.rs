@@ -44,7 +44,7 @@ use crate::{
         Answer, BudgetLine, CallsView, OperationView, Reply, Simulation, Submission, Unavailable,
     },
     sweeper::PRESENT_FOR,
-    tracker::Tracked,
+    tracker::Tracks,
     turn::Turns,
     views,
 };
@@ -93,7 +93,8 @@ pub struct Engine {
     setup: RwLock<Arc<Setup>>,
     hub: Hub,
     lanes: Mutex<HashMap<LaneId, Lane>>,
-    tracked: Mutex<BTreeMap<(LaneId, OperationId), Tracked>>,
+    tracked: Mutex<Tracks>,
+    settled: Mutex<BTreeMap<LaneId, u64>>,
     claims: Claims,
     collecting: Claims,
     turns: Turns,
@@ -157,6 +158,7 @@ impl Engine {
             hub: Hub::default(),
             lanes: Mutex::default(),
             tracked: Mutex::default(),
+            settled: Mutex::default(),
             claims: Claims::default(),
             collecting: Claims::default(),
             turns: Turns::default(),
@@ -492,7 +494,12 @@ impl Engine {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn tracked(&self) -> MutexGuard<'_, BTreeMap<(LaneId, OperationId), Tracked>> {
+    /// How many transactions of each lane are known to be mined; see [`Engine::settled_to`].
+    pub(crate) fn settled(&self) -> MutexGuard<'_, BTreeMap<LaneId, u64>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tracked(&self) -> MutexGuard<'_, Tracks> {
         self.tracked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use countersign_core::{identity::OperationId, operation::OperationRecord, trace::Severity};
 use countersign_policy::spoken_against;
 use tokio::sync::oneshot;
@@ -11,12 +11,12 @@ use tracing::Instrument as _;
 use crate::{
     claim::Claim,
     engine::Engine,
-    lane::{Errand, Outcome, Wait},
-    port::chain::Broadcast,
+    lane::{Errand, LaneId, Outcome, Wait},
+    port::chain::{Account, Broadcast, ChainError},
     port::ledger::{Commit, CommitAnswer, LedgerError, SentOutcome, SignedBytes},
     port::telemetry::{Measured, Stopwatch},
     reply::{NODE_REFUSED, SEALED, is_ours},
-    setup::Setup,
+    setup::{ChainSetup, Setup},
     stage::{Commitment, Committed, Made, Reservation, Reserved, SignError, Signed, sign},
     tracker::{is_unseen, outflow},
 };
@@ -123,10 +123,11 @@ impl Engine {
             let reason = "the wallet or chain is not configured any more";
             return Err(("configuration_changed", reason.into()));
         };
-        let account = chain.port.account(wallet.address).await;
-        let account = account.map_err(|error| ("upstream_unavailable", error.to_string()))?;
         let lane = (chain.id, wallet.id.clone());
-        let needed = outflow(record).saturating_add(self.in_flight(&lane, account.nonce));
+        let funds = self.funds(chain, (&lane, wallet.address)).await;
+        let (account, in_flight) =
+            funds.map_err(|error| ("upstream_unavailable", error.to_string()))?;
+        let needed = outflow(record).saturating_add(in_flight);
         if needed > account.balance {
             return Err((NODE_REFUSED, shortfall(needed, account.balance)));
         }
@@ -140,6 +141,23 @@ impl Engine {
             shared_lane: wallet.signer.is_external(),
             counterparties: errand.counterparties.clone(),
         })
+    }
+
+    /// What a wallet has, and what of it is in flight. What is settled is not in flight any more, and so has to be in the
+    /// balance.
+    async fn funds(
+        &self,
+        chain: &ChainSetup,
+        (lane, wallet): (&LaneId, Address),
+    ) -> Result<(Account, U256), ChainError> {
+        let account = chain.port.account_with(wallet, self.settled_to(lane)).await?;
+        let in_flight = self.in_flight(lane, account.nonce);
+        if self.settled_to(lane) <= account.nonce {
+            return Ok((account, in_flight));
+        }
+        // something was settled meanwhile that the balance does not show
+        let account = chain.port.account(wallet).await?;
+        Ok((account, self.in_flight(lane, account.nonce)))
     }
 
     pub(crate) async fn refused(&self, record: &OperationRecord, refusal: CommitAnswer) -> Outcome {

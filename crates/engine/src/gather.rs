@@ -12,7 +12,7 @@ use countersign_core::{
     fact::{CallFacts, Fact, Facts, Freeze, Simulated, TokenFact},
     intent::{Declared, Intent, Method, Payload},
     message::Message,
-    pact::{Pact, PactStanding},
+    pact::PactStanding,
     time::Timestamp,
     token::Asset,
     transaction::{TransactionDraft, TransactionPlan},
@@ -77,6 +77,27 @@ impl<'a> Request<'a> {
     }
 }
 
+/// What a request would do, read from it alone.
+#[derive(Debug)]
+pub(crate) struct Read {
+    of_calls: Vec<Vec<Action>>,
+    actions: Vec<Action>,
+    /// Who gets value or authority.
+    pub(crate) others: Vec<Address>,
+}
+
+impl Request<'_> {
+    /// Reads it.
+    pub(crate) fn read(&self) -> Read {
+        let Parties { wallet, chain, .. } = self.parties;
+        let of_calls = tracing::debug_span!("decode")
+            .in_scope(|| self.proposal.actions_of_calls(wallet.address, chain));
+        let actions = of_calls.concat();
+        let others = counterparties(&actions, wallet.address);
+        Read { of_calls, actions, others }
+    }
+}
+
 impl Engine {
     /// Asks node, store and prices at once; nothing is decided here.
     pub(crate) async fn gather(
@@ -84,17 +105,27 @@ impl Engine {
         setup: &Setup,
         request: Request<'_>,
     ) -> Result<Gathered, Answer> {
+        let read = request.read();
+        let kept = self.ask_ledger(request.parties, read.others.clone());
+        self.gather_beside(setup, request, read, kept).await
+    }
+
+    /// The same with what the books say, who may be asked for more at once.
+    pub(crate) async fn gather_beside(
+        &self,
+        setup: &Setup,
+        request: Request<'_>,
+        read: Read,
+        kept: impl Future<Output = Result<Kept, Answer>>,
+    ) -> Result<Gathered, Answer> {
         let Parties { wallet, chain, .. } = request.parties;
-        let of_calls = tracing::debug_span!("decode")
-            .in_scope(|| request.proposal.actions_of_calls(wallet.address, chain));
-        let actions = of_calls.concat();
-        let others = counterparties(&actions, wallet.address);
+        let Read { of_calls, actions, others: _ } = read;
         let policies = policies(setup, request.parties);
         let mode = simulation(&policies, request.parties, &actions);
         let priced = priced(&policies, request.parties, &actions);
         let (complete, (at, seen, freezes, pact), mut tokens, oracles) = try_join4(
             self.complete(&request, mode),
-            self.ask_ledger(&request, &others),
+            kept,
             async { Ok(token_facts(&*setup.prices, chain, &priced).await) },
             async { Ok(oracle_facts(setup, (request.parties, &policies), &actions).await) },
         )
@@ -154,12 +185,12 @@ impl Engine {
         let draft = match request.proposal {
             Proposal::Message(read) => return Ok(Complete::message(read.message.clone())),
             Proposal::Calls(bundle) => {
-                return Self::complete_calls(request, &bundle.calls, mode).await;
+                return self.complete_calls(request, &bundle.calls, mode).await;
             }
             Proposal::Transaction(draft) => draft,
             Proposal::Signed(signed) => &signed.draft,
         };
-        let (head, estimate, balance) = Self::ask_chain(request, draft).await?;
+        let (head, estimate, balance) = self.ask_chain(request, draft).await?;
         let Planned { plan, fails } = plan(chain.id, draft, &head, estimate)?;
         // INVARIANT: of what is signed, what is judged is what was signed
         if request.proposal.signed().is_some_and(|signed| *signed != plan) {
@@ -176,6 +207,7 @@ impl Engine {
 
     /// The same for the calls of a bundle, each after those before it.
     async fn complete_calls(
+        &self,
         request: &Request<'_>,
         drafts: &[TransactionDraft],
         mode: SimulationMode,
@@ -183,7 +215,8 @@ impl Engine {
         let Parties { wallet, chain, .. } = request.parties;
         let (port, address) = (&chain.port, wallet.address);
         let estimates = port.estimate_in_order(address, drafts);
-        let asked = try_join3(port.head(), port.account(address), estimates).await;
+        let account = port.account_with(address, self.settled_to(&request.parties.lane()));
+        let asked = try_join3(port.head(), account, estimates).await;
         let (head, account, estimates) = asked.map_err(no_node)?;
         let mut planned = Vec::with_capacity(drafts.len());
         for (draft, estimate) in drafts.iter().zip(estimates) {
@@ -203,6 +236,7 @@ impl Engine {
     }
 
     async fn ask_chain(
+        &self,
         request: &Request<'_>,
         draft: &TransactionDraft,
     ) -> Result<(Head, Option<Estimate>, U256), Answer> {
@@ -214,17 +248,18 @@ impl Engine {
                 Ok(None)
             }
         };
-        let account = chain.port.account(wallet.address);
+        let settled_to = self.settled_to(&request.parties.lane());
+        let account = chain.port.account_with(wallet.address, settled_to);
         let asked = try_join3(chain.port.head(), estimate, account).await;
         let (head, estimate, account) = asked.map_err(no_node)?;
         Ok((head, estimate, account.balance))
     }
 
-    async fn ask_ledger(&self, request: &Request<'_>, others: &[Address]) -> Result<Kept, Answer> {
-        let Parties { agent, wallet, chain } = request.parties;
+    async fn ask_ledger(&self, parties: Parties<'_>, others: Vec<Address>) -> Result<Kept, Answer> {
+        let Parties { wallet, chain, .. } = parties;
         let ledger = &self.ports().ledger;
-        let pact = Pact { agent: agent.id.clone(), grant: agent.grant.id() };
-        let seen = ledger.seen(chain.id, &wallet.id, others);
+        let pact = parties.pact();
+        let seen = ledger.seen(chain.id, &wallet.id, &others);
         try_join4(ledger.now(), seen, ledger.freezes(), ledger.pact(&pact))
             .await
             .map_err(|error| no_store(&error))
@@ -232,7 +267,7 @@ impl Engine {
 }
 
 /// What the books say besides the counters: the time, who was paid before, freezes, what became of the pact.
-type Kept = (Timestamp, BTreeSet<Address>, Vec<Freeze>, Option<PactStanding>);
+pub(crate) type Kept = (Timestamp, BTreeSet<Address>, Vec<Freeze>, Option<PactStanding>);
 
 /// One call of a bundle with what the node said about it.
 struct Share {

@@ -2,6 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
+use alloy_primitives::Address;
 use countersign_core::{
     charge::Overrun,
     identity::{OperationId, PolicyId},
@@ -11,18 +12,19 @@ use countersign_core::{
 };
 use countersign_policy::decision::{Denial, Ground, Hold, Outcome, Permit};
 use futures_util::future::{Either, join, ready, select};
+use tokio::sync::oneshot;
 use tracing::Instrument as _;
 
 use crate::{
     admission::{Admitted, Parties, chosen_id, malformed},
     engine::Engine,
-    gather::{Gathered, Request, no_store},
+    gather::{Gathered, Kept, Request, no_store},
     judge::crowded,
     port::{
         journal::NewTrace,
         ledger::{
             DenyAnswer, Disposition, Found, LedgerError, NewOperation, Parking, Reserve,
-            ReserveAnswer,
+            ReserveAnswer, Survey, Surveyed,
         },
     },
     record::{Ending, Judgement, approval_digest, trace},
@@ -91,10 +93,14 @@ impl Engine {
 
     async fn round(self: &Arc<Self>, admitted: &Admitted) -> Result<Round, Answer> {
         self.turns().take(&admitted.submission.agent, &admitted.turn).await;
-        let found = self.find(admitted).instrument(tracing::debug_span!("find"));
         let request = Request::fresh(admitted)?;
+        let read = request.read();
+        let (tell, told) = oneshot::channel();
+        let found = self.find(admitted, read.others.clone(), tell);
+        let found = found.instrument(tracing::debug_span!("find"));
         // a repetition is the rare case: the facts are gathered meanwhile
-        let gathering = self.gather(admitted.setup(), request);
+        let kept = async { told.await.map_err(|_| Answer::Broken) };
+        let gathering = self.gather_beside(admitted.setup(), request, read, kept);
         let gathering = Box::pin(gathering.instrument(tracing::debug_span!("facts")));
         let (found, gathering) = match select(pin!(found), gathering).await {
             Either::Left((found, gathering)) => (found?, Either::Left(gathering)),
@@ -126,10 +132,22 @@ impl Engine {
         }
     }
 
-    /// By key or repetition, or by the nonce that the client fixed.
-    async fn find(&self, admitted: &Admitted) -> Result<Found, Answer> {
+    /// By key or repetition, or by the nonce that the client fixed. Whatever else the books are asked before a
+    /// judgement is asked with it, and told.
+    async fn find(
+        &self,
+        admitted: &Admitted,
+        addresses: Vec<Address>,
+        tell: oneshot::Sender<Kept>,
+    ) -> Result<Found, Answer> {
         let ledger = &self.ports().ledger;
-        let found = ledger.find(&admitted.repeat).await.map_err(|e| no_store(&e))?;
+        let Parties { wallet, chain, .. } = admitted.parties()?;
+        let (repeat, pact) = (admitted.repeat.clone(), admitted.parties()?.pact());
+        let survey = Survey { repeat, chain: chain.id, wallet: wallet.id.clone(), addresses, pact };
+        let surveyed = ledger.survey(&survey).await.map_err(|e| no_store(&e))?;
+        let Surveyed { found, now, seen, freezes, pact } = surveyed;
+        // a gathering that failed meanwhile takes nothing
+        drop(tell.send((now, seen, freezes, pact)));
         if found == Found::Nothing
             && let Some(id) = chosen_id(&admitted.submission)
         {

@@ -79,11 +79,9 @@ impl Engine {
 
     /// Whether a later nonce of the same lane is on its way.
     fn is_waited_for(&self, record: &OperationRecord) -> bool {
-        let lane = lane_of(record);
-        let tracked = self.tracked();
-        tracked
-            .iter()
-            .any(|((id, _), other)| *id == lane && other.record().nonce() > record.nonce())
+        let (nonce, tracked) = (record.nonce(), self.tracked());
+        let lane = tracked.get(&lane_of(record));
+        lane.into_iter().flat_map(|lane| lane.values()).any(|other| other.nonce() > nonce)
     }
 
     async fn apply(self: &Arc<Self>, record: &OperationRecord, remedy: Remedy) {

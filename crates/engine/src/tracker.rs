@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use alloy_primitives::U256;
+use alloy_primitives::{B256, U256};
 use countersign_core::{
     charge::{Charge, Unit},
     identity::OperationId,
@@ -43,10 +43,21 @@ const ACCEPTED: &str = "accepted";
 /// How many operations of one lane are asked about at once.
 const AT_ONCE: usize = 32;
 
-/// A committed operation on its way.
+/// The pause after which an operation is looked at again although its chain has no other head; it doubles up to
+/// [`LOOK_AGAIN_MAX`].
+const LOOK_AGAIN_FIRST: Millis = Millis(500);
+
+/// The longest of these pauses.
+const LOOK_AGAIN_MAX: Millis = Millis(4000);
+
+/// What is on its way, by lane.
+pub(crate) type Tracks = BTreeMap<LaneId, BTreeMap<OperationId, Tracked>>;
+
+/// A committed operation on its way. Cheap to clone: a look takes one along.
 #[derive(Debug, Clone)]
 pub(crate) struct Tracked {
-    record: OperationRecord,
+    record: Arc<OperationRecord>,
+    nonce: Option<u64>,
     outflow: U256,
     resend_at: Millis,
     resend_after: Millis,
@@ -55,12 +66,41 @@ pub(crate) struct Tracked {
     unstick_at: Millis,
     /// A node has said that another transaction holds the nonce.
     contested: bool,
+    /// The last look for its receipt, if it came to an end.
+    looked: Option<Looked>,
+}
+
+/// A look that changed nothing.
+#[derive(Debug, Clone, Copy)]
+struct Looked {
+    head: B256,
+    /// Under the same head, not before this.
+    again_at: Millis,
+    pause: Millis,
 }
 
 impl Tracked {
     /// The operation as it was seen last.
-    pub(crate) const fn record(&self) -> &OperationRecord {
+    pub(crate) fn record(&self) -> &OperationRecord {
         &self.record
+    }
+
+    pub(crate) const fn nonce(&self) -> Option<u64> {
+        self.nonce
+    }
+
+    fn is_mined(&self, mined: u64) -> bool {
+        self.record.state == OperationState::Mined || self.nonce.is_some_and(|nonce| nonce < mined)
+    }
+
+    /// Whether a look could find anything: a receipt and its finality change with the chain's head, and a node may lag
+    /// behind what it says of that; a transaction that waits is stuck only if it is the lane's next, or sent again when
+    /// its time has come.
+    fn is_due(&self, at: &At) -> bool {
+        if self.is_mined(at.mined) {
+            return self.looked.is_none_or(|l| l.head != at.head || l.again_at <= at.now);
+        }
+        self.nonce == Some(at.mined) || self.resend_at <= at.now
     }
 
     pub(crate) const fn unstick_at(&self) -> Millis {
@@ -68,11 +108,22 @@ impl Tracked {
     }
 }
 
+/// What a look at a lane begins with.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    head: B256,
+    /// How many transactions of the wallet are mined.
+    mined: u64,
+    now: Millis,
+}
+
 /// What became of a look at one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// It was looked at.
+    /// There is nothing more to be seen of it for now.
     Over,
+    /// It changed, or somebody did not answer: the next look is at it again.
+    Again,
     /// The node did not answer: the others of the lane wait for the next look.
     Unanswered,
 }
@@ -87,39 +138,64 @@ impl Engine {
         let now = self.ports().clock.monotonic();
         let after = if is_accepted(record) { RESEND_MAX } else { RESEND_FIRST };
         let mut tracked = self.tracked();
-        let known = tracked.get(&(lane_of(record), record.id));
+        let lane = tracked.entry(lane_of(record)).or_default();
+        let known = lane.get(&record.id);
         let fresh = Tracked {
-            record: record.clone(),
+            record: Arc::new(record.clone()),
+            nonce: record.nonce(),
             outflow: outflow(record),
             resend_at: Millis(now.0.saturating_add(after.0)),
             resend_after: after,
             suspect_since: None,
             unstick_at: known.map_or(Millis::ZERO, |known| known.unstick_at),
             contested: known.is_some_and(|known| known.contested),
+            looked: None,
         };
-        tracked.insert((lane_of(record), record.id), fresh);
+        lane.insert(record.id, fresh);
     }
 
+    /// What is settled is no longer in flight: from now on a balance counts only if it shows that it happened.
     pub(crate) fn unfollow(&self, record: &OperationRecord) {
-        self.tracked().remove(&(lane_of(record), record.id));
+        let lane = lane_of(record);
+        if let Some(nonce) = record.nonce() {
+            let mut settled = self.settled();
+            let to = settled.entry(lane.clone()).or_default();
+            *to = nonce.saturating_add(1).max(*to);
+        }
+        let mut tracked = self.tracked();
+        if let Some(open) = tracked.get_mut(&lane) {
+            open.remove(&record.id);
+            if open.is_empty() {
+                tracked.remove(&lane);
+            }
+        }
+    }
+
+    /// How many transactions of a lane are known to be mined, as far as any of them was settled here.
+    pub(crate) fn settled_to(&self, lane: &LaneId) -> u64 {
+        self.settled().get(lane).copied().unwrap_or(0)
+    }
+
+    /// Changes what is known of an operation that is followed.
+    fn change<T>(
+        &self,
+        record: &OperationRecord,
+        change: impl FnOnce(&mut Tracked) -> T,
+    ) -> Option<T> {
+        self.tracked().get_mut(&lane_of(record))?.get_mut(&record.id).map(change)
     }
 
     /// Follows an operation whose bytes ought to be offered again without delay.
     pub(crate) fn follow_at_once(&self, record: &OperationRecord) {
         self.follow(record);
-        if let Some(tracked) = self.tracked().get_mut(&(lane_of(record), record.id)) {
-            tracked.resend_at = Millis::ZERO;
-        }
+        self.change(record, |tracked| tracked.resend_at = Millis::ZERO);
     }
 
     /// Follows a record as the ledger has it now; what was seen of the chain meanwhile stays.
     fn follow_as_it_is(&self, record: &OperationRecord) {
-        let key = (lane_of(record), record.id);
-        let suspect_since = self.tracked().get(&key).and_then(|tracked| tracked.suspect_since);
+        let suspect_since = self.change(record, |tracked| tracked.suspect_since).flatten();
         self.follow(record);
-        if let Some(tracked) = self.tracked().get_mut(&key) {
-            tracked.suspect_since = suspect_since;
-        }
+        self.change(record, |tracked| tracked.suspect_since = suspect_since);
     }
 
     /// Follows a record that is newer than the one that is followed, or the first. Of two of the same millisecond
@@ -127,9 +203,9 @@ impl Engine {
     pub(crate) fn follow_newer(&self, record: &OperationRecord) {
         let is_newer = |known: &Tracked| {
             let (then, now) = (known.record.updated_at, record.updated_at);
-            then < now || (then == now && known.record != *record)
+            then < now || (then == now && *known.record != *record)
         };
-        let follows = self.tracked().get(&(lane_of(record), record.id)).is_none_or(is_newer);
+        let follows = self.change(record, |known| is_newer(known)).unwrap_or(true);
         if follows {
             self.follow(record);
         }
@@ -147,56 +223,64 @@ impl Engine {
     }
 
     fn in_flight_but(&self, lane: &LaneId, mined: u64, but: Option<OperationId>) -> U256 {
-        let open = |tracked: &&Tracked| {
-            let counts = tracked.record.nonce().is_some_and(|nonce| nonce >= mined);
-            counts && Some(tracked.record.id) != but
-        };
         let tracked = self.tracked();
-        let lane = tracked.iter().filter(|((id, _), _)| id == lane).map(|(_, tracked)| tracked);
-        lane.filter(open).fold(U256::ZERO, |sum, tracked| sum.saturating_add(tracked.outflow))
+        let open = tracked.get(lane).into_iter().flatten().filter(|(id, tracked)| {
+            Some(**id) != but && tracked.nonce.is_some_and(|nonce| nonce >= mined)
+        });
+        open.fold(U256::ZERO, |sum, (_, tracked)| sum.saturating_add(tracked.outflow))
     }
 
     /// One look at every lane that has something on its way and is not being looked at: a chain that answers slowly
     /// holds up nobody else.
     pub(crate) fn track(self: &Arc<Self>) {
-        let mut lanes: BTreeMap<LaneId, Vec<Tracked>> = BTreeMap::new();
-        for ((lane, _), tracked) in self.tracked().iter() {
-            lanes.entry(lane.clone()).or_default().push(tracked.clone());
-        }
-        for (lane, open) in lanes {
+        let lanes: Vec<LaneId> = self.tracked().keys().cloned().collect();
+        for lane in lanes {
             if !self.tracking().insert(lane.clone()) {
                 continue;
             }
             let engine = Arc::clone(self);
             self.ports().clock.spawn(Box::pin(async move {
-                engine.track_lane(&lane, open).await;
+                engine.track_lane(&lane).await;
                 engine.tracking().remove(&lane);
             }));
         }
     }
 
-    async fn track_lane(self: &Arc<Self>, lane: &LaneId, open: Vec<Tracked>) {
+    async fn track_lane(self: &Arc<Self>, lane: &LaneId) {
         let setup = self.setup();
         let (Some(chain), Some(wallet)) = (setup.chains.get(&lane.0), setup.wallets.get(&lane.1))
         else {
             return;
         };
+        // the head first: what is asked behind it is not older, and a newer head is looked at again
+        let Ok(head) = chain.port.head().await else { return };
         let Ok(account) = chain.port.account(wallet.address).await else { return };
-        for some in open.chunks(AT_ONCE) {
-            let looks = some.iter().map(|tracked| self.look(chain, tracked, account.nonce));
+        let now = self.ports().clock.monotonic();
+        let at = At { head: head.hash, mined: account.nonce, now };
+        for some in self.due(lane, &at).chunks(AT_ONCE) {
+            let looks = some.iter().map(|tracked| self.look(chain, tracked, &at));
             if join_all(looks).await.contains(&Look::Unanswered) {
                 return;
             }
         }
     }
 
-    async fn look(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked, mined: u64) -> Look {
-        let record = &tracked.record;
-        let is_mined = record.nonce().is_some_and(|nonce| nonce < mined);
-        if is_mined || record.state == OperationState::Mined {
-            return self.look_for_receipt(chain, record).await;
+    /// What of a lane is worth a look now.
+    fn due(&self, lane: &LaneId, at: &At) -> Vec<Tracked> {
+        let tracked = self.tracked();
+        let open = tracked.get(lane).into_iter().flat_map(BTreeMap::values);
+        open.filter(|tracked| tracked.is_due(at)).cloned().collect()
+    }
+
+    async fn look(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked, at: &At) -> Look {
+        if tracked.is_mined(at.mined) {
+            let look = self.look_for_receipt(chain, &tracked.record).await;
+            if look == Look::Over {
+                self.looked(tracked, at);
+            }
+            return look;
         }
-        if self.unstick(chain, tracked, mined) {
+        if self.unstick(chain, tracked, at.mined) {
             return Look::Over;
         }
         if tracked.resend_at <= self.ports().clock.monotonic() {
@@ -205,36 +289,69 @@ impl Engine {
         Look::Over
     }
 
+    /// Nothing more is to be seen of it under this head, as far as nodes do not lag behind it.
+    fn looked(&self, tracked: &Tracked, at: &At) {
+        let before = tracked.looked.filter(|looked| looked.head == at.head);
+        let pause = before.map_or(LOOK_AGAIN_FIRST, |before| {
+            Millis(before.pause.0.saturating_mul(2).min(LOOK_AGAIN_MAX.0))
+        });
+        let again_at = Millis(self.ports().clock.monotonic().0.saturating_add(pause.0));
+        let looked = Looked { head: at.head, again_at, pause };
+        self.change(&tracked.record, |tracked| tracked.looked = Some(looked));
+    }
+
     async fn look_for_receipt(
         self: &Arc<Self>,
         chain: &ChainSetup,
         record: &OperationRecord,
     ) -> Look {
+        if let Some(actual) =
+            record.actual.as_ref().filter(|_| record.state == OperationState::Mined)
+        {
+            // a block that stands has the receipt that was read from it: it is not asked for again
+            let finality = chain.port.finality(actual).await;
+            if finality != Ok(Finality::Gone) {
+                return self.mined(record, actual, finality).await;
+            }
+        }
         match receipt(chain, record).await {
-            Ok(Some(actual)) => self.mined(chain, record, actual).await,
+            Ok(Some(actual)) => {
+                let finality = chain.port.finality(&actual).await;
+                self.mined(record, &actual, finality).await
+            }
             Ok(None) if record.state == OperationState::Mined => {
                 self.note_mined(record, None).await;
+                Look::Again
             }
-            Ok(None) => self.look_for_conflict(chain, record).await,
-            Err(_) => return Look::Unanswered,
+            Ok(None) => {
+                self.look_for_conflict(chain, record).await;
+                Look::Over
+            }
+            Err(_) => Look::Unanswered,
         }
-        Look::Over
     }
 
-    async fn mined(self: &Arc<Self>, chain: &ChainSetup, record: &OperationRecord, actual: Actual) {
-        match chain.port.finality(&actual).await {
+    async fn mined(
+        self: &Arc<Self>,
+        record: &OperationRecord,
+        actual: &Actual,
+        finality: Result<Finality, ChainError>,
+    ) -> Look {
+        match finality {
             Ok(Finality::Final) => {
                 let whole = self.later("settle", record);
                 self.settle(record, actual).instrument(whole).await;
             }
-            Ok(Finality::Pending) if record.actual.as_ref() != Some(&actual) => {
-                self.note_mined(record, Some(&actual)).await;
+            Ok(Finality::Pending) if record.actual.as_ref() != Some(actual) => {
+                self.note_mined(record, Some(actual)).await;
             }
             Ok(Finality::Gone) if record.state == OperationState::Mined => {
                 self.note_mined(record, None).await;
             }
-            Ok(Finality::Pending | Finality::Gone) | Err(_) => {}
+            Ok(Finality::Pending | Finality::Gone) => return Look::Over,
+            Err(_) => {}
         }
+        Look::Again
     }
 
     async fn note_mined(self: &Arc<Self>, record: &OperationRecord, actual: Option<&Actual>) {
@@ -248,12 +365,12 @@ impl Engine {
 
     /// What is kept follows the operation as it stands: another gateway may have raised its fee, and a new limit may
     /// have been charged with it.
-    async fn settle(self: &Arc<Self>, record: &OperationRecord, actual: Actual) {
+    async fn settle(self: &Arc<Self>, record: &OperationRecord, actual: &Actual) {
         let Ok(Some(record)) = self.ports().ledger.operation(record.id).await else { return };
         let record = &record;
-        let kept = record.charges.iter().map(|charge| kept(charge, record, &actual)).collect();
+        let kept = record.charges.iter().map(|charge| kept(charge, record, actual)).collect();
         let over = actual.fee_wei > record.fee_wei_max().unwrap_or(U256::MAX);
-        let settle = Settle { operation: record.id, actual, kept };
+        let settle = Settle { operation: record.id, actual: actual.clone(), kept };
         match self.ports().ledger.settle(&settle).await {
             Ok(settled) => {
                 self.unfollow(&settled);
@@ -294,7 +411,9 @@ impl Engine {
         let found = receipt(chain, &record).await;
         if let Ok(Some(actual)) = found {
             // of an attempt that was not known here: another gateway bound it
-            return self.mined(chain, &record, actual).await;
+            let finality = chain.port.finality(&actual).await;
+            self.mined(&record, &actual, finality).await;
+            return;
         }
         let is_missing = final_nonce > nonce && found == Ok(None);
         if !self.suspects_for_long(&record, is_missing) {
@@ -319,11 +438,12 @@ impl Engine {
     /// Whether every look since [`SUSPECT_FOR`] found the same.
     fn suspects_for_long(&self, record: &OperationRecord, is_missing: bool) -> bool {
         let now = self.ports().clock.monotonic();
-        let mut tracked = self.tracked();
-        let Some(tracked) = tracked.get_mut(&(lane_of(record), record.id)) else { return false };
-        tracked.suspect_since =
-            tracked.suspect_since.filter(|_| is_missing).or(is_missing.then_some(now));
-        tracked.suspect_since.is_some_and(|since| now.0.saturating_sub(since.0) >= SUSPECT_FOR.0)
+        let since = self.change(record, |tracked| {
+            let before = tracked.suspect_since.filter(|_| is_missing);
+            tracked.suspect_since = before.or(is_missing.then_some(now));
+            tracked.suspect_since
+        });
+        since.flatten().is_some_and(|since| now.0.saturating_sub(since.0) >= SUSPECT_FOR.0)
     }
 
     /// Whose key is elsewhere may use the nonce for something else, at any time: what was judged here cannot happen any
@@ -345,16 +465,13 @@ impl Engine {
     }
 
     pub(crate) fn not_stuck_before(&self, record: &OperationRecord, at: Millis) {
-        if let Some(tracked) = self.tracked().get_mut(&(lane_of(record), record.id)) {
-            tracked.unstick_at = at;
-        }
+        self.change(record, |tracked| tracked.unstick_at = at);
     }
 
     /// Notes that a node spoke of another transaction at the nonce; whether one had done so before.
     pub(crate) fn was_contested(&self, record: &OperationRecord) -> bool {
-        let mut tracked = self.tracked();
-        let known = tracked.get_mut(&(lane_of(record), record.id));
-        known.is_some_and(|tracked| std::mem::replace(&mut tracked.contested, true))
+        let before = self.change(record, |tracked| std::mem::replace(&mut tracked.contested, true));
+        before.unwrap_or(false)
     }
 
     async fn resend(self: &Arc<Self>, chain: &ChainSetup, tracked: &Tracked) {
@@ -384,10 +501,10 @@ impl Engine {
     fn send_later(&self, record: &OperationRecord, waited: Millis) {
         let after = Millis(waited.0.saturating_mul(2).min(RESEND_MAX.0));
         let now = self.ports().clock.monotonic();
-        if let Some(tracked) = self.tracked().get_mut(&(lane_of(record), record.id)) {
+        self.change(record, |tracked| {
             tracked.resend_after = after;
             tracked.resend_at = Millis(now.0.saturating_add(after.0));
-        }
+        });
     }
 }
 

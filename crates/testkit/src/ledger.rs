@@ -31,7 +31,7 @@ use countersign_engine::port::{
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
         ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
-        SplitAnswer,
+        SplitAnswer, Survey, Surveyed,
     },
 };
 
@@ -177,6 +177,19 @@ impl Ledger for ModelLedger {
 
     async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
         self.with(|books| Ok(books.find(repeat)))
+    }
+
+    async fn survey(&self, survey: &Survey) -> Result<Surveyed, LedgerError> {
+        let Survey { repeat, chain, wallet, addresses, pact } = survey;
+        self.with(|books| {
+            Ok(Surveyed {
+                found: books.find(repeat),
+                now: books.now,
+                seen: books.seen(*chain, wallet, addresses),
+                freezes: books.freezes.iter().cloned().collect(),
+                pact: books.pacts.get(pact).cloned(),
+            })
+        })
     }
 
     async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError> {

@@ -64,6 +64,8 @@ pub struct NodeChain {
     sends: AtomicU64,
     heads: Flights<(), Head, ChainError>,
     accounts: Flights<(u64, B256, Address), Account, ChainError>,
+    /// The same, whatever was sent since.
+    standing: Flights<(B256, Address), Account, ChainError>,
     codes: Flights<(B256, Address), bool, ChainError>,
     /// Blocks and newest numbers by node, for the many receipts that one block settles.
     pub(crate) blocks: Flights<(usize, u64), Arc<Option<Block>>, Fault>,
@@ -101,6 +103,7 @@ impl NodeChain {
             sends: AtomicU64::new(0),
             heads: Flights::new(ttl),
             accounts: Flights::new(ttl),
+            standing: Flights::new(ttl),
             codes: Flights::new(ttl),
             blocks: Flights::new(ttl),
             numbers: Flights::new(ttl),
@@ -213,6 +216,13 @@ impl Chain for NodeChain {
         let sends = self.sends.load(Ordering::SeqCst);
         let fetched = self.consult(|visit| Box::pin(account_at(visit, address)));
         self.accounts.share((sends, head.hash, address), fetched).await
+    }
+
+    async fn account_with(&self, address: Address, mined: u64) -> Result<Account, ChainError> {
+        let head = self.head().await?;
+        let fetched = self.consult(|visit| Box::pin(account_at(visit, address)));
+        let account = self.standing.share((head.hash, address), fetched).await?;
+        if account.nonce >= mined { Ok(account) } else { self.account(address).await }
     }
 
     async fn has_code(&self, address: Address) -> Result<bool, ChainError> {

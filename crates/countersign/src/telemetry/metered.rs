@@ -30,7 +30,7 @@ use countersign_engine::{
             CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
             NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
             RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-            SignedBytes, Split, SplitAnswer,
+            SignedBytes, Split, SplitAnswer, Survey, Surveyed,
         },
         telemetry::{Measured, Stopwatch},
     },

@@ -27,6 +27,14 @@ pub trait Chain: fmt::Debug + Send + Sync {
     /// Balance and transaction count of an account at the newest block; cached per block.
     async fn account(&self, address: Address) -> Result<Account, ChainError>;
 
+    /// The same for whoever adds what is in flight: an answer from before our own latest sends will do, as long as it
+    /// counts at least so many transactions as mined.
+    async fn account_with(&self, address: Address, mined: u64) -> Result<Account, ChainError> {
+        // an answer that counts fewer is the node's own
+        let _ = mined;
+        self.account(address).await
+    }
+
     /// Whether an address has code; cached per block.
     async fn has_code(&self, address: Address) -> Result<bool, ChainError>;
 

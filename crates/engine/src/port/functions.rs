@@ -11,6 +11,7 @@ macro_rules! ledger_functions {
             now() -> Timestamp;
             present(gateway: &str, ttl: Millis) -> ();
             find(repeat: &Repeat) -> Found;
+            survey(survey: &Survey) -> Surveyed;
             deny(denied: &NewOperation) -> DenyAnswer;
             reserve(reserve: &Reserve) -> ReserveAnswer;
             redeem(redeem: &Redeem) -> RedeemAnswer;

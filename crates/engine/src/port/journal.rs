@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::{AgentId, OperationId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Occurrence, Severity, Taken},
-    journal::{ChainHead, Entry},
+    journal::{ChainHead, Entry, Line},
     time::Timestamp,
     trace::{DecisionRecord, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
@@ -107,6 +107,18 @@ pub struct NewTrace {
 }
 
 impl NewTrace {
+    /// It as it is written, and the decision's canonical JSON.
+    #[must_use]
+    pub fn line(&self) -> (Line, String) {
+        let canonical = self.decision.canonical_json();
+        let line = if self.posted.is_some() {
+            self.entry().line()
+        } else {
+            Line::of_decision((&self.decision, &canonical), self.trace_hash, self.status)
+        };
+        (line, canonical)
+    }
+
     /// It as an entry of a chain.
     #[must_use]
     pub fn entry(&self) -> Entry {

@@ -64,6 +64,10 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Looks for the operation that a request repeats; see [`Repeat`].
     async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError>;
 
+    /// What a judgement asks of the books before it begins, as of one moment: [`Ledger::find`], [`Ledger::now`],
+    /// [`Ledger::seen`], [`Ledger::freezes`] and [`Ledger::pact`] in one step.
+    async fn survey(&self, survey: &Survey) -> Result<Surveyed, LedgerError>;
+
     /// Records a denied operation (state `DENIED`, nothing charged), unless the request repeats one.
     async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError>;
 
@@ -316,6 +320,36 @@ pub enum Found {
     Same(Box<OperationRecord>),
     /// Its key belongs to this one, which has another payload.
     KeyConflict(Box<OperationRecord>),
+}
+
+/// What [`Ledger::survey`] is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    /// What the request may repeat.
+    pub repeat: Repeat,
+    /// Its chain.
+    pub chain: ChainId,
+    /// Its wallet.
+    pub wallet: WalletId,
+    /// Who gets value or authority.
+    pub addresses: Vec<Address>,
+    /// Under which agreement.
+    pub pact: Pact,
+}
+
+/// What [`Ledger::survey`] found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Surveyed {
+    /// Whether the request repeats another.
+    pub found: Found,
+    /// The store's clock.
+    pub now: Timestamp,
+    /// Which of the addresses the wallet has committed a payment or approval to before.
+    pub seen: BTreeSet<Address>,
+    /// Freezes in force.
+    pub freezes: Vec<Freeze>,
+    /// What people made of the pact.
+    pub pact: Option<PactStanding>,
 }
 
 /// What is common to every new operation.

@@ -556,6 +556,13 @@ async fn decisions_of_every_kind_are_decided_again_from_their_text() {
         let status = TraceStatus::Allowed;
         let new = NewTrace { trace_hash: record.hash(), decision: record, status, posted: None };
         let text = new.entry().text();
+        let of_client = NewTrace { posted: Some(fixture::posted("ann")), ..new.clone() };
+        for new in [&new, &of_client] {
+            let (line, canonical) = new.line();
+            assert_eq!(line, new.entry().line(), "written from what was hashed");
+            let tree = serde_json::to_value(&new.decision).unwrap();
+            assert_eq!(canonical, tree.to_string(), "as anybody else would sort it");
+        }
         let said = Written::parse(&text).unwrap().said().to_owned();
         let Entry::Decision { decision, .. } = serde_json::from_str(&said).unwrap() else {
             panic!()

@@ -102,7 +102,7 @@ impl Step<'_> {
 
     /// As it is now; the journal keeps every version.
     fn put_incident(&self, gateway: &str, incident: &Incident) -> Result<(), Fault> {
-        self.append(gateway, &Entry::Incident(Box::new(incident.clone())))?;
+        self.append(gateway, &Entry::Incident(Box::new(incident.clone())).line())?;
         self.connection()
             .prepare_cached("INSERT OR REPLACE INTO incidents VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
             .execute(params![

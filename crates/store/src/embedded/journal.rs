@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::{AgentId, OperatorId, PolicyId, TraceHash},
     incident::{Incident, IncidentMove, Occurrence, Taken},
-    journal::{ChainHead, Entry, sha256},
+    journal::{ChainHead, Entry, Line, sha256},
     time::Timestamp,
     trace::{DecisionRecord, TraceRecord, TraceStatus, TraceUpdate},
 };
@@ -50,7 +50,9 @@ impl Journal for EmbeddedJournal {
 
     async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
         let (gateway, entry) = (Arc::clone(&self.gateway), entry.clone());
-        Ok(self.worker.write(move |step| step.record_trace(&gateway, &entry)).await?)
+        // here, and not where all steps wait for each other
+        let written = entry.line();
+        Ok(self.worker.write(move |step| step.record_trace(&gateway, &entry, &written)).await?)
     }
 
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
@@ -139,14 +141,12 @@ impl Outcome {
 
 impl Step<'_> {
     /// Appends to a gateway's chain. Returns the head before.
-    pub(super) fn append(&self, gateway: &str, entry: &Entry) -> Result<ChainHead, Fault> {
+    pub(super) fn append(&self, gateway: &str, line: &Line) -> Result<ChainHead, Fault> {
         let head = self.chain_head(gateway)?;
-        let text = entry.text();
-        let next =
-            head.behind(&text).ok_or_else(|| Fault::Damaged("an entry is no entry".into()))?;
+        let next = head.then(line.digest());
         self.connection()
             .prepare_cached("INSERT INTO journal VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![gateway, int(next.sequence), text, next.hash.as_slice()])?;
+            .execute(params![gateway, int(next.sequence), line.text(), next.hash.as_slice()])?;
         Ok(head)
     }
 
@@ -160,7 +160,8 @@ impl Step<'_> {
             .prepare_cached("INSERT OR IGNORE INTO pinned VALUES (?1, ?2)")?
             .execute(params![gateway, policy.to_string()])?;
         if pinned > 0 {
-            self.append(gateway, &Entry::Policy { policy, canonical: canonical.to_owned() })?;
+            let entry = Entry::Policy { policy, canonical: canonical.to_owned() };
+            self.append(gateway, &entry.line())?;
         }
         Ok(())
     }
@@ -205,14 +206,19 @@ impl Step<'_> {
         Ok(entries)
     }
 
-    fn record_trace(&self, gateway: &str, new: &NewTrace) -> Result<bool, Fault> {
+    fn record_trace(
+        &self,
+        gateway: &str,
+        new: &NewTrace,
+        (line, text): &(Line, String),
+    ) -> Result<bool, Fault> {
         let NewTrace { trace_hash, decision, status, posted } = new;
         if self.trace(*trace_hash)?.is_some() {
             return Ok(false);
         }
         self.has_pinned(gateway, decision)?;
         let (trace, status) = (*trace_hash, *status);
-        let before = self.append(gateway, &new.entry())?;
+        let before = self.append(gateway, line)?;
         let outcome = Outcome {
             tx_hash: posted.as_ref().and_then(|posted| posted.tx_hash),
             status,
@@ -237,7 +243,7 @@ impl Step<'_> {
                 decision.session_key_hash.map(|hash| hash.to_string()),
                 status.name(),
                 decision.operation_id.map(|id| id.to_string()),
-                serde_json::to_string(decision)?,
+                text,
                 serde_json::to_string(&outcome)?,
             ])?;
         Ok(true)
@@ -263,7 +269,8 @@ impl Step<'_> {
         if let Some(again) = &update.again {
             self.has_pinned(gateway, &again.decision)?;
         }
-        self.append(gateway, &Entry::Update { trace_hash: trace, update: update.clone() })?;
+        let entry = Entry::Update { trace_hash: trace, update: update.clone() };
+        self.append(gateway, &entry.line())?;
         self.connection()
             .prepare_cached("UPDATE traces SET status = ?2, outcome = ?3 WHERE trace = ?1")?
             .execute(params![

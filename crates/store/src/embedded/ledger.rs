@@ -23,7 +23,7 @@ use countersign_engine::port::{
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
         ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
-        SplitAnswer,
+        SplitAnswer, Survey, Surveyed,
     },
 };
 
@@ -80,6 +80,22 @@ impl Ledger for EmbeddedLedger {
     async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
         let repeat = repeat.clone();
         self.read(move |step| step.find(&repeat)).await
+    }
+
+    async fn survey(&self, survey: &Survey) -> Result<Surveyed, LedgerError> {
+        let Survey { repeat, chain, wallet, addresses, pact } = survey.clone();
+        let lane = lane(chain, &wallet);
+        self.read(move |step| {
+            step.timely()?;
+            Ok(Surveyed {
+                found: step.find(&repeat)?,
+                now: step.now,
+                seen: step.seen(&lane, &addresses)?,
+                freezes: step.freezes()?,
+                pact: step.pact(&pact)?,
+            })
+        })
+        .await
     }
 
     async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError> {

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::{PolicyId, TraceHash},
     incident::{Incident, IncidentMove, IncidentStatus, Occurrence, Severity, Taken},
-    journal::ChainHead,
+    journal::{ChainHead, Line},
     time::{Millis, Timestamp},
     trace::{TraceRecord, TraceUpdate},
 };
@@ -31,8 +31,9 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::entry::{
-    Put, cursor_call, incident_key, maybe_incident, parse_chained, parse_head, pin_call, put_call,
-    read_incident, read_trace, record_call, session_key, stored, update_call,
+    Put, cursor_call, incident_key, maybe_incident, parse_chained, parse_head, pin_line, put_call,
+    put_line, read_incident, read_trace, record_call, session_key, stored, update_call,
+    update_line,
 };
 use super::{
     link::{Call, Link},
@@ -60,14 +61,7 @@ pub(super) struct RedisJournal {
     patience: Duration,
 }
 
-/// An entry on its way into the chain.
-struct Appending {
-    script: Script,
-    call: Call,
-    content: String,
-}
-
-/// What came of it.
+/// What came of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Appended {
     /// It is the chain's newest entry.
@@ -109,7 +103,8 @@ impl RedisJournal {
     /// Appends an entry behind the head of this gateway's chain.
     async fn append(
         &self,
-        make: impl Fn(ChainHead) -> Result<Appending, LedgerError> + Send,
+        (script, line): (Script, Line),
+        make: impl Fn(ChainHead) -> Result<Call, LedgerError> + Send,
     ) -> Result<Appended, JournalError> {
         let mut known = self.turn().await.map_err(unavailable)?;
         for _ in 0..ATTEMPTS_MAX {
@@ -117,11 +112,9 @@ impl RedisJournal {
                 Some(head) => head,
                 None => self.head().await.map_err(unavailable)?,
             };
-            let Appending { script, call, content } = make(head).map_err(unavailable)?;
-            let next = head.behind(&content);
-            let next = next.ok_or_else(|| unavailable(damaged("an entry is no entry")))?;
+            let (call, next) = (make(head).map_err(unavailable)?, head.then(line.digest()));
             let call = self.named(call).arg("expected", stored(head)).arg("next", stored(next));
-            let answer = self.link.run(script, call.arg("entry", content)).await;
+            let answer = self.link.run(script, call.arg("entry", line.text())).await;
             let mut answer = answer.map_err(unavailable)?;
             self.answered.fetch_add(1, Ordering::AcqRel);
             match answer.tag().map_err(unavailable)?.as_str() {
@@ -161,26 +154,23 @@ pub(super) fn gateway_hash(gateway: &str) -> String {
 #[async_trait]
 impl Journal for RedisJournal {
     async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError> {
-        let made = self.append(|_| {
-            let (call, content) = pin_call(policy, canonical);
-            Ok(Appending { script: Script::PinPolicy, call, content })
-        });
+        let line = pin_line(policy, canonical);
+        let made =
+            self.append((Script::PinPolicy, line), |_| Ok(Call::new().arg("policy", policy)));
         made.await.map(drop)
     }
 
     async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
-        let made = self.append(|head| {
-            let (call, content) = record_call(entry, head)?;
-            Ok(Appending { script: Script::RecordTrace, call, content })
-        });
+        // before its turn: others wait for that
+        let (line, text) = entry.line();
+        let made =
+            self.append((Script::RecordTrace, line), |head| Ok(record_call(entry, &text, head)));
         made.await.map(|made| made == Appended::Now)
     }
 
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
-        let made = self.append(|_| {
-            let (call, content) = update_call(trace, update);
-            Ok(Appending { script: Script::UpdateTrace, call, content })
-        });
+        let line = update_line(trace, update);
+        let made = self.append((Script::UpdateTrace, line), |_| Ok(update_call(trace, update)));
         let missing = || JournalError::Unavailable(format!("there is no trace {trace}"));
         match made.await? {
             Appended::Now | Appended::Before => Ok(()),
@@ -318,10 +308,7 @@ impl RedisJournal {
 
     /// Whether it is that now; not where another change came in between.
     async fn put(&self, put: &Put<'_>) -> Result<bool, JournalError> {
-        let made = self.append(|_| {
-            let (call, content) = put_call(put)?;
-            Ok(Appending { script: Script::PutIncident, call, content })
-        });
+        let made = self.append((Script::PutIncident, put_line(put)), |_| put_call(put));
         Ok(made.await? == Appended::Now)
     }
 }

@@ -29,14 +29,14 @@ use countersign_engine::port::{
         CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
         NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
         RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-        SignedBytes, Split, SplitAnswer,
+        SignedBytes, Split, SplitAnswer, Survey, Surveyed,
     },
 };
 
 use self::packing::{
-    addresses, adoption, asked_before, attempt, becomes, changed, charged, cursor_from,
-    freeze_call, freeze_from, limit, new_operation, overruns, parting, reading, records, spoken,
-    unknown, words,
+    addresses, adoption, asked_before, attempt, becomes, changed, charged, counterparties,
+    cursor_from, found, freeze_call, freeze_from, freezes, limit, new_operation, overruns, parting,
+    reading, records, spoken, standing, unknown, words,
 };
 use super::{
     FORMAT,
@@ -103,6 +103,11 @@ impl RedisLedger {
         }
     }
 
+    fn never_back(&self, now: u64) -> Timestamp {
+        let before = self.highest.fetch_max(now, Ordering::AcqRel);
+        Timestamp::from_millis(now.max(before))
+    }
+
     /// A step that answers the record as it stands now.
     async fn step(&self, script: Script, call: Call) -> Result<OperationRecord, LedgerError> {
         let mut answer = self.link.run(script, call).await?;
@@ -143,9 +148,8 @@ impl RedisLedger {
 #[async_trait]
 impl Ledger for RedisLedger {
     async fn now(&self) -> Result<Timestamp, LedgerError> {
-        let now: u64 = self.link.run(Script::Now, Call::new()).await?.number()?;
-        let before = self.highest.fetch_max(now, Ordering::AcqRel);
-        Ok(Timestamp::from_millis(now.max(before)))
+        let now = self.link.run(Script::Now, Call::new()).await?.number()?;
+        Ok(self.never_back(now))
     }
 
     async fn present(&self, gateway: &str, Millis(ttl): Millis) -> Result<(), LedgerError> {
@@ -154,12 +158,24 @@ impl Ledger for RedisLedger {
     }
 
     async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
-        let mut answer = self.link.run(Script::Find, asked_before(Call::new(), repeat)).await?;
-        Ok(match answer.tag()?.as_str() {
-            "nothing" => Found::Nothing,
-            "same" => Found::Same(next_record(&mut answer)?),
-            "key_conflict" => Found::KeyConflict(next_record(&mut answer)?),
-            other => return Err(unknown(other)),
+        found(self.link.run(Script::Find, asked_before(Call::new(), repeat)).await?)
+    }
+
+    async fn survey(&self, survey: &Survey) -> Result<Surveyed, LedgerError> {
+        let Survey { repeat, chain, wallet, addresses: asked, pact } = survey;
+        let call = asked_before(Call::new(), repeat)
+            .arg("chain", chain)
+            .arg("wallet", wallet)
+            .arg("addresses", addresses(asked))
+            .arg("agent", &pact.agent)
+            .arg("version", pact.grant);
+        let mut answer = self.link.run(Script::Survey, call).await?;
+        Ok(Surveyed {
+            found: found(answer.list()?)?,
+            now: self.never_back(answer.number()?),
+            seen: counterparties(answer.list()?)?,
+            freezes: freezes(answer.list()?)?,
+            pact: standing(answer.list()?)?,
         })
     }
 
@@ -554,10 +570,7 @@ impl Ledger for RedisLedger {
             .arg("chain", chain)
             .arg("wallet", wallet)
             .arg("addresses", addresses(asked));
-        let parse = |text: Result<String, LedgerError>| {
-            text?.parse().map_err(|_| damaged("a counterparty is no address"))
-        };
-        self.link.run(Script::Seen, call).await?.texts().map(parse).collect()
+        counterparties(self.link.run(Script::Seen, call).await?)
     }
 
     async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
@@ -592,10 +605,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
-        let answer = self.link.run(Script::Freezes, Call::new()).await?;
-        let freezes: Result<BTreeSet<Freeze>, LedgerError> =
-            answer.texts().map(|text| freeze_from(&text?)).collect();
-        Ok(freezes?.into_iter().collect())
+        freezes(self.link.run(Script::Freezes, Call::new()).await?)
     }
 
     async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {
@@ -616,8 +626,7 @@ impl Ledger for RedisLedger {
 
     async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError> {
         let call = Call::new().arg("agent", &pact.agent).arg("version", pact.grant);
-        let answer = self.link.run(Script::Pact, call).await?;
-        if answer.is_empty() { Ok(None) } else { spoken(answer.fields()?).map(Some) }
+        standing(self.link.run(Script::Pact, call).await?)
     }
 
     async fn seal(&self, reason: &str) -> Result<(), LedgerError> {

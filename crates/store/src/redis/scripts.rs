@@ -100,6 +100,7 @@ scripts! {
     WRITES () Now = "now";
     WRITES () Present = "present";
     READS (operations) Find = "find";
+    WRITES (operations) Survey = "survey";
     WRITES (operations) Deny = "deny";
     WRITES (money) Reserve = "reserve";
     WRITES (money) Redeem = "redeem";

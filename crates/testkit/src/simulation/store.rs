@@ -24,7 +24,7 @@ use countersign_engine::port::{
         DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd, NewOperation,
         OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject, RejectAnswer,
         ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle, SignedBytes, Split,
-        SplitAnswer,
+        SplitAnswer, Survey, Surveyed,
     },
 };
 
@@ -201,6 +201,7 @@ store! {
         now() -> Timestamp;
         present(gateway: &str, ttl: Millis) -> ();
         find(repeat: &Repeat) -> Found;
+        survey(survey: &Survey) -> Surveyed;
         expire(max: u32) -> Vec<OperationRecord>;
         signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
         signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;

@@ -90,6 +90,7 @@ macro_rules! ledger_suite {
             entries_of_one_batch_are_never_each_others_duplicates
             a_keyed_operation_is_never_found_without_its_key
             what_waits_at_a_dead_gateway_is_owed
+            a_survey_says_what_each_question_says
         );
         $crate::ledger_suite!(@ $mode $make, people:
             a_vote_that_completes_moves_a_parked_operation_to_approved

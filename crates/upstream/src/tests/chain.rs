@@ -85,6 +85,17 @@ async fn accounts_and_code_are_asked_once_a_block_and_anew_after_our_own_send() 
     assert_eq!(chain.broadcast(&Bytes::from_static(&[1]), HASH).await, Broadcast::Accepted);
     assert_eq!(chain.account(WALLET).await, Ok(account));
     assert_eq!(node.count("eth_getBalance"), 2);
+    for asked in [3, 3, 3] {
+        assert_eq!(chain.account_with(WALLET, 9).await, Ok(account));
+        assert_eq!(
+            node.count("eth_getBalance"),
+            asked,
+            "a send makes nothing old that counts enough"
+        );
+        chain.broadcast(&Bytes::from_static(&[1]), HASH).await;
+    }
+    assert_eq!(chain.account_with(WALLET, 10).await, Ok(account));
+    assert_eq!(node.count("eth_getBalance"), 4, "one transaction more is known to be mined");
     for _ in 0..3 {
         assert_eq!(chain.has_code(WALLET).await, Ok(false));
         assert_eq!(chain.has_code(Address::ZERO).await, Ok(true));

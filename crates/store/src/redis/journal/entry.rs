@@ -3,7 +3,7 @@
 use countersign_core::{
     identity::{OperatorId, PolicyId, TraceHash},
     incident::{Incident, StepKind},
-    journal::{ChainHead, Entry},
+    journal::{ChainHead, Entry, Line},
     trace::{DecisionRecord, Posted, TraceRecord, TraceStatus, TraceUpdate},
 };
 use countersign_engine::port::{
@@ -45,9 +45,8 @@ pub(super) fn parse_chained(line: &str) -> Result<Chained, LedgerError> {
     Ok(Chained { head: parse_head(head)?, text: text.to_owned() })
 }
 
-pub(super) fn pin_call(policy: PolicyId, canonical: &str) -> (Call, String) {
-    let entry = Entry::Policy { policy, canonical: canonical.to_owned() };
-    (Call::new().arg("policy", policy), entry.text())
+pub(super) fn pin_line(policy: PolicyId, canonical: &str) -> Line {
+    Entry::Policy { policy, canonical: canonical.to_owned() }.line()
 }
 
 /// The policies of a decision, with spaces between them.
@@ -56,14 +55,11 @@ fn names(decision: &DecisionRecord) -> String {
     names.join(" ")
 }
 
-pub(super) fn record_call(
-    entry: &NewTrace,
-    head: ChainHead,
-) -> Result<(Call, String), LedgerError> {
+/// A decision with its text, behind a head.
+pub(super) fn record_call(entry: &NewTrace, text: &str, head: ChainHead) -> Call {
     let NewTrace { trace_hash, decision, status, posted } = entry;
-    let text = document(decision)?;
     let session = decision.session_key_hash.map(hex::encode);
-    let call = Call::new()
+    Call::new()
         .arg("trace", trace_hash)
         .arg("created_at", decision.created_at.millis())
         .arg("policies", names(decision))
@@ -72,7 +68,7 @@ pub(super) fn record_call(
         .maybe("session", session.as_ref())
         .maybe("operation", decision.operation_id)
         .field("hash", trace_hash)
-        .field("decision", &text)
+        .field("decision", text)
         .field("status", status.name())
         .field("created_at", decision.created_at.millis())
         .field("attestation", posted.is_some())
@@ -83,8 +79,7 @@ pub(super) fn record_call(
         .maybe_field("previous_hash", Some(head.hash).filter(|_| head != ChainHead::START))
         .maybe_field("agent", decision.agent_id.as_ref())
         .maybe_field("session", session)
-        .maybe_field("operation", decision.operation_id);
-    Ok((call, entry.entry().text()))
+        .maybe_field("operation", decision.operation_id)
 }
 
 /// As later ones are added to: with commas between them.
@@ -93,10 +88,14 @@ fn signatures(posted: &Posted) -> Option<String> {
     (!texts.is_empty()).then(|| texts.join(","))
 }
 
-pub(super) fn update_call(trace: TraceHash, update: &TraceUpdate) -> (Call, String) {
+pub(super) fn update_line(trace: TraceHash, update: &TraceUpdate) -> Line {
+    Entry::Update { trace_hash: trace, update: update.clone() }.line()
+}
+
+pub(super) fn update_call(trace: TraceHash, update: &TraceUpdate) -> Call {
     let TraceUpdate { status, tx_hash, signature, approval, duration_ms, blocked_by, again } =
         update;
-    let call = Call::new()
+    Call::new()
         .arg("trace", trace)
         .maybe("status", status.map(TraceStatus::name))
         .maybe("policies", again.as_ref().map(|again| names(&again.decision)))
@@ -104,8 +103,7 @@ pub(super) fn update_call(trace: TraceHash, update: &TraceUpdate) -> (Call, Stri
         .maybe("approvals", approval.as_ref())
         .maybe_field("tx_hash", *tx_hash)
         .maybe_field("duration_ms", *duration_ms)
-        .maybe_field("blocked_by", blocked_by.as_ref());
-    (call, Entry::Update { trace_hash: trace, update: update.clone() }.text())
+        .maybe_field("blocked_by", blocked_by.as_ref())
 }
 
 /// An incident that takes the place of an earlier version, or of another incident as its group's.
@@ -117,11 +115,15 @@ pub(super) struct Put<'a> {
     pub(super) step: Option<StepKind>,
 }
 
-pub(super) fn put_call(put: &Put<'_>) -> Result<(Call, String), LedgerError> {
+pub(super) fn put_line(put: &Put<'_>) -> Line {
+    Entry::Incident(Box::new(put.incident.clone())).line()
+}
+
+pub(super) fn put_call(put: &Put<'_>) -> Result<Call, LedgerError> {
     let Put { incident, before, replaces, step } = put;
     let document = document(incident)?;
     let replaces = replaces.map_or_else(String::new, |other| incident_key(&other.id));
-    let call = Call::new()
+    Ok(Call::new()
         .arg("incident", incident_key(&incident.id))
         .arg("id", &incident.id)
         .arg("group", incident_key(&incident.group()))
@@ -134,8 +136,7 @@ pub(super) fn put_call(put: &Put<'_>) -> Result<(Call, String), LedgerError> {
         .field("version", incident.version)
         .field("status", incident.status.name())
         .field("severity", incident.severity.name())
-        .maybe_field("agent", incident.agent.as_ref());
-    Ok((call, Entry::Incident(Box::new(Incident::clone(incident))).text()))
+        .maybe_field("agent", incident.agent.as_ref()))
 }
 
 /// A cursor is the creation and the count of a page's last item.

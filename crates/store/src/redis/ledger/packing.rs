@@ -1,5 +1,7 @@
 //! How arguments are packed for the scripts, and how their answers are read.
 
+use std::collections::BTreeSet;
+
 use alloy_primitives::Address;
 use countersign_core::{
     amount::AMOUNT_MAX,
@@ -11,7 +13,7 @@ use countersign_core::{
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::ledger::{
-    Bump, Disposition, LedgerError, NewOperation, Overrun, Part, Repeat, Split,
+    Bump, Disposition, Found, LedgerError, NewOperation, Overrun, Part, Repeat, Split,
 };
 use serde_json::json;
 
@@ -21,7 +23,7 @@ use crate::{
         link::Call,
         record::{
             charge_fields, charge_lines, delivery_name, disposition_fields, intent_fields,
-            json as document, new_fields, plan_digest, purpose_name, read_record,
+            json as document, new_fields, next_record, plan_digest, purpose_name, read_record,
         },
         reply::{Fields, Reply, damaged},
     },
@@ -136,6 +138,34 @@ pub(super) fn adoption(record: &OperationRecord, lacking: &Lacking) -> Result<Ca
 /// A limit by its 64 hex digits.
 pub(super) fn limit(hex: &str) -> Result<CounterId, LedgerError> {
     hex.parse().map(CounterId).map_err(|_| damaged("a limit has no name"))
+}
+
+/// What a request repeats.
+pub(super) fn found(mut answer: Reply) -> Result<Found, LedgerError> {
+    Ok(match answer.tag()?.as_str() {
+        "nothing" => Found::Nothing,
+        "same" => Found::Same(next_record(&mut answer)?),
+        "key_conflict" => Found::KeyConflict(next_record(&mut answer)?),
+        other => return Err(unknown(other)),
+    })
+}
+
+pub(super) fn counterparties(answer: Reply) -> Result<BTreeSet<Address>, LedgerError> {
+    let parse = |text: Result<String, LedgerError>| {
+        text?.parse().map_err(|_| damaged("a counterparty is no address"))
+    };
+    answer.texts().map(parse).collect()
+}
+
+pub(super) fn freezes(answer: Reply) -> Result<Vec<Freeze>, LedgerError> {
+    let freezes: Result<BTreeSet<Freeze>, LedgerError> =
+        answer.texts().map(|text| freeze_from(&text?)).collect();
+    Ok(freezes?.into_iter().collect())
+}
+
+/// What people made of a pact; `None` where nobody has spoken.
+pub(super) fn standing(answer: Reply) -> Result<Option<PactStanding>, LedgerError> {
+    if answer.is_empty() { Ok(None) } else { spoken(answer.fields()?).map(Some) }
 }
 
 pub(super) fn records(answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {

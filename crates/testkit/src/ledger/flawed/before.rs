@@ -12,7 +12,8 @@ use countersign_engine::port::{
     journal::Page,
     ledger::{
         Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Commit, CommitAnswer, Found,
-        LedgerError, OperationQuery, Redeem, RedeemAnswer, Repeat, Reserve, ReserveAnswer,
+        LedgerError, OperationQuery, Redeem, RedeemAnswer, Repeat, Reserve, ReserveAnswer, Survey,
+        Surveyed,
     },
 };
 
@@ -44,6 +45,12 @@ impl FlawedLedger {
             return self.with(|books| blind(books, |books| books.find(repeat)));
         }
         self.model.find(repeat).await
+    }
+
+    /// Whatever is wrong with what it finds is wrong here too.
+    pub(super) async fn survey(&self, survey: &Survey) -> Result<Surveyed, LedgerError> {
+        let found = self.find(&survey.repeat).await?;
+        Ok(Surveyed { found, ..self.model.survey(survey).await? })
     }
 
     /// Forgets what the flaw makes a repetition not find.

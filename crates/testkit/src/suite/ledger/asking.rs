@@ -1,16 +1,24 @@
 //! Asking again: what makes a request a repetition (CONTRACT §3).
 
+use std::collections::BTreeSet;
+
 use countersign_core::{
+    fact::Freeze,
+    identity::OperatorId,
     operation::{Delivery, OperationState},
+    pact::{Pact, PactVerb},
     time::Millis,
 };
 use countersign_engine::port::ledger::{
-    COLLECT_WITHIN, CommitAnswer, DenyAnswer, Found, NewOperation, Reject, RejectAnswer, Repeat,
-    Reserve, ReserveAnswer,
+    COLLECT_WITHIN, Commit, CommitAnswer, DenyAnswer, Found, NewOperation, PactWord, Reject,
+    RejectAnswer, Repeat, Reserve, ReserveAnswer, Survey, Surveyed,
 };
 
 use crate::{
-    fixture::{self, DAY, intent, key, operation_id, operation_of, reject, rolling},
+    fixture::{
+        self, CHAIN, DAY, address, agent, intent, key, operation_id, operation_of, reject, rolling,
+        wallet,
+    },
     suite::{Desk, LedgerBench},
 };
 
@@ -32,6 +40,7 @@ async fn reserved(desk: &Desk, reserve: &Reserve) {
 /// Which operation a request repeats, as `find`, `reserve` and `deny` must all say.
 async fn repeats(desk: &Desk, repeat: &Repeat) -> Option<u64> {
     let found = desk.ledger.find(repeat).await.unwrap();
+    assert_eq!(surveyed(desk, repeat).await.found, found, "a survey finds the same");
     let operation = NewOperation { repeat: repeat.clone(), ..fixture::operation(9_999) };
     match found {
         Found::Nothing => None,
@@ -157,6 +166,54 @@ pub async fn a_finished_answer_that_still_waits_is_recent_or_nothing(bench: &mut
     assert_eq!(desk.record(1).await.delivery, Delivery::Waiting);
     assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
     assert_eq!(repeats(&desk, &zero).await, Some(1), "what is owed is owed for longer");
+}
+
+fn pact() -> Pact {
+    Pact { agent: agent("trader"), grant: fixture::grant(0) }
+}
+
+async fn surveyed(desk: &Desk, repeat: &Repeat) -> Surveyed {
+    let (addresses, repeat) = (vec![address(2), address(3)], repeat.clone());
+    let survey = Survey { repeat, chain: CHAIN, wallet: wallet("hot"), addresses, pact: pact() };
+    desk.ledger.survey(&survey).await.unwrap()
+}
+
+pub async fn a_survey_says_what_each_question_says(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let repeat = asked(1, 7, |_| {}).operation.repeat;
+    let before = surveyed(&desk, &repeat).await;
+    let now = desk.now().await;
+    let nothing = Surveyed {
+        found: Found::Nothing,
+        now,
+        seen: BTreeSet::new(),
+        freezes: Vec::new(),
+        pact: None,
+    };
+    assert_eq!(before, nothing);
+    reserved(&desk, &asked(1, 7, |_| {})).await;
+    let commit = Commit { counterparties: vec![address(3)], ..fixture::commit(1) };
+    desk.ledger.commit(&commit).await.unwrap();
+    assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
+    for freeze in [Freeze::Agent(agent("bot")), Freeze::Global] {
+        desk.ledger.freeze(&freeze).await.unwrap();
+    }
+    let pact = pact();
+    let by = OperatorId::parse("ann").unwrap();
+    let word = |verb| PactWord { pact: pact.clone(), verb, by: by.clone(), note: None };
+    desk.ledger.say(&word(PactVerb::Approve)).await.unwrap();
+    desk.time.advance(Millis(1500));
+    let expected = Surveyed {
+        found: Found::Same(Box::new(desk.record(1).await)),
+        now: desk.now().await,
+        seen: BTreeSet::from([address(3)]),
+        freezes: desk.ledger.freezes().await.unwrap(),
+        pact: desk.ledger.pact(&pact).await.unwrap(),
+    };
+    assert_eq!((expected.freezes.len(), expected.pact.is_some()), (2, true));
+    let length = desk.sequence().await;
+    assert_eq!(surveyed(&desk, &repeat).await, expected);
+    assert_eq!(desk.sequence().await, length, "a survey writes nothing");
 }
 
 /// A no to the n-th operation that says nothing about the request.

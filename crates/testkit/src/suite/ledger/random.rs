@@ -13,7 +13,10 @@ use countersign_core::{
     pact::Pact,
     time::{Millis, Timestamp},
 };
-use countersign_engine::port::{Ledger, ledger::OperationQuery};
+use countersign_engine::port::{
+    Ledger,
+    ledger::{OperationQuery, Survey},
+};
 use proptest::{
     collection::vec,
     test_runner::{Config, TestCaseError, TestRunner},
@@ -25,7 +28,9 @@ use self::{
     phrase::{BLOCKS, GRANTS, PARTS, Spend, Step, phrase},
 };
 use crate::{
-    fixture::{CHAIN, DAY, GATEWAY, HOUR, address, agent, daily, grant, operation_id, wallet},
+    fixture::{
+        self, CHAIN, DAY, GATEWAY, HOUR, address, agent, daily, grant, operation_id, wallet,
+    },
     ledger::ModelLedger,
     suite::{LedgerBench, ledger::questions::WORK},
 };
@@ -61,6 +66,10 @@ async fn view(ledger: &dyn Ledger, now: Timestamp) -> String {
     for version in 0..GRANTS {
         let pact = Pact { agent: agent("trader"), grant: grant(version) };
         view += &told(ledger.pact(&pact).await);
+        let repeat = fixture::operation(u64::from(version)).repeat;
+        let (wallet, addresses) = (hot.clone(), parties.to_vec());
+        let survey = Survey { repeat, chain: CHAIN, wallet, addresses, pact };
+        view += &told(ledger.survey(&survey).await);
     }
     view += &told(ledger.describe().await.map(|status| status.sealed));
     view + &told(ledger.next_nonce(CHAIN, &hot).await)
