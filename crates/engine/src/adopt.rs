@@ -6,7 +6,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Weak},
 };
 
 use alloy_primitives::U256;
@@ -133,8 +133,16 @@ impl Engine {
         if in_force != known {
             self.ports().ledger.note_adopted(&in_force).await?;
         }
-        *self.adopted() = Arc::downgrade(setup);
+        // what is written into books that lack history may go as it came
+        if self.ports().ledger.describe().await?.is_whole() {
+            *self.adopted() = Arc::downgrade(setup);
+        }
         Ok(())
+    }
+
+    /// The books may not be those any more in which these limits count everything.
+    pub(crate) fn forget_adoption(&self) {
+        *self.adopted() = Weak::new();
     }
 
     /// Charges an operation that comes back to every limit that it lacks: what it pays, it pays now, and some limits may

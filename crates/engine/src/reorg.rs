@@ -16,7 +16,7 @@ use crate::{
     engine::Engine,
     port::{
         chain::{ChainError, Finality},
-        ledger::{LedgerError, SETTLED_KEPT},
+        ledger::{LedgerError, LedgerStatus, SETTLED_KEPT},
     },
     setup::ChainSetup,
 };
@@ -150,7 +150,10 @@ impl Engine {
     /// One look at every chain. Chains are looked at one after the other, each with its own deadlines.
     pub(crate) async fn watch_chains(self: &Arc<Self>) {
         let books = self.ports().ledger.describe().await.ok();
-        let whole = books.as_ref().map(|books| books.missing.is_none() && books.sealed.is_none());
+        let whole = books.as_ref().map(LedgerStatus::is_whole);
+        if whole != Some(true) {
+            self.forget_adoption();
+        }
         let epoch = books.map(|books| books.epoch);
         for chain in self.setup().chains.values() {
             self.blocks_of(chain.id, |seen| seen.trust(whole));

@@ -546,6 +546,14 @@ pub struct LedgerStatus {
     pub clocks: Option<Clocks>,
 }
 
+impl LedgerStatus {
+    /// Whether the books hold what gateways saw of them, and nobody has sealed them.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.missing.is_none() && self.sealed.is_none()
+    }
+}
+
 /// Two clocks, read at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clocks {
