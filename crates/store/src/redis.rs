@@ -8,6 +8,7 @@
 mod address;
 mod chronicle;
 mod connections;
+mod documents;
 mod fault;
 mod journal;
 mod keys;

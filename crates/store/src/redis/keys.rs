@@ -137,15 +137,24 @@ fn slot(tag: &[u8]) -> u16 {
     tag.iter().fold(0, byte) & 0x3fff
 }
 
-/// The families as a Lua table, for the prelude of every script.
-pub(super) fn lua_table() -> String {
-    let mut table = String::from("local KEY = {");
-    for (family, name) in FAMILIES {
-        // INVARIANT: writing into a string does not fail
-        write!(table, " {family} = '{name}',").unwrap_or_default();
+/// A script's text with each family's name in the place of `KEY.family`.
+pub(super) fn named(text: &str) -> String {
+    let (mut named, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some((before, behind)) = rest.split_once("KEY.") {
+        let end = behind.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+        let (family, after) = behind.split_at(end.unwrap_or(behind.len()));
+        let name = FAMILIES.iter().find(|(known, _)| *known == family).map(|(_, name)| *name);
+        named.push_str(before);
+        match name {
+            // INVARIANT: writing into a string does not fail
+            Some(name) => write!(named, "'{name}'").unwrap_or_default(),
+            // a comment, or nothing that runs: Lua says so
+            None => named.extend(["KEY.", family]),
+        }
+        rest = after;
     }
-    table.push_str(" }\n");
-    table
+    named.push_str(rest);
+    named
 }
 
 #[cfg(test)]
@@ -164,6 +173,13 @@ mod tests {
                       traces:agent: traces:session: traces:operation: incident: incidents \
                       incidents:status: incidents:groups journal:count never";
         assert_eq!(names.join(" "), golden);
+    }
+
+    #[test]
+    fn scripts_say_names_and_not_families() {
+        let text = "P .. KEY.traces_in_status .. A.status, KEY.log, #KEY.meta -- KEY.nothing KEY.";
+        let named = named(text);
+        assert_eq!(named, "P .. 'traces:status:' .. A.status, 'log', #'meta' -- KEY.nothing KEY.");
     }
 
     #[test]

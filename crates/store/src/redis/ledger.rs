@@ -36,17 +36,16 @@ use countersign_engine::port::{
 use self::packing::{
     addresses, adoption, asked_before, attempt, becomes, changed, charged, counterparties,
     cursor_from, found, freeze_call, freeze_from, freezes, limit, new_operation, overruns, parting,
-    reading, records, spoken, standing, unknown, words,
+    reading, spoken, standing, unknown, words,
 };
 use super::{
     FORMAT,
     connections::WeakStore,
+    documents::Documents,
     fresh_id,
     journal::gateway_hash,
     link::{Call, Link},
-    record::{
-        charge_lines, delivery_name, intent_fields, json, next_record, plan_digest, read_record,
-    },
+    record::{charge_lines, delivery_name, intent_fields, json, plan_digest},
     reply::{Reply, damaged},
     scripts::Script,
 };
@@ -64,13 +63,15 @@ pub(super) struct RedisLedger {
     link: Arc<Link>,
     replicas: u32,
     gateway: String,
+    documents: Documents,
     // what this gateway was told last: Redis keeps to the second what was only looked at
     highest: AtomicU64,
 }
 
 impl RedisLedger {
     pub(super) fn new(link: Arc<Link>, replicas: u32, gateway: String) -> Self {
-        Self { link, replicas, gateway, highest: AtomicU64::new(0) }
+        let documents = Documents::default();
+        Self { link, replicas, gateway, documents, highest: AtomicU64::new(0) }
     }
 
     pub(super) fn demand(&self, weak: WeakStore) {
@@ -112,7 +113,7 @@ impl RedisLedger {
     async fn step(&self, script: Script, call: Call) -> Result<OperationRecord, LedgerError> {
         let mut answer = self.link.run(script, call).await?;
         match answer.tag()?.as_str() {
-            "done" => read_record(answer.list()?),
+            "done" => self.documents.read(answer.list()?),
             other => Err(unknown(other)),
         }
     }
@@ -122,7 +123,7 @@ impl RedisLedger {
     async fn sound(&self, answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
         let (mut sound, mut damage) = (Vec::new(), None);
         for fields in answer.lists() {
-            match fields.and_then(read_record) {
+            match fields.and_then(|fields| self.documents.read(fields)) {
                 Err(LedgerError::Damaged(why)) => damage = damage.or(Some(why)),
                 record => sound.push(record?),
             }
@@ -158,7 +159,10 @@ impl Ledger for RedisLedger {
     }
 
     async fn find(&self, repeat: &Repeat) -> Result<Found, LedgerError> {
-        found(self.link.run(Script::Find, asked_before(Call::new(), repeat)).await?)
+        found(
+            self.link.run(Script::Find, asked_before(Call::new(), repeat)).await?,
+            &self.documents,
+        )
     }
 
     async fn survey(&self, survey: &Survey) -> Result<Surveyed, LedgerError> {
@@ -171,7 +175,7 @@ impl Ledger for RedisLedger {
             .arg("version", pact.grant);
         let mut answer = self.link.run(Script::Survey, call).await?;
         Ok(Surveyed {
-            found: found(answer.list()?)?,
+            found: found(answer.list()?, &self.documents)?,
             now: self.never_back(answer.number()?),
             seen: counterparties(answer.list()?)?,
             freezes: freezes(answer.list()?)?,
@@ -183,9 +187,9 @@ impl Ledger for RedisLedger {
         let call = new_operation(denied)?.field("state", OperationState::Denied.name());
         let mut answer = self.link.run(Script::Deny, call).await?;
         Ok(match answer.tag()?.as_str() {
-            "denied" => DenyAnswer::Denied(next_record(&mut answer)?),
-            "same" => DenyAnswer::Same(next_record(&mut answer)?),
-            "key_conflict" => DenyAnswer::KeyConflict(next_record(&mut answer)?),
+            "denied" => DenyAnswer::Denied(self.documents.next(&mut answer)?),
+            "same" => DenyAnswer::Same(self.documents.next(&mut answer)?),
+            "key_conflict" => DenyAnswer::KeyConflict(self.documents.next(&mut answer)?),
             other => return Err(unknown(other)),
         })
     }
@@ -197,9 +201,9 @@ impl Ledger for RedisLedger {
             .maybe("parked_max", disposition.parks().then_some(parked_max));
         let mut answer = self.link.run(Script::Reserve, call).await?;
         Ok(match answer.tag()?.as_str() {
-            "reserved" => ReserveAnswer::Reserved(next_record(&mut answer)?),
-            "same" => ReserveAnswer::Same(next_record(&mut answer)?),
-            "key_conflict" => ReserveAnswer::KeyConflict(next_record(&mut answer)?),
+            "reserved" => ReserveAnswer::Reserved(self.documents.next(&mut answer)?),
+            "same" => ReserveAnswer::Same(self.documents.next(&mut answer)?),
+            "key_conflict" => ReserveAnswer::KeyConflict(self.documents.next(&mut answer)?),
             "over" => ReserveAnswer::Over(overruns(&mut answer)?),
             "crowded" => ReserveAnswer::Crowded,
             "period_moved" => ReserveAnswer::PeriodMoved,
@@ -215,8 +219,8 @@ impl Ledger for RedisLedger {
         let call = charged(intent_fields(call, intent)?, charges, disposition)?;
         let mut answer = self.link.run(Script::Redeem, call).await?;
         Ok(match answer.tag()?.as_str() {
-            "redeemed" => RedeemAnswer::Redeemed(next_record(&mut answer)?),
-            "elsewhere" => RedeemAnswer::Elsewhere(next_record(&mut answer)?),
+            "redeemed" => RedeemAnswer::Redeemed(self.documents.next(&mut answer)?),
+            "elsewhere" => RedeemAnswer::Elsewhere(self.documents.next(&mut answer)?),
             "over" => RedeemAnswer::Over(overruns(&mut answer)?),
             "period_moved" => RedeemAnswer::PeriodMoved,
             other => return Err(unknown(other)),
@@ -228,8 +232,8 @@ impl Ledger for RedisLedger {
         let record = self.operation(split.operation).await?.ok_or_else(missing)?;
         let mut answer = self.link.run(Script::Split, parting(split, &record)?).await?;
         Ok(match answer.tag()?.as_str() {
-            "split" => SplitAnswer::Split(records(answer.list()?)?),
-            "elsewhere" => SplitAnswer::Elsewhere(next_record(&mut answer)?),
+            "split" => SplitAnswer::Split(self.documents.all(answer.list()?)?),
+            "elsewhere" => SplitAnswer::Elsewhere(self.documents.next(&mut answer)?),
             other => return Err(unknown(other)),
         })
     }
@@ -247,8 +251,8 @@ impl Ledger for RedisLedger {
             .maybe("passkey_count", passkey.as_ref().map(|passkey| passkey.count));
         let mut answer = self.link.run(Script::Approve, call).await?;
         Ok(match answer.tag()?.as_str() {
-            "voted" => ApproveAnswer::Voted(next_record(&mut answer)?),
-            "elsewhere" => ApproveAnswer::Elsewhere(next_record(&mut answer)?),
+            "voted" => ApproveAnswer::Voted(self.documents.next(&mut answer)?),
+            "elsewhere" => ApproveAnswer::Elsewhere(self.documents.next(&mut answer)?),
             "raced" => ApproveAnswer::Raced,
             "passkey_behind" => ApproveAnswer::PasskeyBehind,
             "other_digest" => ApproveAnswer::OtherDigest,
@@ -271,8 +275,8 @@ impl Ledger for RedisLedger {
             .maybe("void", void.then_some("yes"));
         let mut answer = self.link.run(Script::Reject, call).await?;
         Ok(match answer.tag()?.as_str() {
-            "rejected" => RejectAnswer::Rejected(next_record(&mut answer)?),
-            "elsewhere" => RejectAnswer::Elsewhere(next_record(&mut answer)?),
+            "rejected" => RejectAnswer::Rejected(self.documents.next(&mut answer)?),
+            "elsewhere" => RejectAnswer::Elsewhere(self.documents.next(&mut answer)?),
             "missing" => RejectAnswer::Missing,
             other => return Err(unknown(other)),
         })
@@ -308,7 +312,7 @@ impl Ledger for RedisLedger {
             .arg("counterparties", addresses(counterparties));
         let mut answer = self.link.run(Script::Commit, call).await?;
         Ok(match answer.tag()?.as_str() {
-            "bound" => CommitAnswer::Bound(next_record(&mut answer)?),
+            "bound" => CommitAnswer::Bound(self.documents.next(&mut answer)?),
             "gap" => CommitAnswer::Gap { next: answer.number()? },
             "nonce_taken" => CommitAnswer::NonceTaken { next: answer.number()? },
             "held" => CommitAnswer::Held { until: Timestamp::from_millis(answer.number()?) },
@@ -317,7 +321,7 @@ impl Ledger for RedisLedger {
             "frozen" => CommitAnswer::Frozen(freeze_from(&answer.text()?)?),
             "ended" => CommitAnswer::Ended(spoken(answer.list()?.fields()?)?),
             "sealed" => CommitAnswer::Sealed(answer.text()?),
-            "elsewhere" => CommitAnswer::Elsewhere(next_record(&mut answer)?),
+            "elsewhere" => CommitAnswer::Elsewhere(self.documents.next(&mut answer)?),
             other => return Err(unknown(other)),
         })
     }
@@ -330,11 +334,11 @@ impl Ledger for RedisLedger {
         };
         let mut answer = self.link.run(Script::Bump, attempt(bump, &record, &dearer)?).await?;
         Ok(match answer.tag()?.as_str() {
-            "bound" => BumpAnswer::Bound(next_record(&mut answer)?),
+            "bound" => BumpAnswer::Bound(self.documents.next(&mut answer)?),
             "over" => BumpAnswer::Over(overruns(&mut answer)?),
             "frozen" => BumpAnswer::Frozen(freeze_from(&answer.text()?)?),
             "sealed" => BumpAnswer::Sealed(answer.text()?),
-            "elsewhere" => BumpAnswer::Elsewhere(next_record(&mut answer)?),
+            "elsewhere" => BumpAnswer::Elsewhere(self.documents.next(&mut answer)?),
             other => return Err(unknown(other)),
         })
     }
@@ -457,7 +461,7 @@ impl Ledger for RedisLedger {
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, LedgerError> {
         let answer = self.link.run(Script::Operation, Call::new().arg("operation", id)).await?;
-        if answer.is_empty() { Ok(None) } else { read_record(answer).map(Some) }
+        if answer.is_empty() { Ok(None) } else { self.documents.read(answer).map(Some) }
     }
 
     async fn operations(
@@ -552,8 +556,8 @@ impl Ledger for RedisLedger {
             }
             let mut answer = self.link.run(Script::Adopt, adoption(&record, &lacking)?).await?;
             match answer.tag()?.as_str() {
-                "adopted" => return Ok(AdoptAnswer::Adopted(next_record(&mut answer)?)),
-                "changed" => record = *next_record(&mut answer)?,
+                "adopted" => return Ok(AdoptAnswer::Adopted(self.documents.next(&mut answer)?)),
+                "changed" => record = *self.documents.next(&mut answer)?,
                 other => return Err(unknown(other)),
             }
         }
@@ -660,7 +664,7 @@ impl Ledger for RedisLedger {
             return Ok(Some(why));
         }
         // scripts carry documents unread
-        match records(answer) {
+        match self.documents.all(answer) {
             Err(LedgerError::Damaged(why)) => {
                 self.link.distrust(&why).await;
                 Ok(Some(why))

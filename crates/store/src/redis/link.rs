@@ -1,6 +1,10 @@
 //! The calls of scripts: their names, their arguments and what every call says besides.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt::{self, Write as _},
+    iter,
+    sync::Arc,
+};
 
 use countersign_core::time::Timestamp;
 use countersign_engine::port::ledger::LedgerError;
@@ -14,6 +18,9 @@ use super::{
     scripts::{RIGHTS, Script, Scripts, TimeSource},
 };
 use crate::lineage::{Anchor, Lineage, Standing, WallClock, Witness};
+
+/// Room in a command for its verb and its key.
+const BESIDES: usize = 128;
 
 /// How a test sets the time; see [`TimeSource`].
 pub(super) type TestClock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -91,9 +98,8 @@ impl Link {
     async fn call(&self, script: Script, call: &Call) -> Result<Proof, LedgerError> {
         let stamp = self.stamp(script);
         let (digest, text) = self.scripts.digest_and_text(script);
-        let command =
-            |verb, body: &str| call.command(&stamp, redis::cmd(verb).arg(body), &self.keys);
-        let (by_digest, by_text) = (command("EVALSHA", digest), || command("EVAL", text));
+        let command = |named| call.command(&stamp, named, &self.keys);
+        let (by_digest, by_text) = (command(("EVALSHA", digest)), || command(("EVAL", text)));
         let asked = Asked { script, by_digest, by_text: &by_text };
         let value = self.connections.run(&asked).await;
         let value = value.map_err(|fault| fault.named(script.writes()))?;
@@ -232,27 +238,27 @@ const fn time_source(_: Option<&TestClock>) -> TimeSource {
     TimeSource::Store
 }
 
-/// Named arguments of one script call, and the fields of the record that it makes.
+/// Named arguments of one script call, and the fields of the record that it makes: names and values in turn.
 #[derive(Debug, Default)]
-pub(super) struct Call(Vec<Vec<u8>>);
+pub(super) struct Call {
+    text: String,
+    /// Where each part ends.
+    ends: Vec<usize>,
+}
 
 impl Call {
     pub(super) fn new() -> Self {
         Self::default()
     }
 
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "callers give what they have, by value or not"
-    )]
-    pub(super) fn arg(mut self, name: &str, value: impl ToString) -> Self {
-        self.0.push(name.into());
-        self.0.push(value.to_string().into_bytes());
+    pub(super) fn arg(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.push(format_args!("{name}"));
+        self.push(format_args!("{value}"));
         self
     }
 
     /// An argument that scripts find absent where there is none.
-    pub(super) fn maybe(self, name: &str, value: Option<impl ToString>) -> Self {
+    pub(super) fn maybe(self, name: &str, value: Option<impl fmt::Display>) -> Self {
         match value {
             Some(value) => self.arg(name, value),
             None => self,
@@ -260,33 +266,51 @@ impl Call {
     }
 
     /// A field of the record.
-    pub(super) fn field(self, name: &str, value: impl ToString) -> Self {
-        self.arg(&format!("={name}"), value)
+    pub(super) fn field(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.push(format_args!("={name}"));
+        self.push(format_args!("{value}"));
+        self
     }
 
     /// A field of the record, absent where there is none.
-    pub(super) fn maybe_field(self, name: &str, value: Option<impl ToString>) -> Self {
-        self.maybe(&format!("={name}"), value)
+    pub(super) fn maybe_field(self, name: &str, value: Option<impl fmt::Display>) -> Self {
+        match value {
+            Some(value) => self.field(name, value),
+            None => self,
+        }
+    }
+
+    fn push(&mut self, part: fmt::Arguments<'_>) {
+        // INVARIANT: writing into a string does not fail
+        self.text.write_fmt(part).unwrap_or_default();
+        self.ends.push(self.text.len());
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        let begins = iter::once(0).chain(self.ends.iter().copied());
+        begins.zip(&self.ends).map(|(begin, end)| self.text.get(begin..*end).unwrap_or_default())
     }
 
     /// The fields of a record and nothing else, as names and values in turn.
     pub(super) fn into_fields(self) -> Vec<String> {
-        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
-        let field = |pair: &[Vec<u8>]| match pair {
-            [name, value] => {
-                text(name).strip_prefix('=').map(|name| [name.to_owned(), text(value)])
-            }
+        let parts: Vec<&str> = self.parts().collect();
+        let field = |pair: &[&str]| match pair {
+            [name, value] => name.strip_prefix('=').map(|name| [name.to_owned(), (*value).into()]),
             _ => None,
         };
-        self.0.chunks(2).filter_map(field).flatten().collect()
+        parts.chunks(2).filter_map(field).flatten().collect()
     }
 
-    /// The command with its stamp and these arguments.
-    fn command(&self, stamp: &Self, command: &mut Cmd, keys: &Keys) -> Cmd {
-        command.arg(1).arg(keys.meta());
-        for part in stamp.0.iter().chain(&self.0) {
+    /// A script's command by its digest or its text, with its stamp and these arguments.
+    fn command(&self, stamp: &Self, (verb, body): (&str, &str), keys: &Keys) -> Cmd {
+        let parts = [stamp, self].into_iter();
+        let count = parts.clone().map(|call| call.ends.len()).fold(4, usize::saturating_add);
+        let bytes = parts.map(|call| call.text.len()).fold(body.len(), usize::saturating_add);
+        let mut command = Cmd::with_capacity(count, bytes.saturating_add(BESIDES));
+        command.arg(verb).arg(body).arg(1).arg(keys.meta());
+        for part in stamp.parts().chain(self.parts()) {
             command.arg(part);
         }
-        command.to_owned()
+        command
     }
 }

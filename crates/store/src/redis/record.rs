@@ -5,6 +5,7 @@ use alloy_primitives::{B256, Bytes};
 use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, Over, Window},
+    identity::OperationId,
     intent::{Intent, Payload},
     message::Message,
     operation::{Attempt, Delivery, OperationRecord, OperationState, Purpose},
@@ -17,7 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     link::Call,
-    reply::{Fields, Reply, damaged},
+    reply::{Fields, damaged},
 };
 
 /// The fields of a new operation, but for its state and its charges.
@@ -79,7 +80,7 @@ pub(super) fn disposition_fields(
 }
 
 /// What identifies a message with all that was judged of it.
-fn message_digest(message: &Message) -> Result<String, LedgerError> {
+pub(super) fn message_digest(message: &Message) -> Result<String, LedgerError> {
     Ok(hex::encode(Sha256::digest(json(message)?)))
 }
 
@@ -114,20 +115,13 @@ fn charge_line(charge: &Charge, parks: bool) -> String {
     format!("{counter}|{start}|{stop}|{width}|{length}|{amount}|{limit}|{bound}")
 }
 
-/// The next part of an answer as an operation.
-pub(super) fn next_record(reply: &mut Reply) -> Result<Box<OperationRecord>, LedgerError> {
-    read_record(reply.list()?).map(Box::new)
-}
-
-/// An operation from its hash.
-pub(super) fn read_record(reply: Reply) -> Result<OperationRecord, LedgerError> {
-    let mut fields = reply.fields()?;
-    let f = &mut fields;
-    let intent: Intent = f.json("intent")?;
-    let charges: Vec<Charge> = f.maybe_json("charges")?.unwrap_or_default();
-    agree(f, &intent, &charges)?;
+/// An operation from its hash, but for what its documents say.
+pub(super) fn read_with(
+    (f, id): (&mut Fields, OperationId),
+    (intent, charges): (Intent, Vec<Charge>),
+) -> Result<OperationRecord, LedgerError> {
     Ok(OperationRecord {
-        id: f.parsed("id")?,
+        id,
         state: state(&f.text("state")?)?,
         attempts: intent.plan().map_or(Ok(Vec::new()), |plan| attempts(f, plan))?,
         signature: f.maybe("signature")?,
@@ -181,24 +175,6 @@ fn further_plan(f: &mut Fields, number: u32) -> Result<TransactionPlan, LedgerEr
         Ok(plan)
     } else {
         Err(damaged("an attempt's document is not the one that it was made with"))
-    }
-}
-
-/// What scripts read of a document has to be what the document says: neither is changed without the other.
-fn agree(f: &mut Fields, intent: &Intent, charges: &[Charge]) -> Result<(), LedgerError> {
-    let held = f.maybe::<String>("held")?.unwrap_or_default();
-    let same = f.text("agent")? == intent.agent.as_str()
-        && f.text("wallet")? == intent.wallet.as_str()
-        && f.parsed::<u64>("chain")? == intent.chain().0
-        && f.maybe("rest")? == Some(intent.rest().len())
-        && f.maybe("fixed_nonce")? == intent.nonce
-        && f.maybe("plan_digest")? == intent.plan().map(plan_digest).transpose()?
-        && f.maybe("message")? == intent.message().map(message_digest).transpose()?
-        && held == charge_lines(charges, true);
-    if same {
-        Ok(())
-    } else {
-        Err(damaged("a record's documents are not those that it was made with"))
     }
 }
 

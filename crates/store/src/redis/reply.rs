@@ -1,6 +1,6 @@
 //! What scripts answer, read strictly: what does not fit is damage, never a guess.
 
-use std::{collections::BTreeMap, str::FromStr};
+use std::str::FromStr;
 
 use countersign_engine::port::ledger::LedgerError;
 use redis::Value;
@@ -51,10 +51,9 @@ impl Reply {
 
     /// The rest as a hash: names and values in turn.
     pub(super) fn fields(mut self) -> Result<Fields, LedgerError> {
-        let mut fields = BTreeMap::new();
+        let mut fields = Vec::with_capacity(self.0.len().div_ceil(2));
         while !self.is_empty() {
-            let name = self.text()?;
-            fields.insert(name, self.text()?);
+            fields.push((self.text()?, self.text()?));
         }
         Ok(Fields(fields))
     }
@@ -66,13 +65,18 @@ fn text(value: Value) -> Result<String, LedgerError> {
     String::from_utf8(bytes).map_err(|_| wrong())
 }
 
-/// One hash.
+/// One hash: each name once. There are few of them.
 #[derive(Debug)]
-pub(super) struct Fields(BTreeMap<String, String>);
+pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        let place = self.0.iter().position(|(known, _)| known == name)?;
+        Some(self.0.swap_remove(place).1)
+    }
+
     pub(super) fn text(&mut self, name: &str) -> Result<String, LedgerError> {
-        self.0.remove(name).ok_or_else(|| damaged(&format!("a record lacks `{name}`")))
+        self.take(name).ok_or_else(|| damaged(&format!("a record lacks `{name}`")))
     }
 
     pub(super) fn parsed<T: FromStr>(&mut self, name: &str) -> Result<T, LedgerError> {
@@ -80,7 +84,7 @@ impl Fields {
     }
 
     pub(super) fn maybe<T: FromStr>(&mut self, name: &str) -> Result<Option<T>, LedgerError> {
-        self.0.remove(name).map(|text| read(name, &text)).transpose()
+        self.take(name).map(|text| read(name, &text)).transpose()
     }
 
     pub(super) fn json<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, LedgerError> {
@@ -92,7 +96,7 @@ impl Fields {
         &mut self,
         name: &str,
     ) -> Result<Option<T>, LedgerError> {
-        self.0.remove(name).map(|text| from_json(name, &text)).transpose()
+        self.take(name).map(|text| from_json(name, &text)).transpose()
     }
 
     /// JSON values with commas between, as scripts append them.
@@ -100,16 +104,16 @@ impl Fields {
         &mut self,
         name: &str,
     ) -> Result<Vec<T>, LedgerError> {
-        let text = self.0.remove(name).unwrap_or_default();
+        let text = self.take(name).unwrap_or_default();
         from_json(name, &format!("[{text}]"))
     }
 }
 
-fn read<T: FromStr>(name: &str, text: &str) -> Result<T, LedgerError> {
+pub(super) fn read<T: FromStr>(name: &str, text: &str) -> Result<T, LedgerError> {
     text.parse().map_err(|_| damaged(&format!("the field `{name}` cannot be read")))
 }
 
-fn from_json<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, LedgerError> {
+pub(super) fn from_json<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, LedgerError> {
     serde_json::from_str(text).map_err(|error| damaged(&format!("the field `{name}`: {error}")))
 }
 

@@ -57,13 +57,14 @@ macro_rules! scripts {
             pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
 
             fn text(self, time: TimeSource) -> String {
-                let (table, constants) = (keys::lua_table(), self.constants());
-                match self {
+                let constants = self.constants();
+                let text = match self {
                     $(Self::$variant => [
-                        $access, &constants, time.lua(), &table, PRELUDE, preludes!($preludes),
+                        $access, &constants, time.lua(), PRELUDE, preludes!($preludes),
                         "local function body()\n", include_str!(concat!("scripts/", $file, ".lua")), "end\n", CODA,
                     ].concat(),)+
-                }
+                };
+                keys::named(&text)
             }
 
             /// Whether it may have written when no answer comes.

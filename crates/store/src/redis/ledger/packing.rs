@@ -20,10 +20,11 @@ use serde_json::json;
 use crate::{
     adoption::Lacking,
     redis::{
+        documents::Documents,
         link::Call,
         record::{
             charge_fields, charge_lines, delivery_name, disposition_fields, intent_fields,
-            json as document, new_fields, next_record, plan_digest, purpose_name, read_record,
+            json as document, new_fields, plan_digest, purpose_name,
         },
         reply::{Fields, Reply, damaged},
     },
@@ -141,11 +142,11 @@ pub(super) fn limit(hex: &str) -> Result<CounterId, LedgerError> {
 }
 
 /// What a request repeats.
-pub(super) fn found(mut answer: Reply) -> Result<Found, LedgerError> {
+pub(super) fn found(mut answer: Reply, documents: &Documents) -> Result<Found, LedgerError> {
     Ok(match answer.tag()?.as_str() {
         "nothing" => Found::Nothing,
-        "same" => Found::Same(next_record(&mut answer)?),
-        "key_conflict" => Found::KeyConflict(next_record(&mut answer)?),
+        "same" => Found::Same(documents.next(&mut answer)?),
+        "key_conflict" => Found::KeyConflict(documents.next(&mut answer)?),
         other => return Err(unknown(other)),
     })
 }
@@ -166,10 +167,6 @@ pub(super) fn freezes(answer: Reply) -> Result<Vec<Freeze>, LedgerError> {
 /// What people made of a pact; `None` where nobody has spoken.
 pub(super) fn standing(answer: Reply) -> Result<Option<PactStanding>, LedgerError> {
     if answer.is_empty() { Ok(None) } else { spoken(answer.fields()?).map(Some) }
-}
-
-pub(super) fn records(answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
-    answer.lists().map(|fields| read_record(fields?)).collect()
 }
 
 pub(super) fn overruns(answer: &mut Reply) -> Result<Vec<Overrun>, LedgerError> {

@@ -2,8 +2,11 @@
 
 -- What lies in the store although no ledger does.
 local function left_behind()
-  for _, family in ipairs({ 'meta', 'clock', 'log', 'idempotency', 'operations', 'heads', 'traces', 'incidents' }) do
-    if redis.call('EXISTS', P .. KEY[family]) == 1 then return family end
+  local names = {
+    KEY.meta, KEY.clock, KEY.log, KEY.idempotency, KEY.operations, KEY.heads, KEY.traces, KEY.incidents,
+  }
+  for _, name in ipairs(names) do
+    if redis.call('EXISTS', P .. name) == 1 then return name end
   end
 end
 

@@ -9,7 +9,7 @@ if attempt < count then
   local same = op['purpose:' .. A.attempt] == A.purpose and digest == A.plan_digest
   return { same and 'bound' or 'elsewhere', record(op.id) }
 end
-local cancels, waits = A.purpose == 'cancel', set('SIGNED BROADCAST UNKNOWN')[op.state]
+local cancels, waits = A.purpose == 'cancel', ({ SIGNED = true, BROADCAST = true, UNKNOWN = true })[op.state]
 local may = cancels and (waits or op.state == 'PREPARED' or op.state == 'CANCELLING')
   or not cancels and waits and op['hash:' .. int(count - 1)]
 if attempt > count or not may then return { 'elsewhere', record(op.id) } end

@@ -1,15 +1,22 @@
 -- What scripts on operations share: states, records with their indices, repetition.
 
-local RESERVED = set('PARKED APPROVED ALLOWED')
-local IN_FLIGHT = set('PREPARED SIGNED BROADCAST UNKNOWN MINED CANCELLING')
-local SENDING = set('SIGNED BROADCAST UNKNOWN MINED CANCELLING')
-local SETTLED = set('EXECUTED REVERTED CANCELLED')
-local EXPIRES = set('PARKED APPROVED')
-local WORK = set('APPROVED ALLOWED PREPARED SIGNED BROADCAST UNKNOWN MINED CANCELLING')
-local NO = set('DENIED REJECTED EXPIRED')
+local RESERVED = { PARKED = true, APPROVED = true, ALLOWED = true }
+local IN_FLIGHT = {
+  PREPARED = true, SIGNED = true, BROADCAST = true, UNKNOWN = true, MINED = true, CANCELLING = true,
+}
+local SENDING = { SIGNED = true, BROADCAST = true, UNKNOWN = true, MINED = true, CANCELLING = true }
+local SETTLED = { EXECUTED = true, REVERTED = true, CANCELLED = true }
+local EXPIRES = { PARKED = true, APPROVED = true }
+local WORK = {
+  APPROVED = true, ALLOWED = true, PREPARED = true, SIGNED = true, BROADCAST = true, UNKNOWN = true, MINED = true,
+  CANCELLING = true,
+}
+local NO = { DENIED = true, REJECTED = true, EXPIRED = true }
 -- the agent has its answer: a no, or a hash
-local FINISHED = set('DENIED REJECTED EXPIRED SIGNED BROADCAST UNKNOWN MINED EXECUTED REVERTED '
-  .. 'CANCELLING CANCELLED CONFLICT')
+local FINISHED = {
+  DENIED = true, REJECTED = true, EXPIRED = true, SIGNED = true, BROADCAST = true, UNKNOWN = true, MINED = true,
+  EXECUTED = true, REVERTED = true, CANCELLING = true, CANCELLED = true, CONFLICT = true,
+}
 
 local COLLECT_WITHIN = 24 * 3600000
 -- far beyond every duplicate window that anybody configures

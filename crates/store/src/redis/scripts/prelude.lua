@@ -1,5 +1,6 @@
--- What every script shares. The table KEY, the function wall() and the constants stand before
--- this text; the script itself is the function body(), and coda.lua answers.
+-- What every script shares. The function wall() and the constants stand before this text; the script itself is the
+-- function body(), and coda.lua answers. All of it runs at each call, so nothing is made here that could be written
+-- down: KEY.name is no table's field, but stands for the name itself (keys.rs).
 --
 -- Rules: KEYS[1] is the app's meta key; every other key has the same prefix and so the same slot. Arguments come in
 -- named pairs (A); those whose name begins with '=' are fields of a record, kept in order (F). All checks come
@@ -27,12 +28,6 @@ for i = 1, #ARGV, 2 do
 end
 
 local function int(n) return string.format('%.0f', n) end
-
-local function set(names)
-  local members = {}
-  for name in string.gmatch(names, '%S+') do members[name] = true end
-  return members
-end
 
 local function refused(why) return { 'refused', why } end
 

@@ -1,0 +1,125 @@
+//! What operations' documents say. Each step of an operation answers its whole record, and what was judged and what is
+//! charged hardly ever change: what was read once is known by its text.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Mutex, PoisonError},
+};
+
+use countersign_core::{
+    charge::Charge, identity::OperationId, intent::Intent, operation::OperationRecord,
+};
+use countersign_engine::port::ledger::LedgerError;
+
+use super::{
+    record::{charge_lines, message_digest, plan_digest, read_with},
+    reply::{Reply, damaged, from_json, read},
+};
+
+/// The documents, and what scripts read of them.
+const NAMES: [&str; 10] = [
+    "intent",
+    "charges",
+    "held",
+    "agent",
+    "wallet",
+    "chain",
+    "rest",
+    "fixed_nonce",
+    "plan_digest",
+    "message",
+];
+
+/// The fields of these names, as they lie in the store.
+type Texts = [Option<String>; NAMES.len()];
+
+/// How many operations' documents are in one generation; two of them are kept.
+const GENERATION: usize = 1024;
+
+/// Documents that were read lately, by their operations.
+#[derive(Debug, Default)]
+pub(super) struct Documents(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    young: HashMap<OperationId, Document>,
+    old: HashMap<OperationId, Document>,
+}
+
+#[derive(Debug, Clone)]
+struct Document {
+    texts: Texts,
+    intent: Intent,
+    charges: Vec<Charge>,
+}
+
+impl Documents {
+    /// The next part of an answer as an operation.
+    pub(super) fn next(&self, reply: &mut Reply) -> Result<Box<OperationRecord>, LedgerError> {
+        self.read(reply.list()?).map(Box::new)
+    }
+
+    /// All parts of an answer as operations.
+    pub(super) fn all(&self, answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
+        answer.lists().map(|fields| self.read(fields?)).collect()
+    }
+
+    /// An operation from its hash.
+    pub(super) fn read(&self, reply: Reply) -> Result<OperationRecord, LedgerError> {
+        let mut fields = reply.fields()?;
+        let id = fields.parsed("id")?;
+        let texts = NAMES.map(|name| fields.take(name));
+        let (intent, charges) = match self.said_by(id, &texts) {
+            Some(said) => said,
+            None => self.learn(id, texts)?,
+        };
+        read_with((&mut fields, id), (intent, charges))
+    }
+
+    fn said_by(&self, id: OperationId, texts: &Texts) -> Option<(Intent, Vec<Charge>)> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let document = known.young.get(&id).or_else(|| known.old.get(&id))?;
+        // another hand may have changed one of them
+        let same = document.texts == *texts;
+        same.then(|| (document.intent.clone(), document.charges.clone()))
+    }
+
+    fn learn(&self, id: OperationId, texts: Texts) -> Result<(Intent, Vec<Charge>), LedgerError> {
+        let document = Document::parse(texts)?;
+        let said = (document.intent.clone(), document.charges.clone());
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.young.len() >= GENERATION {
+            known.old = mem::take(&mut known.young);
+        }
+        known.young.insert(id, document);
+        Ok(said)
+    }
+}
+
+impl Document {
+    /// What scripts read of a document has to be what the document says: neither is changed without the other.
+    fn parse(texts: Texts) -> Result<Self, LedgerError> {
+        let [intent, charges, held, agent, wallet, chain, rest, nonce, plan, message] =
+            texts.each_ref().map(Option::as_deref);
+        let intent = intent.ok_or_else(|| damaged("a record lacks `intent`"))?;
+        let intent: Intent = from_json("intent", intent)?;
+        let charges: Vec<Charge> =
+            charges.map_or(Ok(Vec::new()), |text| from_json("charges", text))?;
+        let number =
+            |name, text: Option<&str>| text.map(|text| read::<u64>(name, text)).transpose();
+        let same = agent == Some(intent.agent.as_str())
+            && wallet == Some(intent.wallet.as_str())
+            && number("chain", chain)? == Some(intent.chain().0)
+            && number("rest", rest)? == u64::try_from(intent.rest().len()).ok()
+            && number("fixed_nonce", nonce)? == intent.nonce
+            && plan == intent.plan().map(plan_digest).transpose()?.as_deref()
+            && message == intent.message().map(message_digest).transpose()?.as_deref()
+            && held.unwrap_or_default() == charge_lines(&charges, true);
+        if same {
+            Ok(Self { texts, intent, charges })
+        } else {
+            Err(damaged("a record's documents are not those that it was made with"))
+        }
+    }
+}
