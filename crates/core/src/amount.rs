@@ -101,12 +101,19 @@ impl Price {
     /// next micro-USD; `None` where that is above [`MicroUsd::MAX`].
     #[must_use]
     pub fn value(self, amount: U256, decimals: u8) -> Option<MicroUsd> {
-        let product = U512::from(amount).checked_mul(U512::from(self.0))?;
         // base units × price(18 decimals) → micro-USD: divide by 10^(decimals + 18 − 6)
-        let scale =
-            U512::from(10_u8).checked_pow(U512::from(u16::from(decimals).checked_add(12)?))?;
-        let rounded = product.div_ceil(scale);
-        u64::try_from(rounded).ok().and_then(MicroUsd::from_micros)
+        let digits = u32::from(decimals).checked_add(12)?;
+        let short = u128::try_from(amount).ok().zip(10_u128.checked_pow(digits));
+        let rounded = if let Some((amount, scale)) = short {
+            // two numbers of 128 bits: their product has 256 at most
+            let product = U256::from(amount).checked_mul(U256::from(self.0))?;
+            u64::try_from(product.div_ceil(U256::from(scale))).ok()
+        } else {
+            let product = U512::from(amount).checked_mul(U512::from(self.0))?;
+            let scale = U512::from(10_u8).checked_pow(U512::from(digits))?;
+            u64::try_from(product.div_ceil(scale)).ok()
+        };
+        rounded.and_then(MicroUsd::from_micros)
     }
 }
 
@@ -217,5 +224,31 @@ mod tests {
         assert_eq!(price.value(U256::ZERO, 18).unwrap().micros(), 0);
         assert_eq!(price.value(U256::MAX, 18), None);
         assert_eq!(price.value(U256::MAX, 0), None);
+    }
+
+    #[test]
+    fn short_and_long_arithmetic_of_a_value_agree() {
+        let in_full = |Price(price): Price, amount: U256, decimals: u8| {
+            let scale = U512::from(10_u8).checked_pow(U512::from(u16::from(decimals) + 12))?;
+            let rounded = (U512::from(amount) * U512::from(price)).div_ceil(scale);
+            u64::try_from(rounded).ok().and_then(MicroUsd::from_micros)
+        };
+        let bound = U256::from(u128::MAX);
+        let near = |n: U256| [n.saturating_sub(U256::from(1)), n, n.saturating_add(U256::from(1))];
+        let amounts: Vec<U256> = (0..=77)
+            .flat_map(|digits| near(U256::from(10).pow(U256::from(digits))))
+            .chain(near(bound))
+            .chain([U256::ZERO, U256::MAX])
+            .collect();
+        let dearest = Price(u128::MAX);
+        for price in [Price(1), Price(999_999_999_999_999_999), "3000".parse().unwrap(), dearest] {
+            for decimals in [0, 6, 18, 26, 27, 77, 255] {
+                for amount in &amounts {
+                    let (found, wanted) =
+                        (price.value(*amount, decimals), in_full(price, *amount, decimals));
+                    assert_eq!(found, wanted, "{amount} {decimals} {price}");
+                }
+            }
+        }
     }
 }

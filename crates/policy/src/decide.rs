@@ -24,7 +24,7 @@ use crate::{
     judge::JUDGE,
     limits,
     mode::ApprovalMode,
-    model::{Model, Rule, Standing, Then},
+    model::{Model, Rule, Spend, Standing, Then},
     pact::{GRANT_PENDING, GRANT_REJECTED, GRANT_REVOKED},
     policy::{Policies, Policy},
     risk,
@@ -169,11 +169,21 @@ fn allowances<'a>(
 ) -> Vec<Allowance<'a>> {
     let of = |(index, action): (usize, &'a Action)| {
         let stated = assumed.usd.get(index).copied().flatten();
+        // most rules say nothing of what is spent: to them it is worth the same
+        let unsaid = stated.unwrap_or_else(|| worth::of_action(action, request.facts, &[]));
         let mut rules = Vec::new();
         let mut might = false;
-        let may = |rule: &&Rule| in_force && rule.then == Then::Allow && rule.may_allow(action);
+        let kind = Kinds::of(action.effect.kind()).unwrap_or(Kinds::NONE);
+        let may = |rule: &&Rule| {
+            in_force && rule.then == Then::Allow && rule.kinds.meets(kind) && rule.may_allow(action)
+        };
         for rule in grant.rules.iter().filter(may) {
-            let usd = stated.unwrap_or_else(|| worth::of_action(action, request.facts, &[rule]));
+            let usd = match rule.spend {
+                Spend::Unsaid => unsaid,
+                Spend::Nothing | Spend::OnUse | Spend::Moves(_) => {
+                    stated.unwrap_or_else(|| worth::of_action(action, request.facts, &[rule]))
+                }
+            };
             let view = View { request, action, usd, declared: false };
             match truth(rule.kinds, &rule.when, &view) {
                 Truth::True => rules.push(rule),
