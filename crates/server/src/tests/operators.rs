@@ -452,7 +452,7 @@ async fn events_tell_of_changes_and_end_with_the_door() {
     let house = House::open().await;
     let request =
         format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
-    let mut stream = TcpStream::connect(house.operators).await.unwrap();
+    let mut stream = TcpStream::connect(house.operators.0).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut heard = String::new();
     let mut part = [0_u8; 4096];
@@ -472,7 +472,7 @@ async fn listen(house: &House, last: Option<&str>, wanted: &str) -> String {
     let request = format!(
         "GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n{last}\r\n"
     );
-    let mut stream = TcpStream::connect(house.operators).await.unwrap();
+    let mut stream = TcpStream::connect(house.operators.0).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let (mut heard, mut part) = (String::new(), [0_u8; 4096]);
     while !heard.contains(wanted) {
@@ -508,7 +508,7 @@ async fn only_so_many_listen() {
         format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
     let mut seated = Vec::new();
     for _ in 0..16 {
-        let mut stream = TcpStream::connect(house.operators).await.unwrap();
+        let mut stream = TcpStream::connect(house.operators.0).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut status = [0_u8; 12];
         stream.read_exact(&mut status).await.unwrap();
@@ -518,7 +518,7 @@ async fn only_so_many_listen() {
     let refused = house.desk("GET", "/events", "").await;
     assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("unavailable")));
     // one operator keeps no other out
-    let mut other = TcpStream::connect(house.operators).await.unwrap();
+    let mut other = TcpStream::connect(house.operators.0).await.unwrap();
     other.write_all(request.replace(DESK, VIEWER).as_bytes()).await.unwrap();
     let mut status = [0_u8; 12];
     other.read_exact(&mut status).await.unwrap();
@@ -682,12 +682,12 @@ async fn evidence_breaks_off_when_its_reader_is_no_operator_any_more() {
     for format in ["json", "csv"] {
         let credentials = crate::tests::house::credentials;
         house.keyring.replace(credentials());
-        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        let mut export = TcpStream::connect(house.operators.0).await.unwrap();
         export.write_all(get(&format!("/evidence?format={format}")).as_bytes()).await.unwrap();
         let mut got = part(&mut export).await;
         assert!(got.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&got));
         // whoever looks at both looks at this one later: when it has ended, the export has been looked at, too
-        let mut events = TcpStream::connect(house.operators).await.unwrap();
+        let mut events = TcpStream::connect(house.operators.0).await.unwrap();
         events.write_all(get("/events").as_bytes()).await.unwrap();
         assert!(part(&mut events).await.starts_with(b"HTTP/1.1 200"));
         house.keyring.replace(crate::Credentials::default());
@@ -718,7 +718,7 @@ async fn only_so_many_exports_are_on_their_way() {
     );
     let mut going = Vec::new();
     for _ in 0..4 {
-        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        let mut export = TcpStream::connect(house.operators.0).await.unwrap();
         export.write_all(request.as_bytes()).await.unwrap();
         assert!(part(&mut export).await.starts_with(b"HTTP/1.1 200"));
         going.push(export);
