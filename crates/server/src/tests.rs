@@ -4,6 +4,7 @@ mod agents;
 mod conformance;
 mod console;
 mod document;
+mod generated;
 mod house;
 mod judged;
 mod operators;
