@@ -36,6 +36,7 @@ mod body;
 mod books;
 mod by_hash;
 mod console;
+pub(crate) mod document;
 mod events;
 mod evidence;
 mod gauges;
@@ -128,7 +129,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/healthz", get(probes::health))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(probes::metrics))
-        .route("/openapi.json", get(probes::openapi))
+        .route("/openapi.json", get(document::show))
         .route("/pending-operations", get(approvals::list))
         .route("/pending-operations/{id}", get(approvals::show))
         .route("/pending-operations/{id}/history", get(history::show))

@@ -1,7 +1,10 @@
 //! The doors over real sockets, in front of an engine whose ports are testkit's fakes.
 
 mod agents;
+mod conformance;
 mod console;
+mod document;
+mod generated;
 mod house;
 mod judged;
 mod operators;

@@ -7,6 +7,7 @@ use axum::{
     http::request::Parts,
 };
 use countersign_engine::setup::{OperatorSetup, Role};
+use percent_encoding::percent_decode_str;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Desk, Peer, Problem, login::Pass};
@@ -48,17 +49,45 @@ impl FromRequestParts<Arc<Desk>> for Operator {
     }
 }
 
-/// An operator with the role `view`.
-#[derive(Debug)]
-pub(crate) struct Viewer(pub(crate) OperatorSetup);
+macro_rules! with_role {
+    ($(#[$doc:meta])* $name:ident, $role:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name(pub(crate) OperatorSetup);
 
-impl FromRequestParts<Arc<Desk>> for Viewer {
-    type Rejection = Problem;
+        impl FromRequestParts<Arc<Desk>> for $name {
+            type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, desk: &Arc<Desk>) -> Result<Self, Problem> {
-        Operator::from_request_parts(parts, desk).await?.may(Role::View).cloned().map(Self)
-    }
+            async fn from_request_parts(
+                parts: &mut Parts,
+                desk: &Arc<Desk>,
+            ) -> Result<Self, Problem> {
+                Operator::from_request_parts(parts, desk).await?.may($role).cloned().map(Self)
+            }
+        }
+    };
 }
+
+with_role!(
+    /// An operator with the role `view`. As with the other roles, nobody else's body is read.
+    Viewer,
+    Role::View
+);
+with_role!(
+    /// An operator with the role `approve`.
+    Approver,
+    Role::Approve
+);
+with_role!(
+    /// An operator with the role `policy`.
+    Editor,
+    Role::Policy
+);
+with_role!(
+    /// An operator with the role `freeze`.
+    Stopper,
+    Role::Freeze
+);
 
 /// Somebody on this machine, or an operator.
 #[derive(Debug)]
@@ -84,13 +113,26 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let text = parts.uri.query().unwrap_or_default();
+        if percent_decode_str(text).decode_utf8().is_err() {
+            let member =
+                text.split('&').find(|pair| percent_decode_str(pair).decode_utf8().is_err());
+            let name = member.and_then(|pair| pair.split('=').next()).unwrap_or_default();
+            return Err(Problem::malformed(&format!("`{name}`: is not UTF-8")));
+        }
         let query = Query::try_from_uri(&parts.uri);
-        query.map(|Query(asked)| Self(asked)).map_err(|e| Problem::Malformed(e.body_text()))
+        query.map(|Query(asked)| Self(asked)).map_err(|e| {
+            let text = e.body_text();
+            // axum's own introduction says nothing to whoever asks
+            Problem::malformed(text.strip_prefix(INTRODUCTION).unwrap_or(&text))
+        })
     }
 }
 
+const INTRODUCTION: &str = "Failed to deserialize query string: ";
+
 /// What is asked of a route that answers one thing only.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
 

@@ -19,17 +19,15 @@ use countersign_core::{
 };
 use countersign_engine::{
     Yes, asked_again,
-    port::journal::Page,
-    setup::{OperatorSetup, PasskeySetup, Role, Setup},
+    setup::{OperatorSetup, PasskeySetup, Setup},
     shown,
 };
-use futures_util::future::try_join_all;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Named, Operator, Viewer},
+    access::{Approver, Asked, Named, Viewer},
     body::{Given, Listed, listed},
     operations::{self, Which, states, status},
 };
@@ -44,10 +42,14 @@ pub(crate) async fn list(
     Asked(which): Asked<Which>,
 ) -> Listed<Value> {
     let states = states(which.status.as_deref().unwrap_or("pending"))?;
-    let Page { items, next_cursor } = which.records(&desk, states).await?;
-    let parked = items.iter().filter(|record| record.digest.is_some());
-    let items = try_join_all(parked.map(|record| entry((&desk, &operator), record))).await?;
-    Ok(listed(Page { items, next_cursor }))
+    let (desk, operator) = (&desk, &operator);
+    let show = |record: OperationRecord| async move {
+        match record.digest {
+            Some(_) => entry((desk, operator), &record).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    Ok(listed(which.page(desk, states, show).await?))
 }
 
 /// `GET /pending-operations/{id}`
@@ -74,12 +76,11 @@ pub(crate) struct Said {
 
 /// `POST /pending-operations/{id}/approve`
 pub(crate) async fn approve(
-    operator: Operator,
+    Approver(operator): Approver,
     State(desk): Door,
     Named(id): Named<OperationId>,
     Given(Said { digest, note, signature }): Given<Said>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Approve)?;
     let Ok(digest) = digest.parse::<ApprovalDigest>() else {
         // what is no digest is certainly not the parked one
         operations::record(&desk, id).await?;
@@ -88,9 +89,9 @@ pub(crate) async fn approve(
     let note = note.map(|note| bounded("note", note)).transpose()?;
     let signature = signature.map(Signature::offered).transpose()?;
     let yes = Yes { digest, note, signature };
-    let record = desk.gatehouse.engine.approve_signed(operator, id, yes).await?;
+    let record = desk.gatehouse.engine.approve_signed(&operator, id, yes).await?;
     tracing::info!(operator = %operator.id, operation = %id, "an operation was approved");
-    entry((&desk, operator), &record).await.map(Json)
+    entry((&desk, &operator), &record).await.map(Json)
 }
 
 /// Why an operator says no.
@@ -102,16 +103,15 @@ pub(crate) struct No {
 
 /// `POST /pending-operations/{id}/reject`
 pub(crate) async fn reject(
-    operator: Operator,
+    Approver(operator): Approver,
     State(desk): Door,
     Named(id): Named<OperationId>,
     Given(No { reason }): Given<No>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Approve)?;
     let reason = bounded("reason", reason)?;
-    let record = desk.gatehouse.engine.reject(operator, id, reason).await?;
+    let record = desk.gatehouse.engine.reject(&operator, id, reason).await?;
     tracing::info!(operator = %operator.id, operation = %id, "an operation was rejected");
-    entry((&desk, operator), &record).await.map(Json)
+    entry((&desk, &operator), &record).await.map(Json)
 }
 
 pub(crate) fn bounded(field: &str, text: String) -> Result<String, Problem> {

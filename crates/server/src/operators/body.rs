@@ -56,12 +56,17 @@ fn strict<T: DeserializeOwned>(is_json: bool, bytes: &[u8]) -> Result<T, Problem
         return Err(Problem::Malformed("`content-type`: must be application/json".into()));
     }
     let limits = Limits { bytes: BODY_MAX, ..Limits::REQUEST };
-    Json::parse(bytes, limits).map_err(|e| Problem::Malformed(e.to_string()))?;
+    Json::parse(bytes, limits).map_err(|e| Problem::malformed(&e.to_string()))?;
     // a list of values would be taken by its order, which nobody has promised
     if bytes.trim_ascii_start().first() != Some(&b'{') {
         return Err(Problem::Malformed("the body must be an object".into()));
     }
-    serde_json::from_slice(bytes).map_err(|e| Problem::Malformed(e.to_string()))
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let at = error.path().to_string();
+        let wrong = error.into_inner();
+        Problem::malformed(&if at == "." { wrong.to_string() } else { format!("`{at}`: {wrong}") })
+    })
 }
 
 fn is_json(request: &Request) -> bool {

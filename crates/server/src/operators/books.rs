@@ -9,13 +9,13 @@ use countersign_core::{
     operation::OperationState,
     trace::IncidentStatus,
 };
-use countersign_engine::{port::journal::IncidentQuery, setup::Role};
+use countersign_engine::port::journal::IncidentQuery;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Nothing, Operator, Viewer},
+    access::{Asked, Nothing, Stopper, Viewer},
     body::Given,
 };
 
@@ -60,11 +60,10 @@ impl Switch {
 
 /// `POST /freeze`: in force when it returns.
 pub(crate) async fn freeze(
-    operator: Operator,
+    Stopper(operator): Stopper,
     State(desk): Door,
     Given(switch): Given<Switch>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Freeze)?;
     let freeze = switch.freeze(&desk)?;
     desk.ports().ledger.freeze(&freeze).await?;
     tracing::warn!(operator = %operator.id, ?freeze, "a freeze is in force");
@@ -73,11 +72,10 @@ pub(crate) async fn freeze(
 
 /// `POST /unfreeze`
 pub(crate) async fn unfreeze(
-    operator: Operator,
+    Stopper(operator): Stopper,
     State(desk): Door,
     Given(switch): Given<Switch>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Freeze)?;
     let freeze = switch.freeze(&desk)?;
     if !desk.ports().ledger.unfreeze(&freeze).await? {
         return Err(Problem::NotInForce);

@@ -11,15 +11,12 @@ use countersign_core::{
     incident::{Incident, IncidentMove, IncidentStatus, MoveRefusal, Severity},
     time::Timestamp,
 };
-use countersign_engine::{
-    port::journal::{IncidentAnswer, IncidentQuery},
-    setup::Role,
-};
+use countersign_engine::port::journal::{IncidentAnswer, IncidentQuery};
 use serde::Deserialize;
 
 use super::{
     Door, Problem,
-    access::{Asked, Named, Operator, Viewer},
+    access::{Approver, Asked, Named, Viewer},
     body::{Given, Listed, limit, listed, span},
 };
 
@@ -71,53 +68,115 @@ pub(crate) struct Move {
 
 /// `PATCH /incidents/{id}`: with `If-Match`, only if it is still as it was seen.
 pub(crate) async fn change(
-    operator: Operator,
+    Approver(operator): Approver,
     State(desk): Door,
     Named(id): Named<String>,
     headers: HeaderMap,
     Given(Move { status, note, version }): Given<Move>,
 ) -> Result<Response, Problem> {
-    let operator = operator.may(Role::Approve)?;
     if status.is_none() && note.is_none() {
         return Err(Problem::Malformed("say `status`, `note` or both".into()));
     }
     if note.as_ref().is_some_and(|note| note.chars().count() > NOTE_MAX) {
         return Err(Problem::Malformed(format!("`note` is longer than {NOTE_MAX} characters")));
     }
-    let matched = if_match(&headers)?;
+    let matched = Seen::of(&headers)?;
+    let is_conditional = matched != Seen::Any;
     let at = desk.ports().ledger.now().await?;
-    let seen = matched.or(version);
-    let step = IncidentMove { to: status, by: operator.id.to_string(), note, at, seen };
-    match desk.ports().journal.change_incident(&id, &step).await? {
-        IncidentAnswer::Changed(incident) => {
-            tracing::info!(operator = %operator.id, incident = id, status = incident.status.name(), "an incident was looked at");
-            Ok(tagged(&incident))
+    let mut step =
+        IncidentMove { to: status, by: operator.id.to_string(), note, at, seen: version };
+    let one_of = match matched {
+        Seen::Any => Vec::new(),
+        Seen::OneOf(versions) => {
+            // no incident has ever had the version 0
+            step.seen = Some(versions.iter().copied().max().unwrap_or(0));
+            versions
         }
-        IncidentAnswer::Refused(MoveRefusal::Version(now)) if matched.is_some() => {
-            Err(Problem::NotAsSeen(now))
+    };
+    loop {
+        match desk.ports().journal.change_incident(&id, &step).await? {
+            IncidentAnswer::Changed(incident) => {
+                tracing::info!(operator = %operator.id, incident = id, status = incident.status.name(), "an incident was looked at");
+                return Ok(tagged(&incident));
+            }
+            // versions only grow, so this ends
+            IncidentAnswer::Refused(MoveRefusal::Version(now))
+                if one_of.contains(&now) && step.seen != Some(now) =>
+            {
+                step.seen = Some(now);
+            }
+            IncidentAnswer::Refused(refusal) => return Err(refused(refusal, is_conditional)),
+            IncidentAnswer::Missing => return Err(Problem::NotFound),
         }
-        IncidentAnswer::Refused(MoveRefusal::Version(now)) => Err(Problem::OtherVersion(now)),
-        IncidentAnswer::Refused(refusal @ MoveRefusal::Illegal { .. }) => {
-            Err(Problem::IllegalMove(refusal.to_string()))
-        }
-        IncidentAnswer::Missing => Err(Problem::NotFound),
     }
 }
 
-/// The version in `If-Match`, as `ETag` showed it; `*` is any.
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let mut values = headers.get_all(header::IF_MATCH).iter();
-    let (value, None) = (values.next(), values.next()) else {
-        return Err(Problem::Malformed("one `If-Match` is enough".into()));
-    };
-    let Some(value) = value else { return Ok(None) };
-    let text = value.to_str().map(str::trim).unwrap_or_default();
-    if text == "*" {
-        return Ok(None);
+fn refused(refusal: MoveRefusal, is_conditional: bool) -> Problem {
+    match refusal {
+        MoveRefusal::Version(now) if is_conditional => Problem::NotAsSeen(now),
+        MoveRefusal::Version(now) => Problem::OtherVersion(now),
+        MoveRefusal::Illegal { .. } => Problem::IllegalMove(refusal.to_string()),
     }
-    let number = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-    let wrong = || Problem::Malformed("`If-Match`: expected an `ETag` of an incident".into());
-    number.and_then(|text| text.parse().ok()).map(Some).ok_or_else(wrong)
+}
+
+/// The most tags in one `If-Match`.
+const TAGS_MAX: usize = 64;
+
+/// What `If-Match` names (RFC 9110 §13.1.1).
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// There is none, or it is `*`: whatever is now.
+    Any,
+    /// One of these versions, as `ETag` showed them. Tags that are none of ours, and weak ones, match nothing.
+    OneOf(Vec<u64>),
+}
+
+impl Seen {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+        let wrong = || {
+            let expected =
+                "`If-Match`: expected `*`, or ETags as an incident shows them, with commas between";
+            Problem::Malformed(expected.into())
+        };
+        if !headers.contains_key(header::IF_MATCH) {
+            return Ok(Self::Any);
+        }
+        let mut tags = Vec::new();
+        // several lines are one list (§5.3)
+        for line in headers.get_all(header::IF_MATCH) {
+            let line = line.to_str().map_err(|_| wrong())?;
+            if line.trim() == "*" {
+                return Ok(Self::Any);
+            }
+            tags.extend(strong_tags(line).ok_or_else(wrong)?);
+        }
+        if tags.len() > TAGS_MAX {
+            return Err(wrong());
+        }
+        Ok(Self::OneOf(tags.into_iter().filter_map(|tag| tag.parse().ok()).collect()))
+    }
+}
+
+/// The strong ones of a list of tags (§8.8.3); `None` of what is no list of tags.
+fn strong_tags(line: &str) -> Option<Vec<&str>> {
+    let mut rest = line;
+    let mut strong = Vec::new();
+    loop {
+        // empty members of a list mean nothing (§5.6.1)
+        rest = rest.trim_start_matches([' ', '\t', ',']);
+        if rest.is_empty() {
+            return Some(strong);
+        }
+        let (is_weak, quoted) = rest.strip_prefix("W/").map_or((false, rest), |rest| (true, rest));
+        let (tag, after) = quoted.strip_prefix('"')?.split_once('"')?;
+        if !is_weak {
+            strong.push(tag);
+        }
+        rest = after.trim_start_matches([' ', '\t']);
+        if !rest.is_empty() && !rest.starts_with(',') {
+            return None;
+        }
+    }
 }
 
 fn tagged(incident: &Incident) -> Response {
@@ -126,4 +185,40 @@ fn tagged(incident: &Incident) -> Response {
         response.headers_mut().insert(header::ETAG, tag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_tags_is_read_as_rfc_9110_has_it() {
+        let one_of = |versions: &[u64]| Some(Seen::OneOf(versions.to_vec()));
+        for (lines, expected) in [
+            (&[][..], Some(Seen::Any)),
+            (&["*"], Some(Seen::Any)),
+            (&[" * "], Some(Seen::Any)),
+            (&["\"1\""], one_of(&[1])),
+            (&["\"1\", \"2\" ,,\t\"3\","], one_of(&[1, 2, 3])),
+            (&["\"1\"", "\"2\""], one_of(&[1, 2])),
+            // weak ones and those of others match nothing; a comma may be in a tag
+            (&["W/\"1\""], one_of(&[])),
+            (&["\"a,b\", W/\"2\", \"4\""], one_of(&[4])),
+            (&[""], one_of(&[])),
+            (&["1"], None),
+            (&["\"1"], None),
+            (&["\"1\" \"2\""], None),
+            (&["w/\"1\""], None),
+            (&["\"1\", *"], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(header::IF_MATCH, line.parse().unwrap());
+            }
+            assert_eq!(Seen::of(&headers).ok(), expected, "{lines:?}");
+        }
+        let mut many = HeaderMap::new();
+        many.append(header::IF_MATCH, "\"1\",".repeat(TAGS_MAX + 1).parse().unwrap());
+        assert!(Seen::of(&many).is_err());
+    }
 }

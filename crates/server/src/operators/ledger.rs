@@ -8,14 +8,13 @@ use countersign_engine::{
         ledger::{Clocks, InitAnswer, LedgerStatus},
     },
     reconcile::{LaneCheck, Reconciliation, Unfounded},
-    setup::Role,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Nothing, Operator, Viewer},
+    access::{Asked, Nothing, Stopper, Viewer},
     approvals::bounded,
     body::{Given, Perhaps},
 };
@@ -141,11 +140,10 @@ pub(crate) struct Reason {
 
 /// `POST /ledger/seal`: in force when it returns.
 pub(crate) async fn seal(
-    operator: Operator,
+    Stopper(operator): Stopper,
     State(desk): Door,
     Given(Reason { reason }): Given<Reason>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Freeze)?;
     // every agent is told
     let reason = bounded("reason", reason)?;
     desk.ports().ledger.seal(&format!("{}: {reason}", operator.id)).await?;
@@ -163,11 +161,10 @@ pub(crate) struct Acceptance {
 
 /// `POST /ledger/unseal`: not over differences, unless they are accepted; what was accepted is told.
 pub(crate) async fn unseal(
-    operator: Operator,
+    Stopper(operator): Stopper,
     State(desk): Door,
     Perhaps(Acceptance { accept_differences }): Perhaps<Acceptance>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Freeze)?;
     let ledger = &desk.ports().ledger;
     let described = ledger.describe().await?;
     if let Some(why) = described.lost {
@@ -192,8 +189,11 @@ pub(crate) async fn unseal(
 }
 
 /// `POST /ledger/init`: a new ledger in the place of one that is lost, sealed from birth.
-pub(crate) async fn init(operator: Operator, State(desk): Door) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Freeze)?;
+pub(crate) async fn init(
+    Stopper(operator): Stopper,
+    State(desk): Door,
+    _: Perhaps<Nothing>,
+) -> Result<Json<Value>, Problem> {
     match desk.ports().ledger.init().await? {
         InitAnswer::NotEmpty => Err(Problem::NotEmpty),
         InitAnswer::Made => {

@@ -7,19 +7,16 @@ use countersign_core::{
     operation::{Attempt, OperationRecord, OperationState},
     transaction::{FeeBid, TransactionPlan},
 };
-use countersign_engine::{
-    port::{
-        journal::Page,
-        ledger::{LedgerError, OperationQuery},
-    },
-    setup::Role,
+use countersign_engine::port::{
+    journal::Page,
+    ledger::{LedgerError, OperationQuery},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Named, Operator, Viewer},
+    access::{Approver, Asked, Named, Nothing, Viewer},
     body::{Listed, Perhaps, limit, listed},
     by_hash,
 };
@@ -34,27 +31,67 @@ pub(crate) struct Which {
     cursor: Option<String>,
 }
 
+/// The most bytes of items that a page has, where a single one is not longer.
+const PAGE_BYTES_MAX: usize = 4 << 20;
+
+/// How many operations are read at once: each may be long.
+const SLICE: u32 = 32;
+
 impl Which {
-    /// One page; with `hash` the one operation of that transaction, if it is of these.
-    pub(crate) async fn records(
+    /// One page, each operation as `show` has it; left out where it has none. With `hash` the one operation of that
+    /// transaction, if it is of these.
+    pub(crate) async fn page<F>(
         self,
         desk: &Desk,
         states: Vec<OperationState>,
-    ) -> Result<Page<OperationRecord>, Problem> {
+        show: impl Fn(OperationRecord) -> F,
+    ) -> Result<Page<Value>, Problem>
+    where
+        F: Future<Output = Result<Option<Value>, Problem>>,
+    {
         let Self { status: _, agent, hash, limit: most, cursor } = self;
-        let query = OperationQuery { states, agent, limit: limit(most)?, cursor };
-        let Some(hash) = hash else {
-            return match desk.ports().ledger.operations(&query).await {
-                Err(LedgerError::Refused(_)) if query.cursor.is_some() => Err(Problem::cursor()),
-                page => Ok(page?),
+        let most = limit(most)?;
+        let mut query = OperationQuery { states, agent, limit: most, cursor };
+        if let Some(hash) = hash {
+            let fits = |record: &OperationRecord| {
+                (query.states.is_empty() || query.states.contains(&record.state))
+                    && query.agent.as_ref().is_none_or(|agent| agent == record.agent())
             };
-        };
-        let fits = |record: &OperationRecord| {
-            (query.states.is_empty() || query.states.contains(&record.state))
-                && query.agent.as_ref().is_none_or(|agent| agent == record.agent())
-        };
-        let items = by_hash::find(desk, hash).await?.into_iter().filter(fits).collect();
-        Ok(Page { items, next_cursor: None })
+            let found = by_hash::find(desk, hash).await?.filter(fits);
+            let shown = match found {
+                Some(record) => show(record).await?,
+                None => None,
+            };
+            return Ok(Page { items: shown.into_iter().collect(), next_cursor: None });
+        }
+        let (mut items, mut bytes, mut left) = (Vec::new(), 0_usize, most);
+        loop {
+            query.limit = left.min(SLICE);
+            let slice = slice(desk, &query).await?;
+            left = left.saturating_sub(query.limit);
+            for record in slice.items {
+                let id = record.id.to_string();
+                if let Some(shown) = show(record).await? {
+                    bytes = bytes.saturating_add(shown.to_string().len());
+                    if bytes > PAGE_BYTES_MAX && !items.is_empty() {
+                        return Ok(Page { items, next_cursor: query.cursor });
+                    }
+                    items.push(shown);
+                }
+                query.cursor = Some(id);
+            }
+            if slice.next_cursor.is_none() || left == 0 {
+                return Ok(Page { items, next_cursor: slice.next_cursor });
+            }
+            query.cursor = slice.next_cursor;
+        }
+    }
+}
+
+async fn slice(desk: &Desk, query: &OperationQuery) -> Result<Page<OperationRecord>, Problem> {
+    match desk.ports().ledger.operations(query).await {
+        Err(LedgerError::Refused(_)) if query.cursor.is_some() => Err(Problem::cursor()),
+        page => Ok(page?),
     }
 }
 
@@ -65,8 +102,8 @@ pub(crate) async fn list(
     Asked(which): Asked<Which>,
 ) -> Listed<Value> {
     let states = which.status.as_deref().map(states).transpose()?.unwrap_or_default();
-    let Page { items, next_cursor } = which.records(&desk, states).await?;
-    Ok(listed(Page { items: items.iter().map(view).collect(), next_cursor }))
+    let show = |record: OperationRecord| std::future::ready(Ok(Some(view(&record))));
+    Ok(listed(which.page(&desk, states, show).await?))
 }
 
 /// `GET /operations/{id}`
@@ -121,31 +158,24 @@ fn wei(field: &str, text: Option<String>) -> Result<Option<u128>, Problem> {
 
 /// `POST /operations/{id}/bump`: the same payload at the same nonce with a higher fee.
 pub(crate) async fn bump(
-    operator: Operator,
+    Approver(operator): Approver,
     State(desk): Door,
     Named(id): Named<OperationId>,
     Perhaps(offer): Perhaps<Offer>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Approve)?;
-    let bumped = desk.gatehouse.engine.bump(operator, id, offer.bid()?).await?;
+    let bumped = desk.gatehouse.engine.bump(&operator, id, offer.bid()?).await?;
     tracing::info!(operator = %operator.id, operation = %id, "a fee was raised");
     Ok(Json(view(&bumped)))
 }
 
-/// Nothing is said beside a cancel.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Nothing {}
-
 /// `POST /operations/{id}/cancel`: a transfer of nothing competes for its nonce.
 pub(crate) async fn cancel(
-    operator: Operator,
+    Approver(operator): Approver,
     State(desk): Door,
     Named(id): Named<OperationId>,
     Perhaps(Nothing {}): Perhaps<Nothing>,
 ) -> Result<Json<Value>, Problem> {
-    let operator = operator.may(Role::Approve)?;
-    let cancelling = desk.gatehouse.engine.cancel_operation(operator, id).await?;
+    let cancelling = desk.gatehouse.engine.cancel_operation(&operator, id).await?;
     tracing::info!(operator = %operator.id, operation = %id, "a cancel was sent");
     Ok(Json(view(&cancelling)))
 }

@@ -1,4 +1,4 @@
-//! Whether it lives, whether it can work, what it counted; and the API's document.
+//! Whether it lives, whether it can work, what it counted.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -58,9 +58,4 @@ pub(crate) async fn metrics(_: Neighbour, State(desk): Door) -> impl IntoRespons
     let mut text = desk.gatehouse.metrics.render();
     text.push_str(&desk.gauges.read(&desk).await);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-}
-
-/// `GET /openapi.json`
-pub(crate) async fn openapi() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], include_str!("openapi.json"))
 }

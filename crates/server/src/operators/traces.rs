@@ -7,16 +7,13 @@ use countersign_core::{
     time::{Millis, Timestamp},
     trace::{DecisionRecord, Posted, TraceRecord, TraceStatus},
 };
-use countersign_engine::{
-    port::journal::{JournalError, NewTrace, TraceQuery},
-    setup::Role,
-};
+use countersign_engine::port::journal::{JournalError, NewTrace, TraceQuery};
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Named, Operator, Viewer},
+    access::{Approver, Asked, Named, Viewer},
     body::{Given, Listed, limit, listed, span},
 };
 
@@ -172,13 +169,12 @@ const ROUNDS_MAX: u16 = 1000;
 /// `POST /apps/{appId}/traces`: recorded as an attestation, whole or not at all; it proves only that the client said so.
 /// Each is a record of its own, also one that says the same at the same instant at another gateway.
 pub(crate) async fn attest(
-    operator: Operator,
+    Approver(operator): Approver,
     State(desk): Door,
     Named(app): Named<String>,
     Given(said): Given<Said>,
 ) -> Result<(StatusCode, Json<TraceRecord>), Problem> {
     // who may only look adds nothing to the record
-    let operator = operator.may(Role::Approve)?;
     ours(&desk, &app)?;
     said.is_kept_as_said()?;
     let mut now = desk.ports().ledger.now().await?;

@@ -12,7 +12,7 @@ use countersign_core::{
 use countersign_engine::{
     GrantView,
     port::shelf::VERSIONS_MAX,
-    setup::{OperatorSetup, Role},
+    setup::OperatorSetup,
     shelf::{Checked, Evaluations, Proposal, ShelfError, Trial, Verb},
 };
 use countersign_policy::{Format, PactState, Policy};
@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::{
     Desk, Door, Problem,
-    access::{Asked, Named, Operator, Viewer},
+    access::{Asked, Editor, Named, Viewer},
     approvals::{No, bounded},
     body::{Given, Listing, Perhaps, listing, span},
     problem::diagnostic,
@@ -161,17 +161,16 @@ pub(crate) struct Draft {
 
 /// `POST /api/agents/{agentId}/policies`
 pub(crate) async fn propose(
-    operator: Operator,
+    Editor(operator): Editor,
     State(desk): Door,
     Named(agent): Named<AgentId>,
     Given(Draft { text, format, note, shadow, signed }): Given<Draft>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let operator = operator.may(Role::Policy)?;
     let format = known(format)?;
     let note = note.map(|note| bounded("note", note)).transpose()?;
     let proposal = Proposal { text: text.into(), format, note, shadow, signed };
-    let version = desk.gatehouse.engine.propose(operator, &agent, &proposal).await?;
-    proposed(&desk, operator, &version).await
+    let version = desk.gatehouse.engine.propose(&operator, &agent, &proposal).await?;
+    proposed(&desk, &operator, &version).await
 }
 
 fn known(format: Option<String>) -> Result<Option<Format>, Problem> {
@@ -192,12 +191,11 @@ pub(crate) struct Attempt {
 /// `POST /api/agents/{agentId}/policies/check`: what a text would be and do as the next version. That it is none is an
 /// answer as well, and not the caller's mistake: it is asked while somebody types.
 pub(crate) async fn check(
-    operator: Operator,
+    _: Editor,
     State(desk): Door,
     Named(agent): Named<AgentId>,
     Given(Attempt { text, format, back_test }): Given<Attempt>,
 ) -> Result<Json<Value>, Problem> {
-    operator.may(Role::Policy)?;
     let trial = Trial { text: text.into(), format: known(format)?, back_test };
     // one after the other: whoever types asks often, and requests of agents come first
     let _turn = if back_test { Some(desk.checking.lock().await) } else { None };
@@ -234,17 +232,16 @@ fn checked_view(checked: &Checked) -> Value {
 
 /// `POST /api/agents/{agentId}/policies/{version}/rollback`: the same text again, as a new version.
 pub(crate) async fn roll_back(
-    operator: Operator,
+    Editor(operator): Editor,
     State(desk): Door,
     Named(which): Named<Which>,
     Perhaps(Again { note, signed }): Perhaps<Again>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let operator = operator.may(Role::Policy)?;
     let note = note.map(|note| bounded("note", note)).transpose()?;
     let (agent, number) = which.numbered()?;
     let engine = &desk.gatehouse.engine;
-    let version = engine.roll_back(operator, (&agent, number), (note, signed)).await?;
-    proposed(&desk, operator, &version).await
+    let version = engine.roll_back(&operator, (&agent, number), (note, signed)).await?;
+    proposed(&desk, &operator, &version).await
 }
 
 async fn proposed(
@@ -274,7 +271,7 @@ pub(crate) struct Remark {
 
 /// `POST /api/agents/{agentId}/policies/{version}/activate`: in force at once where it only narrows, else it waits.
 pub(crate) async fn activate(
-    operator: Operator,
+    Editor(operator): Editor,
     State(desk): Door,
     Named(which): Named<Which>,
     Perhaps(Remark { note }): Perhaps<Remark>,
@@ -293,7 +290,7 @@ pub(crate) struct Yes {
 
 /// `POST /api/agents/{agentId}/policies/{version}/approve`: a version may be loosened, or a pact begins.
 pub(crate) async fn approve(
-    operator: Operator,
+    Editor(operator): Editor,
     desk: Door,
     Named(which): Named<Which>,
     Perhaps(Yes { digest, note }): Perhaps<Yes>,
@@ -302,7 +299,6 @@ pub(crate) async fn approve(
     if which.number().is_none() {
         return say(&operator, &desk, which, (PactVerb::Approve, note)).await;
     }
-    operator.may(Role::Policy)?;
     let digest = digest.and_then(|digest| digest.parse().ok());
     let wrong = || Problem::Malformed("`digest`: the version's `digest` is needed".into());
     let digest = digest.ok_or_else(wrong)?;
@@ -311,7 +307,7 @@ pub(crate) async fn approve(
 
 /// `POST /api/agents/{agentId}/policies/{version}/reject`: a version never comes into force, or a pact never begins.
 pub(crate) async fn reject(
-    operator: Operator,
+    Editor(operator): Editor,
     desk: Door,
     Named(which): Named<Which>,
     Given(No { reason }): Given<No>,
@@ -325,7 +321,7 @@ pub(crate) async fn reject(
 
 /// `POST /api/agents/{agentId}/policies/{version}/withdraw`: the proposer's own no.
 pub(crate) async fn withdraw(
-    operator: Operator,
+    Editor(operator): Editor,
     State(desk): Door,
     Named(which): Named<Which>,
     Perhaps(Remark { note }): Perhaps<Remark>,
@@ -336,7 +332,7 @@ pub(crate) async fn withdraw(
 
 /// `POST /api/agents/{agentId}/policies/{policyId}/revoke`: the pact is over when it returns, on every gateway.
 pub(crate) async fn revoke(
-    operator: Operator,
+    Editor(operator): Editor,
     desk: Door,
     Named(which): Named<Which>,
     Given(No { reason }): Given<No>,
@@ -346,11 +342,10 @@ pub(crate) async fn revoke(
 }
 
 async fn change(
-    operator: &Operator,
+    operator: &OperatorSetup,
     desk: &Desk,
     (which, verb): (Which, Verb),
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let operator = operator.may(Role::Policy)?;
     let (agent, number) = which.numbered()?;
     let engine = &desk.gatehouse.engine;
     let version = engine.change_version(operator, (&agent, number), &verb).await?;
@@ -424,12 +419,11 @@ fn version_view(version: &Version) -> Value {
 }
 
 async fn say(
-    operator: &Operator,
+    operator: &OperatorSetup,
     State(desk): &Door,
     Which { agent, version: grant }: Which,
     (verb, text): (PactVerb, Option<String>),
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let operator = operator.may(Role::Policy)?;
     // what is no version is certainly not the agent's
     let grant = grant.parse().map_err(|_| Problem::NotFound)?;
     let engine = &desk.gatehouse.engine;

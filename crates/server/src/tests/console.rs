@@ -97,7 +97,7 @@ async fn a_token_opens_a_session_that_only_the_consoles_own_requests_may_use() {
     let house = House::open().await;
     let reply = log_in(&house, DESK).await;
     assert_eq!(reply.status, 201, "{}", reply.body);
-    let port = house.operators.port();
+    let port = house.operators.0.port();
     let attributes = "; path=/; httponly; samesite=strict; max-age=43200";
     assert!(reply.head.contains(&format!("set-cookie: countersign-{port}=")), "{}", reply.head);
     assert!(reply.head.contains(attributes) && !reply.head.contains("; secure"), "{}", reply.head);

@@ -28,6 +28,7 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::conformance::{CONTRACT, Sent};
 use crate::{
     Credentials, Door, Gatehouse, Keyring, Metrics, TlsFiles, TokenDigest, serve_agents,
     serve_operators,
@@ -51,7 +52,7 @@ pub(crate) struct House {
     pub(crate) shelf: ModelShelf,
     pub(crate) time: ManualTime,
     pub(crate) agents: SocketAddr,
-    pub(crate) operators: SocketAddr,
+    pub(crate) operators: Operators,
     pub(crate) engine: Arc<Engine>,
     stop: watch::Sender<bool>,
     doors: Vec<JoinHandle<std::io::Result<()>>>,
@@ -199,7 +200,7 @@ impl House {
             stopped.wait_for(|stop| *stop).await.unwrap();
         };
         let (one, two) = (door.bind().await.unwrap(), door.bind().await.unwrap());
-        let (agents, operators) = (one.local_addr(), two.local_addr());
+        let (agents, operators) = (one.local_addr(), Operators(two.local_addr()));
         let doors = vec![
             tokio::spawn(serve_agents(one, gatehouse.clone(), until(stopped.clone()))),
             tokio::spawn(serve_operators(two, gatehouse, until(stopped))),
@@ -279,6 +280,31 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
 
+    /// The first header of this name, in lower case as the head is kept.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut pairs = self.head.lines().filter_map(|line| line.split_once(':'));
+        let found = pairs.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim())
+    }
+
+    /// The body without the frames of its chunks; `None` of one that broke off.
+    pub(crate) fn content(&self) -> Option<String> {
+        if self.header("transfer-encoding") != Some("chunked") {
+            return Some(self.body.clone());
+        }
+        let (mut content, mut rest) = (String::new(), self.body.as_str());
+        loop {
+            let (length, after) = rest.split_once("\r\n")?;
+            let length = usize::from_str_radix(length, 16).ok()?;
+            if length == 0 {
+                return Some(content);
+            }
+            let (chunk, after) = after.split_at_checked(length)?;
+            content.push_str(chunk);
+            rest = after.strip_prefix("\r\n")?;
+        }
+    }
+
     pub(crate) fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
@@ -286,8 +312,51 @@ impl Reply {
     }
 }
 
+/// Where the operators' door is. What is sent there is held against the API's document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Operators(pub(crate) SocketAddr);
+
+/// A door that requests are sent to.
+pub(crate) trait Goal {
+    fn address(&self) -> SocketAddr;
+
+    /// What has to be true of every reply.
+    fn holds(&self, _: Sent<'_>, _: &Reply) {}
+}
+
+impl Goal for SocketAddr {
+    fn address(&self) -> SocketAddr {
+        *self
+    }
+}
+
+impl Goal for Operators {
+    fn address(&self) -> SocketAddr {
+        self.0
+    }
+
+    fn holds(&self, sent: Sent<'_>, reply: &Reply) {
+        if let Some(violation) = CONTRACT.violation(sent, reply) {
+            panic!("{violation}\nto {sent:?}\n{}\n{}", reply.head, reply.body);
+        }
+    }
+}
+
 /// One request on a connection of its own. `host` and `content-type` are given unless named.
 pub(crate) async fn send(
+    goal: impl Goal,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Reply {
+    let reply = unjudged(goal.address(), method, path, headers, body).await;
+    goal.holds(Sent { method, target: path, headers, body }, &reply);
+    reply
+}
+
+/// As [`send`], and whatever comes back is taken.
+pub(crate) async fn unjudged(
     address: SocketAddr,
     method: &str,
     path: &str,

@@ -175,6 +175,44 @@ async fn a_parked_operation_is_shown_and_takes_one_word() {
     house.close().await;
 }
 
+/// Records may be long, and a page is not: what does not fit is on the next one.
+#[tokio::test]
+async fn a_page_of_operations_ends_where_it_would_be_too_long() {
+    let house = House::open().await;
+    let until = Timestamp::from_millis(1_767_225_600_000 + 3_600_000);
+    let mut all = BTreeSet::new();
+    for n in 1..=7 {
+        let mut reserve = fixture::park(n, vec![fixture::rolling("day", 5, 100)], until);
+        // the fifth alone is longer than a page
+        let bytes = if n == 5 { 5 << 20 } else { 700_000 };
+        fixture::plan_mut(&mut reserve.operation.intent).data = vec![0xab; bytes].into();
+        let answer = house.ledger.reserve(&reserve).await.unwrap();
+        assert!(matches!(answer, ReserveAnswer::Reserved(_)), "{answer:?}");
+        all.insert(reserve.operation.id.to_string());
+    }
+    for route in ["/operations", "/pending-operations"] {
+        let (mut seen, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let page = house.desk("GET", &format!("{route}?limit=1000{cursor}"), "").await;
+            let shown = page.json();
+            let items = shown["items"].as_array().unwrap();
+            assert!(
+                page.body.len() < (4 << 20) + 200 || items.len() == 1,
+                "{} bytes",
+                page.body.len()
+            );
+            seen.extend(items.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+            pages += 1;
+            let Some(next) = shown["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(seen.len(), all.len(), "{route}: {seen:?}");
+        assert_eq!(seen.into_iter().collect::<BTreeSet<_>>(), all, "{route}");
+        assert!((4..=7).contains(&pages), "{route}: {pages} pages");
+    }
+    house.close().await;
+}
+
 #[tokio::test]
 async fn a_rejected_operation_leaves_the_inbox() {
     let house = House::open().await;
@@ -452,7 +490,7 @@ async fn events_tell_of_changes_and_end_with_the_door() {
     let house = House::open().await;
     let request =
         format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
-    let mut stream = TcpStream::connect(house.operators).await.unwrap();
+    let mut stream = TcpStream::connect(house.operators.0).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut heard = String::new();
     let mut part = [0_u8; 4096];
@@ -472,7 +510,7 @@ async fn listen(house: &House, last: Option<&str>, wanted: &str) -> String {
     let request = format!(
         "GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n{last}\r\n"
     );
-    let mut stream = TcpStream::connect(house.operators).await.unwrap();
+    let mut stream = TcpStream::connect(house.operators.0).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let (mut heard, mut part) = (String::new(), [0_u8; 4096]);
     while !heard.contains(wanted) {
@@ -508,7 +546,7 @@ async fn only_so_many_listen() {
         format!("GET /events HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {DESK}\r\n\r\n");
     let mut seated = Vec::new();
     for _ in 0..16 {
-        let mut stream = TcpStream::connect(house.operators).await.unwrap();
+        let mut stream = TcpStream::connect(house.operators.0).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut status = [0_u8; 12];
         stream.read_exact(&mut status).await.unwrap();
@@ -518,7 +556,7 @@ async fn only_so_many_listen() {
     let refused = house.desk("GET", "/events", "").await;
     assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("unavailable")));
     // one operator keeps no other out
-    let mut other = TcpStream::connect(house.operators).await.unwrap();
+    let mut other = TcpStream::connect(house.operators.0).await.unwrap();
     other.write_all(request.replace(DESK, VIEWER).as_bytes()).await.unwrap();
     let mut status = [0_u8; 12];
     other.read_exact(&mut status).await.unwrap();
@@ -560,7 +598,14 @@ async fn an_incident_is_moved_by_whoever_saw_it_as_it_is() {
     assert_eq!((taken.status, &taken.json()["status"]), (200, &json!("Investigating")));
     let step = taken.json()["history"][1].clone();
     assert_eq!((&step["by"], &step["note"]), (&json!("alice"), &json!("mine")));
-    let resolved = patch(&house, &id, &[], r#"{"status":"Resolved"}"#).await;
+    for others in ["\"x\"", "W/\"2\"", "\"1\", \"3\"", ""] {
+        let stale = patch(&house, &id, &[("if-match", others)], take).await;
+        assert_eq!((stale.status, &stale.json()["version"]), (412, &json!(2)), "{others}");
+    }
+    let among = [("if-match", "\"9\", W/\"1\""), ("if-match", "\"1\",\"2\"")];
+    let noted = patch(&house, &id, &among, r#"{"note":"one of these"}"#).await;
+    assert_eq!((noted.status, &noted.json()["version"]), (200, &json!(3)), "{}", noted.body);
+    let resolved = patch(&house, &id, &[("if-match", "*")], r#"{"status":"Resolved"}"#).await;
     assert_eq!(resolved.status, 200);
     let illegal = patch(&house, &id, &[], r#"{"status":"Dismissed"}"#).await;
     assert_eq!((illegal.status, &illegal.json()["code"]), (409, &json!("illegal_move")));
@@ -569,7 +614,7 @@ async fn an_incident_is_moved_by_whoever_saw_it_as_it_is() {
         (&[], r#"{"status":"Open","by":"bob"}"#),
         (&[], r#"{"status":"Closed"}"#),
         (&[("if-match", "1")], take),
-        (&[("if-match", "\"x\"")], take),
+        (&[("if-match", "\"3\" \"2\"")], take),
     ] {
         assert_eq!(patch(&house, &id, headers, body).await.status, 400, "{body}");
     }
@@ -682,12 +727,12 @@ async fn evidence_breaks_off_when_its_reader_is_no_operator_any_more() {
     for format in ["json", "csv"] {
         let credentials = crate::tests::house::credentials;
         house.keyring.replace(credentials());
-        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        let mut export = TcpStream::connect(house.operators.0).await.unwrap();
         export.write_all(get(&format!("/evidence?format={format}")).as_bytes()).await.unwrap();
         let mut got = part(&mut export).await;
         assert!(got.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&got));
         // whoever looks at both looks at this one later: when it has ended, the export has been looked at, too
-        let mut events = TcpStream::connect(house.operators).await.unwrap();
+        let mut events = TcpStream::connect(house.operators.0).await.unwrap();
         events.write_all(get("/events").as_bytes()).await.unwrap();
         assert!(part(&mut events).await.starts_with(b"HTTP/1.1 200"));
         house.keyring.replace(crate::Credentials::default());
@@ -718,7 +763,7 @@ async fn only_so_many_exports_are_on_their_way() {
     );
     let mut going = Vec::new();
     for _ in 0..4 {
-        let mut export = TcpStream::connect(house.operators).await.unwrap();
+        let mut export = TcpStream::connect(house.operators.0).await.unwrap();
         export.write_all(request.as_bytes()).await.unwrap();
         assert!(part(&mut export).await.starts_with(b"HTTP/1.1 200"));
         going.push(export);

@@ -104,7 +104,9 @@ pub fn decided(n: u64) -> NewTrace {
             reasoning: Some("because \u{1f511} \"\\ \u{7}".into()),
             proposed_action: serde_json::json!({"to": "0x00", "n": n}),
             validation_result: serde_json::json!({"allowed": true}),
-            policy_verdicts: vec![serde_json::json!({"rule": "shop"})],
+            policy_verdicts: vec![serde_json::json!({
+                "policy": "bot", "rule": "shop", "says": "allow", "code": "", "detail": "", "passed": true
+            })],
             risk_score: 7,
             blocked_by: None,
             policy: None,
