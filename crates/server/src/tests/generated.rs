@@ -132,10 +132,8 @@ impl Draw {
     }
 
     fn of_type(&mut self, schema: &Value) -> Value {
-        let kind = match &schema["type"] {
-            Value::Array(kinds) => self.pick(kinds).clone(),
-            kind => kind.clone(),
-        };
+        let kind = &schema["type"];
+        let kind = kind.as_array().map_or_else(|| kind.clone(), |kinds| self.pick(kinds).clone());
         match kind.as_str() {
             Some("object") => self.object(schema),
             Some("array") => {
@@ -211,11 +209,9 @@ impl Draw {
             let place = format!("{{{name}}}");
             let known =
                 if name == "id" && path.starts_with("/incidents") { "incident" } else { name };
-            let value = match self.allowed(&parameter["schema"], known) {
-                Value::String(text) if !text.is_empty() => text,
-                _ => "x".into(),
-            };
-            path = path.replace(&place, &encoded(&value));
+            let value = self.allowed(&parameter["schema"], known);
+            let value = value.as_str().filter(|text| !text.is_empty()).unwrap_or("x");
+            path = path.replace(&place, &encoded(value));
         }
         path
     }
@@ -408,7 +404,7 @@ async fn lived_in() -> (House, BTreeMap<&'static str, Vec<String>>) {
         ("token", texts(&[DESK])),
         ("text", vec![GRANT.into(), GRANT.replace("500", "300"), "rules: [".into()]),
         ("status", texts(&["pending", "all", "executed"])),
-        ("signed", Vec::from(["".to_owned()])),
+        ("signed", vec![String::new()]),
     ]);
     (house, known)
 }
