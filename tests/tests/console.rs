@@ -203,6 +203,19 @@ async fn no_other_page_acts_for_an_operator_and_a_session_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_logs_in_until_the_configuration_has_it_no_more() {
+    let world = world().await;
+    let mut driver = Driver::start(&world, &["login.mjs"]);
+    let made = driver.next().await;
+    let without = "person: bob, groups: [desk]";
+    let has = format!("person: bob, groups: [desk, keyed], passkeys: [{}]", made["passkey"]);
+    world.gateway.reconfigure(without, &has);
+    assert_eq!(driver.next().await, json!({"revoke": "bob"}));
+    world.gateway.reconfigure(&has, without);
+    driver.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_switches_work_and_a_gateway_that_is_away_is_noticed() {
     let mut world = world().await;
     let mut driver = Driver::start(&world, &["levers.mjs"]);
