@@ -201,6 +201,11 @@ async fn where_keys_are_pinned_a_policy_is_changed_and_rolled_back_with_a_signat
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn evidence_is_verified_in_the_page_and_what_was_tampered_with_is_found() {
+    drive(&["evidence.mjs"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_a_policy_is_accessible_in_the_light() {
     drive_two(&["policies.mjs", "light"]).await;
 }
