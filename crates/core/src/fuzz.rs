@@ -16,7 +16,7 @@ use std::{
 use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_json_abi::Function;
-use alloy_primitives::{B256, Bytes, Signature, U256, keccak256};
+use alloy_primitives::{Bytes, Signature, U256, keccak256};
 use serde_json::{Number, Value, json};
 
 use crate::{
