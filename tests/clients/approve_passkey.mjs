@@ -1,43 +1,8 @@
-// An approver with a passkey: an authenticator in software (W3C WebAuthn 3) with keys of node's own, as a browser would use it.
+// An approver with a passkey.
 //   make                              prints a credential for the configuration, and its private key
 //   approve ADMIN TOKEN ID KEY [WORD] approves; WORD is what the authenticator does wrong, or the count that it says
-import { createHash, createPrivateKey, generateKeyPairSync, sign, verify, createPublicKey } from "node:crypto";
-
-const sha256 = (bytes) => createHash("sha256").update(bytes).digest();
-
-function make(kind) {
-  const pair = kind === "ed25519" ? generateKeyPairSync("ed25519") : generateKeyPairSync("ec", { namedCurve: "P-256" });
-  return {
-    id: sha256(pair.publicKey.export({ type: "spki", format: "der" })).toString("base64url"),
-    public_key: pair.publicKey.export({ type: "spki", format: "der" }).toString("base64url"),
-    private_key: pair.privateKey.export({ type: "pkcs8", format: "der" }).toString("base64url"),
-  };
-}
-
-// navigator.credentials.get(): what the browser says, what the authenticator says, and the signature over both
-function get({ challenge, rpId }, origin, credential, { count = 0, flags = 0x05, type = "webauthn.get" } = {}) {
-  const clientDataJSON = Buffer.from(JSON.stringify({ type, challenge, origin, crossOrigin: false }));
-  const counted = Buffer.alloc(4);
-  counted.writeUInt32BE(count);
-  const authenticatorData = Buffer.concat([sha256(rpId), Buffer.from([flags]), counted]);
-  const key = createPrivateKey({ key: Buffer.from(credential.private_key, "base64url"), type: "pkcs8", format: "der" });
-  const signed = Buffer.concat([authenticatorData, sha256(clientDataJSON)]);
-  const signature = sign(key.asymmetricKeyType === "ed25519" ? null : "sha256", signed, key);
-  const text = (bytes) => bytes.toString("base64url");
-  return {
-    id: credential.id,
-    rawId: credential.id,
-    type: "public-key",
-    authenticatorAttachment: "platform",
-    clientExtensionResults: {},
-    response: {
-      clientDataJSON: text(clientDataJSON),
-      authenticatorData: text(authenticatorData),
-      signature: text(signature),
-      userHandle: null,
-    },
-  };
-}
+import { createPublicKey, verify } from "node:crypto";
+import { get, make, sha256 } from "./authenticator.mjs";
 
 // what an auditor does with the record alone
 function holds({ passkey: { public_key, assertion } }, digest) {

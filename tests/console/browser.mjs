@@ -57,7 +57,7 @@ export async function visit(page, path) {
 export async function signIn(page, operator, path = '/overview') {
   await visit(page, path);
   await page.getByLabel('Operator’s token').fill(world.tokens[operator]);
-  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('button', { name: 'Log in', exact: true }).click();
   await page.getByRole('navigation', { name: 'Pages' }).or(page.getByRole('button', { name: 'Menu' })).first().waitFor();
 }
 

@@ -108,7 +108,7 @@ equal((await raw('GET', '/overview', {})).status, 401, 'the cookie after the end
 
 // a wrong token, again and again
 await page.getByLabel('Operator’s token').fill('nonsense');
-await page.getByRole('button', { name: 'Log in' }).click();
+await page.getByRole('button', { name: 'Log in', exact: true }).click();
 await page.getByText('No operator has this token.').waitFor();
 const statuses = [];
 for (let n = 0; n < 12; n += 1) statuses.push((await raw('POST', '/session', {}, '{"token":"nonsense"}')).status);

@@ -446,6 +446,79 @@ async fn a_passkey_approves() {
     }
 }
 
+/// What each row of `login_passkey.mjs` is answered.
+fn answered_alike(told: &Value) {
+    let answers = |http: u16, code: &str| json!({"http": http, "code": code});
+    let invalid = answers(403, "signature_invalid");
+    let over = answers(410, "challenge_over");
+    for (row, expected) in [
+        ("first", answers(201, "in")),
+        ("replayed", over.clone()),
+        ("the same count", invalid.clone()),
+        ("a lower count", invalid.clone()),
+        ("no count any more", invalid.clone()),
+        ("another origin", invalid.clone()),
+        ("another port", invalid.clone()),
+        ("another party", invalid.clone()),
+        ("not verified", invalid.clone()),
+        ("not present", invalid.clone()),
+        ("another ceremony", invalid.clone()),
+        ("an own challenge", over.clone()),
+        ("a bent challenge", over.clone()),
+        ("an approval's digest", over.clone()),
+        ("no challenge", over),
+        ("unknown", answers(401, "unauthorised")),
+        ("forged", answers(401, "unauthorised")),
+        ("unknown, another origin", invalid.clone()),
+        ("unknown, not verified", invalid),
+        ("that challenge from elsewhere", answers(201, "in")),
+    ] {
+        assert_eq!(told["rows"][row], expected, "{row}: {told}");
+    }
+}
+
+/// A passkey opens a session of the console, and nothing that only looks like one does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_opens_a_session() {
+    let make = async |kind| last_line(node(), &["approve_passkey.mjs"], &["make", kind], &[]).await;
+    for kind in ["p256", "ed25519"] {
+        let (credential, other) = (make(kind).await, make(kind).await);
+        let (id, public_key) = (&credential["id"], &credential["public_key"]);
+        let has = format!("passkeys: [{{ id: {id}, public_key: {public_key} }}]");
+        let world = World::start(signed("passkey", &has)).await;
+        let waiting = parked(&world).await;
+        let shown =
+            world.operator("bob").get(&format!("/pending-operations/{waiting}")).await.json();
+        let digest = shown["digest"].as_str().unwrap_or_default();
+        let admin = format!("http://{}", world.gateway.addresses.admin);
+        let (credential, other) = (credential.to_string(), other.to_string());
+        let arguments = [admin.as_str(), &credential, &other, digest];
+        let told = last_line(node(), &["login_passkey.mjs"], &arguments, &[]).await;
+        answered_alike(&told);
+        assert_eq!(told["who"]["operator"], json!("bob"), "{told}");
+        assert_eq!(told["asked"]["allowCredentials"], json!([]), "{told}");
+        assert_eq!(
+            told["asked"]["challenge"],
+            json!(56),
+            "no approval has one of that length: {told}"
+        );
+        assert_eq!(told["told_alike"], json!(true), "{told}");
+        assert_eq!(told["both"], json!([201, 410]), "{told}");
+        assert_eq!(told["malformed"], json!(vec![400; 6]), "{told}");
+        assert_eq!(told["failed"], json!(vec![401; 10]), "{told}");
+        let waits = json!({"http": 429, "code": "too_many_attempts"});
+        assert_eq!(told["waits"], json!([waits, waits]), "{told}");
+        // it was a login: what waits for a signature waits still
+        let shown =
+            world.operator("bob").get(&format!("/pending-operations/{waiting}")).await.json();
+        assert_eq!(
+            (&shown["status"], &shown["votes"]),
+            (&json!("PENDING_APPROVAL"), &json!([])),
+            "{shown}"
+        );
+    }
+}
+
 /// What carries alloy's requests: its HTTP transports bring a second TLS, so this one posts them over ours.
 #[derive(Debug, Clone)]
 struct Wire(Agent);

@@ -6,7 +6,9 @@
 
 use std::{path::PathBuf, process::Stdio};
 
-use countersign_tests::{Agent, Setup, StoreKind, World, config, config::PAYEE, place, wait};
+use countersign_tests::{
+    Agent, Setup, StoreKind, World, binary, config, config::PAYEE, place, wait,
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
@@ -64,6 +66,8 @@ impl Driver {
             "agent": agent(&world.bot()),
             "other": agent(&world.agent("other")),
             "payee": PAYEE,
+            "bin": binary::countersign(),
+            "folder": world.gateway.folder(),
             "tokens": std::collections::BTreeMap::from(tokens),
             "screens": screens,
         });
@@ -162,6 +166,45 @@ async fn a_policy_is_changed_from_the_keyboard() {
     drive_two(&["policies.mjs", "keys"]).await;
 }
 
+/// As [`world_of_two`], where a key is pinned, and nobody may loosen by more than a tenth.
+async fn world_of_signed() -> World {
+    let mut setup = Setup::new(StoreKind::Embedded).with_another_agent();
+    let changes = "policy_changes: { delay: 1s, newly_allowed: 10% }\nprices:";
+    setup.changes.push(("prices:".into(), changes.into()));
+    let world =
+        World::start(setup.with(|bot| (bot.policy, bot.duplicate_window) = (POLICY.into(), "0s")));
+    let world = world.await;
+    let run = |arguments: &[&str]| {
+        let said = binary::run(world.gateway.folder(), arguments);
+        assert_eq!(said.code, 0, "{}", said.err);
+        said.out.trim().to_owned()
+    };
+    let key = run(&["policy", "keygen", "--out", "policy-key.pem"]);
+    for file in ["policies/bot.yaml", "policies/other.yaml"] {
+        run(&["policy", "sign", "--key", "policy-key.pem", "--sequence", "1", file]);
+    }
+    let pinned = format!("newly_allowed: 10%, keys: [\"{key}\"] }}");
+    world.gateway.reconfigure("newly_allowed: 10% }", &pinned);
+    wait::until("the key to count", async || {
+        let path = "/api/agents/bot/policies";
+        let reply = world.alice().post(path, &json!({"text": "policy: x"})).await;
+        (reply.json()["code"] == "policy_unsigned").then_some(())
+    })
+    .await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_keys_are_pinned_a_policy_is_changed_and_rolled_back_with_a_signature() {
+    let world = world_of_signed().await;
+    Driver::start(&world, &["signed.mjs"]).end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn evidence_is_verified_in_the_page_and_what_was_tampered_with_is_found() {
+    drive(&["evidence.mjs"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_page_of_a_policy_is_accessible_in_the_light() {
     drive_two(&["policies.mjs", "light"]).await;
@@ -199,6 +242,19 @@ async fn no_other_page_acts_for_an_operator_and_a_session_ends() {
     assert_eq!(driver.next().await, json!({"rotate": "vera"}));
     let digest = |token: &str| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(token));
     world.gateway.reconfigure(&digest(&config::token("vera")), &digest("another token of hers"));
+    driver.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_passkey_logs_in_until_the_configuration_has_it_no_more() {
+    let world = world().await;
+    let mut driver = Driver::start(&world, &["login.mjs"]);
+    let made = driver.next().await;
+    let without = "person: bob, groups: [desk]";
+    let has = format!("person: bob, groups: [desk, keyed], passkeys: [{}]", made["passkey"]);
+    world.gateway.reconfigure(without, &has);
+    assert_eq!(driver.next().await, json!({"revoke": "bob"}));
+    world.gateway.reconfigure(&has, without);
     driver.end().await;
 }
 

@@ -16,7 +16,7 @@ use std::{
 use alloy_consensus::{Transaction as _, TxEnvelope, transaction::SignerRecoverable as _};
 use alloy_eips::eip2718::Decodable2718 as _;
 use alloy_json_abi::Function;
-use alloy_primitives::{B256, Bytes, Signature, U256, keccak256};
+use alloy_primitives::{Bytes, Signature, U256, keccak256};
 use serde_json::{Number, Value, json};
 
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     decimal::Decimal,
     draft::{FieldError, GAS_MAX},
     evidence::verify,
-    identity::{ApprovalDigest, ChainId},
+    identity::ChainId,
     json::{Json, JsonError, Limits},
     raw::RawTransaction,
     time::{Millis, Timestamp},
@@ -308,7 +308,7 @@ pub fn passkey(bytes: &[u8]) {
     let party =
         RelyingParty { id: "localhost".into(), origins: vec!["http://localhost:8556".into()] };
     for key in [PasskeyKey::Es256([4; 65]), PasskeyKey::EdDsa([7; 32])] {
-        assert!(said.verify(ApprovalDigest(B256::ZERO), &party, &key).is_err());
+        assert!(said.verify(&[0; 32], &party, &key).is_err());
     }
     let kept = serde_json::to_string(&said).unwrap();
     assert_eq!(serde_json::from_str::<Assertion>(&kept).unwrap(), said);

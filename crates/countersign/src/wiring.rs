@@ -173,12 +173,16 @@ pub(crate) fn open_chain(
     NodeChain::new(options)
 }
 
-/// Whose tokens open which door.
+/// Whose tokens and passkeys open which door.
 pub(crate) fn credentials(config: &Config) -> Credentials {
     let digest = TokenDigest::new;
+    let passkeys = config.operators.iter().flat_map(|operator| {
+        operator.passkeys.iter().map(|p| (p.value.clone(), operator.id.clone()))
+    });
     Credentials {
         agents: config.agents.iter().map(|a| (digest(a.token.value), a.id.clone())).collect(),
         operators: config.operators.iter().map(|o| (digest(o.token.value), o.id.clone())).collect(),
+        passkeys: passkeys.collect(),
     }
 }
 

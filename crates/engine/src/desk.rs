@@ -23,6 +23,9 @@ use crate::{
 /// Where a person's no still counts: also after the yes, while a gate's delay runs.
 const BEFORE_COMMIT: [OperationState; 2] = [OperationState::Parked, OperationState::Approved];
 
+/// Why a passkey is not believed whose count did not go on.
+pub const PASSKEY_BEHIND: &str = "the passkey has signed since, or there are two of it: sign again";
+
 /// How often a vote is counted anew because another came in between.
 const ROUNDS_MAX: u8 = 32;
 
@@ -62,8 +65,7 @@ impl Engine {
                 }
                 ApproveAnswer::Raced => {}
                 ApproveAnswer::PasskeyBehind => {
-                    let why = "the passkey has signed since, or there are two of it: sign again";
-                    return Err(DeskError::Signature(why.into()));
+                    return Err(DeskError::Signature(PASSKEY_BEHIND.into()));
                 }
                 ApproveAnswer::OtherDigest => return Err(DeskError::OtherDigest),
                 ApproveAnswer::Elsewhere(record) => return Err(DeskError::Decided(record)),

@@ -49,7 +49,7 @@ mod turn;
 mod views;
 
 pub use bump::BumpError;
-pub use desk::Yes;
+pub use desk::{PASSKEY_BEHIND, Yes};
 pub use drift::{asked_again, shown};
 pub use engine::{DeskError, Engine, Ports};
 pub use pact::{GrantView, PactError};

@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use countersign_core::identity::{AgentId, OperatorId};
+use countersign_engine::setup::PasskeySetup;
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -41,6 +42,8 @@ pub struct Credentials {
     pub agents: Vec<(TokenDigest, AgentId)>,
     /// Operators' tokens: worth something at the operators' door only.
     pub operators: Vec<(TokenDigest, OperatorId)>,
+    /// Operators' passkeys: they open sessions of the console. Accounts of one person may share one.
+    pub passkeys: Vec<(PasskeySetup, OperatorId)>,
 }
 
 /// The credentials in force; a reload replaces them whole.
@@ -70,6 +73,18 @@ impl Keyring {
 
     pub(crate) fn operator(&self, presented: TokenDigest) -> Option<OperatorId> {
         find(&self.current().operators, presented)
+    }
+
+    /// The passkeys with this id, and the accounts that have them: several, where one person has several.
+    pub(crate) fn passkeys(&self, id: &str) -> Vec<(PasskeySetup, OperatorId)> {
+        let current = self.current();
+        current.passkeys.iter().filter(|(known, _)| known.id == id).cloned().collect()
+    }
+
+    /// Whether this account has this passkey.
+    pub(crate) fn has(&self, operator: &OperatorId, passkey: &PasskeySetup) -> bool {
+        let current = self.current();
+        current.passkeys.iter().any(|(known, owner)| known == passkey && owner == operator)
     }
 
     fn current(&self) -> Arc<Credentials> {
@@ -197,6 +212,7 @@ mod tests {
         let keyring = Keyring::new(Credentials {
             agents: vec![(agent, AgentId::parse("bot").unwrap())],
             operators: vec![(operator, OperatorId::parse("alice").unwrap())],
+            passkeys: vec![],
         });
         assert!(keyring.agent(agent).is_some() && keyring.operator(agent).is_none());
         assert!(keyring.operator(operator).is_some() && keyring.agent(operator).is_none());

@@ -28,13 +28,16 @@ use crate::{
     listener::caught,
 };
 
-use self::{access::Operator, problem::Problem, seats::Seats, sessions::Sessions};
+use self::{
+    access::Operator, challenges::Challenges, problem::Problem, seats::Seats, sessions::Sessions,
+};
 
 mod access;
 mod approvals;
 mod body;
 mod books;
 mod by_hash;
+mod challenges;
 mod console;
 pub(crate) mod document;
 mod events;
@@ -45,6 +48,7 @@ mod incidents;
 mod ledger;
 mod login;
 mod operations;
+mod passkey;
 mod people;
 mod probes;
 mod problem;
@@ -65,6 +69,7 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; st
 pub(crate) struct Desk {
     gatehouse: Gatehouse,
     sessions: Sessions,
+    challenges: Challenges,
     hosts: Hosts,
     /// Whether cookies travel under TLS only, and the port that is in their name.
     is_tls: bool,
@@ -89,6 +94,7 @@ impl Desk {
         Arc::new(Self {
             gatehouse,
             sessions: Sessions::default(),
+            challenges: Challenges::new(),
             hosts: bound.hosts(),
             is_tls: bound.tls.is_some(),
             port: bound.local_addr().port(),
@@ -126,6 +132,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/", get(console::page))
         .route("/console/{file}", get(console::file))
         .route("/session", get(login::show).post(login::open).delete(login::end))
+        .route("/session/challenge", post(login::challenge))
         .route("/healthz", get(probes::health))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(probes::metrics))

@@ -42,6 +42,19 @@ fn independently(file: &Path, anchors: &[&str]) -> Said {
     }
 }
 
+/// The console's own code, as a page of it runs it.
+fn in_the_page(file: &Path, anchors: &[&str]) -> Said {
+    let node = place::program("node", "COUNTERSIGN_NODE", &[]);
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/evidence/verify_console.mjs");
+    let said = Command::new(node).arg(script).arg(file).args(anchors).output().expect("node");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Said {
+        code: said.status.code().unwrap_or(-1),
+        out: text(&said.stdout),
+        err: text(&said.stderr),
+    }
+}
+
 fn done(said: Said) -> String {
     assert_eq!(said.code, 0, "{}{}", said.out, said.err);
     said.out
@@ -87,6 +100,8 @@ async fn what_happened_is_proved_to_whoever_has_the_file(store: StoreKind) {
     done(offline(folder, &anchored));
     let python = done(independently(&file, &[&heads[0]]));
     assert!(python.contains(&heads[0]) && python.contains("\"decision\": 4"), "{python}");
+    let page = done(in_the_page(&file, &[&heads[0]]));
+    assert!(page.contains(&heads[0]) && page.contains("\"decision\":4"), "{page}");
     let said = done(offline(folder, &["replay", "evidence.json"]));
     assert!(said.contains("5 decisions are decided again byte for byte, 0 differ"), "{said}");
     done(trace(folder, &alice, &["verify"]));
@@ -139,6 +154,9 @@ fn tampered(folder: &Path, file: &Path, head: &str) {
         let swap = if byte == b'7' { "8" } else { "7" };
         changed[at].replace_range(middle..=middle, swap);
         found(changed.join("\n"), "a byte is changed");
+        // what else may be done to a line is done in a browser
+        let said = in_the_page(&other, &[head]);
+        assert_eq!(said.code, 1, "a byte is changed: {}{}", said.out, said.err);
         let next = at.saturating_add(1);
         if next < lines.len() {
             let mut moved = lines.clone();
@@ -168,6 +186,7 @@ async fn a_clients_word_is_never_a_decision(store: StoreKind) {
     let said = done(offline(folder, &["verify", "evidence.json"]));
     assert!(said.contains("1 of kind attestation") && !said.contains("of kind decision"), "{said}");
     done(independently(&file, &[]));
+    done(in_the_page(&file, &[]));
     let said = done(offline(folder, &["replay", "evidence.json"]));
     assert!(said.contains("0 decisions") && said.contains("1 are attestations"), "{said}");
     let table = done(trace(folder, &alice, &["export", "--format", "csv"]));
@@ -180,4 +199,5 @@ async fn a_clients_word_is_never_a_decision(store: StoreKind) {
         "{said}"
     );
     done(independently(&folder.join("other.json"), &[]));
+    done(in_the_page(&folder.join("other.json"), &[]));
 }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 use super::signature::SignatureFault;
-use crate::identity::ApprovalDigest;
 
 /// The most bytes of what the browser says.
 pub const CLIENT_DATA_MAX: usize = 4096;
@@ -176,27 +175,38 @@ impl Assertion {
         })
     }
 
-    /// Whether this key signed this digest here, with its user present and verified.
+    /// Whether this key signed these bytes here, with its user present and verified.
     pub fn verify(
         &self,
-        digest: ApprovalDigest,
+        asked: &[u8],
         party: &RelyingParty,
         key: &PasskeyKey,
     ) -> Result<(), SignatureFault> {
-        if let Some(why) = self.strange_client_data(digest, party) {
-            return Err(SignatureFault::ClientData(why));
-        }
-        let read = Some(&self.authenticator_data).filter(|d| d.len() <= AUTHENTICATOR_DATA_MAX);
-        let read = read.and_then(|data| AuthenticatorData::parse(data));
-        let refusal = read.map_or(Some("is not of its form"), |data| data.refusal(party));
-        if let Some(why) = refusal {
-            return Err(SignatureFault::Authenticator(why));
-        }
+        self.answers(asked, party)?;
         if self.signature.len() <= SIGNATURE_MAX && self.is_signed_by(key) {
             Ok(())
         } else {
             Err(SignatureFault::Broken)
         }
+    }
+
+    /// Whether it claims to be said to these bytes, here, with its user present and verified. Whether anybody signed it
+    /// is not asked: whoever made it can tell as much.
+    pub fn answers(&self, asked: &[u8], party: &RelyingParty) -> Result<(), SignatureFault> {
+        if let Some(why) = self.strange_client_data(asked, party) {
+            return Err(SignatureFault::ClientData(why));
+        }
+        let read = Some(&self.authenticator_data).filter(|d| d.len() <= AUTHENTICATOR_DATA_MAX);
+        let read = read.and_then(|data| AuthenticatorData::parse(data));
+        let refusal = read.map_or(Some("is not of its form"), |data| data.refusal(party));
+        refusal.map_or(Ok(()), |why| Err(SignatureFault::Authenticator(why)))
+    }
+
+    /// What it claims to have been asked; whether it was, only who asked knows.
+    #[must_use]
+    pub fn asked(&self) -> Option<Vec<u8>> {
+        let said = self.said()?;
+        URL_SAFE_NO_PAD.decode(said.challenge).ok()
     }
 
     /// How often the authenticator has signed, as it says; zero where it does not count.
@@ -205,20 +215,20 @@ impl Assertion {
         AuthenticatorData::parse(&self.authenticator_data).map(|data| data.count)
     }
 
-    fn strange_client_data(
-        &self,
-        digest: ApprovalDigest,
-        party: &RelyingParty,
-    ) -> Option<&'static str> {
+    /// What the browser said, where it is no longer than it may be.
+    fn said(&self) -> Option<ClientData> {
+        let bytes = Some(&self.client_data).filter(|bytes| bytes.len() <= CLIENT_DATA_MAX)?;
+        serde_json::from_slice(bytes).ok()
+    }
+
+    fn strange_client_data(&self, asked: &[u8], party: &RelyingParty) -> Option<&'static str> {
         if self.client_data.len() > CLIENT_DATA_MAX {
             return Some("is too long");
         }
-        let Ok(said) = serde_json::from_slice::<ClientData>(&self.client_data) else {
-            return Some("is not of its form");
-        };
+        let Some(said) = self.said() else { return Some("is not of its form") };
         let refusals = [
             (said.kind != "webauthn.get", "is of another ceremony"),
-            (said.challenge != challenge(digest), "is for another challenge than this digest"),
+            (said.challenge != challenge(asked), "is for another challenge"),
             (!party.origins.contains(&said.origin), "is of another origin"),
             (said.cross_origin || said.top_origin.is_some(), "is of a page inside another's"),
         ];
@@ -231,10 +241,10 @@ impl Assertion {
     }
 }
 
-/// The challenge for a digest, as browsers repeat it: its 32 bytes in base64url.
+/// What is asked of an authenticator, as browsers repeat it: in base64url.
 #[must_use]
-pub fn challenge(digest: ApprovalDigest) -> String {
-    URL_SAFE_NO_PAD.encode(digest.0)
+pub fn challenge(asked: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(asked)
 }
 
 /// Bytes as base64url without padding, in one form only.

@@ -94,7 +94,7 @@ impl VoteSignature {
             }
             Self::Passkey { credential: _, public_key, assertion } => {
                 let party = party.ok_or(SignatureFault::NoRelyingParty)?;
-                assertion.verify(approval.digest, party, public_key)
+                assertion.verify(approval.digest.0.as_slice(), party, public_key)
             }
         }
     }

@@ -28,9 +28,9 @@ use countersign_engine::{
         ledger::{
             Adopt, AdoptAnswer, Approve, ApproveAnswer, Bump, BumpAnswer, Census, Commit,
             CommitAnswer, DenyAnswer, Found, InitAnswer, LedgerError, LedgerStatus, MessageEnd,
-            NewOperation, OperationQuery, PactAnswer, PactWord, Redeem, RedeemAnswer, Reject,
-            RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome, Settle,
-            SignedBytes, Split, SplitAnswer, Survey, Surveyed,
+            NewOperation, OperationQuery, PactAnswer, PactWord, PasskeyCount, Redeem, RedeemAnswer,
+            Reject, RejectAnswer, ReleaseProof, Repeat, Reserve, ReserveAnswer, SentOutcome,
+            Settle, SignedBytes, Split, SplitAnswer, Survey, Surveyed,
         },
         telemetry::{Measured, Stopwatch},
     },
@@ -95,5 +95,6 @@ metered! {
     lines(after: u64, max: u32) -> Vec<Line>;
     turn(turn: &Turn) -> Option<u64>;
     note_policy(whose: &str, version: PolicyId) -> bool;
+    note_passkey(passkey: &PasskeyCount) -> bool;
     strike(strike: &Strike) -> Struck;
 }

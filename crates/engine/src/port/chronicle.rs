@@ -11,7 +11,7 @@ use countersign_core::{
     time::{Millis, Timestamp},
 };
 
-use super::ledger::LedgerError;
+use super::ledger::{LedgerError, PasskeyCount};
 
 /// The most lines that one call returns.
 pub const LINES_MAX: u32 = 1000;
@@ -42,6 +42,8 @@ pub mod event {
     pub const POLICY: &str = "policy";
     /// Something was done to the versions of an agent's policy; the subject is the agent, `:`, and the shelf's revision.
     pub const SHELF: &str = "shelf";
+    /// A passkey that counts has signed what is no vote: a login. The subject is `passkey:` and its credential.
+    pub const PASSKEY: &str = "passkey";
 }
 
 /// The log of the books, and counts beside them.
@@ -57,6 +59,10 @@ pub trait Chronicle: fmt::Debug + Send + Sync {
     /// Notes which version of a policy is in force, under whose it is. Another one than before is a line of the log, and
     /// `true`.
     async fn note_policy(&self, whose: &str, version: PolicyId) -> Result<bool, LedgerError>;
+
+    /// Takes down how often a passkey says it has signed, where it signed something that is no vote; `false` if it said as
+    /// much or more before: it is copied, or what it said comes late. A second call with the same count is late, too.
+    async fn note_passkey(&self, passkey: &PasskeyCount) -> Result<bool, LedgerError>;
 
     /// Counts one denial of an agent, and freezes the agent when there have been too many; see [`Strike`].
     async fn strike(&self, strike: &Strike) -> Result<Struck, LedgerError>;

@@ -74,8 +74,8 @@ export async function readiness() {
 }
 
 /** An open answer to read from. */
-export async function open(path, signal) {
-  const response = await fetch(path, { headers: { accept: 'text/event-stream' }, signal, credentials: 'same-origin', redirect: 'error' });
+export async function open(path, signal, accept = 'text/event-stream') {
+  const response = await fetch(path, { headers: { accept }, signal, credentials: 'same-origin', redirect: 'error' });
   if (response.status === 401) listeners.forEach((listener) => listener());
   if (!response.ok || !response.body) throw await problem(response);
   return response.body;

@@ -6,7 +6,7 @@ import { freshId, h, replace } from './dom.js';
 import { here } from './keyboard.js';
 import { go, path } from './router.js';
 import { hidingLines, said } from './untrusted.js';
-import { backTest, changes, CLASS, gateWords, plural, tests } from './version_parts.js';
+import { backTest, changes, CLASS, gateWords, plural, signature, tests } from './version_parts.js';
 import { explain, route } from './version.js';
 import { button, card, chip, failure, field, heading, link, nothing, skeleton } from './widgets.js';
 
@@ -95,8 +95,8 @@ class Editor {
     this.alert = h('div', { class: 'form-alert-place', role: 'alert' });
     this.note = h('input', { name: 'note', maxlength: 1000, autocomplete: 'off', value: before?.note ?? '', on: { input: () => this.keep() } });
     this.shadow = h('input', { type: 'checkbox', name: 'shadow', checked: before?.shadow, on: { change: () => this.keep() } });
-    this.signature = h('textarea', { name: 'signature', rows: 4, spellcheck: 'false', autocomplete: 'off' });
-    this.signing = h('div', { hidden: true }, field('Signature of exactly this text (the `.sig` that `countersign policy sign` writes)', this.signature));
+    this.signature = signature();
+    this.signing = h('div', { hidden: true }, this.signature.place);
     this.send = h('button', { type: 'submit', class: 'button button-primary', 'data-key': 'propose' }, 'Propose');
     const form = h('form', { class: 'pad-form', on: { submit: (event) => { event.preventDefault(); this.propose(); } } },
       h('div', { class: 'card' }, h('div', { class: 'card-head' }, h('label', { for: 'policy-text', class: 'pad-label' }, 'Text of the policy'), h('span', { class: 'grow' }), this.beginning(before)), this.pad.element, this.status,
@@ -226,13 +226,7 @@ class Editor {
 
   /** What was pasted beside the text, where keys are pinned. */
   signed() {
-    const text = this.signing.hidden ? '' : this.signature.value.trim();
-    if (text === '') return {};
-    try {
-      return { signed: JSON.parse(text) };
-    } catch {
-      throw new Problem(0, 'signature_invalid', 'The signature is not what `countersign policy sign` writes.');
-    }
+    return this.signing.hidden ? {} : this.signature.given();
   }
 
   refuse(text) {

@@ -1,10 +1,11 @@
-// A bundle of traces, incidents and approvals for somebody who was not here; it is verified without this gateway.
+// A bundle of traces, incidents and approvals for somebody who was not here; it is verified without the gateway.
 
 import { get, stream, withQuery } from './api.js';
 import { announce } from './dialogs.js';
 import { h } from './dom.js';
+import { verification } from './evidence_report.js';
 import { now } from './time.js';
-import { card, choice, field, heading } from './widgets.js';
+import { button, card, choice, field, heading } from './widgets.js';
 
 function day(ms) {
   return new Date(ms).toISOString().slice(0, 10);
@@ -33,33 +34,39 @@ export const evidence = {
     const alert = h('div', { role: 'alert' });
     const agent = h('select', { name: 'agent' }, h('option', { value: '' }, 'All agents'));
     const save = h('button', { type: 'submit', class: 'button button-primary' }, 'Export');
-    const submit = async (event) => {
-      event.preventDefault();
+    const check = verification();
+    const wanted = async (what) => {
       if (save.disabled) return;
       save.disabled = true;
       alert.replaceChildren();
-      const query = asked(event.target);
+      const query = asked(form);
       try {
         if (query.from && query.to && query.from >= query.to) throw new Error('The first day is after the last.');
-        await stream(withQuery('/evidence', query), `countersign-evidence.${query.format}`);
-        announce('The export is on its way', 'good');
+        await what(query);
       } catch (error) {
         alert.replaceChildren(h('p', { class: 'form-alert' }, meaning(error)));
       } finally {
         save.disabled = false;
       }
     };
+    const submit = (event) => {
+      event.preventDefault();
+      wanted(async (query) => {
+        await stream(withQuery('/evidence', query), `countersign-evidence.${query.format}`);
+        announce('The export is on its way', 'good');
+      });
+    };
+    const here = () => wanted((query) => check.answer('What this gateway has', withQuery('/evidence', { ...query, format: 'json' })));
     const form = h('form', { class: 'form', on: { submit } },
       h('div', { class: 'form-row' }, field('From (UTC)', h('input', { type: 'date', name: 'from', value: day(now() - 7 * 86_400_000) })), field('Until and with (UTC)', h('input', { type: 'date', name: 'to', value: day(now()) }))),
       h('div', { class: 'form-row' }, field('Agent', agent), field('Session', h('input', { name: 'session', autocomplete: 'off', maxlength: 200, placeholder: 'any' }))),
       field('Format', choice('format', [['json', 'JSON: the bundle that can be verified'], ['csv', 'CSV: for a spreadsheet']], 'json')),
-      alert, h('div', { class: 'actions' }, save));
+      alert, h('div', { class: 'actions' }, save, button('Verify without saving', { press: here })));
     main.append(heading('Evidence'), h('div', { class: 'columns' },
       h('div', { class: 'column' }, card('Export', form)),
-      h('div', { class: 'column' }, card('Verify it', h('p', null, 'The bundle proves itself: whoever gets it needs the same binary, and neither this gateway nor its store.'), h('pre', { class: 'source', tabindex: '0', role: 'region', 'aria-label': 'How it is verified' }, 'countersign trace verify countersign-evidence.json'),
-        h('p', { class: 'quiet' }, 'It finds any edit, deletion, reorder or truncation. `countersign trace replay` decides every record again from its frozen facts.')))));
+      h('div', { class: 'column' }, check.element)));
     const controller = new AbortController();
     get('/agents', controller.signal).then((page) => agent.append(...page.items.map(({ id }) => h('option', { value: id }, id))), () => null);
-    return { leave: () => controller.abort() };
+    return { leave: () => { controller.abort(); check.leave(); } };
   },
 };

@@ -16,20 +16,28 @@ function text(buffer) {
   return btoa(plain).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
 
-async function withPasskey({ challenge, rpId, userVerification, allowCredentials }) {
+/** What a passkey says to a challenge of the gateway, in the form that it takes; null where nobody signed. */
+export async function signedWithPasskey({ challenge, rpId, userVerification, timeout, allowCredentials }) {
   const publicKey = {
-    challenge: bytes(challenge), rpId, userVerification,
+    challenge: bytes(challenge), rpId, userVerification, timeout,
     allowCredentials: allowCredentials.map(({ type, id }) => ({ type, id: bytes(id) })),
   };
   const credential = await navigator.credentials.get({ publicKey }).catch(() => null);
-  if (!credential) throw new Unsigned('The passkey did not sign. Nothing was approved.');
+  if (!credential) return null;
   const { response } = credential;
   return {
-    passkey: {
-      id: credential.id, rawId: text(credential.rawId), type: credential.type,
-      response: { clientDataJSON: text(response.clientDataJSON), authenticatorData: text(response.authenticatorData), signature: text(response.signature) },
+    id: credential.id, rawId: text(credential.rawId), type: credential.type,
+    response: {
+      clientDataJSON: text(response.clientDataJSON), authenticatorData: text(response.authenticatorData), signature: text(response.signature),
+      userHandle: response.userHandle && text(response.userHandle),
     },
   };
+}
+
+async function withPasskey(options) {
+  const passkey = await signedWithPasskey(options);
+  if (!passkey) throw new Unsigned('The passkey did not sign. Nothing was approved.');
+  return { passkey };
 }
 
 async function withWallet(address, typed) {

@@ -9,7 +9,7 @@ import { go, path } from './router.js';
 import { source } from './source.js';
 import { ago, stamp } from './time.js';
 import { said } from './untrusted.js';
-import { backTest, changes, CLASS, flips, gateWords, missing, origin, plural, standing, steps, tests, waitsFor } from './version_parts.js';
+import { backTest, changes, CLASS, flips, gateWords, missing, origin, plural, signature, standing, steps, tests, waitsFor } from './version_parts.js';
 import { button, card, chip, field, heading, hex, link, pairs, region } from './widgets.js';
 
 const PATIENT_MS = 10_000;
@@ -23,6 +23,7 @@ export function route(agent, ...more) {
 export function explain(error) {
   if (!(error instanceof Problem)) return { text: 'The page met something that it does not understand.', final: true };
   const final = (text) => ({ text, final: true });
+  const again = (text) => ({ text, final: false });
   switch (error.code) {
     case 'version_stands': return final(`Meanwhile it is ${error.body.state ?? 'decided'}: nothing leads on from there. Nothing of yours was recorded.`);
     case 'version_compared': return final('Another version came into force meanwhile: this one was compared with what is gone. Nothing of yours was recorded; look at it again.');
@@ -35,7 +36,9 @@ export function explain(error) {
     case 'role_missing': return final('Your roles do not include `policy`. Nothing was recorded.');
     case 'too_many_versions': return final('Too many versions of this agent are open: reject or withdraw one of them first.');
     case 'allows_too_much': return final('Its back-test newly allows more than the configuration lets anybody ask for: it stays a draft.');
-    case 'policy_unsigned': return final('Keys are pinned: the text must be signed (`countersign policy sign`), and proposed with its signature.');
+    case 'policy_unsigned': return again('Keys are pinned: the text must be signed (`countersign policy sign`), and proposed with its signature.');
+    case 'signature_invalid': return again(`${error.message}${error.message.endsWith('.') ? '' : '.'} Nothing was recorded.`);
+    case 'sequence_old': return again(`${error.message}: sign the text again. Nothing was recorded.`);
     case 'policy_invalid': return final(`It is no policy for this agent any more: ${error.message}`);
     case 'unreachable': return { text: `${error.message} Whether your word was recorded is not known: look at the version again before you repeat it.`, final: false };
     default: return { text: `${error.message} (${error.code})`, final: error.status >= 400 && error.status < 500 };
@@ -233,13 +236,22 @@ class VersionPage {
     });
   }
 
-  rollBack() {
+  /** Where keys are pinned the old text needs a signature of its own, with a newer number. */
+  async needsSignature() {
+    const { source: text, format } = this.version;
+    const found = await post(route(this.agent, 'check'), { text, ...(format ? { format } : {}) }).catch(() => null);
+    return found?.needs_signature === true;
+  }
+
+  async rollBack() {
+    if (!this.words().rollBack || isAsking()) return;
+    const signed = await this.needsSignature() ? signature() : null;
     if (!this.words().rollBack) return;
     this.say({
       title: `Roll back to version ${this.number}?`,
       body: h('p', null, 'Its text is proposed again, as a new version that is judged like any other: if it can only narrow what is in force, you activate it at once; if it may allow more, others are asked.'),
-      fields: NOTE(), yes: 'Propose it again',
-      act: (form) => post(route(this.agent, this.number, 'rollback'), noted(form)),
+      fields: [NOTE(), signed?.place], yes: 'Propose it again',
+      act: (form) => post(route(this.agent, this.number, 'rollback'), { ...noted(form), ...signed?.given() }),
     }, (answer) => `Version ${answer.version} is proposed: the text of version ${this.number}`);
   }
 

@@ -1,14 +1,31 @@
 // What a version of a policy does, and where it stands: the pieces of its page, of the lists and of the editor.
 
+import { Problem } from './api.js';
 import { h } from './dom.js';
 import { ago, span } from './time.js';
 import { said } from './untrusted.js';
-import { chip, named, table } from './widgets.js';
+import { chip, field, named, table } from './widgets.js';
 
 const SHOWN = 20;
 
 export function plural(count, one, many = `${one}s`) {
   return `${count} ${count === 1 ? one : many}`;
+}
+
+/** Where keys are pinned: the signature of exactly this text, and what of it is sent. */
+export function signature() {
+  const area = h('textarea', { name: 'signature', rows: 4, spellcheck: 'false', autocomplete: 'off' });
+  const place = field('Signature of exactly this text (the `.sig` that `countersign policy sign` writes)', area);
+  const given = () => {
+    const text = area.value.trim();
+    if (text === '') return {};
+    try {
+      return { signed: JSON.parse(text) };
+    } catch {
+      throw new Problem(0, 'signature_invalid', 'The signature is not what `countersign policy sign` writes.');
+    }
+  };
+  return { place, given };
 }
 
 /** What can be said of a class in a sentence. */

@@ -6,11 +6,7 @@ use alloy_primitives::{Bytes, U256};
 use axum::{Json, extract::State};
 use countersign_core::{
     action::{Action, Effect},
-    approval::{
-        Gate, Vote,
-        passkey::{Assertion, CREDENTIAL_ID_MAX, challenge},
-        signature::OfferedSignature,
-    },
+    approval::{Gate, Vote, passkey::challenge, signature::OfferedSignature},
     fact::{Facts, TokenFact},
     identity::{ApprovalDigest, OperationId},
     operation::{OperationRecord, OperationState},
@@ -22,7 +18,7 @@ use countersign_engine::{
     setup::{OperatorSetup, PasskeySetup, Setup},
     shown,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -30,6 +26,7 @@ use super::{
     access::{Approver, Asked, Named, Viewer},
     body::{Given, Listed, listed},
     operations::{self, Which, states, status},
+    passkey::{PublicKeyCredential, SaidByPasskey},
 };
 
 /// The longest note or reason, in bytes.
@@ -167,7 +164,7 @@ fn signing(desk: &Arc<Desk>, operator: &OperatorSetup, record: &OperationRecord)
     let credentials: Vec<Value> = operator.passkeys.iter().map(credential).collect();
     let passkey = desk.setup().passkeys.as_ref().map(|party| {
         json!({
-            "challenge": challenge(digest),
+            "challenge": challenge(digest.0.as_slice()),
             "rpId": party.id,
             "userVerification": "required",
             "allowCredentials": credentials,
@@ -184,52 +181,17 @@ enum Signature {
     Passkey(Box<PublicKeyCredential>),
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct PublicKeyCredential {
-    id: String,
-    raw_id: Option<String>,
-    #[serde(rename = "type")]
-    kind: Option<String>,
-    response: AssertionResponse,
-    #[serde(rename = "authenticatorAttachment")]
-    _attachment: Option<IgnoredAny>,
-    #[serde(rename = "clientExtensionResults")]
-    _extensions: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct AssertionResponse {
-    #[serde(rename = "clientDataJSON")]
-    client_data: String,
-    authenticator_data: String,
-    signature: String,
-    #[serde(rename = "userHandle")]
-    _user: Option<IgnoredAny>,
-}
-
 impl Signature {
     fn offered(self) -> Result<OfferedSignature, Problem> {
         let credential = match self {
             Self::Ethereum(bytes) => return Ok(OfferedSignature::Ethereum(bytes)),
-            Self::Passkey(credential) => *credential,
+            Self::Passkey(credential) => credential.read(),
         };
-        let PublicKeyCredential { id, raw_id, kind, response, .. } = credential;
-        let named = raw_id.is_none_or(|raw| raw == id)
-            && kind.is_none_or(|kind| kind == "public-key")
-            && id.len() <= CREDENTIAL_TEXT_MAX;
-        let AssertionResponse { client_data, authenticator_data, signature, .. } = response;
-        let assertion = Assertion::from_base64url([&client_data, &authenticator_data, &signature]);
-        match assertion.filter(|_| named) {
-            Some(assertion) => Ok(OfferedSignature::Passkey { credential: id, assertion }),
-            None => Err(Problem::Malformed("`signature.passkey`: is not of its form".into())),
-        }
+        let malformed = || Problem::Malformed("`signature.passkey`: is not of its form".into());
+        let SaidByPasskey { credential, assertion, user: _ } = credential.ok_or_else(malformed)?;
+        Ok(OfferedSignature::Passkey { credential, assertion })
     }
 }
-
-/// The longest credential id as text.
-const CREDENTIAL_TEXT_MAX: usize = CREDENTIAL_ID_MAX * 4 / 3 + 4;
 
 fn approval_mode(decision: &DecisionRecord) -> Option<Value> {
     let said: Value = serde_json::from_str(decision.validation_result.as_str()?).ok()?;

@@ -22,7 +22,7 @@ type File = (&'static str, &'static str, &'static str);
 const INDEX: File = ("index.html", PAGE, include_str!("../console/index.html"));
 
 /// What the page loads.
-const FILES: [File; 36] = [
+const FILES: [File; 40] = [
     ("agents.js", SCRIPT, include_str!("../console/agents.js")),
     ("amounts.js", SCRIPT, include_str!("../console/amounts.js")),
     ("api.js", SCRIPT, include_str!("../console/api.js")),
@@ -34,6 +34,9 @@ const FILES: [File; 36] = [
     ("dom.js", SCRIPT, include_str!("../console/dom.js")),
     ("editor.js", SCRIPT, include_str!("../console/editor.js")),
     ("evidence.js", SCRIPT, include_str!("../console/evidence.js")),
+    ("evidence_check.js", SCRIPT, include_str!("../console/evidence_check.js")),
+    ("evidence_report.js", SCRIPT, include_str!("../console/evidence_report.js")),
+    ("evidence_text.js", SCRIPT, include_str!("../console/evidence_text.js")),
     ("find.js", SCRIPT, include_str!("../console/find.js")),
     ("inbox.js", SCRIPT, include_str!("../console/inbox.js")),
     ("incidents.js", SCRIPT, include_str!("../console/incidents.js")),
@@ -47,6 +50,7 @@ const FILES: [File; 36] = [
     ("overview.js", SCRIPT, include_str!("../console/overview.js")),
     ("policies.js", SCRIPT, include_str!("../console/policies.js")),
     ("router.js", SCRIPT, include_str!("../console/router.js")),
+    ("sha256.js", SCRIPT, include_str!("../console/sha256.js")),
     ("signing.js", SCRIPT, include_str!("../console/signing.js")),
     ("source.js", SCRIPT, include_str!("../console/source.js")),
     ("spend.js", SCRIPT, include_str!("../console/spend.js")),

@@ -1,4 +1,4 @@
-//! How people come in with a browser: a token once, a cookie from then on.
+//! How people come in with a browser: a token or a passkey once, a cookie from then on.
 
 use std::{
     sync::{
@@ -16,8 +16,15 @@ use axum::{
     middleware::Next,
     response::IntoResponse,
 };
-use countersign_core::identity::OperatorId;
-use countersign_engine::setup::{OperatorSetup, Role};
+use countersign_core::{
+    approval::{passkey, signature::SignatureFault},
+    identity::OperatorId,
+};
+use countersign_engine::{
+    PASSKEY_BEHIND,
+    port::ledger::PasskeyCount,
+    setup::{OperatorSetup, PasskeySetup, Role},
+};
 use futures_util::{StreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,8 +33,10 @@ use crate::credential::{Presented, TokenDigest};
 
 use super::{
     Desk, Door, Peer, Problem,
-    access::{Operator, role_name},
-    body::Given,
+    access::{Nothing, Operator, role_name},
+    body::{Given, Perhaps},
+    challenges::CHALLENGE_AGE_MAX,
+    passkey::{PublicKeyCredential, SaidByPasskey},
     sessions::{AGE_MAX, Credential, IDLE_MAX, SessionName},
 };
 
@@ -119,42 +128,134 @@ impl Desk {
     }
 }
 
-/// What is typed once.
+/// With what somebody comes in: a token, typed once, or a passkey that signed a challenge of ours.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Typed {
-    token: String,
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum Shown {
+    Token(String),
+    Passkey(Box<PublicKeyCredential>),
 }
 
-impl std::fmt::Debug for Typed {
+impl std::fmt::Debug for Shown {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Typed(..)")
+        f.write_str("Shown(..)")
     }
 }
 
-/// `POST /session`: an operator's token opens a session.
+/// `POST /session`: an operator's token or passkey opens a session.
 pub(crate) async fn open(
     State(desk): Door,
     Extension(Peer(peer)): Extension<Peer>,
-    Given(Typed { token }): Given<Typed>,
+    Given(shown): Given<Shown>,
 ) -> Result<impl IntoResponse, Problem> {
     if !desk.sessions.may_try(peer.ip()) {
         return Err(Problem::TooManyAttempts);
     }
-    let credential = Credential::Token(TokenDigest::of(token.trim().as_bytes()));
-    let operator = credential.holder(&desk.gatehouse.keyring);
-    let setup = desk.setup();
-    let Some(operator) = operator.and_then(|id| setup.operators.get(&id)) else {
-        desk.sessions.failed(peer.ip());
-        tracing::warn!(peer = %peer.ip(), "a login failed");
-        return Err(Problem::Unauthorised);
+    let known = match shown {
+        Shown::Token(token) => desk.of_token(&token),
+        Shown::Passkey(credential) => desk.of_passkey(*credential).await,
     };
-    let name = SessionName::draw();
-    let name = name.ok_or_else(|| Problem::Unavailable("the system has no randomness".into()))?;
+    let (operator, credential) = known.inspect_err(|problem| {
+        if problem.is_refused_login() {
+            desk.sessions.failed(peer.ip());
+            tracing::warn!(peer = %peer.ip(), "a login failed");
+        }
+    })?;
+    let name = SessionName::draw().ok_or_else(no_randomness)?;
+    let by = credential.kind();
     desk.sessions.open(name, operator.id.clone(), credential);
-    tracing::info!(operator = %operator.id, peer = %peer.ip(), "an operator logged in");
+    tracing::info!(operator = %operator.id, peer = %peer.ip(), by, "an operator logged in");
     let headers = [(header::SET_COOKIE, desk.set_cookie(&name.hex()))];
-    Ok((StatusCode::CREATED, headers, Json(view(operator, &desk))))
+    Ok((StatusCode::CREATED, headers, Json(view(&operator, &desk))))
+}
+
+/// `POST /session/challenge`: what a passkey signs to open a session, in the form that browsers take. Whose, the
+/// authenticator knows: nobody is told here who has one.
+pub(crate) async fn challenge(
+    State(desk): Door,
+    Extension(Peer(peer)): Extension<Peer>,
+    _: Perhaps<Nothing>,
+) -> Result<Json<Value>, Problem> {
+    if !desk.sessions.may_try(peer.ip()) {
+        return Err(Problem::TooManyAttempts);
+    }
+    let setup = desk.setup();
+    let party = setup.passkeys.as_ref().ok_or_else(no_passkeys)?;
+    let asked = desk.challenges.make().ok_or_else(no_randomness)?;
+    Ok(Json(json!({
+        "challenge": passkey::challenge(&asked),
+        "rpId": party.id,
+        "userVerification": "required",
+        "timeout": u64::try_from(CHALLENGE_AGE_MAX.as_millis()).unwrap_or(u64::MAX),
+        "allowCredentials": [],
+    })))
+}
+
+fn no_randomness() -> Problem {
+    Problem::Unavailable("the system has no randomness".into())
+}
+
+fn no_passkeys() -> Problem {
+    Problem::Signature(SignatureFault::NoRelyingParty.to_string())
+}
+
+impl Desk {
+    fn of_token(&self, token: &str) -> Result<(OperatorSetup, Credential), Problem> {
+        let digest = TokenDigest::of(token.trim().as_bytes());
+        let operator = self.gatehouse.keyring.operator(digest);
+        Ok((self.operator(operator)?, Credential::Token(digest)))
+    }
+
+    /// Whoever's passkey signed a challenge of ours, here, with its user present and verified. What everybody can see
+    /// for themselves is said; whether a passkey is known is told only to whoever has it.
+    async fn of_passkey(
+        &self,
+        shown: PublicKeyCredential,
+    ) -> Result<(OperatorSetup, Credential), Problem> {
+        let malformed = || Problem::Malformed("`passkey`: is not of its form".into());
+        let SaidByPasskey { credential, assertion, user } = shown.read().ok_or_else(malformed)?;
+        let setup = self.setup();
+        let party = setup.passkeys.as_ref().ok_or_else(no_passkeys)?;
+        let asked = assertion.asked().unwrap_or_default();
+        let fresh = self.challenges.fresh(&asked).ok_or(Problem::ChallengeOver)?;
+        let fault = |fault: SignatureFault| Problem::Signature(fault.to_string());
+        assertion.answers(&asked, party).map_err(fault)?;
+        let mut known = self.gatehouse.keyring.passkeys(&credential);
+        known.retain(|(passkey, _)| assertion.verify(&asked, party, &passkey.public_key).is_ok());
+        let (passkey, operator) = one_of(known, user.as_deref())?;
+        let operator = self.operator(Some(operator))?;
+        if !self.challenges.spend(&fresh) {
+            return Err(Problem::ChallengeOver);
+        }
+        let count = PasskeyCount { credential, count: assertion.count().unwrap_or_default() };
+        if !self.ports().chronicle.note_passkey(&count).await? {
+            tracing::warn!(operator = %operator.id, "a passkey signed a login with an old count");
+            return Err(Problem::Signature(PASSKEY_BEHIND.into()));
+        }
+        Ok((operator, Credential::Passkey(passkey)))
+    }
+
+    fn operator(&self, id: Option<OperatorId>) -> Result<OperatorSetup, Problem> {
+        let setup = self.setup();
+        let operator = id.and_then(|id| setup.operators.get(&id).cloned());
+        operator.ok_or(Problem::Unauthorised)
+    }
+}
+
+/// The account that a passkey opens. Where several of one person have it, that whose id it was made for
+/// (`user.id`).
+fn one_of(
+    mut known: Vec<(PasskeySetup, OperatorId)>,
+    user: Option<&str>,
+) -> Result<(PasskeySetup, OperatorId), Problem> {
+    if known.len() > 1 {
+        let is_user =
+            |id: &OperatorId| user == Some(passkey::challenge(id.as_str().as_bytes()).as_str());
+        known.retain(|(_, id)| is_user(id));
+        let several = "`passkey`: several accounts have it, and it was made for none of them by its `user.id`: log in with a token";
+        return known.pop().ok_or_else(|| Problem::Malformed(several.into()));
+    }
+    known.pop().ok_or(Problem::Unauthorised)
 }
 
 /// `GET /session`: who is asking, and what they may do.

@@ -17,6 +17,11 @@ use serde_json::{Value, json};
 
 use super::sessions::FAILURES_WINDOW;
 
+const CHALLENGE_OVER: &str =
+    "the challenge is not of this gateway, older than two minutes, or was used: ask for another";
+const OTHER_HOST: &str =
+    "this host name is not served here; use the address or add it to the listener's `hosts`";
+
 /// What went wrong, by cause.
 #[derive(Debug)]
 pub(crate) enum Problem {
@@ -70,6 +75,8 @@ pub(crate) enum Problem {
     IllegalMove(String),
     /// 410
     Expired,
+    /// 410: what a passkey signed for a login was asked long ago, elsewhere, or opened a session already.
+    ChallengeOver,
     /// 429: so many logins failed.
     TooManyAttempts,
     /// 412: `If-Match` names another version than this.
@@ -122,6 +129,7 @@ impl Problem {
             Self::OtherVersion(_) => (StatusCode::CONFLICT, "other_version"),
             Self::IllegalMove(_) => (StatusCode::CONFLICT, "illegal_move"),
             Self::Expired => (StatusCode::GONE, "expired"),
+            Self::ChallengeOver => (StatusCode::GONE, "challenge_over"),
             Self::NotAsSeen(_) => (StatusCode::PRECONDITION_FAILED, "other_version"),
             Self::Version(refusal) => of_a_version(refusal),
             Self::PolicyInvalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "policy_invalid"),
@@ -149,6 +157,11 @@ impl Problem {
     /// A cursor that no page of this list has ended with.
     pub(crate) fn cursor() -> Self {
         Self::Malformed("`cursor`: is not one of this list".into())
+    }
+
+    /// Whether somebody tried to come in with what is worth nothing.
+    pub(super) const fn is_refused_login(&self) -> bool {
+        matches!(self, Self::Unauthorised | Self::Signature(_) | Self::ChallengeOver)
     }
 
     fn detail(&self) -> String {
@@ -206,10 +219,8 @@ impl Problem {
             }
             Self::LedgerLost(why) => format!("the ledger is lost: {why}"),
             Self::Expired => "the operation has expired".into(),
-            Self::OtherHost => {
-                "this host name is not served here; use the address or add it to the listener's `hosts`"
-                    .into()
-            }
+            Self::ChallengeOver => CHALLENGE_OVER.into(),
+            Self::OtherHost => OTHER_HOST.into(),
             Self::Crash => "the gateway failed".into(),
         }
     }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use countersign_core::identity::OperatorId;
+use countersign_engine::setup::PasskeySetup;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
@@ -31,17 +32,28 @@ pub(super) const FAILURES_WINDOW: Duration = Duration::from_mins(1);
 const PEERS_MAX: usize = 4096;
 
 /// By what a session was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Credential {
     /// An operator's token; only its digest is remembered.
     Token(TokenDigest),
+    /// An operator's passkey.
+    Passkey(PasskeySetup),
 }
 
 impl Credential {
-    /// Whose it is now.
-    pub(super) fn holder(self, keyring: &Keyring) -> Option<OperatorId> {
+    /// A word for it.
+    pub(super) const fn kind(&self) -> &'static str {
         match self {
-            Self::Token(digest) => keyring.operator(digest),
+            Self::Token(_) => "token",
+            Self::Passkey(_) => "passkey",
+        }
+    }
+
+    /// Whether it is this operator's now.
+    fn is_of(&self, operator: &OperatorId, keyring: &Keyring) -> bool {
+        match self {
+            Self::Token(digest) => keyring.operator(*digest).as_ref() == Some(operator),
+            Self::Passkey(passkey) => keyring.has(operator, passkey),
         }
     }
 }
@@ -151,9 +163,7 @@ impl Sessions {
         let (key, now) = (name.key(), Instant::now());
         let mut open = locked(&self.open);
         let session = open.get_mut(&key)?;
-        let is_holder =
-            session.credential.holder(keyring).is_some_and(|holder| holder == session.operator);
-        if !is_holder || !session.lasts(now) {
+        if !session.credential.is_of(&session.operator, keyring) || !session.lasts(now) {
             open.remove(&key);
             return None;
         }
@@ -208,13 +218,16 @@ fn network(peer: IpAddr) -> IpAddr {
 mod tests {
     use std::sync::Arc;
 
+    use countersign_core::approval::passkey::PasskeyKey;
+
     use super::*;
     use crate::Credentials;
 
     fn keyring(token: &[u8]) -> (Arc<Keyring>, OperatorId, Credential) {
         let alice = OperatorId::parse("alice").unwrap();
         let digest = TokenDigest::of(token);
-        let credentials = Credentials { agents: vec![], operators: vec![(digest, alice.clone())] };
+        let operators = vec![(digest, alice.clone())];
+        let credentials = Credentials { operators, ..Credentials::default() };
         (Keyring::new(credentials), alice, Credential::Token(digest))
     }
 
@@ -224,7 +237,7 @@ mod tests {
         let sessions = Sessions::default();
         let [idle, busy] = [1, 2].map(|n| SessionName([n; 32]));
         for name in [idle, busy] {
-            sessions.open(name, alice.clone(), credential);
+            sessions.open(name, alice.clone(), credential.clone());
         }
         let step = Duration::from_mins(29);
         for _ in 0..(AGE_MAX.as_secs() / step.as_secs()) {
@@ -255,15 +268,35 @@ mod tests {
         let sessions = Sessions::default();
         let [one, two] = [1, 2].map(|n| SessionName([n; 32]));
         for name in [one, two] {
-            sessions.open(name, alice.clone(), credential);
+            sessions.open(name, alice.clone(), credential.clone());
         }
         sessions.end(one);
         assert_eq!(sessions.used(one, &keyring), None);
         assert_eq!(sessions.used(two, &keyring), Some(alice));
         let bob = OperatorId::parse("bob").unwrap();
-        let Credential::Token(digest) = credential;
-        keyring.replace(Credentials { agents: vec![], operators: vec![(digest, bob)] });
+        let operators = vec![(TokenDigest::of(b"token"), bob)];
+        keyring.replace(Credentials { operators, ..Credentials::default() });
         assert_eq!(sessions.used(two, &keyring), None, "somebody else has the token now");
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_when_its_passkey_is_another_or_somebody_elses() {
+        let [alice, bob] = ["alice", "bob"].map(|id| OperatorId::parse(id).unwrap());
+        let passkey =
+            |key| PasskeySetup { id: "a".into(), public_key: PasskeyKey::EdDsa([key; 32]) };
+        let keyring = Keyring::new(Credentials::default());
+        for (now, lasts) in [
+            (vec![(passkey(1), alice.clone())], true),
+            (vec![(passkey(1), bob.clone()), (passkey(1), alice.clone())], true),
+            (vec![(passkey(1), bob)], false),
+            (vec![(passkey(2), alice.clone())], false),
+            (vec![], false),
+        ] {
+            let (sessions, name) = (Sessions::default(), SessionName([1; 32]));
+            sessions.open(name, alice.clone(), Credential::Passkey(passkey(1)));
+            keyring.replace(Credentials { passkeys: now, ..Credentials::default() });
+            assert_eq!(sessions.used(name, &keyring), lasts.then(|| alice.clone()));
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -273,7 +306,7 @@ mod tests {
         let names: Vec<_> =
             (0..=SESSIONS_MAX).map(|n| SessionName([u8::try_from(n).unwrap(); 32])).collect();
         for name in &names {
-            sessions.open(*name, alice.clone(), credential);
+            sessions.open(*name, alice.clone(), credential.clone());
             tokio::time::advance(Duration::from_secs(1)).await;
         }
         assert_eq!(sessions.used(names[0], &keyring), None);

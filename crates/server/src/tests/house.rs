@@ -159,6 +159,7 @@ pub(crate) fn credentials() -> Credentials {
             (digest(BEA), OperatorId::parse("bea").unwrap()),
             (digest(OLGA), OperatorId::parse("olga").unwrap()),
         ],
+        passkeys: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use countersign_core::{
 use countersign_engine::port::{
     Chronicle,
     chronicle::{LINES_MAX, Line, Strike, Struck, Turn, event},
-    ledger::LedgerError,
+    ledger::{LedgerError, PasskeyCount},
 };
 use rusqlite::{OptionalExtension, Row, params};
 
@@ -47,6 +47,11 @@ impl Chronicle for EmbeddedChronicle {
     async fn note_policy(&self, whose: &str, version: PolicyId) -> Result<bool, LedgerError> {
         let whose = whose.to_owned();
         Ok(self.worker.write(move |step| step.note_policy(&whose, version)).await?)
+    }
+
+    async fn note_passkey(&self, passkey: &PasskeyCount) -> Result<bool, LedgerError> {
+        let passkey = passkey.clone();
+        Ok(self.worker.write(move |step| step.note_passkey(&passkey)).await?)
     }
 
     async fn strike(&self, strike: &Strike) -> Result<Struck, LedgerError> {
@@ -106,6 +111,18 @@ impl Step<'_> {
             .prepare_cached("INSERT OR REPLACE INTO policies VALUES (?1, ?2)")?
             .execute([whose, &version])?;
         self.log(event::POLICY, &format!("{whose}={version}"), "").map(|()| true)
+    }
+
+    fn note_passkey(&self, passkey: &PasskeyCount) -> Result<bool, Fault> {
+        if !self.counts(Some(passkey))? {
+            return Ok(false);
+        }
+        // one that does not count has left nothing behind
+        if passkey.count > 0 {
+            let subject = format!("passkey:{}", passkey.credential);
+            self.log(event::PASSKEY, &subject, &passkey.count.to_string())?;
+        }
+        Ok(true)
     }
 
     fn strike(&self, strike: &Strike) -> Result<Struck, Fault> {

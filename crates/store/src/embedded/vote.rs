@@ -47,7 +47,7 @@ impl Step<'_> {
     }
 
     /// Takes down what a passkey says of its signatures; `false` if it said as much before.
-    fn counts(&self, passkey: Option<&PasskeyCount>) -> Result<bool, Fault> {
+    pub(super) fn counts(&self, passkey: Option<&PasskeyCount>) -> Result<bool, Fault> {
         let Some(PasskeyCount { credential, count }) = passkey else { return Ok(true) };
         let before: Option<u32> = self
             .connection()

@@ -11,7 +11,7 @@ use countersign_core::{
 use countersign_engine::port::{
     Chronicle,
     chronicle::{LINES_MAX, Line, Strike, Struck, Turn},
-    ledger::LedgerError,
+    ledger::{LedgerError, PasskeyCount},
 };
 
 use super::{
@@ -59,6 +59,16 @@ impl Chronicle for RedisChronicle {
     async fn note_policy(&self, whose: &str, version: PolicyId) -> Result<bool, LedgerError> {
         let call = Call::new().arg("whose", whose).arg("version", version);
         match self.link.run(Script::NotePolicy, call).await?.tag()?.as_str() {
+            "changed" => Ok(true),
+            "unchanged" => Ok(false),
+            other => Err(unknown(other)),
+        }
+    }
+
+    async fn note_passkey(&self, passkey: &PasskeyCount) -> Result<bool, LedgerError> {
+        let PasskeyCount { credential, count } = passkey;
+        let call = Call::new().arg("passkey", credential).arg("passkey_count", count);
+        match self.link.run(Script::NotePasskey, call).await?.tag()?.as_str() {
             "changed" => Ok(true),
             "unchanged" => Ok(false),
             other => Err(unknown(other)),

@@ -139,6 +139,7 @@ scripts! {
     READS () Lines = "lines";
     WRITES () Turn = "turn";
     WRITES () NotePolicy = "note_policy";
+    WRITES () NotePasskey = "note_passkey";
     WRITES () Strike = "strike";
     READS () Shelves = "shelves";
     READS () Shelf = "shelf";

@@ -304,12 +304,8 @@ impl Books {
         if record.votes.len() != approve.votes_seen {
             return ApproveAnswer::Raced;
         }
-        if let Some(PasskeyCount { credential, count }) = &approve.passkey {
-            let before = self.passkeys.get(credential).copied().unwrap_or(0);
-            if (*count > 0 || before > 0) && *count <= before {
-                return ApproveAnswer::PasskeyBehind;
-            }
-            self.passkeys.insert(credential.clone(), *count);
+        if !approve.passkey.as_ref().is_none_or(|passkey| self.counts(passkey)) {
+            return ApproveAnswer::PasskeyBehind;
         }
         let mut record = record;
         record.votes.push(approve.vote.clone());
@@ -317,6 +313,17 @@ impl Books {
             record.state = S::Approved;
         }
         ApproveAnswer::Voted(Box::new(self.replace(record)))
+    }
+
+    /// Takes down what a passkey says of its signatures; `false` if it said as much before.
+    pub(super) fn counts(&mut self, passkey: &PasskeyCount) -> bool {
+        let PasskeyCount { credential, count } = passkey;
+        let before = self.passkeys.get(credential).copied().unwrap_or(0);
+        if (*count > 0 || before > 0) && *count <= before {
+            return false;
+        }
+        self.passkeys.insert(credential.clone(), *count);
+        true
     }
 
     pub(super) fn reject(&mut self, reject: &Reject) -> RejectAnswer {

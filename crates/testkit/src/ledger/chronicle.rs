@@ -10,7 +10,7 @@ use countersign_core::{
 use countersign_engine::port::{
     Chronicle,
     chronicle::{LINES_MAX, Line, Strike, Struck, Turn, event},
-    ledger::LedgerError,
+    ledger::{LedgerError, PasskeyCount},
 };
 
 use super::{ModelLedger, books::Books};
@@ -83,6 +83,14 @@ impl Books {
         true
     }
 
+    fn note_passkey(&mut self, passkey: &PasskeyCount) -> bool {
+        let counts = self.counts(passkey);
+        if counts && passkey.count > 0 {
+            self.log(event::PASSKEY, Subject::Other(format!("passkey:{}", passkey.credential)));
+        }
+        counts
+    }
+
     fn strike(&mut self, strike: &Strike) -> Struck {
         let Strike { agent, trace, denials, within } = strike;
         let freeze = Freeze::Agent(agent.clone());
@@ -132,6 +140,10 @@ impl Chronicle for ModelLedger {
 
     async fn note_policy(&self, whose: &str, version: PolicyId) -> Result<bool, LedgerError> {
         self.with(|books| Ok(books.note_policy(whose, version)))
+    }
+
+    async fn note_passkey(&self, passkey: &PasskeyCount) -> Result<bool, LedgerError> {
+        self.with(|books| Ok(books.note_passkey(passkey)))
     }
 
     async fn strike(&self, strike: &Strike) -> Result<Struck, LedgerError> {

@@ -222,6 +222,8 @@ macro_rules! ledger_suite {
             one_gateway_at_a_time_tells_a_receiver
             a_turn_outlives_a_crash
             another_version_of_a_policy_is_noted_once
+            a_passkey_counts_on_whatever_it_signs
+            of_two_that_say_the_same_count_one_is_believed
             too_many_denials_freeze_an_agent
             denials_count_for_as_long_as_is_said
             what_was_counted_before_an_operators_freeze_is_forgotten

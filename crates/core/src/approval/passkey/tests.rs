@@ -1,4 +1,4 @@
-use alloy_primitives::{B256, hex};
+use alloy_primitives::hex;
 use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
@@ -45,7 +45,7 @@ impl Authenticator {
     }
 }
 
-const DIGEST: ApprovalDigest = ApprovalDigest(B256::repeat_byte(7));
+const ASKED: &[u8] = &[7; 32];
 
 fn party() -> RelyingParty {
     let origins = vec!["https://ops.example.com".into(), "https://ops.example.com:8556".into()];
@@ -55,7 +55,7 @@ fn party() -> RelyingParty {
 fn client_data() -> String {
     format!(
         r#"{{"type":"webauthn.get","challenge":"{}","origin":"https://ops.example.com","crossOrigin":false}}"#,
-        challenge(DIGEST)
+        challenge(ASKED)
     )
 }
 
@@ -79,7 +79,7 @@ fn what_its_authenticator_signed_here_and_now_is_believed() {
             authenticator_data("ops.example.com", GOOD | EXTENDED, 1, &[0xa0]),
         ] {
             let said = authenticator.signs(client_data(), data);
-            assert_eq!(said.verify(DIGEST, &party(), &key), Ok(()));
+            assert_eq!(said.verify(ASKED, &party(), &key), Ok(()));
             let kept: Assertion =
                 serde_json::from_str(&serde_json::to_string(&said).unwrap()).unwrap();
             assert_eq!((kept, PasskeyKey::parse(&key.spki())), (said, Some(key)));
@@ -99,8 +99,8 @@ fn what_was_signed_elsewhere_or_for_something_else_is_not() {
     let table = [
         (with("webauthn.get", "webauthn.create"), "clientDataJSON"),
         (with("webauthn.get", "payment.get"), "clientDataJSON"),
-        (with(&challenge(DIGEST), &challenge(ApprovalDigest(B256::ZERO))), "clientDataJSON"),
-        (with(&challenge(DIGEST), &format!("{}=", challenge(DIGEST))), "clientDataJSON"),
+        (with(&challenge(ASKED), &challenge(&[0; 32])), "clientDataJSON"),
+        (with(&challenge(ASKED), &format!("{}=", challenge(ASKED))), "clientDataJSON"),
         (with("https://ops.example.com", "https://ops.example.com.evil"), "clientDataJSON"),
         (with("https://ops.example.com", "http://ops.example.com"), "clientDataJSON"),
         (with("false", "true"), "clientDataJSON"),
@@ -132,7 +132,7 @@ fn what_was_signed_elsewhere_or_for_something_else_is_not() {
     ];
     for ((client_data, data), part) in table {
         let said = authenticator.signs(client_data, data);
-        let refused = said.verify(DIGEST, &party(), &authenticator.key()).unwrap_err().to_string();
+        let refused = said.verify(ASKED, &party(), &authenticator.key()).unwrap_err().to_string();
         assert!(refused.contains(part), "{refused}: {said:?}");
     }
 }
@@ -141,7 +141,7 @@ fn what_was_signed_elsewhere_or_for_something_else_is_not() {
 fn a_signature_of_another_key_or_over_other_bytes_is_worth_nothing() {
     for authenticator in [Authenticator::es256(), Authenticator::eddsa()] {
         let said = authenticator.signs(client_data(), here(GOOD, 1));
-        let verify = |said: &Assertion, key| said.verify(DIGEST, &party(), &key);
+        let verify = |said: &Assertion, key| said.verify(ASKED, &party(), &key);
         for other in [Authenticator::es256(), Authenticator::eddsa()] {
             assert_eq!(verify(&said, other.key()), Err(SignatureFault::Broken));
         }
@@ -185,15 +185,16 @@ fn the_specifications_own_vectors_are_signed_and_refused_for_their_flags() {
     ] {
         let point = [vec![4], hex::decode(x).unwrap(), hex::decode(y).unwrap()].concat();
         let key = PasskeyKey::Es256(point.try_into().unwrap());
-        let digest = ApprovalDigest(challenge.parse().unwrap());
+        let asked = hex::decode(challenge).unwrap();
         let said = Assertion {
             client_data: hex::decode(client_data).unwrap(),
             authenticator_data: hex::decode(data).unwrap(),
             signature: hex::decode(signature).unwrap(),
         };
-        assert_eq!(said.strange_client_data(digest, &party), None);
+        assert_eq!(said.strange_client_data(&asked, &party), None);
+        assert_eq!(said.asked(), Some(asked.clone()));
         assert!(said.is_signed_by(&key));
-        let refused = said.verify(digest, &party, &key);
+        let refused = said.verify(&asked, &party, &key);
         assert_eq!(refused, Err(SignatureFault::Authenticator("the user was not verified")));
     }
 }

@@ -6,12 +6,13 @@ use countersign_core::{fact::Freeze, identity::PolicyId, time::Millis};
 use countersign_engine::port::{
     Chronicle,
     chronicle::{Line, Strike, Struck, Turn, event},
+    ledger::{Approve, PasskeyCount},
 };
 use futures_util::future::join_all;
 
-use super::people::approved;
+use super::people::{approved, says};
 use crate::{
-    fixture::{agent, operation_id, park, reject, rolling, trace_hash},
+    fixture::{agent, approve, operation_id, park, reject, rolling, trace_hash},
     suite::{Desk, LedgerBench},
 };
 
@@ -122,6 +123,50 @@ pub async fn a_turn_outlives_a_crash(bench: &mut dyn LedgerBench) {
     bench.time().advance(Millis(1000));
     let told = bench.chronicle().turn(&turn("two", None)).await.unwrap();
     assert_eq!(told, Some(start + 1));
+}
+
+/// A login and a vote are signatures of one authenticator: each must come after the other.
+pub async fn a_passkey_counts_on_whatever_it_signs(bench: &mut dyn LedgerBench) {
+    let (desk, chronicle) = (Desk::at(bench).await, bench.chronicle());
+    let passkey = |key: &str, count| PasskeyCount { credential: key.into(), count };
+    let note = async |key, count| chronicle.note_passkey(&passkey(key, count)).await.unwrap();
+    let start = desk.sequence().await;
+    let told = [
+        note("op_a", 5).await,
+        note("op_a", 5).await,
+        note("op_a", 4).await,
+        note("op_a", 0).await,
+        note("op_a", 6).await,
+        // one that does not count says nothing by that
+        note("b", 0).await,
+        note("b", 0).await,
+        note("b", 1).await,
+        note("b", 0).await,
+    ];
+    assert_eq!(told, [true, false, false, false, true, true, true, true, false]);
+    let noted = lines(chronicle.as_ref(), start).await;
+    let expected = ["op_a", "op_a", "b"].map(|key| (event::PASSKEY, format!("passkey:{key}")));
+    let expected: Vec<_> = expected.iter().map(|(event, of)| (*event, of.as_str())).collect();
+    assert_eq!(said(&noted), expected);
+
+    desk.parked(1, vec![]).await;
+    let now = desk.now().await;
+    let voted = async |count| {
+        let signed = Approve { passkey: Some(passkey("op_a", count)), ..approve(1, "ann", now) };
+        says(&desk.ledger.approve(&signed).await.unwrap())
+    };
+    assert_eq!((voted(6).await, voted(7).await), ("passkey behind", "voted"));
+    drop(chronicle);
+    bench.reopen().await;
+    let again = async |count| bench.chronicle().note_passkey(&passkey("op_a", count)).await;
+    assert_eq!((again(7).await, again(8).await), (Ok(false), Ok(true)), "after a crash");
+}
+
+pub async fn of_two_that_say_the_same_count_one_is_believed(bench: &mut dyn LedgerBench) {
+    let chronicle = bench.chronicle();
+    let same = PasskeyCount { credential: "a".into(), count: 9 };
+    let told = join_all((0..20).map(|_| chronicle.note_passkey(&same))).await;
+    assert_eq!(told.into_iter().filter(|told| *told == Ok(true)).count(), 1);
 }
 
 pub async fn another_version_of_a_policy_is_noted_once(bench: &mut dyn LedgerBench) {
