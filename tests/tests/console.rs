@@ -188,7 +188,7 @@ async fn world_of_signed() -> World {
     wait::until("the key to count", async || {
         let path = "/api/agents/bot/policies";
         let reply = world.alice().post(path, &json!({"text": "policy: x"})).await;
-        (reply.json()["code"] == "policy_unsigned").then_some(())
+        (reply.json().get("code") == Some(&json!("policy_unsigned"))).then_some(())
     })
     .await;
     world
