@@ -130,10 +130,10 @@ impl Desk {
 
 /// With what somebody comes in: a token, typed once, or a passkey that signed a challenge of ours.
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub(crate) enum Shown {
-    Token(String),
-    Passkey(Box<PublicKeyCredential>),
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shown {
+    token: Option<String>,
+    passkey: Option<Box<PublicKeyCredential>>,
 }
 
 impl std::fmt::Debug for Shown {
@@ -151,9 +151,12 @@ pub(crate) async fn open(
     if !desk.sessions.may_try(peer.ip()) {
         return Err(Problem::TooManyAttempts);
     }
-    let known = match shown {
-        Shown::Token(token) => desk.of_token(&token),
-        Shown::Passkey(credential) => desk.of_passkey(*credential).await,
+    let known = match (shown.token, shown.passkey) {
+        (Some(token), None) => desk.of_token(&token),
+        (None, Some(credential)) => desk.of_passkey(*credential).await,
+        (None, None) | (Some(_), Some(_)) => {
+            Err(Problem::Malformed("`token` or `passkey`: give one of them".into()))
+        }
     };
     let (operator, credential) = known.inspect_err(|problem| {
         if problem.is_refused_login() {
