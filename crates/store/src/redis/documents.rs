@@ -35,7 +35,10 @@ const NAMES: [&str; 10] = [
 type Texts = [Option<String>; NAMES.len()];
 
 /// How many operations' documents are in one generation; two of them are kept.
-const GENERATION: usize = 1024;
+const GENERATION: usize = 512;
+
+/// The longest documents that are kept, in bytes: agents choose how long theirs are.
+const KEPT_MAX: usize = 16 << 10;
 
 /// Documents that were read lately, by their operations.
 #[derive(Debug, Default)]
@@ -86,7 +89,11 @@ impl Documents {
     }
 
     fn learn(&self, id: OperationId, texts: Texts) -> Result<(Intent, Vec<Charge>), LedgerError> {
+        let bytes = texts.iter().flatten().map(String::len).fold(0, usize::saturating_add);
         let document = Document::parse(texts)?;
+        if bytes > KEPT_MAX {
+            return Ok((document.intent, document.charges));
+        }
         let said = (document.intent.clone(), document.charges.clone());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if known.young.len() >= GENERATION {
@@ -121,5 +128,74 @@ impl Document {
         } else {
             Err(damaged("a record's documents are not those that it was made with"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use countersign_core::intent::Payload;
+    use countersign_testkit::fixture::{operation_id, reserve, rolling};
+    use redis::Value;
+
+    use super::*;
+    use crate::redis::{
+        link::Call,
+        record::{charge_fields, new_fields},
+    };
+
+    fn answer(n: u64, amount: u64, data: usize) -> Vec<(String, String)> {
+        let mut reserve = reserve(n, vec![]);
+        if let Payload::Transaction(plan) = &mut reserve.operation.intent.payload {
+            plan.data = vec![7; data].into();
+        }
+        let charges = [rolling("hour", amount, 100)];
+        let call = new_fields(Call::new(), &reserve.operation).unwrap();
+        let fields = charge_fields(call, &charges).unwrap().into_fields();
+        let rest = [
+            ("id", reserve.operation.id.to_string()),
+            ("state", "ALLOWED".into()),
+            ("created_at", "1".into()),
+            ("updated_at", "1".into()),
+        ];
+        let pairs = fields.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone()));
+        pairs.chain(rest.map(|(name, text)| (name.to_owned(), text))).collect()
+    }
+
+    fn reply(fields: &[(String, String)]) -> Reply {
+        let texts = fields.iter().flat_map(|(name, text)| [name, text]);
+        let bulk = |text: &String| Value::BulkString(text.clone().into_bytes());
+        Reply::parse(Value::Array(texts.map(bulk).collect())).unwrap()
+    }
+
+    #[test]
+    fn what_is_known_by_its_text_is_read_again_where_any_of_it_is_another() {
+        let documents = Documents::default();
+        let first = answer(1, 5, 0);
+        let record = documents.read(reply(&first)).unwrap();
+        assert_eq!(documents.read(reply(&first)).unwrap(), record);
+        let other = documents.read(reply(&answer(1, 6, 0))).unwrap();
+        assert_eq!((record.charges[0].value, other.charges[0].value), (5, 6));
+        for name in NAMES {
+            let mut bent = first.clone();
+            let Some((_, text)) = bent.iter_mut().find(|(known, _)| known == name) else {
+                continue;
+            };
+            text.push('9');
+            assert!(documents.read(reply(&bent)).is_err(), "{name} was changed by another hand");
+        }
+        assert_eq!(documents.read(reply(&first)).unwrap(), record);
+    }
+
+    #[test]
+    fn no_more_is_kept_than_two_generations_of_short_documents() {
+        let documents = Documents::default();
+        for n in 0..3 * u64::try_from(GENERATION).unwrap() {
+            documents.read(reply(&answer(n, 5, 0))).unwrap();
+        }
+        documents.read(reply(&answer(9999, 5, KEPT_MAX))).unwrap();
+        let known = documents.0.lock().unwrap();
+        assert_eq!((known.young.len(), known.old.len()), (GENERATION, GENERATION));
+        let long = operation_id(9999);
+        assert!(!known.young.contains_key(&long) && !known.old.contains_key(&long));
     }
 }
