@@ -95,10 +95,9 @@ async fn one_send_is_one_trace(store: StoreKind, system: &str) {
     assert_eq!(value(&tree.one("decide").attributes, "countersign.outcome"), "allow");
     for way in [
         "POST/parse",
-        "POST/eth_sendTransaction/find/Ledger.find",
-        "POST/eth_sendTransaction/facts/decode",
+        "POST/eth_sendTransaction/find/Ledger.survey",
+        "POST/eth_sendTransaction/decode",
         "POST/eth_sendTransaction/facts/eth_estimateGas",
-        "POST/eth_sendTransaction/facts/Ledger.seen",
         "POST/eth_sendTransaction/decide",
         "POST/eth_sendTransaction/reserve/Ledger.reserve",
         "POST/eth_sendTransaction/Journal.record",
