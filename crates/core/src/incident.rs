@@ -271,8 +271,8 @@ pub struct IncidentMove {
     pub note: Option<String>,
     /// When.
     pub at: Timestamp,
-    /// The version that they saw; another one now refuses the move.
-    pub seen: Option<u64>,
+    /// Versions that they saw; where it is none of them now, the move is refused. `None` is any.
+    pub seen: Option<Vec<u64>>,
 }
 
 /// Why an incident was not moved.
@@ -401,7 +401,7 @@ impl Incident {
     /// [`MoveRefusal`] where another version was seen, or there is no such step.
     pub fn moved(&self, step: &IncidentMove) -> Result<Self, MoveRefusal> {
         let IncidentMove { to, by, note, at, seen } = step;
-        if seen.is_some_and(|seen| seen != self.version) {
+        if seen.as_ref().is_some_and(|seen| !seen.contains(&self.version)) {
             return Err(MoveRefusal::Version(self.version));
         }
         let to = to.filter(|to| *to != self.status);

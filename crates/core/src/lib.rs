@@ -29,6 +29,7 @@ pub mod opinion;
 pub mod pact;
 pub mod raw;
 pub mod shelf;
+pub mod text;
 pub mod time;
 pub mod token;
 pub mod trace;

@@ -5,6 +5,8 @@ use std::{
     io::{IsTerminal as _, Write as _, stderr, stdin, stdout},
 };
 
+use countersign_core::text::is_hidden;
+
 /// A line of a result, on the standard output. A reader that went away is no error.
 pub(crate) fn say(line: impl AsRef<str>) {
     let _reader_gone = writeln!(stdout().lock(), "{}", line.as_ref());
@@ -92,7 +94,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
 
 /// Text from elsewhere, made safe for a terminal: no control characters, no reordering of what is read.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// JSON made safe for a terminal in the same way, and still the same JSON: what would steer is written as `\u` and a number.
@@ -100,7 +102,7 @@ pub(crate) fn escaped(json: &str) -> String {
     let mut safe = String::with_capacity(json.len());
     for c in json.chars() {
         // below, JSON has escaped what stands in texts, and what stands between them is meant
-        if c < '\u{7f}' || !is_harmful(c) {
+        if c < '\u{7f}' || !is_hidden(c) {
             safe.push(c);
             continue;
         }
@@ -110,16 +112,6 @@ pub(crate) fn escaped(json: &str) -> String {
         }
     }
     safe
-}
-
-/// Control characters, and what is not seen or turns the order of what is.
-fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]

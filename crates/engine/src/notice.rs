@@ -7,6 +7,7 @@ use countersign_core::{
     identity::AppId,
     incident::{Incident, Severity},
     operation::OperationRecord,
+    text::is_hidden,
     time::Timestamp,
 };
 use serde_json::{Value, json};
@@ -240,16 +241,8 @@ fn of_lever(said: &str, subject: &str) -> Option<Body> {
 
 /// One line without controls, direction marks and what has no width.
 fn plain(text: &str) -> String {
-    let shows = |c: char| {
-        let hidden = matches!(
-            c,
-            '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{61c}' | '\u{e0000}'..='\u{e007f}'
-        );
-        !hidden
-    };
-    let spaced = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().filter(|c| shows(*c)).map(spaced).take(SAID_MAX).collect()
+    let spaced = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    spaced.filter(|c| !is_hidden(*c)).take(SAID_MAX).collect()
 }
 
 impl Kind {

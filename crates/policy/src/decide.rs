@@ -171,6 +171,13 @@ fn allowances<'a>(
         let stated = assumed.usd.get(index).copied().flatten();
         // most rules say nothing of what is spent: to them it is worth the same
         let unsaid = stated.unwrap_or_else(|| worth::of_action(action, request.facts, &[]));
+        let under = |rules: &[&Rule]| {
+            if rules.iter().all(|rule| rule.spend == Spend::Unsaid) {
+                unsaid
+            } else {
+                stated.unwrap_or_else(|| worth::of_action(action, request.facts, rules))
+            }
+        };
         let mut rules = Vec::new();
         let mut might = false;
         let kind = Kinds::of(action.effect.kind()).unwrap_or(Kinds::NONE);
@@ -178,20 +185,14 @@ fn allowances<'a>(
             in_force && rule.then == Then::Allow && rule.kinds.meets(kind) && rule.may_allow(action)
         };
         for rule in grant.rules.iter().filter(may) {
-            let usd = match rule.spend {
-                Spend::Unsaid => unsaid,
-                Spend::Nothing | Spend::OnUse | Spend::Moves(_) => {
-                    stated.unwrap_or_else(|| worth::of_action(action, request.facts, &[rule]))
-                }
-            };
-            let view = View { request, action, usd, declared: false };
-            match truth(rule.kinds, &rule.when, &view) {
+            let view = View { request, action, usd: under(&[rule]), declared: false };
+            match rule.when.holds(&view) {
                 Truth::True => rules.push(rule),
                 Truth::Unknown(Why::Unavailable) => might = true,
                 Truth::Unknown(Why::Unknowable) | Truth::False => {}
             }
         }
-        let usd = stated.unwrap_or_else(|| worth::of_action(action, request.facts, &rules));
+        let usd = under(&rules);
         Allowance { might: might && rules.is_empty(), rules, usd }
     };
     request.facts.actions.iter().enumerate().map(of).collect()

@@ -5,6 +5,7 @@
 
 use countersign_core::{
     draft::FieldError, identity::OperationId, json::Json, operation::OperationState,
+    text::is_hidden,
 };
 use countersign_engine::submission::{
     Answer, Denied, Malformed, NodeRefused, Pending, Signed, SignedMessage, Unavailable,
@@ -284,14 +285,8 @@ fn plain(text: &str) -> String {
 
 fn one_line(text: &str) -> String {
     let line: String =
-        text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).take(TEXT_MAX).collect();
+        text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).take(TEXT_MAX).collect();
     line.trim().trim_end_matches('.').to_owned()
-}
-
-/// Control characters, and those that turn or hide text.
-fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// One JSON-RPC response.

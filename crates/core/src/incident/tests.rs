@@ -150,9 +150,15 @@ fn an_incident_has_these_steps_and_no_others() {
 fn a_move_binds_the_version_that_was_seen() {
     let incident = first();
     let seen = |seen| IncidentMove { seen: Some(seen), ..by_ann(IncidentStatus::Resolved, at(1)) };
-    assert_eq!(incident.moved(&seen(2)), Err(MoveRefusal::Version(1)));
-    let moved = incident.moved(&seen(1)).unwrap();
-    assert_eq!(moved.moved(&seen(1)), Err(MoveRefusal::Version(2)), "also what it is already");
+    for other in [vec![2], vec![2, 3], vec![]] {
+        assert_eq!(incident.moved(&seen(other)), Err(MoveRefusal::Version(1)));
+    }
+    let moved = incident.moved(&seen(vec![2, 1])).unwrap();
+    assert_eq!(
+        moved.moved(&seen(vec![1])),
+        Err(MoveRefusal::Version(2)),
+        "also what it is already"
+    );
 }
 
 #[test]

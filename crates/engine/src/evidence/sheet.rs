@@ -2,6 +2,7 @@
 
 use countersign_core::{
     journal::{Entry, Written},
+    text::is_hidden,
     trace::{DecisionRecord, Incident, Posted, TraceUpdate},
 };
 use serde_json::Value;
@@ -261,11 +262,7 @@ fn line(cells: impl Iterator<Item = String>) -> String {
 /// A cell that no spreadsheet takes for a formula: what begins like one gets an apostrophe before it, and what a terminal
 /// or a reader would not show is a space.
 fn quoted(cell: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    let shown: String = cell.chars().map(|c| if hidden(c) { ' ' } else { c }).collect();
+    let shown: String = cell.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     let looks = shown.trim_start();
     let is_formula = looks.starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
     let mark = if is_formula { "'" } else { "" };

@@ -58,7 +58,7 @@ async fn busy() -> (House, Arc<Engine>) {
         by: "bob".into(),
         note: Some("=1+1".into()),
         at: fixture::at("2026-01-01T13:00:00Z"),
-        seen: Some(1),
+        seen: Some(vec![1]),
     };
     let answer = journal.change_incident("inc_1", &step).await.unwrap();
     assert!(matches!(answer, IncidentAnswer::Changed(_)), "{answer:?}");

@@ -114,10 +114,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let text = parts.uri.query().unwrap_or_default();
-        if percent_decode_str(text).decode_utf8().is_err() {
-            let member =
-                text.split('&').find(|pair| percent_decode_str(pair).decode_utf8().is_err());
-            let name = member.and_then(|pair| pair.split('=').next()).unwrap_or_default();
+        let mut pairs = text.split('&');
+        if let Some(pair) = pairs.find(|pair| percent_decode_str(pair).decode_utf8().is_err()) {
+            let name = pair.split('=').next().unwrap_or_default();
             return Err(Problem::malformed(&format!("`{name}`: is not UTF-8")));
         }
         let query = Query::try_from_uri(&parts.uri);

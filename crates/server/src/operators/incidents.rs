@@ -80,81 +80,54 @@ pub(crate) async fn change(
     if note.as_ref().is_some_and(|note| note.chars().count() > NOTE_MAX) {
         return Err(Problem::Malformed(format!("`note` is longer than {NOTE_MAX} characters")));
     }
-    let matched = Seen::of(&headers)?;
-    let is_conditional = matched != Seen::Any;
+    let matched = if_match(&headers)?;
+    let is_conditional = matched.is_some();
+    let seen = matched.or_else(|| version.map(|version| vec![version]));
     let at = desk.ports().ledger.now().await?;
-    let mut step =
-        IncidentMove { to: status, by: operator.id.to_string(), note, at, seen: version };
-    let one_of = match matched {
-        Seen::Any => Vec::new(),
-        Seen::OneOf(versions) => {
-            // no incident has ever had the version 0
-            step.seen = Some(versions.iter().copied().max().unwrap_or(0));
-            versions
+    let step = IncidentMove { to: status, by: operator.id.to_string(), note, at, seen };
+    match desk.ports().journal.change_incident(&id, &step).await? {
+        IncidentAnswer::Changed(incident) => {
+            tracing::info!(operator = %operator.id, incident = id, status = incident.status.name(), "an incident was looked at");
+            Ok(tagged(&incident))
         }
-    };
-    loop {
-        match desk.ports().journal.change_incident(&id, &step).await? {
-            IncidentAnswer::Changed(incident) => {
-                tracing::info!(operator = %operator.id, incident = id, status = incident.status.name(), "an incident was looked at");
-                return Ok(tagged(&incident));
-            }
-            // versions only grow, so this ends
-            IncidentAnswer::Refused(MoveRefusal::Version(now))
-                if one_of.contains(&now) && step.seen != Some(now) =>
-            {
-                step.seen = Some(now);
-            }
-            IncidentAnswer::Refused(refusal) => return Err(refused(refusal, is_conditional)),
-            IncidentAnswer::Missing => return Err(Problem::NotFound),
+        IncidentAnswer::Refused(MoveRefusal::Version(now)) if is_conditional => {
+            Err(Problem::NotAsSeen(now))
         }
-    }
-}
-
-fn refused(refusal: MoveRefusal, is_conditional: bool) -> Problem {
-    match refusal {
-        MoveRefusal::Version(now) if is_conditional => Problem::NotAsSeen(now),
-        MoveRefusal::Version(now) => Problem::OtherVersion(now),
-        MoveRefusal::Illegal { .. } => Problem::IllegalMove(refusal.to_string()),
+        IncidentAnswer::Refused(MoveRefusal::Version(now)) => Err(Problem::OtherVersion(now)),
+        IncidentAnswer::Refused(refusal @ MoveRefusal::Illegal { .. }) => {
+            Err(Problem::IllegalMove(refusal.to_string()))
+        }
+        IncidentAnswer::Missing => Err(Problem::NotFound),
     }
 }
 
 /// The most tags in one `If-Match`.
 const TAGS_MAX: usize = 64;
 
-/// What `If-Match` names (RFC 9110 §13.1.1).
-#[derive(Debug, PartialEq, Eq)]
-enum Seen {
-    /// There is none, or it is `*`: whatever is now.
-    Any,
-    /// One of these versions, as `ETag` showed them. Tags that are none of ours, and weak ones, match nothing.
-    OneOf(Vec<u64>),
-}
-
-impl Seen {
-    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        let wrong = || {
-            let expected =
-                "`If-Match`: expected `*`, or ETags as an incident shows them, with commas between";
-            Problem::Malformed(expected.into())
-        };
-        if !headers.contains_key(header::IF_MATCH) {
-            return Ok(Self::Any);
-        }
-        let mut tags = Vec::new();
-        // several lines are one list (§5.3)
-        for line in headers.get_all(header::IF_MATCH) {
-            let line = line.to_str().map_err(|_| wrong())?;
-            if line.trim() == "*" {
-                return Ok(Self::Any);
-            }
-            tags.extend(strong_tags(line).ok_or_else(wrong)?);
-        }
-        if tags.len() > TAGS_MAX {
-            return Err(wrong());
-        }
-        Ok(Self::OneOf(tags.into_iter().filter_map(|tag| tag.parse().ok()).collect()))
+/// The versions that `If-Match` names (RFC 9110 §13.1.1), as `ETag` showed them; `None` where there is none, or it is `*`:
+/// whatever is now. Tags that are none of ours, and weak ones, match nothing.
+fn if_match(headers: &HeaderMap) -> Result<Option<Vec<u64>>, Problem> {
+    let wrong = || {
+        let expected =
+            "`If-Match`: expected `*`, or ETags as an incident shows them, with commas between";
+        Problem::Malformed(expected.into())
+    };
+    if !headers.contains_key(header::IF_MATCH) {
+        return Ok(None);
     }
+    let mut tags = Vec::new();
+    // several lines are one list (§5.3)
+    for line in headers.get_all(header::IF_MATCH) {
+        let line = line.to_str().map_err(|_| wrong())?;
+        if line.trim() == "*" {
+            return Ok(None);
+        }
+        tags.extend(strong_tags(line).ok_or_else(wrong)?);
+    }
+    if tags.len() > TAGS_MAX {
+        return Err(wrong());
+    }
+    Ok(Some(tags.into_iter().filter_map(|tag| tag.parse().ok()).collect()))
 }
 
 /// The strong ones of a list of tags (§8.8.3); `None` of what is no list of tags.
@@ -193,11 +166,11 @@ mod tests {
 
     #[test]
     fn a_list_of_tags_is_read_as_rfc_9110_has_it() {
-        let one_of = |versions: &[u64]| Some(Seen::OneOf(versions.to_vec()));
+        let one_of = |versions: &[u64]| Some(Some(versions.to_vec()));
         for (lines, expected) in [
-            (&[][..], Some(Seen::Any)),
-            (&["*"], Some(Seen::Any)),
-            (&[" * "], Some(Seen::Any)),
+            (&[][..], Some(None)),
+            (&["*"], Some(None)),
+            (&[" * "], Some(None)),
             (&["\"1\""], one_of(&[1])),
             (&["\"1\", \"2\" ,,\t\"3\","], one_of(&[1, 2, 3])),
             (&["\"1\"", "\"2\""], one_of(&[1, 2])),
@@ -215,10 +188,10 @@ mod tests {
             for line in lines {
                 headers.append(header::IF_MATCH, line.parse().unwrap());
             }
-            assert_eq!(Seen::of(&headers).ok(), expected, "{lines:?}");
+            assert_eq!(if_match(&headers).ok(), expected, "{lines:?}");
         }
         let mut many = HeaderMap::new();
         many.append(header::IF_MATCH, "\"1\",".repeat(TAGS_MAX + 1).parse().unwrap());
-        assert!(Seen::of(&many).is_err());
+        assert!(if_match(&many).is_err());
     }
 }

@@ -5,7 +5,9 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use countersign_core::{approval::Signing, operation::OperationState, shelf::ShelfRefusal};
+use countersign_core::{
+    approval::Signing, operation::OperationState, shelf::ShelfRefusal, text::is_hidden,
+};
 use countersign_engine::{
     BumpError, DeskError, PactError,
     port::{journal::JournalError, ledger::LedgerError},
@@ -146,7 +148,7 @@ impl Problem {
     /// What a parser says of a request: it shows parts of that, which may be long and may not be what they look like.
     pub(crate) fn malformed(said: &str) -> Self {
         let mut shown = String::new();
-        let mut plain = said.chars().map(|c| if is_plain(c) { c } else { '\u{fffd}' });
+        let mut plain = said.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c });
         shown.extend(plain.by_ref().take(SAID_MAX));
         if plain.next().is_some() {
             shown.push('…');
@@ -242,22 +244,6 @@ const fn of_a_version(refusal: &ShelfRefusal) -> (StatusCode, &'static str) {
 
 /// How many characters of what a parser says are shown.
 const SAID_MAX: usize = 400;
-
-/// Whether a character is what it looks like: it moves no other one, and is seen.
-fn is_plain(c: char) -> bool {
-    !c.is_control()
-        && !matches!(
-            c,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
 
 fn lines(found: &[Diagnostic]) -> String {
     found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")

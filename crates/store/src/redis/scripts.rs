@@ -9,6 +9,7 @@ use super::keys;
 const PRELUDE: &str = include_str!("scripts/prelude.lua");
 const OPERATIONS: &str = include_str!("scripts/operation_prelude.lua");
 const JOURNAL: &str = include_str!("scripts/journal_prelude.lua");
+const PASSKEYS: &str = include_str!("scripts/passkey_prelude.lua");
 const COUNTERS: &str = include_str!("scripts/counter_prelude.lua");
 const BEGINNING: &str = include_str!("scripts/beginning_prelude.lua");
 const CODA: &str = include_str!("scripts/coda.lua");
@@ -88,6 +89,12 @@ macro_rules! preludes {
     ((beginning)) => {
         BEGINNING
     };
+    ((passkeys)) => {
+        PASSKEYS
+    };
+    ((votes)) => {
+        &[OPERATIONS, PASSKEYS].concat()
+    };
     ((money)) => {
         &[OPERATIONS, COUNTERS].concat()
     };
@@ -106,7 +113,7 @@ scripts! {
     WRITES (money) Reserve = "reserve";
     WRITES (money) Redeem = "redeem";
     WRITES (operations) Split = "split";
-    WRITES (operations) Approve = "approve";
+    WRITES (votes) Approve = "approve";
     WRITES (money) Reject = "reject";
     WRITES (money) Expire = "expire";
     WRITES (money) Commit = "commit";
@@ -139,7 +146,7 @@ scripts! {
     READS () Lines = "lines";
     WRITES () Turn = "turn";
     WRITES () NotePolicy = "note_policy";
-    WRITES () NotePasskey = "note_passkey";
+    WRITES (passkeys) NotePasskey = "note_passkey";
     WRITES () Strike = "strike";
     READS () Shelves = "shelves";
     READS () Shelf = "shelf";

@@ -213,7 +213,7 @@ pub async fn every_version_of_an_incident_is_an_entry(bench: &dyn JournalBench) 
     let all = IncidentQuery { limit: 9, ..IncidentQuery::default() };
     let [shown] = journals[0].incidents(&all).await.unwrap().items.try_into().unwrap();
     let shown = moved(journals[1].as_ref(), &shown.id, &by_ann(IncidentStatus::Resolved)).await;
-    let refused = IncidentMove { seen: Some(1), ..by_ann(IncidentStatus::Open) };
+    let refused = IncidentMove { seen: Some(vec![1]), ..by_ann(IncidentStatus::Open) };
     journals[0].change_incident(&shown.id, &refused).await.unwrap();
     assert_eq!(journals[0].raise(&occurrence_seen(&shown)).await.unwrap(), Taken::Before);
     let mut versions = Vec::new();
@@ -560,7 +560,8 @@ pub async fn what_was_resolved_is_open_again_when_it_happens_again(bench: &dyn J
 pub async fn incidents_are_moved_under_the_version_that_was_seen(bench: &dyn JournalBench) {
     let (one, two) = (bench.journal("one").await, bench.journal("two").await);
     raised(one.as_ref(), &occurrence(1, "a")).await;
-    let seen = |seen| IncidentMove { seen: Some(seen), ..by_ann(IncidentStatus::Investigating) };
+    let seen =
+        |seen| IncidentMove { seen: Some(vec![seen]), ..by_ann(IncidentStatus::Investigating) };
     let other = two.change_incident("inc_1", &seen(7)).await.unwrap();
     assert_eq!(other, IncidentAnswer::Refused(MoveRefusal::Version(1)));
     assert_eq!(moved(two.as_ref(), "inc_1", &seen(1)).await.version, 2);
@@ -595,7 +596,8 @@ pub async fn ten_operators_at_once_and_one_is_first(bench: &dyn JournalBench) {
     let moving = (0..10).map(|n| {
         let journal = Arc::clone(&journal);
         let by = format!("op-{n}");
-        let step = IncidentMove { by, seen: Some(1), ..by_ann(IncidentStatus::Investigating) };
+        let step =
+            IncidentMove { by, seen: Some(vec![1]), ..by_ann(IncidentStatus::Investigating) };
         tokio::spawn(async move { journal.change_incident("inc_1", &step).await.unwrap() })
     });
     let answers = join_all(moving).await;

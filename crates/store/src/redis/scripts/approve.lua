@@ -10,8 +10,7 @@ if is_over(op, t) then return { 'expired' } end
 local count = tonumber(op.vote_count or '0')
 if count ~= tonumber(A.votes_seen) then return { 'raced' } end
 local signed = tonumber(A.passkey_count or '0')
-local before = A.passkey and tonumber(redis.call('HGET', P .. KEY.passkeys, A.passkey) or '0') or 0
-if (signed > 0 or before > 0) and signed <= before then return { 'passkey_behind' } end
+if A.passkey and is_behind(A.passkey, signed) then return { 'passkey_behind' } end
 
 local changes = {
   'votes', count == 0 and A.vote or op.votes .. ',' .. A.vote,
@@ -22,5 +21,5 @@ if A.completes then
   changes[#changes + 1] = 'state'
   changes[#changes + 1] = 'APPROVED'
 end
-if signed > 0 then redis.call('HSET', P .. KEY.passkeys, A.passkey, int(signed)) end
+if A.passkey then take_down(A.passkey, signed) end
 return { 'voted', put(t, A.completes and 'approve' or 'vote', op, changes) }

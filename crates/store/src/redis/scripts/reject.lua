@@ -4,7 +4,8 @@ if not op then return { 'missing' } end
 if op.state == 'REJECTED' and op.code == A.code and op.reason == A.reason then
   return { 'rejected', record(op.id) }
 end
-if not RESERVED[op.state] or not string.find(' ' .. A.from .. ' ', ' ' .. op.state .. ' ', 1, true) then return { 'elsewhere', record(op.id) } end
+local may = RESERVED[op.state] and string.find(' ' .. A.from .. ' ', ' ' .. op.state .. ' ', 1, true)
+if not may then return { 'elsewhere', record(op.id) } end
 
 release(op)
 local changes = { 'state', 'REJECTED', 'code', A.code, 'reason', A.reason }

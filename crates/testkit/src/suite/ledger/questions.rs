@@ -83,6 +83,8 @@ pub async fn a_list_is_newest_first_in_pages(bench: &mut dyn LedgerBench) {
     desk.reserved(7, vec![]).await;
     let rest = OperationQuery { cursor: first.next_cursor, ..by(9) };
     assert_eq!(pages(&desk, &rest).await, [[4, 3, 2, 1]], "what is new shifts no page");
+    let behind_4 = OperationQuery { cursor: Some(operation_id(4).to_string()), ..by(9) };
+    assert_eq!(pages(&desk, &behind_4).await, [[3, 2, 1]], "wherever a page was left");
     let wrong = OperationQuery { cursor: Some("7; DROP".into()), ..by(2) };
     let answer = desk.ledger.operations(&wrong).await;
     assert!(matches!(answer, Err(LedgerError::Refused(_))));
