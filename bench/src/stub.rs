@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use tokio::net::TcpListener;
 
-use crate::chain::CHAIN;
+use crate::chain::{CHAIN, wallet};
 
 /// What the chain has.
 #[derive(Default)]
@@ -186,6 +186,7 @@ impl Chain {
         };
         json!({
             "transactionHash": hash,
+            "from": wallet(),
             "blockHash": hash_of(number),
             "blockNumber": format!("{number:#x}"),
             "status": "0x1",
