@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 
 use crate::{
     claim::Claim,
+    departure::{Departures, Room},
     engine::Engine,
     lane::{Errand, LaneId, Outcome, Wait},
     port::chain::{Account, Broadcast, ChainError},
@@ -17,7 +18,7 @@ use crate::{
     port::telemetry::{Measured, Stopwatch},
     reply::{NODE_REFUSED, SEALED, is_ours},
     setup::{ChainSetup, Setup},
-    stage::{Commitment, Committed, Made, Reservation, Reserved, SignError, Signed, sign},
+    stage::{Commitment, Committed, Reservation, Reserved, SignError, Signed, sign},
     tracker::{is_unseen, outflow},
 };
 
@@ -53,12 +54,28 @@ pub(crate) struct Rest {
 /// What one attempt to commit came to.
 pub(crate) enum Step {
     Over(Rest, Outcome),
+    /// It is signed, and on its way.
+    Departed,
     Waits(Box<GapJob>, Wait),
 }
 
+impl Rest {
+    /// A caller that has gone finds the operation by repeating its request.
+    pub(crate) fn tell(self, outcome: Outcome) {
+        let Self { setup: _, done, claim, step: _ } = self;
+        drop(claim);
+        drop(done.send(outcome));
+    }
+}
+
 impl Engine {
-    /// One attempt to commit a job; what is committed is signed and sent at once.
-    pub(crate) async fn commit_step(self: &Arc<Self>, job: GapJob) -> Step {
+    /// One attempt to commit a job; what is committed is signed at once, and goes out in its order.
+    pub(crate) async fn commit_step(
+        self: &Arc<Self>,
+        job: GapJob,
+        departures: &mut Departures,
+    ) -> Step {
+        let room = departures.room().await;
         let GapJob { reservation, errand, rest } = job;
         let record = reservation.record().clone();
         let checks = self.commitment(&rest.setup, &reservation, &errand);
@@ -73,8 +90,7 @@ impl Engine {
         match committing.instrument(tracing::debug_span!("commit")).await {
             Ok(Commitment::Made(committed)) => {
                 self.follow(committed.record());
-                let outcome = self.sign_and_send(&rest.setup, committed).await;
-                Step::Over(rest, outcome)
+                self.sign_and_send((committed, rest), (departures, room)).await
             }
             Ok(Commitment::Refused(reservation, refusal)) => {
                 if let Some(why) = wait(&refusal) {
@@ -228,27 +244,19 @@ impl Engine {
         }
     }
 
-    /// One signature, stored before the first byte is sent.
+    /// One signature, in the order of the lane; stored before the first byte is sent, and sent beside the lane's work.
     pub(crate) async fn sign_and_send(
         self: &Arc<Self>,
-        setup: &Setup,
-        committed: Reservation<Committed>,
-    ) -> Outcome {
-        let id = committed.record().id;
-        let Some(signed) = self.signature(setup, committed).await else { return Outcome::Open };
-        let Made::Raw(attempt, bytes) = signed.made() else { return Outcome::Open };
-        let stored = self.store_signed(id, *attempt, bytes).await;
-        let record = match stored {
-            Ok(record) => record,
-            Err(error) => {
-                tracing::error!(operation = %id, %error, "a signature is not stored, nothing is sent");
-                return Outcome::Open;
+        (committed, rest): (Reservation<Committed>, Rest),
+        (departures, room): (&mut Departures, Room),
+    ) -> Step {
+        match self.signature(&rest.setup, committed).await {
+            Some(signed) => {
+                self.depart((signed, rest), departures, room);
+                Step::Departed
             }
-        };
-        let record = self.send(setup, record, *attempt, bytes).await;
-        self.follow(&record);
-        self.hub().wake(record.id);
-        Outcome::Finished(Box::new(record))
+            None => Step::Over(rest, Outcome::Open),
+        }
     }
 
     /// The one signature that a commit gives the right to; people are told where there is none.
@@ -285,7 +293,7 @@ impl Engine {
         }
     }
 
-    async fn store_signed(
+    pub(crate) async fn store_signed(
         &self,
         id: OperationId,
         attempt: u32,
@@ -303,17 +311,16 @@ impl Engine {
         }
     }
 
-    /// Sends what was asked to be sent. Whatever the node says, the operation stays committed.
-    async fn send(
+    /// Sends what was asked to be sent. `None` where that is the agent's own matter.
+    pub(crate) async fn send(
         &self,
         setup: &Setup,
-        record: OperationRecord,
-        attempt: u32,
+        record: &OperationRecord,
         bytes: &SignedBytes,
-    ) -> OperationRecord {
-        let Some(chain) = setup.chains.get(&record.chain()) else { return record };
-        if is_unseen(&record) {
-            return record;
+    ) -> Option<SentOutcome> {
+        let chain = setup.chains.get(&record.chain())?;
+        if is_unseen(record) {
+            return None;
         }
         let broadcast = chain.port.broadcast(&bytes.raw, bytes.hash);
         let span = tracing::debug_span!("broadcast", countersign.transaction = %bytes.hash);
@@ -321,7 +328,17 @@ impl Engine {
         if let SentOutcome::Unknown(words) = &outcome {
             tracing::warn!(operation = %record.id, hash = %bytes.hash, %words, "the node did not take a transaction; the same bytes will be sent again");
         }
-        match self.ports().ledger.sent(record.id, attempt, &outcome).await {
+        Some(outcome)
+    }
+
+    /// Notes what the node said. Whatever that is, the operation stays committed.
+    pub(crate) async fn note_sent(
+        &self,
+        record: OperationRecord,
+        attempt: u32,
+        outcome: &SentOutcome,
+    ) -> OperationRecord {
+        match self.ports().ledger.sent(record.id, attempt, outcome).await {
             Ok(record) => record,
             Err(error) => {
                 tracing::warn!(operation = %record.id, %error, "a send is not noted; it will be repeated");

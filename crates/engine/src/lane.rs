@@ -14,6 +14,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::{
     claim::Claim,
+    departure::Departures,
     engine::Engine,
     execute::{GapJob, LANE_FULL, NONCE_KEPT, Rest, Step},
     intake::ALLOW_FOR,
@@ -95,8 +96,7 @@ pub(crate) fn start(engine: &Arc<Engine>) -> Lane {
     let (sender, receiver) = mpsc::channel(QUEUE_MAX);
     let engine = Arc::clone(engine);
     let clock = Arc::clone(&engine.ports().clock);
-    clock
-        .spawn(Box::pin(async move { Worker { engine, waiting: Vec::new() }.run(receiver).await }));
+    clock.spawn(Box::pin(async move { Worker::new(engine).run(receiver).await }));
     sender
 }
 
@@ -134,9 +134,14 @@ impl Wait {
 struct Worker {
     engine: Arc<Engine>,
     waiting: Vec<Gap>,
+    departures: Departures,
 }
 
 impl Worker {
+    fn new(engine: Arc<Engine>) -> Self {
+        Self { engine, waiting: Vec::new(), departures: Departures::new() }
+    }
+
     async fn run(mut self, mut receiver: mpsc::Receiver<Job>) {
         loop {
             if self.waiting.is_empty() {
@@ -163,13 +168,17 @@ impl Worker {
         let rest = Rest { setup, done, claim, step };
         match task {
             Task::Sign(committed) => {
+                let room = self.departures.room().await;
                 // it was bound a while ago: what stops a signature may have come in between
-                let outcome = if self.engine.is_stopped(committed.record()).await {
-                    Outcome::Open
-                } else {
-                    self.engine.sign_and_send(&rest.setup, committed).await
-                };
-                tell(rest, outcome);
+                if self.engine.is_stopped(committed.record()).await {
+                    return rest.tell(Outcome::Open);
+                }
+                let order = (&mut self.departures, room);
+                if let Step::Over(rest, outcome) =
+                    self.engine.sign_and_send((committed, rest), order).await
+                {
+                    rest.tell(outcome);
+                }
             }
             Task::Commit { reservation, errand } => {
                 self.try_commit(GapJob { reservation, errand, rest }).await;
@@ -177,20 +186,26 @@ impl Worker {
         }
     }
 
+    /// One attempt at a job, which is given back where it has to wait.
+    async fn attempt(&mut self, job: GapJob) -> Option<(Box<GapJob>, Wait)> {
+        match self.engine.commit_step(job, &mut self.departures).await {
+            Step::Over(rest, outcome) => rest.tell(outcome),
+            Step::Departed => {}
+            Step::Waits(job, why) => return Some((job, why)),
+        }
+        None
+    }
+
     /// Tries a fresh job; one that has to wait goes to the end of those that do.
     async fn try_commit(&mut self, job: GapJob) {
-        match self.engine.commit_step(job).await {
-            Step::Over(rest, outcome) => tell(rest, outcome),
-            Step::Waits(job, why) if self.waiting.len() >= GAPS_MAX => {
-                self.give_up(*job, why).await;
-            }
-            Step::Waits(job, why) => {
-                let now = self.engine.ports().clock.monotonic();
-                let patience = why.patience(&job.rest.setup, job.reservation.record());
-                let until = Millis(now.0.saturating_add(patience.0));
-                self.waiting.push(Gap { job, why, until });
-            }
+        let Some((job, why)) = self.attempt(job).await else { return };
+        if self.waiting.len() >= GAPS_MAX {
+            return self.give_up(*job, why).await;
         }
+        let now = self.engine.ports().clock.monotonic();
+        let patience = why.patience(&job.rest.setup, job.reservation.record());
+        let until = Millis(now.0.saturating_add(patience.0));
+        self.waiting.push(Gap { job, why, until });
     }
 
     /// Tries the waiting jobs whose turn it is, in their order; gives back those whose time is over.
@@ -207,17 +222,13 @@ impl Worker {
             }
             let Gap { job, until, .. } = self.waiting.remove(place);
             let step = job.rest.step.clone();
-            match self.engine.commit_step(*job).instrument(step).await {
-                Step::Over(rest, outcome) => {
-                    tell(rest, outcome);
-                    next = self.next().await;
-                    place = 0;
-                }
-                Step::Waits(job, why) => {
-                    closed |= job.reservation.record().intent.nonce.is_none();
-                    self.waiting.insert(place, Gap { job, why, until });
-                    place = place.saturating_add(1);
-                }
+            if let Some((job, why)) = self.attempt(*job).instrument(step).await {
+                closed |= job.reservation.record().intent.nonce.is_none();
+                self.waiting.insert(place, Gap { job, why, until });
+                place = place.saturating_add(1);
+            } else {
+                next = self.next().await;
+                place = 0;
             }
         }
         self.drop_late().await;
@@ -248,7 +259,7 @@ impl Worker {
             Wait::Kept => self.engine.refuse(record, "lane_unavailable", NONCE_KEPT).await,
             Wait::Room => self.engine.refuse(record, "lane_unavailable", LANE_FULL).await,
         };
-        tell(job.rest, outcome);
+        job.rest.tell(outcome);
     }
 }
 
@@ -256,11 +267,4 @@ impl Gap {
     fn nonce(&self) -> Option<u64> {
         self.job.reservation.record().intent.nonce
     }
-}
-
-/// A caller that has gone finds the operation by repeating its request.
-fn tell(rest: Rest, outcome: Outcome) {
-    let Rest { setup: _, done, claim, step: _ } = rest;
-    drop(claim);
-    drop(done.send(outcome));
 }

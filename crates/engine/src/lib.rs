@@ -14,6 +14,7 @@ mod carry;
 mod claim;
 mod consult;
 mod delegated;
+mod departure;
 mod desk;
 mod drift;
 pub mod engine;

@@ -257,13 +257,18 @@ impl Engine {
     /// Asks until it is noted, or the gateway stops: what stays `Waiting` is owed once this process is gone, but until
     /// then a repetition after the duplicate window would not find it.
     async fn note_delivery(&self, operation: OperationId, from: Delivery, to: Delivery) {
-        let (mut pause, mut unnoted) = (NOTE_AGAIN, None);
+        let (mut pause, mut unnoted, mut was_whole) = (NOTE_AGAIN, None, false);
         let begun = self.ports().clock.monotonic();
         while let Err(error) = self.note_once(operation, from, to).await {
             tracing::warn!(%operation, %error, "the delivery of a result is not noted yet");
             let waited = self.ports().clock.monotonic().0.saturating_sub(begun.0);
             if matches!(error, LedgerError::Refused(_)) && waited >= MISSING_FOR.0 {
-                return;
+                if was_whole {
+                    return;
+                }
+                // books that lack history may have it again; what whole ones lack is asked for once more
+                let books = self.ports().ledger.describe().await;
+                was_whole = books.is_ok_and(|books| books.is_whole());
             }
             unnoted.get_or_insert_with(|| self.unnoted_delivery());
             let timer = self.ports().clock.sleep(pause);

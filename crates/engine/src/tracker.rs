@@ -382,7 +382,7 @@ impl Engine {
                     ..TraceUpdate::default()
                 };
                 self.note(&settled, &update).await;
-                tracing::info!(operation = %settled.id, state = settled.state.name(), hash = ?settled.hash(), "settled");
+                tracing::info!(operation = %settled.id, state = settled.state.name(), hash = settled.hash().map(tracing::field::display), "settled");
                 if over {
                     self.raise_over(&settled).await;
                 }

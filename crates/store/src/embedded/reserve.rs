@@ -98,6 +98,7 @@ impl Step<'_> {
     pub(super) fn split(&self, split: &Split) -> Result<SplitAnswer, Fault> {
         let mut record = self.known(split.operation)?;
         if record.fence == split.fence.saturating_add(1)
+            && record.intent.rest().is_empty()
             && let Some(again) = self.parts_again(&split.parts)?
         {
             return Ok(SplitAnswer::Split(again));

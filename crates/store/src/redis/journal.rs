@@ -118,8 +118,11 @@ impl RedisJournal {
             let mut answer = answer.map_err(unavailable)?;
             self.answered.fetch_add(1, Ordering::AcqRel);
             match answer.tag().map_err(unavailable)?.as_str() {
-                // a repetition wrote nothing, so the head is read again: it costs one call
-                "done" => return Ok(Appended::Now),
+                "done" => {
+                    *known = Some(next);
+                    return Ok(Appended::Now);
+                }
+                // it wrote nothing, so the head is read again: it costs one call
                 "known" => return Ok(Appended::Before),
                 "missing" => return Ok(Appended::Missing),
                 "unpinned" => return Err(JournalError::Unpinned),

@@ -60,10 +60,14 @@ macro_rules! scripts {
             fn text(self, time: TimeSource) -> String {
                 let constants = self.constants();
                 let text = match self {
-                    $(Self::$variant => [
-                        $access, &constants, time.lua(), PRELUDE, preludes!($preludes),
-                        "local function body()\n", include_str!(concat!("scripts/", $file, ".lua")), "end\n", CODA,
-                    ].concat(),)+
+                    $(Self::$variant => {
+                        let body = include_str!(concat!("scripts/", $file, ".lua"));
+                        let shared = needed(preludes!($preludes), body);
+                        [
+                            $access, &constants, time.lua(), PRELUDE, &shared,
+                            "local function body()\n", body, "end\n", CODA,
+                        ].concat()
+                    })+
                 };
                 keys::named(&text)
             }
@@ -98,6 +102,57 @@ macro_rules! preludes {
     ((money)) => {
         &[OPERATIONS, COUNTERS].concat()
     };
+}
+
+/// Of the shared definitions those that a script uses, itself or through others: what stands in its text is made anew at
+/// each of its calls.
+fn needed(shared: &str, body: &str) -> String {
+    let body = code(body);
+    let mut kept: Vec<String> = Vec::new();
+    // what is used stands before its use
+    for definition in definitions(shared).into_iter().rev() {
+        let is_used = |name| kept.iter().chain([&body]).any(|text| mentions(text, name));
+        if names(&definition).any(is_used) {
+            kept.push(definition);
+        }
+    }
+    kept.reverse();
+    kept.concat()
+}
+
+/// Each from its `local` in the first column to the next one's.
+fn definitions(shared: &str) -> Vec<String> {
+    let mut definitions: Vec<String> = Vec::new();
+    for line in code(shared).split_inclusive('\n') {
+        if line.starts_with("local ") {
+            definitions.push(line.to_owned());
+        } else if let Some(last) = definitions.last_mut() {
+            last.push_str(line);
+        }
+    }
+    definitions
+}
+
+/// A text without the lines that are comments.
+fn code(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.trim_start().starts_with("--")).collect()
+}
+
+/// What a definition is called by.
+fn names(definition: &str) -> impl Iterator<Item = &str> {
+    let head = definition.trim_start_matches("local ").trim_start_matches("function ");
+    let head = head.split(['=', '(', '\n']).next().unwrap_or_default();
+    head.split(',').map(str::trim)
+}
+
+/// Whether a text has this name in it, and not as a part of another.
+fn mentions(text: &str, name: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        let before = text.get(..at).and_then(|before| before.chars().next_back());
+        let behind = text.get(at..).and_then(|rest| rest.chars().nth(name.chars().count()));
+        !before.is_some_and(is_of_name) && !behind.is_some_and(is_of_name)
+    })
 }
 
 scripts! {
@@ -210,5 +265,37 @@ impl Scripts {
         // INVARIANT: `new` loads every script; the empty text would be refused by Redis
         let found = self.0.iter().find(|(name, ..)| *name == script);
         found.map_or(("", ""), |(_, loaded, text)| (loaded.get_hash(), text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARED: &str = "-- About it all.\nlocal LIMIT = 3\n\nlocal a, b = 1, 2\n\n-- Of one.\nlocal function one(x)\n  local limit = LIMIT\n  return limit\nend\n\nlocal function two() return one(2) end\n\nlocal function three() return two() end\n";
+
+    #[test]
+    fn a_script_has_the_definitions_that_it_uses_in_their_order() {
+        let text = needed(SHARED, "return two()\n");
+        let place = |words: &str| text.find(words);
+        assert!(place("local LIMIT").is_some_and(|at| Some(at) < place("function one")));
+        assert!(place("function one") < place("function two"));
+        assert_eq!([place("local a, b"), place("function three")], [None, None]);
+        assert!(needed(SHARED, "return b").contains("local a, b = 1, 2"));
+        assert_eq!(needed(SHARED, "return lim.oner, a_b, 'onetwo'"), "");
+    }
+
+    #[test]
+    fn the_shared_texts_are_definitions_and_comments_alone() {
+        for shared in [OPERATIONS, JOURNAL, PASSKEYS, COUNTERS, BEGINNING] {
+            for line in shared.lines() {
+                let stands_first = line.starts_with(|c: char| !c.is_whitespace());
+                let known = ["local ", "--", "end", "}"];
+                assert!(
+                    !stands_first || known.iter().any(|begin| line.starts_with(begin)),
+                    "{line}"
+                );
+            }
+        }
     }
 }

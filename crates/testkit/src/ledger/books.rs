@@ -237,7 +237,7 @@ impl Books {
 
     pub(super) fn split(&mut self, split: &Split) -> Result<SplitAnswer, LedgerError> {
         let mut record = self.known(split.operation)?;
-        if record.fence == split.fence + 1 {
+        if record.fence == split.fence + 1 && record.intent.rest().is_empty() {
             let parts: Option<Vec<_>> =
                 split.parts.iter().map(|part| self.operation(part.id).cloned()).collect();
             if let Some(parts) = parts {

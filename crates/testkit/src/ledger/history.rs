@@ -2,7 +2,7 @@
 
 use countersign_core::{
     identity::OperationId,
-    operation::{Money, OperationRecord, OperationState},
+    operation::{Delivery, Money, OperationRecord, OperationState},
 };
 
 use super::{ModelLedger, books::Books, lock};
@@ -40,8 +40,8 @@ impl ModelLedger {
 
     /// What a person does who has found the lost books again: they count, and beside them what was said since the
     /// stale copy took their place. What was reserved on the stale copy is given back, as nobody knew the counters.
-    /// Where both went on, the lost books count, but for two things: what somebody was told to be over stays over as
-    /// long as nothing is bound for it, and bytes that are out are kept.
+    /// Where both went on, the lost books count, but for three things: what somebody was told to be over stays over as
+    /// long as nothing is bound for it, so does what became several operations, and bytes that are out are kept.
     pub fn reconcile(&self, stale: &BooksCopy, lost: &BooksCopy) {
         let mut books = lock(&self.books);
         let mut whole = (*lost.0).clone();
@@ -58,7 +58,10 @@ impl ModelLedger {
             if known.is_none() {
                 whole.operations.push(since);
             } else if let Some(place) = whole.operations.iter_mut().find(|o| o.id == since.id) {
-                if known == then || (was_told_over && place.state.money() == Money::Reserved) {
+                // its calls are told of by now, so it cannot stand for them again
+                let is_split = since.intent.rest().len() < place.intent.rest().len();
+                let is_over = (was_told_over || is_split) && place.state.money() == Money::Reserved;
+                if known == then || is_over {
                     *place = since;
                 } else {
                     keep_bytes(place, &since);
@@ -68,6 +71,13 @@ impl ModelLedger {
                         place.delivery = since.delivery;
                     }
                 }
+            }
+        }
+        // who waited for an answer from the lost books has another by now, or asks again
+        for record in &mut whole.operations {
+            let is_known_since = books.operation(record.id).is_some();
+            if record.delivery == Delivery::Waiting && !is_known_since {
+                record.delivery = Delivery::Owed;
             }
         }
         whole.changed = whole.operations.iter().map(|o| o.id).collect();

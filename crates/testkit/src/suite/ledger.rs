@@ -121,6 +121,7 @@ macro_rules! ledger_suite {
             only_what_is_allowed_and_judged_last_is_split
             what_does_not_share_all_the_charges_out_is_no_split
             a_judgement_of_the_whole_does_not_take_the_place_of_its_parts
+            what_stands_for_all_its_calls_is_not_split_although_they_are_there
             a_part_is_found_by_no_request_and_survives
         );
         $crate::ledger_suite!(@ $mode $make, committing:

@@ -2,19 +2,19 @@
 -- has a width; a calendar window has a stop; a grant's lifetime has neither. `limit` is what readings are
 -- told against, `bound` what the check is made against.
 
-local NAMES = { 'counter', 'start', 'stop', 'width', 'length', 'amount', 'limit', 'bound' }
+local CHARGE = '()([^|;]+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)()'
 
 local function parse_charges(text)
-  local charges = {}
-  for line in string.gmatch(text or '', '[^;]+') do
-    local charge, i = {}, 0
-    for part in string.gmatch(line, '[^|]+') do
-      i = i + 1
-      charge[NAMES[i]] = i == 1 and part or tonumber(part)
-    end
-    if i ~= #NAMES then error('a charge cannot be read') end
-    charges[#charges + 1] = charge
+  local charges, begin = {}, 1
+  for from, counter, start, stop, width, length, amount, limit, bound, past in string.gmatch(text or '', CHARGE) do
+    if from ~= begin then break end
+    charges[#charges + 1] = {
+      counter = counter, start = tonumber(start), stop = tonumber(stop), width = tonumber(width),
+      length = tonumber(length), amount = tonumber(amount), limit = tonumber(limit), bound = tonumber(bound),
+    }
+    begin = past + 1
   end
+  if text and text ~= '' and begin ~= #text + 2 then error('a charge cannot be read') end
   return charges
 end
 
@@ -239,9 +239,14 @@ local function overruns(charges, t, own, before)
 end
 
 local function move(charges, from, to)
+  local weight = (to and WEIGHTS[to] or 0) - (from and WEIGHTS[from] or 0)
   for _, c in ipairs(charges) do
-    if from then book(c, from, -c.amount) end
-    if to then book(c, to, c.amount) end
+    if c.amount ~= 0 then
+      local key = P .. KEY.counter .. c.counter
+      if from then redis.call('HINCRBY', key, from, int(-c.amount)) end
+      if to then redis.call('HINCRBY', key, to, int(c.amount)) end
+      redis.call('HINCRBY', key, 'check', int(weight * c.amount))
+    end
   end
 end
 

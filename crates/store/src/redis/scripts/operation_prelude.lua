@@ -44,35 +44,36 @@ local function names_of_further(op)
 end
 
 -- The digest of whatever scripts look at, which each of them leaves behind: what another hand changed is noticed
--- before anything follows from it. Lengths keep two different contents from having one digest.
-local function sum_of(op)
-  local parts, n = {}, 0
-  for _, names in ipairs({ SMALL, names_of_further(op) }) do
-    for i = 1, #names do
-      local value = op[names[i]]
-      parts[n + 1], parts[n + 2] = value and #value or '-', value or ''
-      n = n + 2
-    end
-  end
-  return redis.sha1hex(table.concat(parts, '\n'))
+-- before anything follows from it. Packed, two different contents are two different texts.
+local function digest_of(small, further)
+  local text = cmsgpack.pack(small)
+  if further then text = text .. cmsgpack.pack(further) end
+  return redis.sha1hex(text)
 end
 
--- One walk over the fields makes the record and the same digest.
+local function values_of(op, names)
+  local values = {}
+  for i = 1, #names do values[i] = op[names[i]] or false end
+  return values
+end
+
+local function sum_of(op)
+  local further = names_of_further(op)
+  return digest_of(values_of(op, SMALL), further[1] and values_of(op, further))
+end
+
 local function load(id)
-  local key, op, parts, n, names = P .. KEY.operation .. id, { id = id }, {}, 0, SMALL
-  repeat
-    local values = redis.call('HMGET', key, 'sum', unpack(names))
-    op.sum = values[1]
-    for i = 1, #names do
-      local value = values[i + 1]
-      op[names[i]] = value or nil
-      parts[n + 1], parts[n + 2] = value and #value or '-', value or ''
-      n = n + 2
-    end
-    names = names == SMALL and names_of_further(op) or {}
-  until #names == 0
+  local key, op = P .. KEY.operation .. id, { id = id }
+  local values = redis.call('HMGET', key, 'sum', unpack(SMALL))
+  op.sum = table.remove(values, 1) or nil
+  for i = 1, #SMALL do op[SMALL[i]] = values[i] or nil end
   if not op.state and not op.sum then return nil end
-  if redis.sha1hex(table.concat(parts, '\n')) ~= op.sum then
+  local names, further = names_of_further(op), nil
+  if names[1] then
+    further = redis.call('HMGET', key, unpack(names))
+    for i = 1, #names do op[names[i]] = further[i] or nil end
+  end
+  if digest_of(values, further) ~= op.sum then
     error({ err = 'DAMAGED another hand changed the record of ' .. id })
   end
   return op
@@ -127,20 +128,40 @@ local function index_work(op, before, t)
 end
 
 -- A no that was collected answers nothing any more, and is in neither list.
-local function index_repeats(op, t)
+local function index_repeats(op, t, was)
   if op.key then return end
-  local uncollected = P .. KEY.uncollected .. op.fingerprint
+  local done, was_done = op.delivery == 'collected', was.delivery == 'collected'
+  if done ~= was_done or not was.delivery then
+    index_in(P .. KEY.uncollected .. op.fingerprint, op.id, not done and op.created_at)
+  end
+  if not done and not was_done then return end
   local collected = P .. KEY.collected .. op.fingerprint
-  local done = op.delivery == 'collected'
-  index_in(uncollected, op.id, not done and op.created_at)
   index_in(collected, op.id, done and not NO[op.state] and (op.finished_at or int(NEVER)))
   if done then redis.call('ZREMRANGEBYSCORE', collected, '-inf', int(t - COLLECTED_KEPT)) end
 end
 
--- Writes changes (name, value or false, name, ...) of an operation, its place in every index, and one line of
--- the log. Answers the whole record.
+-- Its place in every index in which it may have changed, by what it was.
+local function index(op, t, was)
+  local before, state = was.state, op.state
+  if before ~= state then index_states(op, before) end
+  if EXPIRES[before] or EXPIRES[state] then
+    index_in(P .. KEY.expiry, op.id, EXPIRES[state] and op.expires_at)
+    if op.fixed_nonce then
+      local until_then = int(tonumber(op.created_at) + NONCE_HELD_FOR)
+      index_in(lane(KEY.kept_nonce, op) .. ':' .. op.fixed_nonce, op.id, EXPIRES[state] and until_then)
+    end
+  end
+  index_work(op, before, t)
+  if op.nonce and IN_FLIGHT[before] ~= IN_FLIGHT[state] then
+    redis.call(IN_FLIGHT[state] and 'SADD' or 'SREM', lane(KEY.in_flight, op), op.id)
+  end
+  index_repeats(op, t, was)
+end
+
+-- Writes changes (name, value or false, name, ...) of an operation, its place in the indices, and one line of
+-- the log. Answers the whole record. One that has no state yet is new.
 local function put(t, verb, op, changes)
-  local key, before = P .. KEY.operation .. op.id, op.state
+  local key, was = P .. KEY.operation .. op.id, { state = op.state, delivery = op.state and op.delivery }
   changes[#changes + 1] = 'updated_at'
   changes[#changes + 1] = int(t)
   for i = 1, #changes, 2 do op[changes[i]] = changes[i + 1] or nil end
@@ -161,17 +182,7 @@ local function put(t, verb, op, changes)
     content[#content + 1] = name .. ' ' .. (value and #value .. ' ' .. value or '-')
   end
   redis.call('HSET', key, unpack(kept))
-  if before ~= op.state then index_states(op, before) end
-  index_in(P .. KEY.expiry, op.id, EXPIRES[op.state] and op.expires_at)
-  if op.fixed_nonce then
-    local until_then = int(tonumber(op.created_at) + NONCE_HELD_FOR)
-    index_in(lane(KEY.kept_nonce, op) .. ':' .. op.fixed_nonce, op.id, EXPIRES[op.state] and until_then)
-  end
-  index_work(op, before, t)
-  if op.nonce then
-    redis.call(IN_FLIGHT[op.state] and 'SADD' or 'SREM', lane(KEY.in_flight, op), op.id)
-  end
-  index_repeats(op, t)
+  index(op, t, was)
   log(t, verb, op.id, table.concat(content, '\n'))
   return record(op.id)
 end

@@ -6,7 +6,8 @@ if not op then return unknown(A.operation) end
 local parts, there = cjson.decode(A.parts), 0
 for _, part in ipairs(parts) do if load(part.id) then there = there + 1 end end
 local fence = tonumber(A.fence)
-if there == #parts and tonumber(op.fence) == fence + 1 then
+-- where it still stands for all, another judgement of the whole came in between
+if there == #parts and tonumber(op.fence) == fence + 1 and op.rest == '0' then
   local records = { record(op.id) }
   for _, part in ipairs(parts) do records[#records + 1] = record(part.id) end
   return { 'split', records }

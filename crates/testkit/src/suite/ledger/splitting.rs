@@ -36,6 +36,17 @@ fn charges() -> Vec<Charge> {
     [10, 20, 30].map(|amount| rolling("day", amount, 100)).to_vec()
 }
 
+fn bundle(index: u32, further: &[u64]) -> Bundle {
+    let call = |n: &u64| Call { plan: plan(&intent(*n)).clone(), data_fee_max: U256::ZERO };
+    let (handle, rest) = (BundleHandle(B256::repeat_byte(7)), further.iter().map(call).collect());
+    Bundle { handle, id: None, index, count: 3, rest }
+}
+
+/// The first call, standing for all three.
+fn whole() -> Intent {
+    Intent { bundle: Some(Box::new(bundle(0, &[2, 3]))), ..intent(1) }
+}
+
 pub async fn a_split_shares_the_charges_out_and_moves_no_counter(bench: &mut dyn LedgerBench) {
     let desk = Desk::at(bench).await;
     let whole = desk.reserved(1, charges()).await;
@@ -127,12 +138,7 @@ pub async fn a_judgement_of_the_whole_does_not_take_the_place_of_its_parts(
     bench: &mut dyn LedgerBench,
 ) {
     let desk = Desk::at(bench).await;
-    let call = |n| Call { plan: plan(&intent(n)).clone(), data_fee_max: U256::ZERO };
-    let bundle = |index: u32, rest: Vec<Call>| {
-        let handle = BundleHandle(B256::repeat_byte(7));
-        Some(Box::new(Bundle { handle, id: None, index, count: 3, rest }))
-    };
-    let whole = Intent { bundle: bundle(0, vec![call(2), call(3)]), ..intent(1) };
+    let whole = whole();
     let operation = operation_of(1, whole.clone());
     desk.ledger.reserve(&Reserve { operation, ..reserve(1, charges()) }).await.unwrap();
     let judged = Redeem { intent: whole, ..redeem(1, charges()) };
@@ -140,7 +146,7 @@ pub async fn a_judgement_of_the_whole_does_not_take_the_place_of_its_parts(
     assert!(matches!(again, RedeemAnswer::Redeemed(_)), "it is whole still: {again:?}");
     let parts =
         [part(1, 10), part(2, 20), part(3, 30)].into_iter().zip(0..).map(|(part, index)| {
-            let intent = Intent { bundle: bundle(index, Vec::new()), ..part.intent };
+            let intent = Intent { bundle: Some(Box::new(bundle(index, &[]))), ..part.intent };
             Part { intent, ..part }
         });
     let split = Split { parts: parts.collect(), ..split(1) };
@@ -155,6 +161,22 @@ pub async fn a_judgement_of_the_whole_does_not_take_the_place_of_its_parts(
     let own = desk.ledger.redeem(&own).await.unwrap();
     assert!(matches!(own, RedeemAnswer::Redeemed(_)), "a call by itself is judged anew: {own:?}");
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [65, 0, 0]);
+}
+
+/// Books that were put together by hand may hold calls of a bundle that stands for them still.
+pub async fn what_stands_for_all_its_calls_is_not_split_although_they_are_there(
+    bench: &mut dyn LedgerBench,
+) {
+    let desk = Desk::at(bench).await;
+    let operation = operation_of(1, whole());
+    desk.ledger.reserve(&Reserve { operation, ..reserve(1, charges()) }).await.unwrap();
+    desk.reserved(2, vec![]).await;
+    desk.reserved(3, vec![]).await;
+    let judged = Redeem { intent: whole(), ..redeem(1, charges()) };
+    desk.ledger.redeem(&judged).await.unwrap();
+    let answer = desk.ledger.split(&split(0)).await;
+    assert!(matches!(answer, Ok(SplitAnswer::Elsewhere(_))), "judged anew meanwhile: {answer:?}");
+    assert_eq!(desk.record(1).await.intent, whole());
 }
 
 pub async fn a_part_is_found_by_no_request_and_survives(bench: &mut dyn LedgerBench) {
