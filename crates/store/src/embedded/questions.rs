@@ -90,7 +90,7 @@ impl Step<'_> {
         let rows: Vec<Stored> = self
             .connection()
             .prepare_cached(
-                "SELECT record, digest FROM operations
+                "SELECT record, digest FROM operations INDEXED BY operations_idle
                   WHERE idle <= ?1 AND state IN (SELECT value FROM json_each(?2))
                   ORDER BY idle, id LIMIT ?3",
             )?
