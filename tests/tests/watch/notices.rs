@@ -69,8 +69,14 @@ async fn people_are_told_in_order_and_signed(store: StoreKind) {
     assert_eq!(alice.approve(&parked).await.status, 200);
     let other = bot.send(PAYEE, &usd(201)).await.expect_err("parked").operation();
     assert_eq!(alice.reject(&other, "no").await.status, 200);
+    let why = json!({"wallet": "ops-0", "reason": "<!channel> *who* is that?"});
+    assert_eq!(alice.post("/freeze", &why).await.status, 200);
     assert_eq!(alice.post("/ledger/seal", &json!({"reason": "a test"})).await.status, 200);
     heard(&receiver, "ledger.sealed", 1).await;
+    let frozen = receiver.of("freeze.set").pop().expect("a freeze").body();
+    assert_eq!(frozen["data"]["by"], "operator", "{frozen}");
+    assert_eq!(frozen["data"]["operator"], "alice", "{frozen}");
+    assert_eq!(frozen["data"]["reason"], why["reason"], "{frozen}");
     let of_pending: Vec<(String, String, String)> = receiver
         .told()
         .iter()

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
+    freeze::{FreezeOrder, StandingFreeze},
     identity::{ChainId, OperationId, PolicyId, TraceHash, WalletId},
     incident::{Incident, IncidentMove, Occurrence, Taken},
     operation::{Actual, Delivery, OperationRecord, OperationState},

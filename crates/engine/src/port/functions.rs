@@ -42,9 +42,10 @@ macro_rules! ledger_functions {
             note_adopted(limits: &BTreeSet<CounterId>) -> ();
             adopt(adopt: &Adopt) -> AdoptAnswer;
             seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
-            freeze(freeze: &Freeze) -> ();
+            freeze(order: &FreezeOrder) -> ();
             unfreeze(freeze: &Freeze) -> bool;
             freezes() -> Vec<Freeze>;
+            standing_freezes() -> Vec<StandingFreeze>;
             say(word: &PactWord) -> PactAnswer;
             pact(pact: &Pact) -> Option<PactStanding>;
             seal(reason: &str) -> ();

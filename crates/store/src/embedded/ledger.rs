@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
+    freeze::{FreezeOrder, StandingFreeze},
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
@@ -305,9 +306,9 @@ impl Ledger for EmbeddedLedger {
         self.read(move |step| step.seen(&lane, &addresses)).await
     }
 
-    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
-        let freeze = freeze.clone();
-        Ok(self.worker.write_regardless(move |step| step.freeze(&freeze)).await?)
+    async fn freeze(&self, order: &FreezeOrder) -> Result<(), LedgerError> {
+        let order = order.clone();
+        Ok(self.worker.write_regardless(move |step| step.freeze(&order)).await?)
     }
 
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
@@ -317,6 +318,10 @@ impl Ledger for EmbeddedLedger {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
         self.read(|step| step.freezes()).await
+    }
+
+    async fn standing_freezes(&self) -> Result<Vec<StandingFreeze>, LedgerError> {
+        self.read(|step| step.standing_freezes()).await
     }
 
     async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {

@@ -141,6 +141,7 @@ scripts! {
     WRITES () Freeze = "freeze";
     WRITES () Unfreeze = "unfreeze";
     READS () Freezes = "freezes";
+    READS () StandingFreezes = "standing_freezes";
     WRITES () Say = "say";
     READS () Pact = "pact";
     READS () Lines = "lines";

@@ -6,6 +6,7 @@ use alloy_primitives::Address;
 use countersign_core::{
     charge::{Charge, CounterId, Window},
     fact::Freeze,
+    freeze::StandingFreeze,
     identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash, WalletId},
     operation::{Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
@@ -39,6 +40,7 @@ pub(super) struct Books {
     pub(super) strikes: BTreeMap<AgentId, BTreeMap<TraceHash, Timestamp>>,
     pub(super) operations: Vec<OperationRecord>,
     pub(super) freezes: BTreeSet<Freeze>,
+    pub(super) freezers: BTreeMap<Freeze, StandingFreeze>,
     pub(super) pacts: BTreeMap<Pact, PactStanding>,
     pub(super) seal: Option<String>,
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,

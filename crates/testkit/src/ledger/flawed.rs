@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
+    freeze::{FreezeOrder, StandingFreeze},
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
@@ -219,9 +220,10 @@ as_they_are! {
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
     seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
-    freeze(freeze: &Freeze) -> ();
+    freeze(order: &FreezeOrder) -> ();
     unfreeze(freeze: &Freeze) -> bool;
     freezes() -> Vec<Freeze>;
+    standing_freezes() -> Vec<StandingFreeze>;
     say(word: &PactWord) -> PactAnswer;
     pact(pact: &Pact) -> Option<PactStanding>;
     seal(reason: &str) -> ();

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
+    freeze::{FreezeOrder, StandingFreeze},
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
@@ -223,6 +224,7 @@ store! {
         note_adopted(limits: &BTreeSet<CounterId>) -> ();
         seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
         freezes() -> Vec<Freeze>;
+        standing_freezes() -> Vec<StandingFreeze>;
         pact(pact: &Pact) -> Option<PactStanding>;
         seal(reason: &str) -> ();
         unseal() -> ();
@@ -241,7 +243,7 @@ store! {
         bump(bump: Bump) -> BumpAnswer, tells_nothing;
         settle(settle: Settle) -> OperationRecord, tells_nothing;
         adopt(adopt: Adopt) -> AdoptAnswer, tells_nothing;
-        freeze(freeze: Freeze) -> (), tells_nothing;
+        freeze(order: FreezeOrder) -> (), tells_nothing;
         unfreeze(freeze: Freeze) -> bool, tells_nothing;
         say(word: PactWord) -> PactAnswer, tells_nothing;
     }
