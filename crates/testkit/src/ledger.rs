@@ -19,7 +19,7 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     freeze::{FreezeOrder, StandingFreeze},
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -322,6 +322,10 @@ impl Ledger for ModelLedger {
         block: u64,
     ) -> Result<Vec<OperationRecord>, LedgerError> {
         self.with(|books| Ok(books.settled_in(chain, block)))
+    }
+
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError> {
+        self.with(|books| Ok(books.parked(agent).min(most)))
     }
 
     async fn holder(

@@ -11,7 +11,7 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     freeze::{FreezeOrder, StandingFreeze},
-    identity::{ChainId, OperationId, PolicyId, TraceHash, WalletId},
+    identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash, WalletId},
     incident::{Incident, IncidentMove, Occurrence, Taken},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},

@@ -257,6 +257,9 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Lifts a freeze; `false` if it was not in force.
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError>;
 
+    /// How many of an agent's operations are `PARKED`, counted up to `most`.
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError>;
+
     /// Freezes in force.
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError>;
 

@@ -16,7 +16,7 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     freeze::{FreezeOrder, StandingFreeze},
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},

@@ -11,7 +11,7 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     freeze::{FreezeOrder, StandingFreeze},
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -252,6 +252,11 @@ impl Ledger for EmbeddedLedger {
         block: u64,
     ) -> Result<Vec<OperationRecord>, LedgerError> {
         self.read(move |step| step.settled_in(chain, block)).await
+    }
+
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError> {
+        let agent = agent.clone();
+        self.read(move |step| step.parked(&agent, most)).await
     }
 
     async fn holder(

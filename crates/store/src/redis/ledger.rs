@@ -17,7 +17,7 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     freeze::{FreezeOrder, StandingFreeze},
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -503,6 +503,12 @@ impl Ledger for RedisLedger {
     ) -> Result<Vec<OperationRecord>, LedgerError> {
         let call = Call::new().arg("chain", chain).arg("block", block);
         self.sound(self.link.run(Script::SettledIn, call).await?).await
+    }
+
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError> {
+        let call = Call::new().arg("agent", agent);
+        let parked: u32 = self.link.run(Script::Parked, call).await?.number()?;
+        Ok(parked.min(most))
     }
 
     async fn holder(

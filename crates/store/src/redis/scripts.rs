@@ -131,6 +131,7 @@ scripts! {
     READS (operations) Operations = "operations";
     READS (operations) Work = "work";
     READS () Census = "census";
+    READS () Parked = "parked";
     READS (operations) SettledIn = "settled_in";
     READS () Lane = "lane";
     READS (money) Status = "status";

@@ -203,11 +203,13 @@ impl Books {
     }
 
     fn is_crowded(&self, reserve: &Reserve) -> bool {
-        let agent = &reserve.operation.intent.agent;
+        let parked = self.parked(&reserve.operation.intent.agent);
+        parked >= reserve.parked_max && reserve.disposition.parks()
+    }
+
+    pub(super) fn parked(&self, agent: &AgentId) -> u32 {
         let waits = |o: &&OperationRecord| o.state == OperationState::Parked && o.agent() == agent;
-        let parked = self.operations.iter().filter(waits).count();
-        let full = parked >= usize::try_from(reserve.parked_max).unwrap();
-        full && reserve.disposition.parks()
+        u32::try_from(self.operations.iter().filter(waits).count()).unwrap()
     }
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {

@@ -14,7 +14,7 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     freeze::{FreezeOrder, StandingFreeze},
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -212,6 +212,7 @@ as_they_are! {
     end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
     deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
     operation(id: OperationId) -> Option<OperationRecord>;
+    parked(agent: &AgentId, most: u32) -> u32;
     census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
     adopted() -> BTreeSet<CounterId>;

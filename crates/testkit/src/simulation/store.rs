@@ -11,7 +11,7 @@ use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
     freeze::{FreezeOrder, StandingFreeze},
-    identity::{ChainId, OperationId, WalletId},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -213,6 +213,7 @@ store! {
         release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
         deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
         operation(id: OperationId) -> Option<OperationRecord>;
+        parked(agent: &AgentId, most: u32) -> u32;
         operations(query: &OperationQuery) -> Page<OperationRecord>;
         open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
         census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
