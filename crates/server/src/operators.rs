@@ -80,8 +80,6 @@ pub(crate) struct Desk {
     /// Seats of those who take evidence away.
     exporters: Seats,
     gauges: gauges::Gauges,
-    /// Held by whoever has decisions decided again under a text that is only looked at.
-    checking: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -102,7 +100,6 @@ impl Desk {
             listeners: Seats::new(events::LISTENERS_MAX, events::LISTENERS_OF_ONE_MAX),
             exporters: Seats::new(evidence::EXPORTS_MAX, evidence::EXPORTS_OF_ONE_MAX),
             gauges: gauges::Gauges::default(),
-            checking: tokio::sync::Mutex::default(),
         })
     }
 
