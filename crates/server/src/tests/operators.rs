@@ -826,3 +826,19 @@ async fn a_request_with_too_long_a_head_is_told_so_like_any_other() {
     }
     house.close().await;
 }
+
+#[tokio::test]
+async fn a_history_says_how_far_it_looked() {
+    let house = House::open().await;
+    let id = parked(&house, 1).await;
+    let ask = async || house.desk("GET", &format!("/pending-operations/{id}/history"), "").await;
+    let before = ask().await.json();
+    assert_eq!((&before["looked_through"], &before["complete"]), (&json!(1), &json!(true)));
+    for n in 10..1010 {
+        house.journal.record(&decided(n)).await.unwrap();
+    }
+    let history = ask().await.json();
+    assert_eq!((&history["looked_through"], &history["complete"]), (&json!(1000), &json!(false)));
+    assert!(history["since"].is_string(), "{history}");
+    house.close().await;
+}
