@@ -28,14 +28,14 @@ pub enum RemarkError {
 }
 
 impl Remark {
-    /// Reads one; white space around it is not part of it.
+    /// Reads one; spaces around it count, but are not part of it.
     pub fn parse(text: &str) -> Result<Self, RemarkError> {
+        if text.chars().nth(REMARK_MAX).is_some() {
+            return Err(RemarkError::TooLong);
+        }
         let text = text.trim_matches(' ');
         if text.is_empty() {
             return Err(RemarkError::Empty);
-        }
-        if text.chars().nth(REMARK_MAX).is_some() {
-            return Err(RemarkError::TooLong);
         }
         match text.chars().find(|c| is_hidden(*c)) {
             Some(hidden) => Err(RemarkError::Hidden(hidden)),

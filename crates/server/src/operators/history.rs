@@ -16,7 +16,7 @@ use countersign_engine::port::journal::TraceQuery;
 use serde_json::{Value, json};
 
 use super::{
-    Desk, Door, Problem,
+    Door, Problem,
     access::{Named, Viewer},
     approvals::{moved, worth},
     operations,

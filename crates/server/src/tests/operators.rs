@@ -295,7 +295,7 @@ async fn a_freeze_says_who_set_it_and_why_to_operators_and_not_to_agents() {
     let reply = house.desk("POST", "/freeze", &words).await;
     let standing = reply.json()["freezes"][0].clone();
     assert_eq!(standing["reason"], secret);
-    assert_eq!((&standing["by"], &standing["operator"]), (&json!("operator"), &json!("olga")));
+    assert_eq!((&standing["by"], &standing["operator"]), (&json!("operator"), &json!("alice")));
     assert!(standing["at"].is_string(), "{standing}");
     let agents = house.desk("GET", "/agents", "").await.json();
     assert_eq!(agents["items"][0]["freezes"], json!([standing]), "{agents}");
@@ -833,9 +833,11 @@ async fn a_history_says_how_far_it_looked() {
     let id = parked(&house, 1).await;
     let ask = async || house.desk("GET", &format!("/pending-operations/{id}/history"), "").await;
     let before = ask().await.json();
-    assert_eq!((&before["looked_through"], &before["complete"]), (&json!(1), &json!(true)));
-    for n in 10..1010 {
-        house.journal.record(&decided(n)).await.unwrap();
+    assert_eq!((&before["looked_through"], &before["complete"]), (&json!(0), &json!(true)));
+    for n in 10..1011 {
+        let mut new = decided(n);
+        new.decision.agent_id = Some(fixture::intent(1).agent);
+        house.journal.record(&new).await.unwrap();
     }
     let history = ask().await.json();
     assert_eq!((&history["looked_through"], &history["complete"]), (&json!(1000), &json!(false)));

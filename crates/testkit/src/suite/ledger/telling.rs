@@ -240,7 +240,7 @@ pub async fn what_was_counted_before_an_operators_freeze_is_forgotten(bench: &mu
 
 /// The first order stands until somebody says why; then who said why last does.
 pub async fn a_freeze_keeps_the_words_of_who_said_why_last(bench: &mut dyn LedgerBench) {
-    let (desk, chronicle) = (Desk::at(bench).await, bench.chronicle());
+    let desk = Desk::at(bench).await;
     let bot = Freeze::Agent(agent("bot"));
     let say = |by: Option<&str>, freeze: &Freeze, why: Option<&str>| FreezeOrder {
         freeze: freeze.clone(),
@@ -272,7 +272,7 @@ pub async fn a_freeze_keeps_the_words_of_who_said_why_last(bench: &mut dyn Ledge
     let all = say(Some("olga"), &Freeze::All, Some("everything"));
     desk.ledger.freeze(&all).await.unwrap();
     bench.reopen().await;
-    let desk = Desk::at(bench).await;
+    let (desk, chronicle) = (Desk::at(bench).await, bench.chronicle());
     let told = desk.ledger.standing_freezes().await.unwrap();
     let orders: Vec<&FreezeOrder> = told.iter().map(|standing| &standing.order).collect();
     assert_eq!(orders, [&all, &say(Some("otto"), &bot, Some(hostile))], "a crash later");
