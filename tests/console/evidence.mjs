@@ -44,7 +44,7 @@ const asked = [];
 page.on('request', (request) => { if (request.method() !== 'GET') asked.push(request.url()); });
 
 await says(whole, GOOD);
-for (const part of ['3 decisions', '1 policies', 'everything', 'in the ledger’s log']) await told.getByText(part).first().waitFor();
+for (const part of ['3 decisions', '1 policy', 'everything', 'in the ledger’s log']) await told.getByText(part).first().waitFor();
 await accessible(page, 'evidence-verified');
 await picture(page, 'evidence-verified-light');
 const head = await told.locator('button.hex').first().getAttribute('data-full');

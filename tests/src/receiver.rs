@@ -11,12 +11,17 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac as _};
+use rustls::ServerConfig;
 use serde_json::Value;
 use sha2::Sha256;
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
+    io::{
+        AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _,
+        BufReader,
+    },
+    net::TcpListener,
 };
+use tokio_rustls::TlsAcceptor;
 
 /// The text of the secret file.
 pub const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -94,6 +99,32 @@ impl Receiver {
         receiver
     }
 
+    /// As [`Receiver::start`], under TLS with this certificate.
+    pub async fn start_tls(tls: Arc<ServerConfig>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (status, told) = (Arc::new(AtomicU16::new(200)), Arc::default());
+        let receiver = Self { address, status, told };
+        let (serving, acceptor) = (receiver.clone(), TlsAcceptor::from(tls));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (receiver, acceptor) = (serving.clone(), acceptor.clone());
+                tokio::spawn(async move {
+                    // whoever does not believe the certificate says nothing
+                    let Ok(stream) = acceptor.accept(stream).await else { return };
+                    receiver.serve(stream).await;
+                });
+            }
+        });
+        receiver
+    }
+
+    /// Its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
     /// Where it is.
     #[must_use]
     pub fn url(&self) -> String {
@@ -117,7 +148,7 @@ impl Receiver {
         self.told().into_iter().filter(|told| told.kind() == kind).collect()
     }
 
-    async fn serve(&self, stream: TcpStream) {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) {
         let mut stream = BufReader::new(stream);
         let Some(told) = read(&mut stream).await else { return };
         self.told.lock().unwrap_or_else(PoisonError::into_inner).push(told);
@@ -131,7 +162,7 @@ impl Receiver {
     }
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Told> {
+async fn read<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Option<Told> {
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();

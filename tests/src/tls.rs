@@ -5,7 +5,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 use bytes::Bytes;
 use hyper::Request;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, crypto::ring};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -48,6 +48,24 @@ impl Authority {
         let params = CertificateParams::new([name.to_owned()]).expect("a name");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
         Identity { pem: certificate.pem(), certificate: certificate.der().clone(), key }
+    }
+
+    /// Its own certificate, as PEM.
+    #[must_use]
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
+    }
+
+    /// A server that shows a certificate of this authority for this name.
+    #[must_use]
+    pub fn server(&self, name: &str) -> Arc<ServerConfig> {
+        let identity = self.sign(name);
+        let provider = Arc::new(ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider);
+        let builder = builder.with_safe_default_protocol_versions().expect("TLS 1.2 and 1.3");
+        let chain = vec![identity.certificate.clone()];
+        let config = builder.with_no_client_auth().with_single_cert(chain, identity.der());
+        Arc::new(config.expect("a certificate and its key"))
     }
 
     /// Writes `ca.pem`, `server.pem` and `server.key` for a gateway on the loopback.

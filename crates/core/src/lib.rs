@@ -16,6 +16,7 @@ pub mod decimal;
 pub mod draft;
 pub mod evidence;
 pub mod fact;
+pub mod freeze;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 pub mod identity;

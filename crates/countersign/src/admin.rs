@@ -1,9 +1,10 @@
 //! A client of the operators' door, for the commands that talk to a running gateway.
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
+use countersign_upstream::{Authorities, trusting};
 use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -12,10 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
@@ -164,20 +162,9 @@ fn token(args: &AdminArgs) -> Result<SecretString, Failure> {
 
 /// Trusts one authority, or those that every browser trusts; shows a certificate where there is one.
 fn trust(args: &AdminArgs) -> Result<HttpsConnectorBuilder<WantsSchemes>, Failure> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let broken =
-        |error: &dyn fmt::Display| Failure::failed(format!("TLS cannot be set up: {error}"));
-    let Some(authority) = &args.admin_ca else {
-        let builder = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider);
-        return builder.map_err(|error| broken(&error));
-    };
-    let versions =
-        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(authority)? {
-        roots.add(certificate).map_err(|error| unusable(authority, &error))?;
-    }
-    let builder = versions.map_err(|error| broken(&error))?.with_root_certificates(roots);
+    let authorities = args.admin_ca.as_deref().map(authorities).transpose()?;
+    let builder = trusting(authorities.as_ref())
+        .map_err(|error| Failure::failed(format!("TLS cannot be set up: {error}")))?;
     let config = match (&args.admin_cert, &args.admin_key) {
         (Some(certificate), Some(key)) => {
             let secret =
@@ -188,6 +175,12 @@ fn trust(args: &AdminArgs) -> Result<HttpsConnectorBuilder<WantsSchemes>, Failur
         (Some(_), None) | (None, Some(_) | None) => builder.with_no_client_auth(),
     };
     Ok(HttpsConnectorBuilder::new().with_tls_config(config))
+}
+
+/// The authorities in a file.
+pub(crate) fn authorities(file: &Path) -> Result<Authorities, Failure> {
+    let pem = std::fs::read(file).map_err(|error| unusable(file, &error))?;
+    Authorities::parse(&pem).map_err(|error| unusable(file, &error))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {

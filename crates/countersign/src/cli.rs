@@ -11,7 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use self::{
     desk::{
         AdminArgs, ApproverKeyArgs, EvidenceForm, ExportArgs, FreezeArgs, LedgerCommand,
-        OperationCommand, ReplayArgs, TraceCommand, VerifyArgs,
+        OperationCommand, ReplayArgs, ScopeArgs, TraceCommand, VerifyArgs,
     },
     mcp::McpArgs,
     offline::{
@@ -95,7 +95,7 @@ pub(crate) enum Command {
         long_about = "Lift a freeze: the same scope that was frozen.",
         after_help = "Examples:\n  countersign unfreeze\n  countersign unfreeze --agent treasury-bot"
     )]
-    Unfreeze(FreezeArgs),
+    Unfreeze(ScopeArgs),
     /// Look at the books' own state, stop and resume signing.
     #[command(subcommand)]
     Ledger(LedgerCommand),

@@ -44,8 +44,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
         Command::Token(command) => token::run(command),
         Command::Operation(command) => operation::run(command).await,
         Command::Trace(command) => trace::run(command).await,
-        Command::Freeze(args) => ledger::freeze(args, "freeze").await,
-        Command::Unfreeze(args) => ledger::freeze(args, "unfreeze").await,
+        Command::Freeze(args) => ledger::freeze(args).await,
+        Command::Unfreeze(args) => ledger::unfreeze(args).await,
         Command::Ledger(command) => ledger::run(command).await,
         Command::Mcp(args) => mcp::run(args).await,
         Command::Completions { shell } => {

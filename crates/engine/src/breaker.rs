@@ -5,7 +5,14 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use countersign_core::{identity::AgentId, incident::Severity, time::Millis};
+use countersign_core::{
+    fact::Freeze,
+    freeze::{FreezeOrder, Freezer},
+    identity::{AgentId, WalletId},
+    incident::Severity,
+    text::Remark,
+    time::Millis,
+};
 use countersign_policy::decision::{Denial, Ground, RiskPart};
 
 use crate::{
@@ -142,6 +149,13 @@ impl Engine {
             },
             answer => answer,
         }
+    }
+
+    /// Freezes a wallet whose key is not trusted any more, until a person has looked.
+    pub(crate) async fn distrust(&self, wallet: &WalletId, why: &str) -> Result<(), LedgerError> {
+        let freeze = Freeze::Wallet(wallet.clone());
+        let order = FreezeOrder { freeze, by: Freezer::Gateway, reason: Remark::of(why) };
+        self.ports().ledger.freeze(&order).await
     }
 
     fn watch_for_a_burst(self: &Arc<Self>, agent: &AgentSetup, entry: &NewTrace) {

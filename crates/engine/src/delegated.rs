@@ -2,7 +2,7 @@
 //! is here, somebody else has used the key, and what leaves the account is not bounded by any limit any more.
 
 use alloy_primitives::{Address, Bytes};
-use countersign_core::{fact::Freeze, trace::Severity};
+use countersign_core::trace::Severity;
 use futures_util::future::join_all;
 
 use crate::{
@@ -51,8 +51,8 @@ impl Engine {
             self.tells(told);
             return;
         }
-        let freeze = Freeze::Wallet(wallet.id.clone());
-        if let Err(error) = self.ports().ledger.freeze(&freeze).await {
+        let why = format!("the code at {delegate} acts as it on chain {}", chain.id);
+        if let Err(error) = self.distrust(&wallet.id, &why).await {
             tracing::error!(wallet = %wallet.id, %error, "a delegated wallet could not be frozen");
             return;
         }

@@ -39,7 +39,7 @@ use crate::{
     reorg::SeenBlocks,
     reply::Caller,
     setup::{OperatorSetup, Setup},
-    shelf::Shelves,
+    shelf::{Shelves, back_test::BackTests},
     submission::{
         Answer, BudgetLine, CallsView, OperationView, Reply, Simulation, Submission, Unavailable,
     },
@@ -107,6 +107,7 @@ pub struct Engine {
     pinned: Mutex<BTreeSet<PolicyId>>,
     adopted: Mutex<Weak<Setup>>,
     adopting: tokio::sync::Mutex<()>,
+    back_tests: BackTests,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
     resumed: AtomicBool,
     closing: watch::Sender<bool>,
@@ -171,6 +172,7 @@ impl Engine {
             pinned: Mutex::default(),
             adopted: Mutex::default(),
             adopting: tokio::sync::Mutex::default(),
+            back_tests: BackTests::default(),
             seen_blocks: Mutex::default(),
             resumed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
@@ -486,6 +488,10 @@ impl Engine {
     }
 
     /// The blocks of each chain as they were seen last.
+    pub(crate) const fn back_tests(&self) -> &BackTests {
+        &self.back_tests
+    }
+
     pub(crate) fn seen_blocks(&self) -> MutexGuard<'_, BTreeMap<ChainId, SeenBlocks>> {
         self.seen_blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }

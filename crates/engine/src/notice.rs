@@ -4,6 +4,7 @@
 //! else. No notice holds a token, a key, or anything that would let its reader act.
 
 use countersign_core::{
+    freeze::{FreezeOrder, StandingFreeze},
     identity::AppId,
     incident::{Incident, Severity},
     operation::OperationRecord,
@@ -94,6 +95,7 @@ pub struct Notice {
 pub(crate) enum About {
     Operation(Box<OperationRecord>),
     Incident(Box<Incident>),
+    Freeze(Box<StandingFreeze>),
     Nothing,
 }
 
@@ -103,6 +105,11 @@ impl Notice {
         let Body { kind, title, mut facts, untrusted } = match about {
             About::Operation(record) => of_operation(&line.event, record)?,
             About::Incident(incident) => of_incident(&line.event, incident)?,
+            About::Freeze(standing) => {
+                let mut body = of_lever(&line.event, &line.subject)?;
+                body.facts = of_order(&standing.order);
+                body
+            }
             About::Nothing => of_lever(&line.event, &line.subject)?,
         };
         facts.insert(0, ("app", app.to_string()));
@@ -130,6 +137,11 @@ impl Notice {
 /// Whether an event is about an operation.
 pub(crate) fn is_of_operation(event: &str) -> bool {
     [event::PARK, event::APPROVE, event::REJECT, event::EXPIRE].contains(&event)
+}
+
+/// Whether an event puts a freeze in force.
+pub(crate) fn is_of_freeze(event: &str) -> bool {
+    [event::FREEZE, event::TRIP].contains(&event)
 }
 
 /// Whether an event is about an incident.
@@ -239,6 +251,17 @@ fn of_lever(said: &str, subject: &str) -> Option<Body> {
     })
 }
 
+/// Who put a freeze in force, and why.
+fn of_order(order: &FreezeOrder) -> Vec<(&'static str, String)> {
+    let or_nothing = |text: Option<String>| text.unwrap_or_default();
+    vec![
+        ("scope", order.freeze.scope()),
+        ("by", order.by.name().to_owned()),
+        ("operator", or_nothing(order.by.operator().map(ToString::to_string))),
+        ("reason", or_nothing(order.reason.as_ref().map(ToString::to_string))),
+    ]
+}
+
 /// One line without controls, direction marks and what has no width.
 fn plain(text: &str) -> String {
     let spaced = text.chars().map(|c| if c.is_control() { ' ' } else { c });
@@ -265,6 +288,8 @@ impl Kind {
 
 #[cfg(test)]
 mod tests {
+    use countersign_core::{fact::Freeze, freeze::Freezer, identity::OperatorId, text::Remark};
+
     use super::*;
 
     fn line(event: &str, subject: &str) -> Line {
@@ -295,6 +320,30 @@ mod tests {
         let policy = told(event::POLICY, "guard a=b=sha256:00").unwrap();
         assert_eq!(policy.body()["data"]["policy"], "guard a=b");
         assert_eq!(told("commit", "op_1"), None);
+    }
+
+    #[test]
+    fn a_freeze_is_told_with_who_and_why() {
+        let app = AppId::parse("default").unwrap();
+        let order = |by, reason: Option<&str>| FreezeOrder {
+            freeze: Freeze::All,
+            by,
+            reason: reason.map(|text| Remark::parse(text).unwrap()),
+        };
+        let told = |order| {
+            let line = line(event::FREEZE, "all");
+            let about = About::Freeze(Box::new(StandingFreeze { order, at: line.at }));
+            Notice::of(&app, "ledger", &line, &about).unwrap().body()["data"].clone()
+        };
+        let olga = Freezer::Operator(OperatorId::parse("olga").unwrap());
+        assert_eq!(
+            told(order(olga, Some("the key may be out"))),
+            json!({"app": "default", "scope": "all", "by": "operator", "operator": "olga",
+                "reason": "the key may be out", "title": "frozen: all"})
+        );
+        let silent =
+            json!({"app": "default", "scope": "all", "by": "gateway", "title": "frozen: all"});
+        assert_eq!(told(order(Freezer::Gateway, None)), silent);
     }
 
     #[test]

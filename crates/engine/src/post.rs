@@ -9,11 +9,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use countersign_core::{incident::Severity, time::Millis};
+use countersign_core::{freeze::StandingFreeze, incident::Severity, time::Millis};
 
 use crate::{
     engine::Engine,
-    notice::{About, Kind, Notice, is_of_incident, is_of_operation},
+    notice::{About, Kind, Notice, is_of_freeze, is_of_incident, is_of_operation},
     port::{
         Courier,
         chronicle::{Line, Turn},
@@ -249,6 +249,16 @@ impl Engine {
             let found = self.ports().journal.incident(&line.subject).await?;
             let Some(incident) = found else { return Ok(None) };
             About::Incident(Box::new(incident))
+        } else if is_of_freeze(&line.event) {
+            // its words may have changed since, or it may be lifted: what stands now is then not what the line is about
+            let standing = self.ports().ledger.standing_freezes().await?;
+            let is_it = |freeze: &StandingFreeze| {
+                freeze.order.freeze.scope() == line.subject && freeze.at == line.at
+            };
+            standing
+                .into_iter()
+                .find(is_it)
+                .map_or(About::Nothing, |it| About::Freeze(Box::new(it)))
         } else {
             About::Nothing
         };

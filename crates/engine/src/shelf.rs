@@ -3,7 +3,7 @@
 //! Every change is worked out from a revision of an agent's shelf and put only if that revision is still the last, so
 //! that two operators, two gateways, or an operator and an edited file never lose one another's.
 
-mod back_test;
+pub(crate) mod back_test;
 mod change;
 mod check;
 mod evaluate;

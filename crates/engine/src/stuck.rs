@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use countersign_core::{
-    fact::Freeze,
     operation::{OperationRecord, OperationState, Purpose},
     time::Millis,
     trace::Severity,
@@ -136,13 +135,12 @@ impl Engine {
         if !self.was_contested(record) {
             return;
         }
-        let freeze = Freeze::Wallet(record.wallet().clone());
-        if let Err(error) = self.ports().ledger.freeze(&freeze).await {
+        let title = "a nonce of ours is held by a transaction that we did not make";
+        if let Err(error) = self.distrust(record.wallet(), title).await {
             tracing::error!(wallet = %record.wallet(), %error, "a contested wallet could not be frozen");
             return;
         }
         if self.tell_once(record.id, 0) {
-            let title = "a nonce of ours is held by a transaction that we did not make";
             self.raise(Severity::Critical, "nonce_contested", title, Some(record)).await;
         }
     }

@@ -456,11 +456,10 @@ impl Engine {
 
     /// The key is used elsewhere: nothing more is signed with it until a person has looked.
     async fn stop_wallet(&self, record: &OperationRecord) {
-        let freeze = countersign_core::fact::Freeze::Wallet(record.wallet().clone());
-        if let Err(error) = self.ports().ledger.freeze(&freeze).await {
+        let title = "a nonce of ours was used by a transaction that we did not make";
+        if let Err(error) = self.distrust(record.wallet(), title).await {
             tracing::error!(wallet = %record.wallet(), %error, "a wallet in conflict could not be frozen");
         }
-        let title = "a nonce of ours was used by a transaction that we did not make";
         self.raise(Severity::Critical, "nonce_conflict", title, Some(record)).await;
     }
 

@@ -19,6 +19,7 @@ use crate::{
     admission::Admitted,
     engine::Engine,
     gather::{Gathered, Request, no_store},
+    judge::crowded,
     pact::GrantView,
     port::{chain::ChainError, ledger::LedgerError},
     record::{Judgement, actions_json, charge_json, in_unit, verdict_json},
@@ -37,6 +38,7 @@ impl Engine {
         let gathered = self.gather(admitted.setup(), request).await?;
         let (judgement, outcome) = self.judge(admitted.setup(), parties, &gathered);
         let (outcome, charges, counted) = self.counted(outcome).await?;
+        let outcome = self.in_the_crowd(parties.agent, outcome).await?;
         Ok(Simulation { body: body(&gathered, &judgement, &outcome, (charges, counted)) })
     }
 
@@ -58,6 +60,15 @@ impl Engine {
         };
         let charges = charges.iter().map(charge_json).collect();
         Ok((outcome, charges, verdicts.iter().map(verdict_json).collect()))
+    }
+
+    /// Whether what would wait for people may wait beside those that do, as the store asks last when it reserves.
+    async fn in_the_crowd(&self, agent: &AgentSetup, outcome: Outcome) -> Result<Outcome, Answer> {
+        let Outcome::Park(_) = &outcome else { return Ok(outcome) };
+        let most = agent.parked_max;
+        let parked = self.ports().ledger.parked(&agent.id, most).await;
+        let is_full = parked.map_err(|error| no_store(&error))? >= most;
+        Ok(if is_full { Outcome::Deny(crowded(most)) } else { outcome })
     }
 
     /// Every window that is too full besides and whose limit asks, so that people answer all that asks them at once.

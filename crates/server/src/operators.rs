@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     body::Body,
-    extract::{FromRequestParts as _, MatchedPath, Request},
+    extract::{MatchedPath, Request},
     http::{HeaderMap, HeaderValue, Method, Response, header, request::Parts},
     middleware,
     routing::{get, post},
@@ -29,7 +29,7 @@ use crate::{
 };
 
 use self::{
-    access::Operator, challenges::Challenges, problem::Problem, seats::Seats, sessions::Sessions,
+    challenges::Challenges, login::Pass, problem::Problem, seats::Seats, sessions::Sessions,
 };
 
 mod access;
@@ -80,8 +80,6 @@ pub(crate) struct Desk {
     /// Seats of those who take evidence away.
     exporters: Seats,
     gauges: gauges::Gauges,
-    /// Held by whoever has decisions decided again under a text that is only looked at.
-    checking: tokio::sync::Mutex<()>,
 }
 
 impl Desk {
@@ -102,7 +100,6 @@ impl Desk {
             listeners: Seats::new(events::LISTENERS_MAX, events::LISTENERS_OF_ONE_MAX),
             exporters: Seats::new(evidence::EXPORTS_MAX, evidence::EXPORTS_OF_ONE_MAX),
             gauges: gauges::Gauges::default(),
-            checking: tokio::sync::Mutex::default(),
         })
     }
 
@@ -204,7 +201,7 @@ async fn belongs(
     request: Request,
     next: middleware::Next,
 ) -> Result<Response<Body>, Problem> {
-    let (mut parts, body) = request.into_parts();
+    let (parts, body) = request.into_parts();
     fits(&parts)?;
     desk.hosts.admit(&parts).map_err(|stray| match stray {
         Stray::Framing => {
@@ -214,7 +211,7 @@ async fn belongs(
         Stray::OtherHost => Problem::OtherHost,
         Stray::OtherOrigin => Problem::OtherOrigin,
     })?;
-    let whole = whole(&desk, &mut parts).await;
+    let whole = whole(&desk, &parts);
     Ok(next.run(Request::from_parts(parts, body)).instrument(whole).await)
 }
 
@@ -239,8 +236,11 @@ fn fits(parts: &Parts) -> Result<(), Problem> {
 
 /// The span of what an operator's request causes, in the trail that they named. Whoever has no token of ours begins
 /// none.
-async fn whole(desk: &Arc<Desk>, parts: &mut Parts) -> Span {
-    let Ok(Operator(operator)) = Operator::from_request_parts(parts, desk).await else {
+fn whole(desk: &Arc<Desk>, parts: &Parts) -> Span {
+    // looking is no use of a session: what serves a file asks nobody who they are
+    let pass = Pass::of(parts, desk).ok().flatten();
+    let operator = pass.and_then(|pass| pass.seen(desk));
+    let Some(operator) = operator.filter(|id| desk.setup().operators.contains_key(id)) else {
         return Span::none();
     };
     let method = match parts.method {
@@ -259,7 +259,7 @@ async fn whole(desk: &Arc<Desk>, parts: &mut Parts) -> Span {
         otel.kind = "server",
         http.request.method = method,
         http.route = route,
-        countersign.operator = %operator.id,
+        countersign.operator = %operator,
     );
     let caller = trail(&parts.headers);
     desk.ports().telemetry.begin(&span, Origin::Call(caller.as_ref()));

@@ -44,7 +44,7 @@ use self::{
 use crate::lineage::{Anchor, Witness};
 
 /// The layout of what lies in Redis; another one is refused.
-const FORMAT: &str = "8";
+const FORMAT: &str = "9";
 
 /// Which Redis, and how it is used.
 #[derive(Debug, Clone)]

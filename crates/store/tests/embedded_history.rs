@@ -20,7 +20,7 @@ use countersign_store::{
 };
 use countersign_testkit::{
     ManualTime,
-    fixture::{HOUR, commit, operation_id, reserve, rolling, settle},
+    fixture::{HOUR, commit, operation_id, order, reserve, rolling, settle},
     suite::{
         Desk,
         journal::{decided, told, verified},
@@ -378,7 +378,7 @@ async fn an_anchor_that_was_changed_or_taken_away_is_found() {
         }
         // the journal rests, and the log's last lines pass over it
         for _ in 0..60 {
-            gateway.ledger().freeze(&Freeze::Global).await.unwrap();
+            gateway.ledger().freeze(&order(&Freeze::Global)).await.unwrap();
             gateway.ledger().unfreeze(&Freeze::Global).await.unwrap();
         }
         assert_eq!(gateway.ledger().audit().await, Ok(None));

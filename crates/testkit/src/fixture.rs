@@ -6,6 +6,8 @@ use alloy_primitives::{Address, B256, Bytes, U256, eip191_hash_message};
 use countersign_core::{
     approval::{Ask, Gate, Quorum, Vote},
     charge::{Charge, CounterId, LimitRef, Over, Unit, Window},
+    fact::Freeze,
+    freeze::{FreezeOrder, Freezer},
     identity::{
         AgentId, ApprovalDigest, ChainId, KeyHash, OperationId, OperatorId, PolicyId, TraceHash,
         WalletId,
@@ -64,6 +66,13 @@ pub fn address(n: u64) -> Address {
 #[must_use]
 pub fn agent(name: &str) -> AgentId {
     AgentId::parse(name).unwrap()
+}
+
+/// A person's order, without a word on why.
+#[must_use]
+pub fn order(freeze: &Freeze) -> FreezeOrder {
+    let by = Freezer::Operator(OperatorId::parse("olga").unwrap());
+    FreezeOrder { freeze: freeze.clone(), by, reason: None }
 }
 
 /// A wallet.

@@ -18,7 +18,8 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::{ChainId, OperationId, WalletId},
+    freeze::{FreezeOrder, StandingFreeze},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -36,7 +37,7 @@ use countersign_engine::port::{
 };
 
 use self::books::Books;
-use crate::time::ManualTime;
+use crate::{fixture, time::ManualTime};
 
 /// The ledger in memory. It keeps no counters: what is used is summed up over the operations whenever
 /// somebody asks. It can be told to be out of reach.
@@ -92,7 +93,7 @@ impl ModelLedger {
 
     /// Puts a freeze in force.
     pub fn freeze_now(&self, freeze: &Freeze) {
-        lock(&self.books).freeze(freeze);
+        lock(&self.books).freeze(&fixture::order(freeze));
     }
 
     /// Lifts one.
@@ -323,6 +324,10 @@ impl Ledger for ModelLedger {
         self.with(|books| Ok(books.settled_in(chain, block)))
     }
 
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError> {
+        self.with(|books| Ok(books.parked(agent).min(most)))
+    }
+
     async fn holder(
         &self,
         chain: ChainId,
@@ -372,9 +377,9 @@ impl Ledger for ModelLedger {
         self.with(|books| Ok(books.seen(chain, wallet, addresses)))
     }
 
-    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
+    async fn freeze(&self, order: &FreezeOrder) -> Result<(), LedgerError> {
         self.with(|books| {
-            books.freeze(freeze);
+            books.freeze(order);
             Ok(())
         })
     }
@@ -392,6 +397,10 @@ impl Ledger for ModelLedger {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
         self.with(|books| Ok(books.freezes.iter().cloned().collect()))
+    }
+
+    async fn standing_freezes(&self) -> Result<Vec<StandingFreeze>, LedgerError> {
+        self.with(|books| Ok(books.freezers.values().cloned().collect()))
     }
 
     async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {

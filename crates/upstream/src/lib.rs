@@ -25,6 +25,7 @@ mod prices;
 mod settlement;
 mod simulation;
 mod transport;
+mod trust;
 mod webhook;
 mod wire;
 mod words;
@@ -42,5 +43,6 @@ pub use self::{
         BasisPoints, ChainlinkOptions, HttpOptions, JsonPointer, PriceOptions, PricePlace,
         PriceSources, SourceOptions, StaticPrices,
     },
+    trust::{Authorities, AuthorityError, trusting},
     webhook::{Format, Reach, Webhook, WebhookError, WebhookOptions, key_of},
 };

@@ -13,7 +13,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 
-use crate::{endpoint::Endpoint, options::UpstreamError, wire::NodeError};
+use crate::{endpoint::Endpoint, options::UpstreamError, trust::trusting, wire::NodeError};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Below the idle time of common proxies, so that we rarely write into a closed connection.
@@ -41,9 +41,9 @@ impl Transport {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+        let tls = trusting(None).map_err(|error| UpstreamError::Tls(error.to_string()))?;
         let connector = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .map_err(|error| UpstreamError::Tls(error.to_string()))?
+            .with_tls_config(tls.with_no_client_auth())
             .https_or_http()
             .enable_all_versions()
             .wrap_connector(tcp);

@@ -30,7 +30,10 @@ use sha2::{Digest as _, Sha256};
 
 pub use self::reach::Reach;
 use self::reach::{CheckedResolver, admits, names_an_address};
-use crate::endpoint::{Endpoint, UrlFault};
+use crate::{
+    endpoint::{Endpoint, UrlFault},
+    trust::{Authorities, trusting},
+};
 
 /// How long a delivery may take, from the name to the status.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -66,6 +69,8 @@ pub struct WebhookOptions {
     pub format: Format,
     /// Which addresses it may have.
     pub reach: Reach,
+    /// Who vouches for it, and nobody else; without, whoever browsers believe.
+    pub authorities: Option<Authorities>,
     /// The time, for what a body is signed with.
     pub wall: fn() -> Timestamp,
 }
@@ -135,7 +140,7 @@ impl fmt::Debug for Webhook {
 impl Webhook {
     /// Connects to nothing yet.
     pub fn new(options: WebhookOptions) -> Result<Self, WebhookError> {
-        let WebhookOptions { url, key, kinds, format, reach, wall } = options;
+        let WebhookOptions { url, key, kinds, format, reach, authorities, wall } = options;
         let endpoint = Endpoint::parse(&url)?;
         if endpoint.authorization().is_some() {
             return Err(WebhookError::User);
@@ -143,7 +148,7 @@ impl Webhook {
         may_be_called(&endpoint, reach)?;
         Ok(Self {
             receiver: receiver(&endpoint, &url),
-            client: client(reach)?,
+            client: client(reach, authorities.as_ref())?,
             endpoint,
             key,
             kinds,
@@ -241,14 +246,15 @@ fn may_be_called(endpoint: &Endpoint, reach: Reach) -> Result<(), WebhookError> 
 
 fn client(
     reach: Reach,
+    authorities: Option<&Authorities>,
 ) -> Result<Client<HttpsConnector<HttpConnector<CheckedResolver>>, Full<Bytes>>, WebhookError> {
     let mut tcp = HttpConnector::new_with_resolver(CheckedResolver::new(reach));
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
     tcp.set_connect_timeout(Some(DEADLINE));
+    let tls = trusting(authorities).map_err(|error| WebhookError::Tls(error.to_string()))?;
     let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-        .map_err(|error| WebhookError::Tls(error.to_string()))?
+        .with_tls_config(tls.with_no_client_auth())
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);

@@ -46,7 +46,12 @@ async fn too_many_denials_freeze_their_agent_until_somebody_lifts_it(store: Stor
     let frozen = bot.send(PAYEE, &usd(2)).await.expect_err("frozen at once");
     assert_eq!((frozen.code, frozen.text("code")), (4001, "frozen"));
     world.agent("other").send(PAYEE, &usd(3)).await.expect("nobody else is");
-    assert_eq!(freezes(&world).await, json!([{"scope": "agent", "id": "bot"}]));
+    let standing = freezes(&world).await;
+    let why = &standing[0]["reason"];
+    assert_eq!(why, "5 of its requests were denied within 1m", "{standing}");
+    assert_eq!((&standing[0]["by"], &standing[0]["id"]), (&json!("breaker"), &json!("bot")));
+    assert_eq!(standing.as_array().map(Vec::len), Some(1), "{standing}");
+    assert!(!frozen.text("reason").contains("denied within"), "{frozen:?}");
     let told =
         wait::until("an incident", async || incidents(&world, "breaker_tripped").await.pop());
     let told = told.await;

@@ -8,6 +8,7 @@ use countersign_tests::{
     money::usd,
     on_both_stores,
     receiver::{Receiver, SECRET, SILENCE},
+    tls::Authority,
     wait,
 };
 use serde_json::json;
@@ -27,6 +28,51 @@ fn setup(store: StoreKind, receiver: &Receiver, more: &str) -> Setup {
     setup.files.push(("hook.secret".into(), format!("{SECRET}\n")));
     setup.changes.push(("app: default\n".into(), format!("app: default\nnotify: [ {entry} ]\n")));
     setup
+}
+
+/// A receiver inside, whose certificate is of an authority of its own: it is believed where that one is named, and of no
+/// other, and for no other name.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_with_a_private_authority_is_believed_where_it_is_named() {
+    let (own, other) = (Authority::new(), Authority::new());
+    for (serves, named, believed) in [
+        (own.server("localhost"), Some(&own), true),
+        (own.server("localhost"), Some(&other), false),
+        (own.server("localhost"), None, false),
+        (own.server("elsewhere.test"), Some(&own), false),
+    ] {
+        let receiver = Receiver::start_tls(serves).await;
+        let dropped = Receiver::start().await;
+        let url = format!("https://localhost:{}/hook", receiver.port());
+        let ca = named.map_or("", |_| ", ca_file: inside.pem");
+        let mut setup = setup(StoreKind::Embedded, &dropped, "");
+        let entry = format!("webhook: \"{}\"", dropped.url());
+        let inside = format!(
+            "webhook: \"{url}\", secret_file: hook.secret, reach: loopback{ca} }}, {{ {entry}"
+        );
+        setup.changes.push((entry, inside));
+        let pem = named.map_or_else(String::new, Authority::pem);
+        setup.files.push(("inside.pem".into(), pem));
+        let world = World::start(setup).await;
+        // the other receiver hears of it, however this one fares
+        known(&world, &dropped).await;
+        if believed {
+            heard(&receiver, "freeze.set", 1).await;
+            assert!(receiver.told().iter().all(countersign_tests::receiver::Told::is_signed));
+        } else {
+            let failed = async || {
+                let page = world.alice().get("/metrics").await.text();
+                let line = page.lines().find(|line| {
+                    line.starts_with("countersign_notices_total")
+                        && line.contains("localhost")
+                        && line.contains("failed")
+                });
+                line.map(|_| ())
+            };
+            wait::until("a failed delivery", failed).await;
+            assert!(receiver.told().is_empty(), "{:?}", receiver.told());
+        }
+    }
 }
 
 /// Waits until so many notices of that type have come.
@@ -69,8 +115,14 @@ async fn people_are_told_in_order_and_signed(store: StoreKind) {
     assert_eq!(alice.approve(&parked).await.status, 200);
     let other = bot.send(PAYEE, &usd(201)).await.expect_err("parked").operation();
     assert_eq!(alice.reject(&other, "no").await.status, 200);
+    let why = json!({"wallet": "ops-0", "reason": "<!channel> *who* is that?"});
+    assert_eq!(alice.post("/freeze", &why).await.status, 200);
     assert_eq!(alice.post("/ledger/seal", &json!({"reason": "a test"})).await.status, 200);
     heard(&receiver, "ledger.sealed", 1).await;
+    let frozen = receiver.of("freeze.set").pop().expect("a freeze").body();
+    assert_eq!(frozen["data"]["by"], "operator", "{frozen}");
+    assert_eq!(frozen["data"]["operator"], "alice", "{frozen}");
+    assert_eq!(frozen["data"]["reason"], why["reason"], "{frozen}");
     let of_pending: Vec<(String, String, String)> = receiver
         .told()
         .iter()

@@ -272,13 +272,10 @@ pub(crate) struct AppArgs {
     pub(crate) app: String,
 }
 
-/// Stop or resume signing, for everything or for one agent, wallet or chain.
-///
-/// A freeze holds from the moment when the command returns. What only takes authority away (revoke) still passes,
-/// but for `--all`.
+/// What is stopped: everything, or one agent, wallet or chain.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("scope").args(["agent", "wallet", "chain", "all"]), after_help = "Examples:\n  countersign freeze\n  countersign freeze --agent treasury-bot\n  countersign unfreeze --agent treasury-bot")]
-pub(crate) struct FreezeArgs {
+#[command(group = ArgGroup::new("scope").args(["agent", "wallet", "chain", "all"]))]
+pub(crate) struct ScopeArgs {
     /// Only this agent.
     #[arg(long, value_name = "NAME")]
     pub(crate) agent: Option<String>,
@@ -293,6 +290,22 @@ pub(crate) struct FreezeArgs {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) admin: AdminArgs,
+}
+
+/// Stop signing, for everything or for one agent, wallet or chain.
+///
+/// A freeze holds from the moment when the command returns. What only takes authority away (revoke) still passes,
+/// but for `--all`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  countersign freeze\n  countersign freeze --agent treasury-bot --reason \"pays whom nobody knows\"\n  countersign unfreeze --agent treasury-bot"
+)]
+pub(crate) struct FreezeArgs {
+    #[command(flatten)]
+    pub(crate) scope: ScopeArgs,
+    /// Why: operators see it, the agent does not. One line of at most 500 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
 }
 
 /// `ledger ..`

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{cell, pretty};
 use crate::{
     admin::AdminClient,
-    cli::{FreezeArgs, LedgerCommand, Output},
+    cli::{FreezeArgs, LedgerCommand, Output, ScopeArgs},
     failure::Failure,
     screen::say,
 };
@@ -57,6 +57,7 @@ fn table(status: &Value) -> Vec<String> {
     lines.push(format!("{:<20} {}", "audit", finding.unwrap_or_else(|| "nothing found".into())));
     let list = |key: &str| status.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
     lines.push(format!("{:<20} {}", "freezes", list("freezes").len()));
+    lines.extend(list("freezes").iter().map(frozen));
     lines.push(format!("{:<20} {}", "open operations", list("open").len()));
     for lane in list("wallets") {
         let transactions = lane.get("transactions").cloned().unwrap_or_default();
@@ -87,17 +88,36 @@ fn table(status: &Value) -> Vec<String> {
     lines
 }
 
-/// Freezes or unfreezes what the arguments name; everything if they name nothing.
-pub(crate) async fn freeze(args: FreezeArgs, verb: &str) -> Result<(), Failure> {
-    let (scope, body) = scope(&args);
-    let answer = AdminClient::new(&args.admin)?.post(&format!("/{verb}"), &body).await?;
-    let done = if verb == "freeze" { "frozen" } else { "unfrozen" };
-    let nothing = answer.get("changed") == Some(&Value::Bool(false));
-    say(if nothing { format!("{scope} was not frozen") } else { format!("{scope} {done}") });
+/// `  agent treasury-bot, by alice at 2026-…: why`
+fn frozen(freeze: &Value) -> String {
+    let part = |key: &str| freeze.get(key).map_or_else(String::new, |_| cell(freeze, key));
+    let scope = format!("{} {}", part("scope"), part("id"));
+    let by = if freeze.get("operator").is_some() { part("operator") } else { part("by") };
+    let reason = freeze.get("reason").map_or_else(String::new, |_| format!(": {}", part("reason")));
+    format!("  {}, by {by} at {}{reason}", scope.trim_end(), part("at"))
+}
+
+/// Freezes what the arguments name; everything if they name nothing.
+pub(crate) async fn freeze(args: FreezeArgs) -> Result<(), Failure> {
+    let FreezeArgs { scope: args, reason } = args;
+    let (scope, mut body) = scope(&args);
+    if let (Some(reason), Some(members)) = (reason, body.as_object_mut()) {
+        members.insert("reason".into(), reason.into());
+    }
+    AdminClient::new(&args.admin)?.post("/freeze", &body).await?;
+    say(format!("{scope} frozen"));
     Ok(())
 }
 
-fn scope(args: &FreezeArgs) -> (String, Value) {
+/// Lifts the freeze of what the arguments name; that of everything if they name nothing.
+pub(crate) async fn unfreeze(args: ScopeArgs) -> Result<(), Failure> {
+    let (scope, body) = scope(&args);
+    AdminClient::new(&args.admin)?.post("/unfreeze", &body).await?;
+    say(format!("{scope} unfrozen"));
+    Ok(())
+}
+
+fn scope(args: &ScopeArgs) -> (String, Value) {
     match (&args.agent, &args.wallet, &args.chain, args.all) {
         (Some(agent), ..) => (format!("agent {agent}"), json!({ "agent": agent })),
         (None, Some(wallet), ..) => (format!("wallet {wallet}"), json!({ "wallet": wallet })),
@@ -116,7 +136,10 @@ mod tests {
         let status = json!({
             "ledger_id": "one", "epoch": 0, "sequence": 7, "head": "ab", "durability": "A",
             "durability_reason": "one fsync per commit", "sealed": "history is lost", "lost": null,
-            "missing": "line 9", "clock_difference_ms": -3, "freezes": [],
+            "missing": "line 9", "clock_difference_ms": -3, "freezes": [
+                { "scope": "agent", "id": "bot", "by": "operator", "operator": "alice",
+                    "at": "2026-01-01T00:00:00Z", "reason": "key out\u{1b}[2J" },
+                { "scope": "all", "by": "breaker", "at": "2026-01-01T00:00:00Z" }],
             "audit": { "finding": null, "error": null }, "open": [{}],
             "wallets": [{ "chain": 1, "wallet": "hot", "next_nonce": null, "in_flight": 0,
                 "unknown": 2, "transactions": { "latest": 2, "pending": 2 } }],
@@ -126,6 +149,10 @@ mod tests {
         assert!(lines.contains(&"sealed               history is lost".to_owned()), "{lines:#?}");
         assert!(lines.contains(&"audit                nothing found".to_owned()), "{lines:#?}");
         assert!(lines.contains(&"clock_difference_ms  -3".to_owned()), "{lines:#?}");
+        let frozen = "  agent bot, by alice at 2026-01-01T00:00:00Z: key out\u{fffd}[2J".to_owned();
+        assert!(lines.contains(&frozen), "{lines:#?}");
+        let all = "  all, by breaker at 2026-01-01T00:00:00Z".to_owned();
+        assert!(lines.contains(&all), "{lines:#?}");
         let lane =
             "hot on 1             next nonce -, on chain 2 (pending 2), in flight 0, unknown 2";
         assert!(lines.contains(&lane.to_owned()), "{lines:#?}");

@@ -1,10 +1,10 @@
 //! `countersign mcp`
 
-use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use secrecy::SecretString;
 
 use super::until_asked;
 use crate::{
+    admin::authorities,
     cli::McpArgs,
     failure::Failure,
     mcp::{AgentDoor, HttpDoor, listen, talk},
@@ -20,11 +20,8 @@ pub(crate) async fn run(args: McpArgs) -> Result<(), Failure> {
         (None, Some(file)) => Some(password(&file).map_err(Failure::refused)?),
         (None, None) => None,
     };
-    let authority = rpc_ca.map(|file| {
-        let read = CertificateDer::pem_file_iter(&file).and_then(Iterator::collect);
-        read.map_err(|error| Failure::refused(format!("{}: {error}", file.display())))
-    });
-    let agent = AgentDoor::new(&rpc, token, authority.transpose()?);
+    let authorities = rpc_ca.as_deref().map(authorities).transpose()?;
+    let agent = AgentDoor::new(&rpc, token, authorities.as_ref());
     let agent = agent.map_err(|why| Failure::refused(format!("--rpc is {why}")))?;
     match http {
         None => talk(agent, tokio::io::stdin(), tokio::io::stdout()).await,

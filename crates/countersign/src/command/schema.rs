@@ -253,6 +253,7 @@ fn notify() -> Value {
             "events": { "type": "array", "items": { "enum": events }, "minItems": 1 },
             "format": { "enum": ["standard", "slack"] },
             "reach": { "enum": ["public", "private", "loopback"] },
+            "ca_file": text(),
         }),
         &["webhook"],
     )

@@ -22,6 +22,8 @@ pub(crate) struct NotifyEntry {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) format: Format,
     pub(crate) reach: Reach,
+    /// A file with who vouches for it, in PEM; without, whoever browsers believe.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 const FORMATS: [(&str, Format); 2] = [("standard", Format::Standard), ("slack", Format::Slack)];
@@ -37,6 +39,7 @@ pub(crate) fn entry(report: &Report, node: &Node, folder: &Path) -> Option<Notif
         let kinds = s.or("events", Kind::ALL.to_vec(), kinds);
         let format = s.or("format", Format::Standard, |r, n| r.word(n, &FORMATS));
         let reach = s.or("reach", Reach::Public, |r, n| r.word(n, &REACHES));
+        let ca = s.or("ca_file", None, |r, n| file(r, n, folder).map(Some));
         let (secret, format) = (secret?, format?);
         if secret.is_none() && format == Format::Standard {
             let message =
@@ -50,6 +53,7 @@ pub(crate) fn entry(report: &Report, node: &Node, folder: &Path) -> Option<Notif
             kinds: kinds?,
             format,
             reach: reach?,
+            ca: ca?,
         })
     })?
 }

@@ -1,8 +1,9 @@
 //! A client of the agents' door: JSON-RPC with the agent's token.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
+use countersign_upstream::{Authorities, trusting};
 use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -10,7 +11,6 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ impl AgentDoor {
     pub(crate) fn new(
         url: &str,
         token: Option<SecretString>,
-        authority: Option<Vec<CertificateDer<'static>>>,
+        authorities: Option<&Authorities>,
     ) -> Result<Self, String> {
         let wrong = || "not a URL: expected http://HOST:PORT".to_owned();
         let uri: Uri = url.parse().map_err(|_| wrong())?;
@@ -61,7 +61,7 @@ impl AgentDoor {
         let inside = user.and_then(|user| user.split_once(':')).map(|(_, token)| token.to_owned());
         let token = token.or(inside.map(SecretString::from));
         let base = format!("{scheme}://{host}{}", uri.path().trim_end_matches('/'));
-        Ok(Self { base, token, client: client(authority)? })
+        Ok(Self { base, token, client: client(authorities)? })
     }
 
     /// The same door for whoever presents another token.
@@ -124,23 +124,10 @@ impl AgentDoor {
 }
 
 fn client(
-    authority: Option<Vec<CertificateDer<'static>>>,
+    authorities: Option<&Authorities>,
 ) -> Result<Client<HttpsConnector<HttpConnector>, Full<Bytes>>, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = HttpsConnectorBuilder::new();
-    let builder = match authority {
-        None => builder.with_provider_and_webpki_roots(provider).map_err(|e| e.to_string())?,
-        Some(certificates) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates {
-                roots.add(certificate).map_err(|error| error.to_string())?;
-            }
-            let versions =
-                ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-            let config = versions.map_err(|error| error.to_string())?;
-            builder.with_tls_config(config.with_root_certificates(roots).with_no_client_auth())
-        }
-    };
+    let tls = trusting(authorities).map_err(|error| error.to_string())?.with_no_client_auth();
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
     let connector = builder.https_or_http().enable_http1().build();
     Ok(Client::builder(TokioExecutor::new()).build(connector))
 }

@@ -2,14 +2,12 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
 use bytes::{BufMut as _, Bytes, BytesMut};
+use countersign_upstream::trusting;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -164,9 +162,8 @@ impl Collector {
 }
 
 fn sender(protocol: Protocol) -> Result<Sender, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = HttpsConnectorBuilder::new().with_provider_and_webpki_roots(provider);
-    let builder = builder.map_err(|error| error.to_string())?.https_or_http();
+    let tls = trusting(None).map_err(|error| error.to_string())?.with_no_client_auth();
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_connect_timeout(Some(CONNECT));

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::{ChainId, OperationId, PolicyId, TraceHash, WalletId},
+    freeze::{FreezeOrder, StandingFreeze},
+    identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash, WalletId},
     incident::{Incident, IncidentMove, Occurrence, Taken},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use countersign_upstream::{
-    HttpJudge, HttpOracles, JudgeOptions, OracleOptions, Webhook, WebhookOptions, key_of,
+    Authorities, HttpJudge, HttpOracles, JudgeOptions, OracleOptions, Webhook, WebhookOptions,
+    key_of,
 };
 use secrecy::ExposeSecret as _;
 
@@ -44,12 +45,18 @@ fn webhook(entry: &NotifyEntry) -> Result<Arc<Webhook>, String> {
         let text = password(&file.value)?;
         key_of(text.expose_secret()).map_err(|error| format!("{}: {error}", file.value.display()))
     });
+    let authorities = entry.ca.as_deref().map(|file| {
+        let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
+        let pem = std::fs::read(file).map_err(|error| at(&error))?;
+        Authorities::parse(&pem).map_err(|error| at(&error))
+    });
     let options = WebhookOptions {
         url: entry.url.expose().to_owned(),
         key: key.transpose()?,
         kinds: entry.kinds.clone(),
         format: entry.format,
         reach: entry.reach,
+        authorities: authorities.transpose()?,
         wall: clock::now,
     };
     Webhook::new(options).map(Arc::new).map_err(|error| error.to_string())

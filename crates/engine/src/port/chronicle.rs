@@ -7,7 +7,10 @@ use std::fmt;
 
 use async_trait::async_trait;
 use countersign_core::{
+    fact::Freeze,
+    freeze::{FreezeOrder, Freezer},
     identity::{AgentId, PolicyId, TraceHash},
+    text::Remark,
     time::{Millis, Timestamp},
 };
 
@@ -28,7 +31,7 @@ pub mod event {
     pub const REJECT: &str = "reject";
     /// Nobody decided an operation in time.
     pub const EXPIRE: &str = "expire";
-    /// An operator has frozen something; the subject is its scope: `agent:bot`, `all`.
+    /// An operator or the gateway has frozen something, or said why anew; the subject is its scope: `agent:bot`, `all`.
     pub const FREEZE: &str = "freeze";
     /// The breaker has frozen an agent; the subject as above.
     pub const TRIP: &str = "trip";
@@ -110,6 +113,16 @@ pub struct Strike {
     pub denials: u32,
     /// In which time.
     pub within: Millis,
+}
+
+impl Strike {
+    /// The freeze that follows when there have been too many, with the breaker's word for it.
+    #[must_use]
+    pub fn order(&self) -> FreezeOrder {
+        let Self { agent, trace: _, denials, within } = self;
+        let reason = Remark::of(&format!("{denials} of its requests were denied within {within}"));
+        FreezeOrder { freeze: Freeze::Agent(agent.clone()), by: Freezer::Breaker, reason }
+    }
 }
 
 /// What [`Chronicle::strike`] did.

@@ -31,6 +31,7 @@ macro_rules! ledger_functions {
             release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
             deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
             operation(id: OperationId) -> Option<OperationRecord>;
+            parked(agent: &AgentId, most: u32) -> u32;
             operations(query: &OperationQuery) -> Page<OperationRecord>;
             open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
             census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
@@ -42,9 +43,10 @@ macro_rules! ledger_functions {
             note_adopted(limits: &BTreeSet<CounterId>) -> ();
             adopt(adopt: &Adopt) -> AdoptAnswer;
             seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
-            freeze(freeze: &Freeze) -> ();
+            freeze(order: &FreezeOrder) -> ();
             unfreeze(freeze: &Freeze) -> bool;
             freezes() -> Vec<Freeze>;
+            standing_freezes() -> Vec<StandingFreeze>;
             say(word: &PactWord) -> PactAnswer;
             pact(pact: &Pact) -> Option<PactStanding>;
             seal(reason: &str) -> ();

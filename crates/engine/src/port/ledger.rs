@@ -15,6 +15,7 @@ use countersign_core::{
     approval::{Ask, Gate},
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
+    freeze::{FreezeOrder, StandingFreeze},
     identity::{
         AgentId, ApprovalDigest, ChainId, Fingerprint, KeyHash, OperationId, TraceHash, WalletId,
     },
@@ -249,14 +250,21 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         addresses: &[Address],
     ) -> Result<BTreeSet<Address>, LedgerError>;
 
-    /// Puts a freeze in force: no commit under it after this returns.
-    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError>;
+    /// Puts a freeze in force: no commit under it after this returns. Where it is in force already, the words of who
+    /// says why last stand; an order that says nothing new changes nothing.
+    async fn freeze(&self, order: &FreezeOrder) -> Result<(), LedgerError>;
 
     /// Lifts a freeze; `false` if it was not in force.
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError>;
 
+    /// How many of an agent's operations are `PARKED`, counted up to `most`.
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError>;
+
     /// Freezes in force.
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError>;
+
+    /// Freezes in force, in the same order, with who put them there, when and why: for people. No decision knows of it.
+    async fn standing_freezes(&self) -> Result<Vec<StandingFreeze>, LedgerError>;
 
     /// Records a person's word on a pact: yes or no where nobody has spoken, an end where it has none yet. No commit under
     /// a pact that is rejected or revoked after this returns.

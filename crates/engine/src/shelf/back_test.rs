@@ -9,6 +9,7 @@ use countersign_core::{
     trace::TraceRecord,
 };
 use countersign_policy::Policy;
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
 
 use super::ShelfError;
 use crate::{
@@ -36,6 +37,40 @@ const PATIENCE: Millis = Millis(5000);
 /// How many decisions that end otherwise are named.
 const EXAMPLES_MAX: usize = 20;
 
+/// How many may wait while another is at work; who comes later is told so.
+const WAITING_MAX: usize = 8;
+
+/// Back-tests come one after the other, whoever asks for them: whoever types asks often, and requests of agents come first.
+#[derive(Debug)]
+pub(crate) struct BackTests {
+    places: Semaphore,
+    turn: Mutex<()>,
+}
+
+/// While it is held, nobody else has the turn.
+#[derive(Debug)]
+#[must_use]
+struct Turn<'a> {
+    _turn: MutexGuard<'a, ()>,
+    _place: SemaphorePermit<'a>,
+}
+
+impl Default for BackTests {
+    fn default() -> Self {
+        let places = Semaphore::new(WAITING_MAX.saturating_add(1));
+        Self { places, turn: Mutex::default() }
+    }
+}
+
+impl BackTests {
+    /// Waits for a turn, in the order of arrival.
+    async fn turn(&self) -> Result<Turn<'_>, ShelfError> {
+        let full = |_| ShelfError::Unavailable("too many back-tests wait: ask again".into());
+        let place = self.places.try_acquire().map_err(full)?;
+        Ok(Turn { _turn: self.turn.lock().await, _place: place })
+    }
+}
+
 impl Engine {
     /// What a shadow would have said since it is there: `None` of what is no shadow. It is worked out from what was
     /// recorded, and so it is never in the way of a request.
@@ -56,6 +91,7 @@ impl Engine {
         (agent, policy): (&AgentId, &Policy),
         (from, to): (Timestamp, Timestamp),
     ) -> Result<BackTest, ShelfError> {
+        let _turn = self.back_tests().turn().await?;
         let (traces, mut truncated) = self.decisions_of(agent, (from, to)).await?;
         let library = self.library(setup, agent, &traces).await?;
         let mut run = Run { instead: Instead::new(policy.clone()), found: empty(from, to) };
@@ -195,4 +231,42 @@ impl Run {
 fn said(ended: &Ended) -> String {
     let Ended { outcome, code } = ended;
     if code.is_empty() { (*outcome).to_owned() } else { format!("{outcome} {code}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use futures_util::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_has_the_turn_and_so_many_wait_for_it() {
+        let queue = BackTests::default();
+        let (at_once, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+        let ask = async || {
+            let Ok(_turn) = queue.turn().await else { return false };
+            most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            done.fetch_add(1, Ordering::SeqCst);
+            true
+        };
+        let told = join_all((0..50).map(|_| ask())).await;
+        let had = told.iter().filter(|had| **had).count();
+        assert_eq!((had, done.load(Ordering::SeqCst)), (WAITING_MAX + 1, WAITING_MAX + 1));
+        assert_eq!(most.load(Ordering::SeqCst), 1, "one after the other");
+        assert!(ask().await, "who is done makes room");
+        // who goes away while waiting makes room, too
+        let held = queue.turn().await.unwrap();
+        for _ in 0..100 {
+            let mut waiting = Box::pin(queue.turn());
+            assert!(futures_util::poll!(waiting.as_mut()).is_pending());
+        }
+        drop(held);
+        assert!(queue.turn().await.is_ok());
+    }
 }

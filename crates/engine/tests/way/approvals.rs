@@ -428,10 +428,19 @@ async fn a_crowd_of_parked_operations_lets_no_more_in() {
     assert_eq!(denied.len(), 6);
     assert!(denied.iter().all(|denial| denial.code == "too_many_pending"), "{denied:?}");
     let [engine, _] = gateways;
+    // whoever asks beforehand is told the same, and that what asks nobody goes on
+    let simulated = async |engine: &Engine, amount: u64| {
+        let told = engine.simulate(send(&house, PAYEE, amount)).await.unwrap().body;
+        (told["outcome"].clone(), told["code"].clone())
+    };
+    let refused = (json!("deny"), json!("too_many_pending"));
+    assert_eq!(simulated(&engine, 250).await, refused);
+    assert_eq!(simulated(&engine, 49).await.0, json!("allow"));
     // what asks nobody goes on, and each decision leaves room for another
     assert!(matches!(take(engine.submit(send(&house, PAYEE, 50)).await), Answer::Signed(_)));
     let parked = house.ledger.all().into_iter().find(|o| o.state == S::Parked).unwrap();
     engine.reject(&operator("bob"), parked.id, "no".into()).await.unwrap();
+    assert_eq!(simulated(&engine, 250).await.0, json!("park"), "there is room for one");
     assert!(matches!(take(engine.submit(send(&house, PAYEE, 300)).await), Answer::Pending(_)));
     let refused = engine.ports().journal.trace(denied[0].trace).await.unwrap().unwrap();
     assert_eq!(refused.decision.crowded, Some(2));

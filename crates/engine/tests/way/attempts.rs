@@ -90,7 +90,7 @@ async fn a_bump_that_no_limit_policy_or_ceiling_lets_through_signs_nothing() {
     }
     let dear = refusal(engine.bump(&bob, id, bid(500 * GWEI)).await);
     assert_eq!(dear, "rolling_limit_exceeded");
-    house.ledger.freeze(&Freeze::Global).await.unwrap();
+    house.ledger.freeze(&countersign_testkit::fixture::order(&Freeze::Global)).await.unwrap();
     assert_eq!(refusal(engine.bump(&bob, id, None).await), "frozen");
     house.ledger.unfreeze(&Freeze::Global).await.unwrap();
     house.ledger.seal("test").await.unwrap();
@@ -224,7 +224,7 @@ async fn neither_ceiling_nor_policy_nor_freeze_stops_a_cancel() {
     take(engine.submit(send(&house, PAYEE, 50)).await);
     house.chain.set_base_fee(400 * GWEI);
     engine.replace(house.setup(&POLICY.replace("then: allow", "then: deny, code: closed")));
-    house.ledger.freeze(&Freeze::Global).await.unwrap();
+    house.ledger.freeze(&countersign_testkit::fixture::order(&Freeze::Global)).await.unwrap();
     let record = engine.cancel_operation(&operator("bob"), house.only().id).await.unwrap();
     let cancel = &record.attempts[1].transaction.plan;
     assert!(cancel.fee.ceiling() > 500 * GWEI, "{cancel:?}");
@@ -246,11 +246,15 @@ async fn a_cancel_without_a_signature_waits_for_a_seal_and_not_for_a_freeze_of_i
     assert_eq!(cancel().await, Err(BumpError::Busy));
     assert_eq!((house.only().state, house.signer.signatures()), (S::Cancelling, 0));
     house.ledger.unseal().await.unwrap();
-    house.ledger.freeze(&Freeze::All).await.unwrap();
+    house.ledger.freeze(&countersign_testkit::fixture::order(&Freeze::All)).await.unwrap();
     house.settle_down(&engine).await;
     assert_eq!(house.signer.signatures(), 0);
     house.ledger.unfreeze(&Freeze::All).await.unwrap();
-    house.ledger.freeze(&Freeze::Wallet(wallet())).await.unwrap();
+    house
+        .ledger
+        .freeze(&countersign_testkit::fixture::order(&Freeze::Wallet(wallet())))
+        .await
+        .unwrap();
     house.settle_down(&engine).await;
     house.settle_down(&engine).await;
     assert_eq!((house.only().state, house.paid()), (S::Cancelled, eth(0)));

@@ -246,7 +246,7 @@ async fn a_freeze_between_two_calls_stops_those_that_follow() {
     setup.wallets.values_mut().for_each(|wallet| wallet.in_flight_max = 1);
     engine.replace(setup);
     drop(take(engine.submit(to_payee(&house, &[10, 20, 30])).await));
-    house.ledger.freeze(&Freeze::Global).await.unwrap();
+    house.ledger.freeze(&countersign_testkit::fixture::order(&Freeze::Global)).await.unwrap();
     house.settle_down(&engine).await;
     let states: Vec<S> = in_order(&house).iter().map(|call| call.state).collect();
     assert_eq!(states, [S::Executed, S::Rejected, S::Rejected]);

@@ -221,7 +221,7 @@ async fn a_foreign_use_of_the_nonce_is_a_conflict_that_stops_the_wallet() {
 async fn a_freeze_stops_the_next_signature() {
     let house = House::new();
     let engine = house.gateway().await;
-    house.ledger.freeze(&Freeze::Global).await.unwrap();
+    house.ledger.freeze(&countersign_testkit::fixture::order(&Freeze::Global)).await.unwrap();
     let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
     let Answer::Denied(denied) = answer else { panic!("{answer:?}") };
     assert_eq!((denied.code.as_str(), house.signer.signatures()), ("frozen", 0));

@@ -122,7 +122,11 @@ async fn what_was_bound_before_a_freeze_or_a_seal_is_not_signed_under_it() {
         drop(engine.submit(says(&house, "hello")).await);
         assert_eq!(house.only().state, S::Prepared);
         match stop {
-            "freeze" => house.ledger.freeze(&Freeze::Global).await.unwrap(),
+            "freeze" => house
+                .ledger
+                .freeze(&countersign_testkit::fixture::order(&Freeze::Global))
+                .await
+                .unwrap(),
             _ => house.ledger.seal("a person looks").await.unwrap(),
         }
         house.signer.set_broken(false);

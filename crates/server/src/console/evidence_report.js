@@ -5,9 +5,13 @@ import { announce } from './dialogs.js';
 import { h, replace } from './dom.js';
 import { Broken, anchor, verify } from './evidence_check.js';
 import { said } from './untrusted.js';
+import { plural } from './version_parts.js';
 import { card, field, hex, pairs, table } from './widgets.js';
 
-const KINDS = { policy: 'policies', decision: 'decisions', attestation: 'attestations of clients', update: 'things that came of decisions', incident: 'versions of incidents' };
+const KINDS = {
+  policy: ['policy', 'policies'], decision: ['decision'], attestation: ['attestation of a client', 'attestations of clients'],
+  update: ['thing that came of a decision', 'things that came of decisions'], incident: ['version of an incident', 'versions of incidents'],
+};
 
 const CHAINS_MAX = 100;
 const TOLD_MAX = 500;
@@ -40,15 +44,15 @@ function proved(name, { app, exported_at: made, filter, chains, entries, withhel
     ['Gateway', (chain) => said(cut(chain.gateway))],
     ['Entries', (chain) => String(chain.head.sequence)],
     ['Head', (chain) => hex(`${chain.gateway}:${chain.head.sequence}:${chain.head.hash}`)],
-    ['Held against', (chain) => [kept(chain) > 0 ? `${kept(chain)} head you gave` : null, chain.anchored ? `entry ${chain.anchored.sequence} in the ledger’s log` : null].filter(Boolean).join(', ') || 'nothing'],
+    ['Held against', (chain) => [kept(chain) > 0 ? `${plural(kept(chain), 'head')} you gave` : null, chain.anchored ? `entry ${chain.anchored.sequence} in the ledger’s log` : null].filter(Boolean).join(', ') || 'nothing'],
   ], chains.slice(0, CHAINS_MAX));
   return [
     h('p', { class: 'good-text' }, said(cut(name)), ': whole and unchanged.'),
     pairs([
       ['Of', said(cut(app))], ['Made', made], ['Asked for', said(cut(asked(filter)))],
-      ['Shown', Object.entries(entries).map(([kind, count]) => `${count} ${KINDS[kind]}`).join(', ') || 'nothing'],
+      ['Shown', Object.entries(entries).map(([kind, count]) => plural(count, ...KINDS[kind])).join(', ') || 'nothing'],
       ['Without their words', withheld > 0 ? `${withheld}, which nobody asked for` : 'none'],
-    ]), heads, chains.length > CHAINS_MAX && h('p', { class: 'quiet' }, `and ${chains.length - CHAINS_MAX} chains more`),
+    ]), heads, chains.length > CHAINS_MAX && h('p', { class: 'quiet' }, `and ${plural(chains.length - CHAINS_MAX, 'chain')} more`),
     h('p', null, 'Proved here: no entry was edited, deleted, moved or put in between; every decision is the text that its trace names, under policies that are in the document; nothing that was asked for is missing.'),
     h('p', { class: 'quiet' }, anchors.length > 0
       ? 'Not proved: that the facts in it were true.'

@@ -10,6 +10,7 @@ import { go, note } from './router.js';
 import { Unsigned, ways } from './signing.js';
 import { ago, left, stamp } from './time.js';
 import { said, saidByAgent } from './untrusted.js';
+import { plural } from './version_parts.js';
 import { admits, persons, words, yeses } from './votes.js';
 import { bar, button, card, chip, field, heading, hex, link, nothing, pairs, region, table } from './widgets.js';
 
@@ -86,14 +87,22 @@ function budgets(entry, lines) {
 
 function historyOf(history) {
   if (!history) return h('p', { class: 'quiet' }, 'Not available.');
-  const { items, looked_through: seen } = history;
-  if (items.length === 0) return h('p', { class: 'warn-text' }, `Nothing with this counterparty among this agent’s last ${seen} decisions.`);
-  return table('Earlier decisions with the same counterparty', [
+  const { items, looked_through: seen, complete } = history;
+  const among = complete ? `all ${grouped(String(seen))} decisions of this agent` : `this agent’s last ${grouped(String(seen))} decisions`;
+  const older = !complete && h('p', { class: 'warn-text' }, 'Older decisions, made before ', stamp(history.since), ', are not counted.');
+  if (items.length === 0) return [h('p', { class: 'warn-text' }, `Nothing with this counterparty among ${among}.`), older];
+  return [pairs([
+    ['Payments', h('strong', null, `${plural(history.paid, 'payment')}, ${history.paid_usd === null ? 'more than can be said' : usd(history.paid_usd)}`)],
+    ['Largest', history.largest_usd && usd(history.largest_usd)],
+    ['Of unknown worth', history.unpriced > 0 && h('span', { class: 'warn-text' }, String(history.unpriced))],
+    ['Decisions', `${plural(history.decisions, 'decision')} among ${among}`],
+    ['First', ago(history.first_at)], ['Last', ago(history.last_at)],
+  ].filter(([, value]) => value)), older, table('Earlier decisions with the same counterparty', [
     ['When', (item) => ago(item.created_at)],
     ['Amount', (item) => h('span', { class: 'num' }, item.amount ? `${grouped(item.amount)} ${item.token}` : '–', item.amount_usd && h('span', { class: 'quiet' }, ` ${usd(item.amount_usd)}`))],
     ['Outcome', (item) => chip(item.status)],
     ['Operation', (item) => (item.operation ? h('a', { href: `#/operations/${item.operation}`, class: 'mono', title: item.operation }, `${item.operation.slice(0, 9)}…`) : '–')],
-  ], items);
+  ], items)];
 }
 
 function why(entry) {

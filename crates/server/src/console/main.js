@@ -3,6 +3,7 @@
 import { get, onSignedOut, remove } from './api.js';
 import { announce, closeAll, places } from './dialogs.js';
 import { h, replace, s } from './dom.js';
+import { scopeOf, wordOf } from './freezes.js';
 import { always, help, here, startKeys } from './keyboard.js';
 import { listen } from './live.js';
 import { login, mayBeSignedIn, noteSignedIn } from './login.js';
@@ -222,14 +223,8 @@ function showOverview(seen) {
 function banners({ sealed, freezes }) {
   return [
     sealed && h('p', { class: 'banner banner-bad' }, h('strong', null, 'The ledger is sealed: nothing new is signed. '), said(sealed)),
-    freezes.length > 0 && h('p', { class: 'banner banner-warn' }, h('strong', null, 'Frozen: '), freezes.map((freeze, index) => [index > 0 && ', ', said(frozen(freeze))]), '. ', h('a', { href: '#/agents' }, 'Agents')),
+    freezes.length > 0 && h('p', { class: 'banner banner-warn' }, h('strong', null, 'Frozen: '), freezes.map((freeze, index) => [index > 0 && ', ', said(scopeOf(freeze)), ' ', wordOf(freeze)]), '. ', h('a', { href: '#/agents' }, 'Agents')),
   ];
-}
-
-function frozen({ scope, id }) {
-  if (scope === 'global') return 'everything but revocations';
-  if (scope === 'all') return 'everything';
-  return `${scope} ${id}`;
 }
 
 always([

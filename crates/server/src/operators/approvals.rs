@@ -6,6 +6,7 @@ use alloy_primitives::{Bytes, U256};
 use axum::{Json, extract::State};
 use countersign_core::{
     action::{Action, Effect},
+    amount::MicroUsd,
     approval::{Gate, Vote, passkey::challenge, signature::OfferedSignature},
     fact::{Facts, TokenFact},
     identity::{ApprovalDigest, OperationId},
@@ -280,6 +281,13 @@ pub(super) struct Moved {
 
 pub(super) fn moved(facts: &Facts) -> Option<Moved> {
     facts.actions.iter().find_map(|action| amount_of(action, facts))
+}
+
+/// What a transfer is worth at its own prices, rounded up; nothing of what is no transfer.
+pub(super) fn worth(action: &Action, facts: &Facts) -> Option<MicroUsd> {
+    let Effect::Transfer { asset, amount, .. } = &action.effect else { return None };
+    let token = facts.tokens.iter().find(|token| token.asset == *asset)?;
+    token.price.known()?.value(*amount, token.decimals)
 }
 
 fn amount_of(action: &Action, facts: &Facts) -> Option<Moved> {

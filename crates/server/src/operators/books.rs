@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 use countersign_core::{
     fact::Freeze,
+    freeze::{FreezeOrder, Freezer},
     identity::{AgentId, ChainId, WalletId},
     operation::OperationState,
+    text::Remark,
     trace::IncidentStatus,
 };
 use countersign_engine::port::journal::IncidentQuery;
@@ -58,15 +60,31 @@ impl Switch {
     }
 }
 
+/// A switch that is pressed, and why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pressed {
+    agent: Option<AgentId>,
+    wallet: Option<WalletId>,
+    chain: Option<ChainId>,
+    #[serde(default)]
+    all: bool,
+    reason: Option<String>,
+}
+
 /// `POST /freeze`: in force when it returns.
 pub(crate) async fn freeze(
     Stopper(operator): Stopper,
     State(desk): Door,
-    Given(switch): Given<Switch>,
+    Given(Pressed { agent, wallet, chain, all, reason }): Given<Pressed>,
 ) -> Result<Json<Value>, Problem> {
-    let freeze = switch.freeze(&desk)?;
-    desk.ports().ledger.freeze(&freeze).await?;
-    tracing::warn!(operator = %operator.id, ?freeze, "a freeze is in force");
+    let freeze = Switch { agent, wallet, chain, all }.freeze(&desk)?;
+    let reason = reason.map(|text| Remark::parse(&text)).transpose();
+    let reason = reason.map_err(|error| Problem::Malformed(format!("`reason` {error}")))?;
+    let by = Freezer::Operator(operator.id.clone());
+    let order = FreezeOrder { freeze, by, reason };
+    desk.ports().ledger.freeze(&order).await?;
+    tracing::warn!(operator = %operator.id, freeze = ?order.freeze, "a freeze is in force");
     freezes(&desk).await
 }
 
@@ -85,7 +103,7 @@ pub(crate) async fn unfreeze(
 }
 
 async fn freezes(desk: &Desk) -> Result<Json<Value>, Problem> {
-    Ok(Json(json!({"freezes": desk.ports().ledger.freezes().await?})))
+    Ok(Json(json!({"freezes": desk.ports().ledger.standing_freezes().await?})))
 }
 
 /// `GET /overview`
@@ -121,7 +139,7 @@ pub(crate) async fn overview_of(desk: &Arc<Desk>) -> Result<Value, Problem> {
         "agents": setup.agents.len(),
         "wallets": setup.wallets.len(),
         "chains": setup.chains.values().map(|chain| json!({"id": chain.id, "name": chain.name, "native": chain.native.symbol, "explorer": chain.explorer})).collect::<Vec<_>>(),
-        "freezes": ports.ledger.freezes().await?,
+        "freezes": ports.ledger.standing_freezes().await?,
         "durability": status.durability,
         "sealed": status.sealed,
     }))

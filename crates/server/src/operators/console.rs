@@ -22,7 +22,7 @@ type File = (&'static str, &'static str, &'static str);
 const INDEX: File = ("index.html", PAGE, include_str!("../console/index.html"));
 
 /// What the page loads.
-const FILES: [File; 40] = [
+const FILES: [File; 41] = [
     ("agents.js", SCRIPT, include_str!("../console/agents.js")),
     ("amounts.js", SCRIPT, include_str!("../console/amounts.js")),
     ("api.js", SCRIPT, include_str!("../console/api.js")),
@@ -38,6 +38,7 @@ const FILES: [File; 40] = [
     ("evidence_report.js", SCRIPT, include_str!("../console/evidence_report.js")),
     ("evidence_text.js", SCRIPT, include_str!("../console/evidence_text.js")),
     ("find.js", SCRIPT, include_str!("../console/find.js")),
+    ("freezes.js", SCRIPT, include_str!("../console/freezes.js")),
     ("inbox.js", SCRIPT, include_str!("../console/inbox.js")),
     ("incidents.js", SCRIPT, include_str!("../console/incidents.js")),
     ("keyboard.js", SCRIPT, include_str!("../console/keyboard.js")),

@@ -42,7 +42,7 @@ async fn status(desk: &Desk) -> Result<Json<Value>, Problem> {
     let reconciliation = desk.gatehouse.engine.reconcile().await?;
     let freezes = match &status.lost {
         Some(_) => Vec::new(),
-        None => ledger.freezes().await?,
+        None => ledger.standing_freezes().await?,
     };
     // what cannot be read here hides nothing of the ledger
     let chains = match &status.lost {

@@ -75,12 +75,17 @@ impl Pass {
         }
     }
 
-    fn is_good(self, desk: &Desk) -> bool {
+    /// Whose it is; a session lasts no longer by it.
+    pub(super) fn seen(self, desk: &Desk) -> Option<OperatorId> {
         let keyring = &desk.gatehouse.keyring;
-        let id = match self {
+        match self {
             Self::Token(digest) => keyring.operator(digest),
             Self::Session(name) => desk.sessions.seen(name, keyring),
-        };
+        }
+    }
+
+    fn is_good(self, desk: &Desk) -> bool {
+        let id = self.seen(desk);
         let setup = desk.setup();
         let operator = id.and_then(|id| setup.operators.get(&id));
         operator.is_some_and(|operator| operator.roles.contains(&Role::View))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use countersign_core::{fact::Freeze, identity::AgentId};
+use countersign_core::{fact::Freeze, freeze::StandingFreeze, identity::AgentId};
 use countersign_engine::setup::{AgentSetup, Setup, WalletSetup};
 use countersign_policy::Policy;
 use futures_util::future::join_all;
@@ -21,16 +21,17 @@ use super::{
 /// `GET /agents`
 pub(crate) async fn agents(_: Viewer, State(desk): Door, _: Asked<Nothing>) -> Listed<Value> {
     let setup = desk.setup();
-    let freezes = desk.ports().ledger.freezes().await?;
+    let freezes = desk.ports().ledger.standing_freezes().await?;
     Ok(whole(setup.agents.values().map(|agent| agent_view(agent, &freezes)).collect()))
 }
 
-fn agent_view(agent: &AgentSetup, freezes: &[Freeze]) -> Value {
-    let stops = |freeze: &Freeze| match freeze {
+fn agent_view(agent: &AgentSetup, freezes: &[StandingFreeze]) -> Value {
+    let stops = |freeze: &&StandingFreeze| match &freeze.order.freeze {
         Freeze::Global | Freeze::All => true,
         Freeze::Agent(frozen) => *frozen == agent.id,
         Freeze::Wallet(_) | Freeze::Chain(_) => false,
     };
+    let stopping: Vec<&StandingFreeze> = freezes.iter().filter(stops).collect();
     json!({
         "id": agent.id,
         "wallets": agent.wallets,
@@ -40,7 +41,8 @@ fn agent_view(agent: &AgentSetup, freezes: &[Freeze]) -> Value {
         "duplicate_window": agent.duplicate_window,
         "hold": agent.hold,
         "max_pending": agent.parked_max,
-        "frozen": freezes.iter().any(stops),
+        "frozen": !stopping.is_empty(),
+        "freezes": stopping,
     })
 }
 
@@ -51,11 +53,21 @@ fn policy_ref(policy: &Policy) -> Value {
 /// `GET /wallets`: with balance and count on each chain where its node answers.
 pub(crate) async fn wallets(_: Viewer, State(desk): Door, _: Asked<Nothing>) -> Listed<Value> {
     let setup = desk.setup();
-    let views = setup.wallets.values().map(|wallet| wallet_view(wallet, &setup));
+    let freezes = desk.ports().ledger.standing_freezes().await?;
+    let views = setup.wallets.values().map(|wallet| wallet_view(wallet, &setup, &freezes));
     Ok(whole(join_all(views).await))
 }
 
-async fn wallet_view(wallet: &WalletSetup, setup: &Arc<Setup>) -> Value {
+async fn wallet_view(
+    wallet: &WalletSetup,
+    setup: &Arc<Setup>,
+    freezes: &[StandingFreeze],
+) -> Value {
+    let stops = |freeze: &&StandingFreeze| match &freeze.order.freeze {
+        Freeze::Global | Freeze::All => true,
+        Freeze::Wallet(frozen) => *frozen == wallet.id,
+        Freeze::Agent(_) | Freeze::Chain(_) => false,
+    };
     let accounts = setup.chains.values().map(|chain| async {
         let account = chain.port.account(wallet.address).await.ok();
         json!({
@@ -73,6 +85,7 @@ async fn wallet_view(wallet: &WalletSetup, setup: &Arc<Setup>) -> Value {
         "max_in_flight": wallet.in_flight_max,
         "agents": setup.agents.values().filter(holds).map(|agent| &agent.id).collect::<Vec<_>>(),
         "chains": join_all(accounts).await,
+        "freezes": freezes.iter().filter(stops).collect::<Vec<_>>(),
     })
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use countersign_engine::port::{Ledger as _, chain::ReadAnswer};
 use countersign_testkit::fixture;
@@ -89,6 +89,28 @@ async fn a_browser_asks_whether_a_file_changed_and_keeps_nothing_else() {
     }
     let data = house.desk("GET", "/overview", "").await;
     assert!(data.head.contains("cache-control: no-store"), "{}", data.head);
+    house.close().await;
+}
+
+/// A page that is only left open loads its files again now and then; nobody is there for that.
+#[tokio::test]
+async fn a_session_lasts_longer_by_requests_of_the_api_only() {
+    let house = House::open().await;
+    let own = cookie(&log_in(&house, DESK).await);
+    let ask = async |path: &str, minutes: u64| {
+        // the clock stands again while sockets are used
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(60 * minutes)).await;
+        tokio::time::resume();
+        send(house.operators, "GET", path, &with(&own, &[]), "").await.status
+    };
+    for _ in 0..3 {
+        assert_eq!(ask("/overview", 20).await, 200, "it is used");
+    }
+    for path in ["/console/main.js", "/", "/openapi.json", "/nothing"] {
+        assert!(ask(path, 7).await < 500, "{path}");
+    }
+    assert_eq!(ask("/overview", 5).await, 401, "33 minutes without a request of the API");
     house.close().await;
 }
 

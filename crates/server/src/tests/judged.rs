@@ -216,3 +216,43 @@ async fn without_the_store_nothing_is_signed_and_it_is_safe_to_repeat() {
     assert_eq!(house.signer.signatures(), 1);
     house.close().await;
 }
+
+/// Twenty are named; how many they are and what they come to is said of all.
+#[tokio::test]
+async fn no_number_of_requests_hides_what_a_recipient_was_paid() {
+    const STRANGER: &str = "0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc";
+    let house = House::open().await;
+    let (ether, from) = (10_u64.pow(18), house.signer.address());
+    let pay = async |to: &str, wei: u64| {
+        let params = format!(r#"[{{"from":"{from}","to":"{to}","value":"{wei:#x}"}}]"#);
+        house.call("eth_sendTransaction", &params).await
+    };
+    assert!(pay(PAYEE, ether / 1000 * 90).await["result"].is_string());
+    for n in 1..=9 {
+        assert!(pay(PAYEE, ether / 1000 + n).await["result"].is_string(), "{n}");
+    }
+    assert!(pay(STRANGER, ether / 1000).await["result"].is_string());
+    for n in 1..=20 {
+        let denied = pay(PAYEE, ether * 6 / 10 + n).await;
+        assert_eq!(code(&denied), (Some(4001), Some("per_tx_limit_exceeded")), "{denied}");
+    }
+    let parked = pay(PAYEE, ether / 5).await;
+    let id = parked["error"]["data"]["pending_operation_id"].as_str().unwrap();
+    let history = house.desk("GET", &format!("/pending-operations/{id}/history"), "").await.json();
+    let said = |name: &str| history[name].clone();
+    assert_eq!(
+        (said("decisions"), said("paid"), said("unpriced")),
+        (json!(30), json!(10), json!(0))
+    );
+    // each wei more is a millionth, rounded up
+    assert_eq!((said("paid_usd"), said("largest_usd")), (json!("99.000009"), json!("90")));
+    assert_eq!((said("looked_through"), said("complete")), (json!(32), json!(true)));
+    assert_eq!(history["items"].as_array().map(Vec::len), Some(20));
+    assert_eq!(
+        history["items"][0]["status"], "blocked",
+        "the newest first, and no payment among them"
+    );
+    assert_eq!(history["last_at"], history["items"][0]["created_at"]);
+    assert!(history["first_at"].as_str() <= history["last_at"].as_str(), "{history}");
+    house.close().await;
+}

@@ -275,9 +275,43 @@ async fn a_freeze_is_in_force_until_it_is_lifted() {
         (r#"{"agent":"nobody"}"#, 404),
         (r#"{"agent":"trader","wallet":"hot"}"#, 400),
         (r#"{"agnet":"trader"}"#, 400),
+        (r#"{"reason":""}"#, 400),
+        (r#"{"reason":"two\nlines"}"#, 400),
+        (r#"{"reason":"turned \u202e round"}"#, 400),
+        (&format!(r#"{{"reason":"{}"}}"#, "x".repeat(501)), 400),
     ] {
         assert_eq!(house.desk("POST", "/freeze", body).await.status, status, "{body}");
     }
+    let reply = house.desk("POST", "/unfreeze", r#"{"reason":"over"}"#).await;
+    assert_eq!(reply.status, 400, "a lifted freeze keeps no words");
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_freeze_says_who_set_it_and_why_to_operators_and_not_to_agents() {
+    let house = House::open().await;
+    let secret = "somebody else signs with it: <b>call bob</b>";
+    let words = json!({"agent": "trader", "reason": secret}).to_string();
+    let reply = house.desk("POST", "/freeze", &words).await;
+    let standing = reply.json()["freezes"][0].clone();
+    assert_eq!(standing["reason"], secret);
+    assert_eq!((&standing["by"], &standing["operator"]), (&json!("operator"), &json!("alice")));
+    assert!(standing["at"].is_string(), "{standing}");
+    let agents = house.desk("GET", "/agents", "").await.json();
+    assert_eq!(agents["items"][0]["freezes"], json!([standing]), "{agents}");
+    let wallets = house.desk("GET", "/wallets", "").await.json();
+    assert_eq!(wallets["items"][0]["freezes"], json!([]), "it is not the wallet's");
+    for page in ["/overview", "/ledger"] {
+        let seen = house.desk("GET", page, "").await.json();
+        assert_eq!(seen["freezes"], json!([standing]), "{page}");
+    }
+    // what says nothing new changes nothing
+    let again = house.desk("POST", "/freeze", r#"{"agent":"trader"}"#).await;
+    assert_eq!(again.json()["freezes"], json!([standing]));
+    let lifted = house.desk("POST", "/unfreeze", r#"{"agent":"trader"}"#).await;
+    assert_eq!(lifted.json()["freezes"], json!([]));
+    let bare = house.desk("POST", "/freeze", r#"{"agent":"trader","reason":null}"#).await;
+    assert_eq!(bare.json()["freezes"][0].get("reason"), None, "of the one before nothing is left");
     house.close().await;
 }
 
@@ -790,5 +824,23 @@ async fn a_request_with_too_long_a_head_is_told_so_like_any_other() {
         );
         assert!(reply.head.contains("application/problem+json"), "{}", reply.head);
     }
+    house.close().await;
+}
+
+#[tokio::test]
+async fn a_history_says_how_far_it_looked() {
+    let house = House::open().await;
+    let id = parked(&house, 1).await;
+    let ask = async || house.desk("GET", &format!("/pending-operations/{id}/history"), "").await;
+    let before = ask().await.json();
+    assert_eq!((&before["looked_through"], &before["complete"]), (&json!(0), &json!(true)));
+    for n in 10..1011 {
+        let mut new = decided(n);
+        new.decision.agent_id = Some(fixture::intent(1).agent);
+        house.journal.record(&new).await.unwrap();
+    }
+    let history = ask().await.json();
+    assert_eq!((&history["looked_through"], &history["complete"]), (&json!(1000), &json!(false)));
+    assert!(history["since"].is_string(), "{history}");
     house.close().await;
 }

@@ -127,8 +127,8 @@ impl Step<'_> {
 
     fn strike(&self, strike: &Strike) -> Result<Struck, Fault> {
         let Strike { agent, trace, denials, within } = strike;
-        let freeze = Freeze::Agent(agent.clone());
-        if self.is_frozen(&freeze)? {
+        let order = strike.order();
+        if self.placed(&order.freeze)?.is_some() {
             return Ok(Struck::Frozen);
         }
         let Millis(within) = *within;
@@ -146,7 +146,7 @@ impl Step<'_> {
         if count < i64::from(*denials) {
             return Ok(Struck::Counted(u32::try_from(count).unwrap_or(u32::MAX)));
         }
-        self.put_freeze(&freeze, event::TRIP).map(|()| Struck::Tripped)
+        self.put_freeze(&order, event::TRIP).map(|()| Struck::Tripped)
     }
 
     /// What was counted of an agent that is frozen or free again counts no more.

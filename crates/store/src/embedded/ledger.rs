@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::{ChainId, OperationId, WalletId},
+    freeze::{FreezeOrder, StandingFreeze},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -253,6 +254,11 @@ impl Ledger for EmbeddedLedger {
         self.read(move |step| step.settled_in(chain, block)).await
     }
 
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError> {
+        let agent = agent.clone();
+        self.read(move |step| step.parked(&agent, most)).await
+    }
+
     async fn holder(
         &self,
         chain: ChainId,
@@ -305,9 +311,9 @@ impl Ledger for EmbeddedLedger {
         self.read(move |step| step.seen(&lane, &addresses)).await
     }
 
-    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
-        let freeze = freeze.clone();
-        Ok(self.worker.write_regardless(move |step| step.freeze(&freeze)).await?)
+    async fn freeze(&self, order: &FreezeOrder) -> Result<(), LedgerError> {
+        let order = order.clone();
+        Ok(self.worker.write_regardless(move |step| step.freeze(&order)).await?)
     }
 
     async fn unfreeze(&self, freeze: &Freeze) -> Result<bool, LedgerError> {
@@ -317,6 +323,10 @@ impl Ledger for EmbeddedLedger {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
         self.read(|step| step.freezes()).await
+    }
+
+    async fn standing_freezes(&self) -> Result<Vec<StandingFreeze>, LedgerError> {
+        self.read(|step| step.standing_freezes()).await
     }
 
     async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {

@@ -6,6 +6,7 @@ use alloy_primitives::Address;
 use countersign_core::{
     charge::{Charge, Reading},
     fact::Freeze,
+    freeze::{FreezeOrder, StandingFreeze},
     identity::OperationId,
     operation::{Money, OperationRecord, OperationState},
     time::Timestamp,
@@ -153,30 +154,48 @@ impl Step<'_> {
         Ok(freezes?.into_iter().collect())
     }
 
-    pub(super) fn freeze(&self, freeze: &Freeze) -> Result<(), Fault> {
-        self.put_freeze(freeze, event::FREEZE)
+    pub(super) fn standing_freezes(&self) -> Result<Vec<StandingFreeze>, Fault> {
+        let rows: Vec<(String, i64)> = self
+            .connection()
+            .prepare_cached("SELECT placed, at FROM freezes")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        let standing = |(json, at): (String, i64)| -> Result<StandingFreeze, Fault> {
+            let (order, at) = (serde_json::from_str(&json)?, Timestamp::from_millis(uint(at)?));
+            Ok(StandingFreeze { order, at })
+        };
+        let mut freezes: Vec<_> = rows.into_iter().map(standing).collect::<Result<_, _>>()?;
+        freezes.sort_by(|one, other| one.order.freeze.cmp(&other.order.freeze));
+        Ok(freezes)
     }
 
-    /// Puts a freeze in force, with the log's word for who did.
-    pub(super) fn put_freeze(&self, freeze: &Freeze, event: &str) -> Result<(), Fault> {
-        let json = serde_json::to_string(freeze)?;
-        let changed = self
-            .connection()
-            .prepare_cached("INSERT OR IGNORE INTO freezes VALUES (?1)")?
-            .execute([&json])?;
-        if changed == 0 {
+    pub(super) fn freeze(&self, order: &FreezeOrder) -> Result<(), Fault> {
+        self.put_freeze(order, event::FREEZE)
+    }
+
+    /// Puts a freeze in force, with the log's word for it.
+    pub(super) fn put_freeze(&self, order: &FreezeOrder, event: &str) -> Result<(), Fault> {
+        let standing = self.placed(&order.freeze)?;
+        if standing.as_ref().is_some_and(|standing| order.adds_nothing_to(standing)) {
             return Ok(());
         }
-        self.forget_strikes(freeze)?;
-        self.log(event, &freeze.scope(), &json)
+        let (freeze, placed) =
+            (serde_json::to_string(&order.freeze)?, serde_json::to_string(order)?);
+        self.connection()
+            .prepare_cached("INSERT OR REPLACE INTO freezes VALUES (?1, ?2, ?3)")?
+            .execute(params![freeze, placed, int(self.now.millis())])?;
+        self.forget_strikes(&order.freeze)?;
+        self.log(event, &order.freeze.scope(), &placed)
     }
 
-    pub(super) fn is_frozen(&self, freeze: &Freeze) -> Result<bool, Fault> {
-        let json = serde_json::to_string(freeze)?;
-        Ok(self
+    /// Who has put this freeze in force, if it is.
+    pub(super) fn placed(&self, freeze: &Freeze) -> Result<Option<FreezeOrder>, Fault> {
+        let placed: Option<String> = self
             .connection()
-            .prepare_cached("SELECT 1 FROM freezes WHERE freeze = ?1")?
-            .exists([&json])?)
+            .prepare_cached("SELECT placed FROM freezes WHERE freeze = ?1")?
+            .query_row([serde_json::to_string(freeze)?], read)
+            .optional()?;
+        Ok(placed.map(|json| serde_json::from_str(&json)).transpose()?)
     }
 
     pub(super) fn unfreeze(&self, freeze: &Freeze) -> Result<bool, Fault> {

@@ -131,7 +131,7 @@ impl Step<'_> {
     }
 
     /// How many of the agent's operations wait for people; nobody needs to know beyond `most`.
-    fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, Fault> {
+    pub(super) fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, Fault> {
         const SQL: &str = "SELECT COUNT(*) FROM
             (SELECT 1 FROM operations WHERE state = 'PARKED' AND agent = ?1 LIMIT ?2)";
         let mut statement = self.connection().prepare_cached(SQL)?;

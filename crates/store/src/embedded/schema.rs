@@ -18,7 +18,7 @@ use crate::lineage::{Anchor, Standing};
 pub(super) const FILE: &str = "countersign.db";
 
 /// The schema that this program reads and writes.
-pub(super) const VERSION: i64 = 9;
+pub(super) const VERSION: i64 = 10;
 
 /// Statements that are kept prepared.
 const STATEMENTS_MAX: usize = 128;
@@ -109,7 +109,11 @@ CREATE TABLE seen (
 
 CREATE TABLE passkeys (credential TEXT PRIMARY KEY, count INTEGER NOT NULL) WITHOUT ROWID;
 
-CREATE TABLE freezes (freeze TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE freezes (
+    freeze TEXT PRIMARY KEY,
+    placed TEXT NOT NULL,
+    at INTEGER NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE pacts (
     agent TEXT NOT NULL,

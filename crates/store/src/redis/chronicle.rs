@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use countersign_core::{
-    fact::Freeze,
     identity::PolicyId,
     time::{Millis, Timestamp},
 };
@@ -77,12 +76,14 @@ impl Chronicle for RedisChronicle {
 
     async fn strike(&self, strike: &Strike) -> Result<Struck, LedgerError> {
         let Strike { agent, trace, denials, within: Millis(within) } = strike;
+        let order = strike.order();
         let call = Call::new()
             .arg("agent", agent)
             .arg("trace", trace)
             .arg("denials", denials)
             .arg("within", within)
-            .arg("freeze", json(&Freeze::Agent(agent.clone()))?);
+            .arg("freeze", json(&order.freeze)?)
+            .arg("order", json(&order)?);
         let mut answer = self.link.run(Script::Strike, call).await?;
         match answer.tag()?.as_str() {
             "counted" => answer.number().map(Struck::Counted),

@@ -10,7 +10,7 @@ use countersign_core::identity::AppId;
 
 /// The families of keys: how scripts call them, and how their names go on behind the app's prefix. A name
 /// that ends in `:` is followed by what the comment says.
-const FAMILIES: [(&str, &str); 47] = [
+const FAMILIES: [(&str, &str); 48] = [
     // hash: format, ledger id, sequence and head of the log, seal
     ("meta", "meta"),
     // string: the highest time that a writing script saw
@@ -21,6 +21,8 @@ const FAMILIES: [(&str, &str); 47] = [
     ("gateways", "gateways"),
     // hash: freeze -> its JSON
     ("freezes", "freezes"),
+    // hash: freeze -> since when, and the JSON of who put it in force and why
+    ("freezers", "freezers"),
     // hash: version, agent; what people said to that grant
     ("pact", "pact:"),
     // sorted set by when: agent; traces of denials that count towards its freeze
@@ -166,7 +168,7 @@ mod tests {
         let keys = Keys::new(&AppId::parse("main").unwrap());
         assert_eq!(keys.meta(), "countersign:{main}:meta");
         let names: Vec<&str> = FAMILIES.iter().map(|(_, name)| *name).collect();
-        let golden = "meta clock log gateways freezes pact: strikes: turns policies shelves shelf: idempotency operation: operations \
+        let golden = "meta clock log gateways freezes freezers pact: strikes: turns policies shelves shelf: idempotency operation: operations \
                       operations:state: operations:agent: operations:agent-state: operations:expiry \
                       operations:kept-nonce: operations:settled: operations:heights operations:work: repeat:uncollected: repeat:collected: counter: buckets: lane: \
                       in-flight: seen: passkeys adopted journal:heads journal:anchored journal:entries: journal:pinned: trace: traces traces:status: \

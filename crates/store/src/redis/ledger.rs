@@ -16,7 +16,8 @@ use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::{ChainId, OperationId, WalletId},
+    freeze::{FreezeOrder, StandingFreeze},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -36,7 +37,7 @@ use countersign_engine::port::{
 use self::packing::{
     addresses, adoption, asked_before, attempt, becomes, changed, charged, counterparties,
     cursor_from, found, freeze_call, freeze_from, freezes, limit, new_operation, overruns, parting,
-    reading, spoken, standing, unknown, words,
+    reading, spoken, standing, standing_freezes, unknown, words,
 };
 use super::{
     FORMAT,
@@ -504,6 +505,12 @@ impl Ledger for RedisLedger {
         self.sound(self.link.run(Script::SettledIn, call).await?).await
     }
 
+    async fn parked(&self, agent: &AgentId, most: u32) -> Result<u32, LedgerError> {
+        let call = Call::new().arg("agent", agent);
+        let parked: u32 = self.link.run(Script::Parked, call).await?.number()?;
+        Ok(parked.min(most))
+    }
+
     async fn holder(
         &self,
         chain: ChainId,
@@ -577,8 +584,11 @@ impl Ledger for RedisLedger {
         counterparties(self.link.run(Script::Seen, call).await?)
     }
 
-    async fn freeze(&self, freeze: &Freeze) -> Result<(), LedgerError> {
-        let call = freeze_call(freeze).arg("freeze", json(freeze)?);
+    async fn freeze(&self, order: &FreezeOrder) -> Result<(), LedgerError> {
+        let call = freeze_call(&order.freeze)
+            .arg("freeze", json(&order.freeze)?)
+            .arg("order", json(order)?)
+            .maybe("says_why", order.reason.as_ref().map(|_| "yes"));
         self.link.run(Script::Freeze, call).await.map(drop)
     }
 
@@ -610,6 +620,10 @@ impl Ledger for RedisLedger {
 
     async fn freezes(&self) -> Result<Vec<Freeze>, LedgerError> {
         freezes(self.link.run(Script::Freezes, Call::new()).await?)
+    }
+
+    async fn standing_freezes(&self) -> Result<Vec<StandingFreeze>, LedgerError> {
+        standing_freezes(self.link.run(Script::StandingFreezes, Call::new()).await?)
     }
 
     async fn say(&self, word: &PactWord) -> Result<PactAnswer, LedgerError> {

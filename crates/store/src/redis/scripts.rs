@@ -186,6 +186,7 @@ scripts! {
     READS (operations) Operations = "operations";
     READS (operations) Work = "work";
     READS () Census = "census";
+    READS () Parked = "parked";
     READS (operations) SettledIn = "settled_in";
     READS () Lane = "lane";
     READS (money) Status = "status";
@@ -196,6 +197,7 @@ scripts! {
     WRITES () Freeze = "freeze";
     WRITES () Unfreeze = "unfreeze";
     READS () Freezes = "freezes";
+    READS () StandingFreezes = "standing_freezes";
     WRITES () Say = "say";
     READS () Pact = "pact";
     READS () Lines = "lines";

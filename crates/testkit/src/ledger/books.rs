@@ -6,6 +6,7 @@ use alloy_primitives::Address;
 use countersign_core::{
     charge::{Charge, CounterId, Window},
     fact::Freeze,
+    freeze::StandingFreeze,
     identity::{AgentId, ChainId, OperationId, PolicyId, TraceHash, WalletId},
     operation::{Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
@@ -39,6 +40,7 @@ pub(super) struct Books {
     pub(super) strikes: BTreeMap<AgentId, BTreeMap<TraceHash, Timestamp>>,
     pub(super) operations: Vec<OperationRecord>,
     pub(super) freezes: BTreeSet<Freeze>,
+    pub(super) freezers: BTreeMap<Freeze, StandingFreeze>,
     pub(super) pacts: BTreeMap<Pact, PactStanding>,
     pub(super) seal: Option<String>,
     pub(super) seen: BTreeSet<(ChainId, WalletId, Address)>,
@@ -201,11 +203,13 @@ impl Books {
     }
 
     fn is_crowded(&self, reserve: &Reserve) -> bool {
-        let agent = &reserve.operation.intent.agent;
+        let parked = self.parked(&reserve.operation.intent.agent);
+        parked >= reserve.parked_max && reserve.disposition.parks()
+    }
+
+    pub(super) fn parked(&self, agent: &AgentId) -> u32 {
         let waits = |o: &&OperationRecord| o.state == OperationState::Parked && o.agent() == agent;
-        let parked = self.operations.iter().filter(waits).count();
-        let full = parked >= usize::try_from(reserve.parked_max).unwrap();
-        full && reserve.disposition.parks()
+        u32::try_from(self.operations.iter().filter(waits).count()).unwrap()
     }
 
     pub(super) fn redeem(&mut self, redeem: &Redeem) -> Result<RedeemAnswer, LedgerError> {

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use countersign_core::{
-    fact::Freeze,
     identity::{OperationId, PolicyId},
     operation::{OperationRecord, OperationState},
     time::Timestamp,
@@ -93,8 +92,8 @@ impl Books {
 
     fn strike(&mut self, strike: &Strike) -> Struck {
         let Strike { agent, trace, denials, within } = strike;
-        let freeze = Freeze::Agent(agent.clone());
-        if self.freezes.contains(&freeze) {
+        let order = strike.order();
+        if self.freezes.contains(&order.freeze) {
             return Struck::Frozen;
         }
         let now = self.now;
@@ -105,7 +104,7 @@ impl Books {
         if count < *denials {
             return Struck::Counted(count);
         }
-        self.put_freeze(&freeze, event::TRIP);
+        self.put_freeze(&order, event::TRIP);
         Struck::Tripped
     }
 }

@@ -13,7 +13,8 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::{ChainId, OperationId, WalletId},
+    freeze::{FreezeOrder, StandingFreeze},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -211,6 +212,7 @@ as_they_are! {
     end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
     deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
     operation(id: OperationId) -> Option<OperationRecord>;
+    parked(agent: &AgentId, most: u32) -> u32;
     census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
     settled_in(chain: ChainId, block: u64) -> Vec<OperationRecord>;
     adopted() -> BTreeSet<CounterId>;
@@ -219,9 +221,10 @@ as_they_are! {
     next_nonce(chain: ChainId, wallet: &WalletId) -> Option<u64>;
     status(charges: &[Charge], without: Option<OperationId>) -> Vec<Reading>;
     seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
-    freeze(freeze: &Freeze) -> ();
+    freeze(order: &FreezeOrder) -> ();
     unfreeze(freeze: &Freeze) -> bool;
     freezes() -> Vec<Freeze>;
+    standing_freezes() -> Vec<StandingFreeze>;
     say(word: &PactWord) -> PactAnswer;
     pact(pact: &Pact) -> Option<PactStanding>;
     seal(reason: &str) -> ();

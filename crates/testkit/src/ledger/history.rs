@@ -88,6 +88,7 @@ impl ModelLedger {
         let voided: Vec<OperationId> = books.voided.iter().filter(given_back).copied().collect();
         whole.voided.extend(voided);
         whole.freezes.extend(books.freezes.iter().cloned());
+        whole.freezers.extend(books.freezers.clone());
         // what people ended on either copy is over
         for (pact, standing) in &books.pacts {
             if standing.is_over() || !whole.pacts.contains_key(pact) {

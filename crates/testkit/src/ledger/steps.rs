@@ -7,6 +7,7 @@ use countersign_core::{
     amount::AMOUNT_MAX,
     charge::Charge,
     fact::Freeze,
+    freeze::{FreezeOrder, StandingFreeze},
     identity::{ChainId, OperationId, WalletId},
     operation::{Actual, Attempt, Delivery, Money, OperationRecord, OperationState as S, Purpose},
     pact::{Pact, PactStanding, Word},
@@ -442,19 +443,25 @@ impl Books {
         addresses.iter().filter(known).copied().collect()
     }
 
-    pub(super) fn freeze(&mut self, freeze: &Freeze) {
-        self.put_freeze(freeze, event::FREEZE);
+    pub(super) fn freeze(&mut self, order: &FreezeOrder) {
+        self.put_freeze(order, event::FREEZE);
     }
 
-    pub(super) fn put_freeze(&mut self, freeze: &Freeze, event: &'static str) {
-        if self.freezes.insert(freeze.clone()) {
-            self.forget_strikes(freeze);
-            self.log(event, Subject::Other(freeze.scope()));
+    pub(super) fn put_freeze(&mut self, order: &FreezeOrder, event: &'static str) {
+        let standing = self.freezers.get(&order.freeze);
+        if standing.is_some_and(|standing| order.adds_nothing_to(&standing.order)) {
+            return;
         }
+        let standing = StandingFreeze { order: order.clone(), at: self.now };
+        self.freezes.insert(order.freeze.clone());
+        self.freezers.insert(order.freeze.clone(), standing);
+        self.forget_strikes(&order.freeze);
+        self.log(event, Subject::Other(order.freeze.scope()));
     }
 
     pub(super) fn unfreeze(&mut self, freeze: &Freeze) -> bool {
         let lifted = self.freezes.remove(freeze);
+        self.freezers.remove(freeze);
         if lifted {
             self.forget_strikes(freeze);
             self.log(event::UNFREEZE, Subject::Other(freeze.scope()));

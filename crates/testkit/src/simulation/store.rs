@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use countersign_core::{
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
-    identity::{ChainId, OperationId, WalletId},
+    freeze::{FreezeOrder, StandingFreeze},
+    identity::{AgentId, ChainId, OperationId, WalletId},
     operation::{Actual, Delivery, OperationRecord, OperationState},
     pact::{Pact, PactStanding},
     time::{Millis, Timestamp},
@@ -212,6 +213,7 @@ store! {
         release_committed(operation: OperationId, proof: &ReleaseProof) -> OperationRecord;
         deliver(operation: OperationId, from: Delivery, to: Delivery) -> bool;
         operation(id: OperationId) -> Option<OperationRecord>;
+        parked(agent: &AgentId, most: u32) -> u32;
         operations(query: &OperationQuery) -> Page<OperationRecord>;
         open(states: &[OperationState], idle_since: Timestamp, max: u32) -> Vec<OperationRecord>;
         census(states: &[OperationState]) -> BTreeMap<OperationState, Census>;
@@ -223,6 +225,7 @@ store! {
         note_adopted(limits: &BTreeSet<CounterId>) -> ();
         seen(chain: ChainId, wallet: &WalletId, addresses: &[Address]) -> BTreeSet<Address>;
         freezes() -> Vec<Freeze>;
+        standing_freezes() -> Vec<StandingFreeze>;
         pact(pact: &Pact) -> Option<PactStanding>;
         seal(reason: &str) -> ();
         unseal() -> ();
@@ -241,7 +244,7 @@ store! {
         bump(bump: Bump) -> BumpAnswer, tells_nothing;
         settle(settle: Settle) -> OperationRecord, tells_nothing;
         adopt(adopt: Adopt) -> AdoptAnswer, tells_nothing;
-        freeze(freeze: Freeze) -> (), tells_nothing;
+        freeze(order: FreezeOrder) -> (), tells_nothing;
         unfreeze(freeze: Freeze) -> bool, tells_nothing;
         say(word: PactWord) -> PactAnswer, tells_nothing;
     }

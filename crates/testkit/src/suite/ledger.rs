@@ -228,6 +228,7 @@ macro_rules! ledger_suite {
             too_many_denials_freeze_an_agent
             denials_count_for_as_long_as_is_said
             what_was_counted_before_an_operators_freeze_is_forgotten
+            a_freeze_keeps_the_words_of_who_said_why_last
             strikes_outlive_a_crash
             a_hundred_denials_at_once_trip_once
         );

@@ -21,6 +21,7 @@ fn options(url: &str, reach: Reach) -> WebhookOptions {
         kinds: Kind::ALL.to_vec(),
         format: Format::Standard,
         reach,
+        authorities: None,
         wall: at,
     }
 }

@@ -7,6 +7,7 @@ use countersign_core::{
     amount::AMOUNT_MAX,
     charge::{Charge, CounterId, Reading},
     fact::Freeze,
+    freeze::StandingFreeze,
     identity::{OperationId, OperatorId},
     operation::{Delivery, OperationRecord, OperationState},
     pact::{PactStanding, PactVerb, Word},
@@ -162,6 +163,21 @@ pub(super) fn freezes(answer: Reply) -> Result<Vec<Freeze>, LedgerError> {
     let freezes: Result<BTreeSet<Freeze>, LedgerError> =
         answer.texts().map(|text| freeze_from(&text?)).collect();
     Ok(freezes?.into_iter().collect())
+}
+
+/// One field each: since when, and the order.
+pub(super) fn standing_freezes(answer: Reply) -> Result<Vec<StandingFreeze>, LedgerError> {
+    let standing = |text: &str| {
+        let (at, order) = text.split_once(' ')?;
+        let at = Timestamp::from_millis(at.parse().ok()?);
+        Some(StandingFreeze { order: serde_json::from_str(order).ok()?, at })
+    };
+    let read = |text: Result<String, LedgerError>| {
+        standing(&text?).ok_or_else(|| damaged("who has put a freeze in force cannot be read"))
+    };
+    let mut freezes: Vec<_> = answer.texts().map(read).collect::<Result<_, _>>()?;
+    freezes.sort_by(|one, other| one.order.freeze.cmp(&other.order.freeze));
+    Ok(freezes)
 }
 
 /// What people made of a pact; `None` where nobody has spoken.

@@ -9,5 +9,6 @@ if count < tonumber(A.denials) then return { 'counted', int(count) } end
 
 redis.call('ZREMRANGEBYRANK', key, '0', '-1')
 redis.call('HSET', P .. KEY.freezes, scope, A.freeze)
-log(t, 'trip', scope, '')
+redis.call('HSET', P .. KEY.freezers, scope, int(t) .. ' ' .. A.order)
+log(t, 'trip', scope, A.order)
 return { 'tripped' }

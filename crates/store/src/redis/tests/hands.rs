@@ -8,7 +8,7 @@ use countersign_engine::port::{
     ledger::{CommitAnswer, LedgerError, OperationQuery},
 };
 use countersign_testkit::{
-    fixture::{DAY, approve, operation_id, reserve, rolling},
+    fixture::{DAY, approve, operation_id, order, reserve, rolling},
     suite::{
         Desk, LedgerBench,
         journal::{decided, told as tell, verified},
@@ -265,7 +265,7 @@ async fn whatever_is_done_to_an_entry_of_a_journal_is_found() {
     assert_eq!(verified(bench.store.journal()).await, Ok(summary));
     // the journal rests, and the log's last lines pass over it
     for _ in 0..60 {
-        bench.ledger().freeze(&Freeze::Global).await.unwrap();
+        bench.ledger().freeze(&order(&Freeze::Global)).await.unwrap();
         bench.ledger().unfreeze(&Freeze::Global).await.unwrap();
     }
     assert_eq!(bench.ledger().audit().await, Ok(None));

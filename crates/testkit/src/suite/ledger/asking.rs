@@ -16,8 +16,8 @@ use countersign_engine::port::ledger::{
 
 use crate::{
     fixture::{
-        self, CHAIN, DAY, address, agent, intent, key, operation_id, operation_of, reject, rolling,
-        wallet,
+        self, CHAIN, DAY, address, agent, intent, key, operation_id, operation_of, order, reject,
+        rolling, wallet,
     },
     suite::{Desk, LedgerBench},
 };
@@ -196,7 +196,7 @@ pub async fn a_survey_says_what_each_question_says(bench: &mut dyn LedgerBench) 
     desk.ledger.commit(&commit).await.unwrap();
     assert!(deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
     for freeze in [Freeze::Agent(agent("bot")), Freeze::Global] {
-        desk.ledger.freeze(&freeze).await.unwrap();
+        desk.ledger.freeze(&order(&freeze)).await.unwrap();
     }
     let pact = pact();
     let by = OperatorId::parse("ann").unwrap();

@@ -13,8 +13,8 @@ use countersign_engine::port::ledger::{
 
 use crate::{
     fixture::{
-        HOUR, address, asking, bump, charge, commit, intent, operation, operation_id, receipt,
-        reserve, rolling, settle, signed_bytes, signed_first, signed_newest,
+        HOUR, address, asking, bump, charge, commit, intent, operation, operation_id, order,
+        receipt, reserve, rolling, settle, signed_bytes, signed_first, signed_newest,
     },
     suite::{Desk, LedgerBench},
 };
@@ -114,7 +114,7 @@ pub async fn the_same_bump_again_is_the_same(bench: &mut dyn LedgerBench) {
     assert_eq!(asks(&desk, &dearer).await, "bound: 2");
     desk.time.advance(HOUR);
     desk.ledger.seal("test").await.unwrap();
-    desk.ledger.freeze(&Freeze::All).await.unwrap();
+    desk.ledger.freeze(&order(&Freeze::All)).await.unwrap();
     assert_eq!(asks(&desk, &dearer).await, "bound: 2");
     assert_eq!(asks(&desk, &Bump { fees: vec![900], ..dearer.clone() }).await, "bound: 2");
     assert_eq!(desk.counts(&tenth("day", 0, 0)).await, [0, 125, 0]);
@@ -253,7 +253,7 @@ pub async fn no_bump_under_a_freeze_or_the_seal(bench: &mut dyn LedgerBench) {
         Freeze::Chain(first.chain()),
     ];
     for freeze in freezes {
-        desk.ledger.freeze(&freeze).await.unwrap();
+        desk.ledger.freeze(&order(&freeze)).await.unwrap();
         let answer = desk.ledger.bump(&dearer).await.unwrap();
         assert_eq!(answer, BumpAnswer::Frozen(freeze.clone()));
         desk.ledger.seal("test").await.unwrap();

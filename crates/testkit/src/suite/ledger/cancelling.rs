@@ -14,7 +14,7 @@ use countersign_engine::port::ledger::{
 use super::bumping::{asks, bound, sign, tenth};
 use crate::{
     fixture::{
-        HOUR, address, bump, cancel, charge, commit, operation_id, receipt, rolling, settle,
+        HOUR, address, bump, cancel, charge, commit, operation_id, order, receipt, rolling, settle,
         signed_first,
     },
     suite::{Desk, LedgerBench},
@@ -138,9 +138,9 @@ pub async fn only_the_freeze_of_all_stops_a_cancel(bench: &mut dyn LedgerBench) 
         Freeze::Chain(record.chain()),
     ];
     for freeze in &freezes {
-        desk.ledger.freeze(freeze).await.unwrap();
+        desk.ledger.freeze(&order(freeze)).await.unwrap();
     }
-    desk.ledger.freeze(&Freeze::All).await.unwrap();
+    desk.ledger.freeze(&order(&Freeze::All)).await.unwrap();
     let answer = desk.ledger.bump(&cancel(&record, 1, vec![])).await.unwrap();
     assert_eq!(answer, BumpAnswer::Frozen(Freeze::All));
     assert_eq!(desk.record(1).await, record);

@@ -14,8 +14,8 @@ use countersign_engine::port::ledger::{
 
 use crate::{
     fixture::{
-        self, CHAIN, address, agent, commit, intent, operation_id, operation_of, reject, rolling,
-        wallet,
+        self, CHAIN, address, agent, commit, intent, operation_id, operation_of, order, reject,
+        rolling, wallet,
     },
     suite::{Desk, LedgerBench},
 };
@@ -104,7 +104,7 @@ pub async fn a_second_commit_returns_the_same_nonce_whatever_happened(bench: &mu
     desk.committed(1, vec![]).await;
     desk.committed(2, vec![]).await;
     let length = desk.sequence().await;
-    desk.ledger.freeze(&Freeze::All).await.unwrap();
+    desk.ledger.freeze(&order(&Freeze::All)).await.unwrap();
     desk.ledger.seal("test").await.unwrap();
     for n in [1, 2] {
         let record = desk.record(n).await;
@@ -259,7 +259,7 @@ pub async fn a_deadline_is_looked_at_after_the_state_and_before_the_seal(
     allowed_for_an_hour(&desk, 2).await;
     desk.parked(3, vec![]).await;
     desk.ledger.seal("test").await.unwrap();
-    desk.ledger.freeze(&Freeze::All).await.unwrap();
+    desk.ledger.freeze(&order(&Freeze::All)).await.unwrap();
     assert_eq!(says(&desk, &commit(1)).await, "sealed: test");
     desk.time.advance(fixture::HOUR);
     assert_eq!(says(&desk, &commit(1)).await, "lapsed");
@@ -281,12 +281,12 @@ pub async fn no_commit_under_a_freeze_that_covers_it(bench: &mut dyn LedgerBench
     let passes =
         [Freeze::Agent(agent("other")), Freeze::Wallet(wallet("cold")), Freeze::Chain(ChainId(1))];
     for freeze in &passes {
-        desk.ledger.freeze(freeze).await.unwrap();
+        desk.ledger.freeze(&order(freeze)).await.unwrap();
     }
     for (n, freeze) in (0..).zip(&stops) {
         desk.reserved(n, vec![]).await;
         desk.reserved(n + 100, vec![]).await;
-        desk.ledger.freeze(freeze).await.unwrap();
+        desk.ledger.freeze(&order(freeze)).await.unwrap();
         let answer = desk.ledger.commit(&commit(n)).await.unwrap();
         assert_eq!(answer, CommitAnswer::Frozen(freeze.clone()));
         let shrinks = Commit { shrinks_only: true, ..commit(n + 100) };

@@ -12,8 +12,8 @@ use countersign_engine::port::ledger::{
 
 use crate::{
     fixture::{
-        self, CHAIN, DAY, HOUR, address, agent, charge, key, operation_id, operation_of, reject,
-        rolling, wallet,
+        self, CHAIN, DAY, HOUR, address, agent, charge, key, operation_id, operation_of, order,
+        reject, rolling, wallet,
     },
     suite::{Desk, LedgerBench},
 };
@@ -212,7 +212,7 @@ pub async fn everything_outlives_a_crash(bench: &mut dyn LedgerBench) {
         let done = desk.ledger.deliver(operation_id(n), Delivery::Waiting, Delivery::Collected);
         assert!(done.await.unwrap());
     }
-    desk.ledger.freeze(&Freeze::Global).await.unwrap();
+    desk.ledger.freeze(&order(&Freeze::Global)).await.unwrap();
     desk.ledger.seal("crash").await.unwrap();
     let status = desk.ledger.describe().await.unwrap();
     let mut before = Vec::new();
@@ -272,9 +272,9 @@ pub async fn each_change_and_nothing_else_is_in_the_log(bench: &mut dyn LedgerBe
     desk.ledger.unseal().await.unwrap();
     assert!(!desk.ledger.unfreeze(&Freeze::All).await.unwrap());
     assert!(!grew().await, "nothing changed");
-    desk.ledger.freeze(&Freeze::All).await.unwrap();
+    desk.ledger.freeze(&order(&Freeze::All)).await.unwrap();
     assert!(grew().await, "freeze");
-    desk.ledger.freeze(&Freeze::All).await.unwrap();
+    desk.ledger.freeze(&order(&Freeze::All)).await.unwrap();
     assert!(!grew().await, "it was in force");
     desk.ledger.unfreeze(&Freeze::All).await.unwrap();
     assert!(grew().await, "unfreeze");

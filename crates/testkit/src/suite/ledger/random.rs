@@ -62,6 +62,7 @@ async fn view(ledger: &dyn Ledger, now: Timestamp) -> String {
     }
     view += &told(ledger.seen(CHAIN, &hot, &parties).await);
     view += &told(ledger.freezes().await);
+    view += &told(ledger.standing_freezes().await);
     view += &told(ledger.adopted().await);
     for version in 0..GRANTS {
         let pact = Pact { agent: agent("trader"), grant: grant(version) };

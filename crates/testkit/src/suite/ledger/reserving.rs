@@ -133,6 +133,10 @@ pub async fn no_more_of_an_agents_operations_wait_than_may(bench: &mut dyn Ledge
     let length = desk.sequence().await;
     assert_eq!(desk.ledger.reserve(&park(3)).await.unwrap(), ReserveAnswer::Crowded);
     assert_eq!(desk.ledger.operation(operation_id(3)).await.unwrap(), None);
+    let (whose, nobody) = (park(3).operation.intent.agent, fixture::agent("nobody"));
+    for (agent, most, parked) in [(&whose, 9, 2), (&whose, 2, 2), (&whose, 1, 1), (&nobody, 9, 0)] {
+        assert_eq!(desk.ledger.parked(agent, most).await.unwrap(), parked, "{agent} {most}");
+    }
     assert_eq!(desk.counts(&day()[0]).await, [20, 0, 0]);
     assert_eq!(desk.sequence().await, length);
     // the same again is still the same, what asks nobody is not counted, and others have a crowd of their own

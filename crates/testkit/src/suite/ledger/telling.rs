@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use countersign_core::{fact::Freeze, identity::PolicyId, time::Millis};
+use countersign_core::{
+    fact::Freeze,
+    freeze::{FreezeOrder, Freezer, StandingFreeze},
+    identity::{OperatorId, PolicyId},
+    text::Remark,
+    time::Millis,
+};
 use countersign_engine::port::{
     Chronicle,
     chronicle::{Line, Strike, Struck, Turn, event},
@@ -12,7 +18,7 @@ use futures_util::future::join_all;
 
 use super::people::{approved, says};
 use crate::{
-    fixture::{agent, approve, operation_id, park, reject, rolling, trace_hash},
+    fixture::{agent, approve, operation_id, order, park, reject, rolling, trace_hash},
     suite::{Desk, LedgerBench},
 };
 
@@ -40,7 +46,7 @@ pub async fn the_log_says_what_people_want_to_know(bench: &mut dyn LedgerBench) 
     desk.time.advance(Millis(1000));
     desk.ledger.expire(10).await.unwrap();
     for freeze in [Freeze::Agent(agent("bot")), Freeze::All] {
-        desk.ledger.freeze(&freeze).await.unwrap();
+        desk.ledger.freeze(&order(&freeze)).await.unwrap();
         desk.ledger.unfreeze(&freeze).await.unwrap();
     }
     desk.ledger.seal("a test").await.unwrap();
@@ -204,6 +210,8 @@ pub async fn too_many_denials_freeze_an_agent(bench: &mut dyn LedgerBench) {
     assert_eq!(desk.ledger.freezes().await.unwrap(), [Freeze::Agent(agent("bot"))]);
     let told = lines(chronicle.as_ref(), start).await;
     assert_eq!(said(&told), [(event::TRIP, "agent:bot")]);
+    let standing = StandingFreeze { order: strike(5).order(), at: told[0].at };
+    assert_eq!(desk.ledger.standing_freezes().await.unwrap(), [standing]);
     assert!(desk.ledger.unfreeze(&Freeze::Agent(agent("bot"))).await.unwrap());
     assert_eq!(strikes(7).await, Struck::Counted(1), "the count begins anew");
 }
@@ -224,10 +232,59 @@ pub async fn what_was_counted_before_an_operators_freeze_is_forgotten(bench: &mu
     for n in 1..=4 {
         chronicle.strike(&strike(n)).await.unwrap();
     }
-    desk.ledger.freeze(&freeze).await.unwrap();
+    desk.ledger.freeze(&order(&freeze)).await.unwrap();
     assert_eq!(chronicle.strike(&strike(5)).await.unwrap(), Struck::Frozen);
     desk.ledger.unfreeze(&freeze).await.unwrap();
     assert_eq!(chronicle.strike(&strike(6)).await.unwrap(), Struck::Counted(1));
+}
+
+/// The first order stands until somebody says why; then who said why last does.
+pub async fn a_freeze_keeps_the_words_of_who_said_why_last(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let bot = Freeze::Agent(agent("bot"));
+    let say = |by: Option<&str>, freeze: &Freeze, why: Option<&str>| FreezeOrder {
+        freeze: freeze.clone(),
+        by: by.map_or(Freezer::Gateway, |name| Freezer::Operator(OperatorId::parse(name).unwrap())),
+        reason: why.map(|text| Remark::parse(text).unwrap()),
+    };
+    let start = desk.sequence().await;
+    let hostile = "} \"]} 12 'x' {scope}  %s é\u{1f600}";
+    let mut stands = None;
+    for (order, changes) in [
+        (say(None, &bot, None), true),
+        (say(Some("olga"), &bot, None), false),
+        (say(Some("olga"), &bot, Some("first")), true),
+        (say(Some("olga"), &bot, Some("first")), false),
+        (say(Some("otto"), &bot, Some("first")), true),
+        (say(Some("otto"), &bot, None), false),
+        (say(Some("otto"), &bot, Some(hostile)), true),
+    ] {
+        desk.time.advance(Millis(1000));
+        desk.ledger.freeze(&order).await.unwrap();
+        if changes {
+            let at = desk.ledger.now().await.unwrap();
+            stands = Some(StandingFreeze { order: order.clone(), at });
+        }
+        let told = desk.ledger.standing_freezes().await.unwrap();
+        assert_eq!(told.as_slice(), stands.as_slice(), "{order:?}");
+        assert_eq!(desk.ledger.freezes().await.unwrap(), std::slice::from_ref(&bot), "{order:?}");
+    }
+    let all = say(Some("olga"), &Freeze::All, Some("everything"));
+    desk.ledger.freeze(&all).await.unwrap();
+    bench.reopen().await;
+    let (desk, chronicle) = (Desk::at(bench).await, bench.chronicle());
+    let told = desk.ledger.standing_freezes().await.unwrap();
+    let orders: Vec<&FreezeOrder> = told.iter().map(|standing| &standing.order).collect();
+    assert_eq!(orders, [&all, &say(Some("otto"), &bot, Some(hostile))], "a crash later");
+    let freezes: Vec<Freeze> = told.iter().map(|standing| standing.order.freeze.clone()).collect();
+    assert_eq!(desk.ledger.freezes().await.unwrap(), freezes, "in the same order");
+    let lines = lines(chronicle.as_ref(), start).await;
+    let expected = [[(event::FREEZE, "agent:bot"); 4].as_slice(), &[(event::FREEZE, "all")]];
+    assert_eq!(said(&lines), expected.concat());
+    assert!(desk.ledger.unfreeze(&bot).await.unwrap());
+    desk.ledger.freeze(&say(None, &bot, None)).await.unwrap();
+    let told = desk.ledger.standing_freezes().await.unwrap();
+    assert_eq!(told[1].order, say(None, &bot, None), "nothing of the freeze before is left");
 }
 
 pub async fn strikes_outlive_a_crash(bench: &mut dyn LedgerBench) {

@@ -3,9 +3,11 @@
 use alloy_primitives::{B256, Bytes};
 use countersign_core::{
     charge::{Charge, Over, Window},
+    freeze::FreezeOrder,
     identity::OperatorId,
     operation::{Actual, Attempt, Money, OperationRecord, OperationState as S, Purpose},
     pact::Pact,
+    text::Remark,
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::{
@@ -21,7 +23,7 @@ use super::phrase::{Ask, GRANTS, MESSAGES, Spend, Step, Which};
 use crate::{
     fixture::{
         self, DAY, GATEWAY, asking, bump, cancel, charge, counter, daily, digest, grant, intent,
-        key, message, operation_id, parking, receipt, signed_bytes, trace_hash, vote,
+        key, message, operation_id, order, parking, receipt, signed_bytes, trace_hash, vote,
     },
     time::ManualTime,
 };
@@ -118,8 +120,11 @@ impl Call<'_> {
                 let limit = |n: &u8| counter(&format!("limit-{n}"));
                 told(ledger.note_adopted(&limits.iter().map(limit).collect()).await)
             }
-            Step::Freeze { freeze, on: true } => told(ledger.freeze(freeze).await),
-            Step::Freeze { freeze, on: false } => told(ledger.unfreeze(freeze).await),
+            Step::Freeze { freeze, on: true, said } => {
+                let reason = (*said > 0).then(|| Remark::parse(&format!("reason {said}")).unwrap());
+                told(ledger.freeze(&FreezeOrder { reason, ..order(freeze) }).await)
+            }
+            Step::Freeze { freeze, on: false, .. } => told(ledger.unfreeze(freeze).await),
             Step::Say { version, verb, by } => {
                 let word = PactWord {
                     pact: Pact { agent: fixture::agent("trader"), grant: grant(*version) },

@@ -42,7 +42,7 @@ pub(super) enum Step {
     Deliver { n: u64, from: Delivery, to: Delivery },
     Adopt { n: u64, charges: Vec<Spend>, percent: u64, elsewhere: bool },
     NoteAdopted { limits: Vec<u8> },
-    Freeze { freeze: Freeze, on: bool },
+    Freeze { freeze: Freeze, on: bool, said: u8 },
     Say { version: u8, verb: PactVerb, by: u8 },
     Seal { on: bool },
     Present { gateway: bool, ttl: Millis },
@@ -328,8 +328,8 @@ fn stopped() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn frozen(freeze: Freeze) -> (Step, Step) {
-    let off = Step::Freeze { freeze: freeze.clone(), on: false };
-    (Step::Freeze { freeze, on: true }, off)
+    let off = Step::Freeze { freeze: freeze.clone(), on: false, said: 0 };
+    (Step::Freeze { freeze, on: true, said: 1 }, off)
 }
 
 /// One key for two operations, of one payload or two.
@@ -423,7 +423,7 @@ fn around() -> impl Strategy<Value = Step> {
         Just(Freeze::Chain(fixture::CHAIN)),
     ];
     prop_oneof![
-        2 => (freeze, 0_u8..6).prop_map(|(freeze, on)| Step::Freeze { freeze, on: on == 0 }),
+        2 => (freeze, 0_u8..6, 0_u8..3).prop_map(|(freeze, on, said)| Step::Freeze { freeze, on: on == 0, said }),
         2 => (0..GRANTS, verb(), 0_u8..3)
             .prop_map(|(version, verb, by)| Step::Say { version, verb, by }),
         1 => (0_u8..8).prop_map(|on| Step::Seal { on: on == 0 }),
