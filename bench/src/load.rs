@@ -46,6 +46,12 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Of latencies in any order.
+    pub(crate) fn of(elapsed: Duration, mut latencies: Vec<u64>) -> Self {
+        latencies.sort_unstable();
+        Self { elapsed, latencies, refused: None }
+    }
+
     /// Answers a second.
     pub(crate) fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
@@ -90,6 +96,72 @@ pub(crate) async fn drive(
     let measured = Measured { elapsed, latencies, refused };
     assert!(measured.refused.is_none(), "not answered with a result: {:?}", measured.refused);
     measured
+}
+
+/// Asks so many times in all, each connection as one of these, one after the other. Panics where an answer lacks the mark.
+pub(crate) async fn fill(
+    targets: &[Target],
+    (connections, count): (usize, u64),
+    body: &Body,
+    mark: &'static str,
+) {
+    let next = Arc::new(AtomicU64::new(0));
+    let tasks: Vec<_> = (0..connections)
+        .map(|number| {
+            let target = targets[number % targets.len()].clone();
+            let (body, next) = (Arc::clone(body), Arc::clone(&next));
+            tokio::spawn(async move {
+                let mut connection = connect(&target).await;
+                loop {
+                    let request = next.fetch_add(1, Ordering::Relaxed);
+                    if request >= count {
+                        return;
+                    }
+                    let body = body(Nth { request, connection: number });
+                    let answer = answer(&mut connection, &target, body).await;
+                    let text = String::from_utf8_lossy(&answer);
+                    assert!(text.contains(mark), "`{mark}` was expected: {text}");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// A connection that stays, with one request at a time.
+pub(crate) struct Line {
+    target: Target,
+    connection: http1::SendRequest<Full<Bytes>>,
+}
+
+impl Line {
+    pub(crate) async fn open(target: Target) -> Self {
+        let connection = connect(&target).await;
+        Self { target, connection }
+    }
+
+    /// How long the answer took. Panics where it carries no result.
+    pub(crate) async fn ask(&mut self, body: String) -> Duration {
+        let asked = Instant::now();
+        let answer = answer(&mut self.connection, &self.target, body).await;
+        let took = asked.elapsed();
+        let text = String::from_utf8_lossy(&answer);
+        assert!(text.contains("\"result\":"), "not answered with a result: {text}");
+        took
+    }
+}
+
+/// Text by GET, without a credential.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> String {
+    let target = Target { address, path: path.into(), authorization: None };
+    let mut connection = connect(&target).await;
+    let request = Request::get(path).header("host", address.to_string());
+    let request = request.body(Full::default()).unwrap();
+    let answer = connection.send_request(request).await.unwrap();
+    let bytes = answer.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Asks once.

@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use sha2::{Digest as _, Sha256};
@@ -16,7 +17,7 @@ use crate::{
     process::{Process, free_address},
 };
 
-/// The credential of the one agent.
+/// How the credential of each agent begins.
 const TOKEN: &str = "bench-agent-token-that-nobody-else-has";
 
 /// The credential of the operator, whom no send of the bench needs.
@@ -87,9 +88,15 @@ fn ourselves() -> Command {
 
 /// The node of few words; it mines each second.
 pub(crate) fn stub(folder: &Path) -> Part {
+    stub_mining_each(folder, Duration::from_secs(1))
+}
+
+/// The same with another pace.
+pub(crate) fn stub_mining_each(folder: &Path, pause: Duration) -> Part {
     let address = free_address();
     let mut command = ourselves();
-    Part::start("stub", command.args(["stub", &address.to_string(), "1000"]), address, folder)
+    let command = command.args(["stub", &address.to_string(), &pause.as_millis().to_string()]);
+    Part::start("stub", command, address, folder)
 }
 
 /// The floor, between a Redis and a node.
@@ -150,48 +157,102 @@ pub(crate) fn node_gateway(programs: &Programs, folder: &Path, node: &Part) -> P
     Part::start("node-gateway", &mut command, address, folder)
 }
 
-/// Countersign, with a real policy and everything on.
+/// Countersign, with a real policy and everything on, for one agent.
 pub(crate) fn gateway(programs: &Programs, folder: &Path, node: &Part, store: Store<'_>) -> Part {
     let name = match store {
         Store::Redis(_) => "gateway-redis",
         Store::Embedded => "gateway-embedded",
     };
-    let folder = folder.join(name);
-    fs::create_dir_all(&folder).unwrap();
-    let (address, admin) = (free_address(), free_address());
-    secret(&folder.join("key.hex"), &key_hex());
-    secret(&folder.join("key.password"), "bench");
-    let made = Command::new(&programs.countersign)
-        .args(["key", "import", "--private-key-file"])
-        .arg(folder.join("key.hex"))
-        .arg("--password-file")
-        .arg(folder.join("key.password"))
-        .arg("--out")
-        .arg(folder.join("key.json"))
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    secret(&folder.join("policy.yaml"), include_str!("../policy.yaml"));
-    let file = folder.join("countersign.yaml");
-    secret(&file, &configuration(address, admin, node, store));
-    let mut command = Command::new(&programs.countersign);
-    command.args(["--log", "warn", "serve", "--config"]).arg(&file);
-    command.args(["--accept-durability", "D"]);
-    let mut part = Part::start(name, &mut command, address, &folder);
-    part.process = part.process.listening_at(admin);
-    part
+    House::build(programs, folder, (name, 1), (node, store)).start()
 }
 
-/// The agent's target.
+/// What a gateway starts from: its folder, with configuration, policy and key. It can be started again.
+pub(crate) struct House {
+    name: String,
+    program: PathBuf,
+    folder: PathBuf,
+    address: SocketAddr,
+    /// The operators' door.
+    pub(crate) admin: SocketAddr,
+}
+
+impl House {
+    /// For so many agents, each with a credential of its own, all under one policy.
+    pub(crate) fn build(
+        programs: &Programs,
+        folder: &Path,
+        (name, agents): (&str, usize),
+        (node, store): (&Part, Store<'_>),
+    ) -> Self {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        let (address, admin) = (free_address(), free_address());
+        secret(&folder.join("key.hex"), &key_hex());
+        secret(&folder.join("key.password"), "bench");
+        let made = Command::new(&programs.countersign)
+            .args(["key", "import", "--private-key-file"])
+            .arg(folder.join("key.hex"))
+            .arg("--password-file")
+            .arg(folder.join("key.password"))
+            .arg("--out")
+            .arg(folder.join("key.json"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        secret(&folder.join("policy.yaml"), include_str!("../policy.yaml"));
+        let configuration = configuration((address, admin), agents, node, store);
+        secret(&folder.join("countersign.yaml"), &configuration);
+        let program = programs.countersign.clone();
+        Self { name: name.into(), program, folder, address, admin }
+    }
+
+    /// Starts it, and waits until both doors are open.
+    pub(crate) fn start(&self) -> Part {
+        let mut part = self.spawn();
+        part.process = part.process.listening_at(self.address).listening_at(self.admin);
+        part
+    }
+
+    /// Starts it, and waits for nothing.
+    pub(crate) fn spawn(&self) -> Part {
+        let mut command = Command::new(&self.program);
+        command.args(["--log", "warn", "serve", "--config"]);
+        command.arg(self.folder.join("countersign.yaml")).args(["--accept-durability", "D"]);
+        let process = Process::start(&self.name, &mut command, &self.folder);
+        Part { process, address: self.address }
+    }
+}
+
+/// The first agent's target.
 pub(crate) fn as_agent(gateway: &Part) -> Target {
-    Target { authorization: Some(format!("Bearer {TOKEN}")), ..gateway.target() }
+    as_nth_agent(gateway, 0)
 }
 
-fn configuration(rpc: SocketAddr, admin: SocketAddr, node: &Part, store: Store<'_>) -> String {
+/// The target of the agent of this number.
+pub(crate) fn as_nth_agent(gateway: &Part, number: usize) -> Target {
+    Target { authorization: Some(format!("Bearer {}", token(number))), ..gateway.target() }
+}
+
+fn token(number: usize) -> String {
+    format!("{TOKEN}-{number}")
+}
+
+fn configuration(
+    (rpc, admin): (SocketAddr, SocketAddr),
+    agents: usize,
+    node: &Part,
+    store: Store<'_>,
+) -> String {
     let digest = |token: &str| hex::encode(Sha256::digest(token));
     let store = match store {
         Store::Redis(redis) => format!("{{ redis: \"redis://{}\" }}", redis.address),
         Store::Embedded => "{ embedded: ./data }".into(),
+    };
+    let agent = |number: usize| {
+        format!(
+            "  - {{ id: bench-{number}, token_sha256: \"{}\", wallets: [bench], policy: policy.yaml, owner: nobody, duplicate_window: 0s, max_pending: 10000 }}\n",
+            digest(&token(number)),
+        )
     };
     format!(
         "listen: {{ rpc: {{ address: \"{rpc}\" }}, admin: {{ address: \"{admin}\" }} }}\n\
@@ -199,12 +260,12 @@ fn configuration(rpc: SocketAddr, admin: SocketAddr, node: &Part, store: Store<'
          store: {store}\n\
          chains:\n  - id: {CHAIN}\n    name: bench\n    upstream: [\"{node}\"]\n    finality: 1\n    fee_ceiling_gwei: 500\n    native: {{ symbol: ETH, decimals: 18 }}\n\
          wallets:\n  - {{ id: bench, address: \"{wallet}\", signer: {{ keystore: key.json, password_file: key.password }}, max_in_flight: 1000000 }}\n\
-         agents:\n  - {{ id: bench, token_sha256: \"{agent}\", wallets: [bench], policy: policy.yaml, owner: nobody, duplicate_window: 0s }}\n\
+         agents:\n{agents}\
          operators:\n  - {{ id: operator, token_sha256: \"{operator}\", roles: [view, approve, policy, freeze], person: operator, groups: [desk] }}\n\
          prices: {{ sources: [ {{ static: {{ ETH: \"3000\", USD: \"1\" }} }} ] }}\n",
         node = node.url(),
         wallet = wallet().to_checksum(None),
-        agent = digest(TOKEN),
+        agents = (0..agents).map(agent).collect::<String>(),
         operator = digest(OPERATOR),
     )
 }

@@ -43,6 +43,11 @@ impl Process {
         self
     }
 
+    /// Memory that is its own and in the machine's, its children's too, in bytes.
+    pub(crate) fn memory(&self) -> u64 {
+        family(self.child.id()).into_iter().map(memory_of).sum()
+    }
+
     /// Time on the processor so far, its children's too.
     pub(crate) fn cpu(&self) -> Duration {
         family(self.child.id()).into_iter().map(cpu_of).sum()
@@ -83,6 +88,22 @@ fn cpu_of(id: u32) -> Duration {
         text.split_whitespace().next()?.parse().ok()
     };
     Duration::from_nanos(tasks.flatten().filter_map(of_task).sum())
+}
+
+/// Without the files that it has mapped: they are the kernel's to keep or drop.
+fn memory_of(id: u32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// How many files each program here may have open.
+pub(crate) fn files_max() -> u64 {
+    let text = fs::read_to_string("/proc/self/limits").unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let soft = line.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    soft.unwrap_or(u64::MAX)
 }
 
 /// A port of this machine that nobody listens on.

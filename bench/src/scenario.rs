@@ -7,8 +7,11 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::{
+    agents::agents,
     chain::wallet,
+    history::histories,
     load::{Body, Measured, Nth, Target, ask, drive},
+    open::starts,
     parts::{self, Part, Programs, Store},
     report::{Bound, Row, median},
 };
@@ -20,44 +23,67 @@ type Rows<'a> = Pin<Box<dyn Future<Output = Vec<Row>> + 'a>>;
 type Scenario = (&'static str, fn(&Bench) -> Rows<'_>);
 
 /// All of them.
-pub(crate) const ALL: [Scenario; 5] = [
+pub(crate) const ALL: [Scenario; 8] = [
     ("send", |bench| Box::pin(sends(bench))),
     ("read", |bench| Box::pin(reads(bench))),
     ("anvil", |bench| Box::pin(against_anvil(bench))),
     ("javascript", |bench| Box::pin(against_javascript(bench))),
     ("durable", |bench| Box::pin(durable(bench))),
+    ("open", |bench| Box::pin(starts(bench))),
+    ("history", |bench| Box::pin(histories(bench))),
+    ("agents", |bench| Box::pin(agents(bench))),
 ];
 
 /// What all scenarios share.
 pub(crate) struct Bench {
-    programs: Programs,
+    pub(crate) programs: Programs,
     folder: TempDir,
-    rounds: usize,
-    time: Duration,
+    pub(crate) rounds: usize,
+    pub(crate) time: Duration,
+    pub(crate) scale: Scale,
+}
+
+/// How much of what takes long to make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Scale {
+    /// Operations that are open at a start.
+    pub(crate) open: u64,
+    /// Sends that are over when another is measured.
+    pub(crate) history: u64,
+    /// Agents that are connected at the same time.
+    pub(crate) agents: usize,
+    /// How long they send.
+    pub(crate) soak: Duration,
 }
 
 /// One side of a comparison, in one round.
-struct Side {
-    measured: Measured,
+pub(crate) struct Side {
+    pub(crate) measured: Measured,
     /// Time on the processor for each answer, in microseconds.
-    cpu: f64,
+    pub(crate) cpu: f64,
 }
 
 impl Bench {
-    pub(crate) fn new(rounds: usize, time: Duration) -> Self {
+    pub(crate) fn new((rounds, time): (usize, Duration), scale: Scale) -> Self {
         let folder = TempDir::with_prefix("countersign-bench").unwrap();
-        Self { programs: Programs::of_environment(), folder, rounds, time }
+        Self { programs: Programs::of_environment(), folder, rounds, time, scale }
     }
 
-    fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    async fn warm_up(&self, target: &Target, connections: usize, body: &Body) {
+    pub(crate) async fn warm_up(&self, target: &Target, connections: usize, body: &Body) {
         drive(target, connections, self.time.min(Duration::from_secs(2)), body).await;
     }
 
-    async fn measure(&self, part: &Part, target: &Target, connections: usize, body: &Body) -> Side {
+    pub(crate) async fn measure(
+        &self,
+        part: &Part,
+        target: &Target,
+        connections: usize,
+        body: &Body,
+    ) -> Side {
         let before = part.process.cpu();
         let measured = drive(target, connections, self.time, body).await;
         let used = part.process.cpu().saturating_sub(before);
@@ -67,17 +93,22 @@ impl Bench {
 }
 
 /// A payment of a few wei to one of the payees, different each time.
-fn payments() -> Body {
-    payments_of(vec![wallet()])
+pub(crate) fn payments() -> Body {
+    payments_of(vec![wallet()], 1)
+}
+
+/// The same, of so many wei at least.
+pub(crate) fn payments_from(least: u64) -> Body {
+    payments_of(vec![wallet()], least)
 }
 
 /// The same, from one of these accounts for each connection.
-fn payments_of(accounts: Vec<Address>) -> Body {
+fn payments_of(accounts: Vec<Address>, least: u64) -> Body {
     Arc::new(move |Nth { request, connection }| {
         let params = json!([{
             "from": accounts[connection % accounts.len()],
             "to": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
-            "value": format!("{:#x}", request + 1),
+            "value": format!("{:#x}", request + least),
             "gas": "0x5208",
         }]);
         json!({"jsonrpc": "2.0", "id": request, "method": "eth_sendTransaction", "params": params})
@@ -102,7 +133,7 @@ async fn unlocked(node: &Part) -> Vec<Address> {
     serde_json::from_value(answer["result"].take()).unwrap()
 }
 
-fn read() -> Body {
+pub(crate) fn read() -> Body {
     Arc::new(|Nth { request, .. }| {
         format!(r#"{{"jsonrpc":"2.0","id":{request},"method":"eth_blockNumber","params":[]}}"#)
     })
@@ -211,7 +242,7 @@ async fn against_anvil(bench: &Bench) -> Vec<Row> {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..bench.rounds {
         let anvil = parts::anvil(&bench.programs, folder);
-        let own = payments_of(unlocked(&anvil).await);
+        let own = payments_of(unlocked(&anvil).await, 1);
         theirs.push(bench.measure(&anvil, &anvil.target(), 16, &own).await.measured.rate());
         drop(anvil);
         let anvil = parts::anvil(&bench.programs, folder);

@@ -105,6 +105,12 @@ impl Running {
         Self { child, log: log.to_path_buf() }
     }
 
+    /// What the system calls it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written so far.
     #[must_use]
     pub fn log(&self) -> String {

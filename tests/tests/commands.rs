@@ -204,6 +204,24 @@ fn a_second_gateway_cannot_open_the_first_ones_file() {
     drop(first);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn a_gateway_takes_as_many_files_as_the_system_gives() {
+    let folder = directory();
+    let serve = "ulimit -Sn 128; exec \"$0\" serve --config countersign.yaml";
+    let mut command = Command::new("sh");
+    command.args(["-c", serve]).arg(binary::countersign()).current_dir(folder.path());
+    let gateway = Running::start(&mut command, &folder.path().join("log"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let opened = async || folder.path().join("data").exists().then_some(());
+    runtime.block_on(wait::until("the store's file", opened));
+    let limits = fs::read_to_string(format!("/proc/{}/limits", gateway.id())).expect("its limits");
+    let files = limits.lines().find(|line| line.starts_with("Max open files")).expect("a line");
+    let [soft, hard] = [3, 4].map(|n| files.split_whitespace().nth(n).expect("a number"));
+    assert_eq!(soft, hard, "{files}");
+    assert_ne!(soft, "128", "the system gives no more than that: {files}");
+}
+
 /// The same line, with another address if it is a door.
 fn elsewhere(line: &str) -> String {
     match line.trim_start().split(':').next() {

@@ -26,6 +26,20 @@ pub(crate) fn write_private(file: &Path, text: &str) -> Result<(), Failure> {
     written.map_err(|error| unusable(file, &error))
 }
 
+/// Lets this process have as many files and connections open as the system lets it ask for. A shell and systemd give 1 024
+/// unasked, which is fewer than the agents of one gateway; where no more are to be had, so many are served.
+pub(crate) fn open_many() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let limit = getrlimit(Resource::Nofile);
+        let most = Rlimit { current: limit.maximum, ..limit };
+        if let Err(error) = setrlimit(Resource::Nofile, most) {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+    }
+}
+
 /// A file or folder that the system does not let us use.
 pub(crate) fn unusable(path: &Path, error: &io::Error) -> Failure {
     Failure::failed(format!("{}: {error}", path.display()))

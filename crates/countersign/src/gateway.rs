@@ -19,6 +19,7 @@ use crate::{
     clock::{SystemClock, fill},
     config::{Config, Door, is_mainnet},
     failure::Failure,
+    files::open_many,
     keeper::{Keeper, RememberingJournal, bell, price_bell},
     policies::Loaded,
     reload::{Reload, Reloader, files},
@@ -62,6 +63,7 @@ impl Gateway {
         reload: Reload,
         accepted: Option<DurabilityClass>,
     ) -> Result<Self, Failure> {
+        open_many();
         let metrics = Arc::new(Metrics::default());
         let telemetry: Arc<dyn Telemetry> = Arc::new(Watch::new(Arc::clone(&metrics)));
         let (loaded, parts) = unlock(loaded, Arc::clone(&telemetry)).await?;

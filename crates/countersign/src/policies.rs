@@ -3,7 +3,7 @@
 pub(crate) mod signature;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
 };
@@ -34,7 +34,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// Every file whose change matters: the configuration first, then the policies and the ABIs.
+    /// Every file whose change matters, each once: the configuration first, then the policies and the ABIs.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let policies = self.config.agents.iter().map(|agent| &agent.policy.value);
         let guards = self.config.guards.iter().map(|guard| &guard.value);
@@ -47,7 +47,8 @@ impl Loaded {
         let files =
             std::iter::once(&self.config.file).chain(&policies).chain(&signatures).chain(abis);
         let secrets = self.config.secrets_for_others().map(|(_, file)| file.to_path_buf());
-        files.cloned().chain(secrets).collect()
+        let mut seen = BTreeSet::new();
+        files.cloned().chain(secrets).filter(|file| seen.insert(file.clone())).collect()
     }
 }
 
@@ -82,8 +83,9 @@ pub(crate) fn load_with(file: &Path, overrides: &Overrides) -> Result<Loaded, Pr
         overrides.apply(&mut config);
         let mut signed = Signatures::default();
         let mut grants = BTreeMap::new();
+        let mut files = BTreeMap::new();
         for agent in &config.agents {
-            let Some(grant) = grant(&report, &config, agent) else { continue };
+            let Some(grant) = grant(&report, &config, agent, &mut files) else { continue };
             let (of, usage) = ((&agent.policy, &grant), agent_use(&agent.id));
             let signature = signature(&report, &config, of, &usage);
             signed.grants.extend(signature.map(|signature| (agent.id.clone(), signature)));
@@ -103,9 +105,17 @@ pub(crate) fn load_with(file: &Path, overrides: &Overrides) -> Result<Loaded, Pr
     Ok(Loaded { warnings, ..loaded })
 }
 
-fn grant(report: &Report, config: &Config, agent: &AgentEntry) -> Option<Policy> {
+/// Policies by their files, `None` where one cannot be read: what many agents have in common is read once, and kept once.
+type ByFile = BTreeMap<PathBuf, Option<Policy>>;
+
+fn grant(
+    report: &Report,
+    config: &Config,
+    agent: &AgentEntry,
+    files: &mut ByFile,
+) -> Option<Policy> {
     let file = &agent.policy.value;
-    let policy = read(report, file)?;
+    let policy = files.entry(file.clone()).or_insert_with(|| read(report, file)).clone()?;
     if policy.kind() != Kind::Grant {
         report.refuse(
             agent.policy.place,

@@ -54,8 +54,8 @@ impl Afterwards {
     }
 }
 
-/// The most connections of one door; more wait in the system's queue.
-const CONNECTIONS_MAX: usize = 8192;
+/// The most connections of one door; more wait in the system's queue. Ten thousand agents that keep theirs are promised.
+const CONNECTIONS_MAX: usize = 16_384;
 /// How long a TLS handshake may take.
 const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long to wait after the system refused to accept (no file descriptor left).

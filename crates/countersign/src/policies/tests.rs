@@ -57,6 +57,18 @@ fn a_policy_that_fits_is_taken_without_a_word() {
 }
 
 #[test]
+fn what_agents_have_in_common_is_read_once_and_told_once() {
+    let another = "  - { id: bot-2, token_sha256: \"dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd\", wallets: [ops-1], policy: bot.yaml, owner: alice }\noperators:";
+    let two = CONFIGURATION.replace("operators:", another);
+    let shared = POLICY.replace("agent: bot, ", "");
+    assert_eq!(said(&two, &shared), (Vec::new(), Vec::new()));
+    let broken = shared.replace("kind: transfer", "kind: transfre");
+    let (problems, _) = said(&two, &broken);
+    assert!(!problems.is_empty());
+    assert_eq!(problems, said(CONFIGURATION, &broken).0);
+}
+
+#[test]
 fn where_keys_are_pinned_every_policy_is_signed() {
     let key = format!("ed25519:{}", "00".repeat(32));
     let pinned = format!("{CONFIGURATION}policy_changes: {{ keys: [\"{key}\"] }}\n");

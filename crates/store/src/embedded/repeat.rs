@@ -75,20 +75,19 @@ impl Step<'_> {
 
     /// Operations of this fingerprint without a key, of no batch or another: waiting or owed and not
     /// finished for too long, or collected within the duplicate window. What waits may turn out to be owed.
+    ///
+    /// The index is named because SQLite would take the unique one of the keys, in which all operations without a key
+    /// stand at one place: each question would go through the whole history.
     fn candidates(&self, repeat: &Repeat) -> Result<Vec<Candidate>, Fault> {
-        // without its name SQLite takes the index of keys, and all operations that have none
         let mut statement = self.connection().prepare_cached(
-            "SELECT id, created, finished, state, delivery, gateway, batch
-               FROM operations INDEXED BY operations_repeat
+            "SELECT id, created, finished, state, delivery, gateway, batch FROM operations INDEXED BY operations_repeat
               WHERE fingerprint = ?1 AND key IS NULL AND delivery = 0
                 AND finished >= min(?2, ?3)
              UNION ALL
-             SELECT id, created, finished, state, delivery, gateway, batch
-               FROM operations INDEXED BY operations_repeat
+             SELECT id, created, finished, state, delivery, gateway, batch FROM operations INDEXED BY operations_repeat
               WHERE fingerprint = ?1 AND key IS NULL AND delivery = 1 AND finished >= ?2
              UNION ALL
-             SELECT id, created, finished, state, delivery, gateway, batch
-               FROM operations INDEXED BY operations_repeat
+             SELECT id, created, finished, state, delivery, gateway, batch FROM operations INDEXED BY operations_repeat
               WHERE fingerprint = ?1 AND key IS NULL AND delivery = 2 AND finished >= ?3
                 AND finished < ?4",
         )?;
