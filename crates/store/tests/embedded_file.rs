@@ -62,10 +62,10 @@ fn books_of_another_app_or_a_newer_program_or_no_books_at_all_are_refused() {
     let (found, asked) = ("shop".into(), "bank".into());
     let refusal = open(dir.path(), "bank").unwrap_err();
     assert_eq!(refusal, OpenError::OtherApp { path: path.clone(), found, asked });
-    for found in [8, 10] {
+    for found in [9, 11] {
         Connection::open(&path).unwrap().pragma_update(None, "user_version", found).unwrap();
         let refusal = open(dir.path(), "shop").unwrap_err();
-        assert_eq!(refusal, OpenError::Schema { path: path.clone(), found, known: 9 });
+        assert_eq!(refusal, OpenError::Schema { path: path.clone(), found, known: 10 });
     }
     std::fs::write(&path, vec![7; 8192]).unwrap();
     assert!(matches!(open(dir.path(), "shop"), Err(OpenError::Unusable { .. })));

@@ -61,13 +61,10 @@ async fn a_receiver_with_a_private_authority_is_believed_where_it_is_named() {
             assert!(receiver.told().iter().all(countersign_tests::receiver::Told::is_signed));
         } else {
             let failed = async || {
-                let page = world.alice().get("/metrics").await.text();
-                let line = page.lines().find(|line| {
-                    line.starts_with("countersign_notices_total")
-                        && line.contains("localhost")
-                        && line.contains("failed")
-                });
-                line.map(|_| ())
+                let log = world.gateway.log();
+                let mut lines =
+                    log.lines().filter(|line| line.contains("a notice is not delivered"));
+                lines.any(|line| line.contains("invalid peer certificate")).then_some(())
             };
             wait::until("a failed delivery", failed).await;
             assert!(receiver.told().is_empty(), "{:?}", receiver.told());

@@ -177,10 +177,10 @@ async fn a_record_that_was_tampered_with_is_damage_and_never_guessed() {
 #[tokio::test]
 async fn a_store_of_another_layout_is_refused() {
     let bench = RedisBench::make().await;
-    let change = redis::cmd("HSET").arg(&["countersign:{main}:meta", "format", "9"]).to_owned();
+    let change = redis::cmd("HSET").arg(&["countersign:{main}:meta", "format", "10"]).to_owned();
     change.query_async::<()>(&mut bench.raw().await).await.unwrap();
     let refused = RedisStore::connect(options(&bench.server.url())).await.unwrap_err();
-    assert_eq!(refused, OpenError::Format("9".into()));
+    assert_eq!(refused, OpenError::Format("10".into()));
 }
 
 #[tokio::test]
