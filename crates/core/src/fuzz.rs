@@ -293,7 +293,11 @@ pub fn signature(bytes: &[u8]) {
     let again = AbiFunction::parse(canonical).unwrap();
     assert_eq!((again.signature(), again.selector()), (canonical, function.selector()));
     let theirs = Function::parse(canonical).unwrap();
-    assert_eq!(theirs.selector(), function.selector(), "{canonical}");
+    // a function may be called `int`, and there it is written out as if it were a type
+    let is_called_as_a_type = ["int(", "uint("].iter().any(|name| canonical.starts_with(name));
+    if !is_called_as_a_type {
+        assert_eq!(theirs.selector(), function.selector(), "{canonical}");
+    }
 }
 
 /// What a browser and an authenticator say, cut at lines: nobody has signed it, so nothing of it is believed; a key is
