@@ -168,7 +168,7 @@ pub(crate) fn gateway(programs: &Programs, folder: &Path, node: &Part, store: St
 
 /// What a gateway starts from: its folder, with configuration, policy and key. It can be started again.
 pub(crate) struct House {
-    name: String,
+    pub(crate) name: String,
     program: PathBuf,
     folder: PathBuf,
     address: SocketAddr,

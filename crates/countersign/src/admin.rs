@@ -4,7 +4,7 @@ use std::{fmt, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use countersign_upstream::{Authorities, trusting};
+use countersign_upstream::trusting;
 use http::{Method, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
@@ -17,7 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
-use crate::{cli::AdminArgs, failure::Failure};
+use crate::{cli::AdminArgs, failure::Failure, files::authorities};
 
 /// How long one answer may take.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -175,12 +175,6 @@ fn trust(args: &AdminArgs) -> Result<HttpsConnectorBuilder<WantsSchemes>, Failur
         (Some(_), None) | (None, Some(_) | None) => builder.with_no_client_auth(),
     };
     Ok(HttpsConnectorBuilder::new().with_tls_config(config))
-}
-
-/// The authorities in a file.
-pub(crate) fn authorities(file: &Path) -> Result<Authorities, Failure> {
-    let pem = std::fs::read(file).map_err(|error| unusable(file, &error))?;
-    Authorities::parse(&pem).map_err(|error| unusable(file, &error))
 }
 
 fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {

@@ -1,6 +1,8 @@
-//! Files and folders that are nobody else's business.
+//! Files and folders: those that are nobody else's business, what others vouch with, and how many may be open.
 
-use std::{fs, io, io::Write as _, path::Path};
+use std::{fmt, fs, io, io::Write as _, path::Path};
+
+use countersign_upstream::Authorities;
 
 use crate::failure::Failure;
 
@@ -38,6 +40,14 @@ pub(crate) fn open_many() {
             tracing::debug!(%error, "the limit of open files stays as it is");
         }
     }
+}
+
+/// Who may vouch for a server, in PEM.
+pub(crate) fn authorities(file: &Path) -> Result<Authorities, Failure> {
+    let refused =
+        |error: &dyn fmt::Display| Failure::refused(format!("{}: {error}", file.display()));
+    let pem = fs::read(file).map_err(|error| refused(&error))?;
+    Authorities::parse(&pem).map_err(|error| refused(&error))
 }
 
 /// A file or folder that the system does not let us use.

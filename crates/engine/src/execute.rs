@@ -51,14 +51,6 @@ pub(crate) struct Rest {
     pub(crate) step: tracing::Span,
 }
 
-/// What one attempt to commit came to.
-pub(crate) enum Step {
-    Over(Rest, Outcome),
-    /// It is signed, and on its way.
-    Departed,
-    Waits(Box<GapJob>, Wait),
-}
-
 impl Rest {
     /// A caller that has gone finds the operation by repeating its request.
     pub(crate) fn tell(self, outcome: Outcome) {
@@ -69,12 +61,13 @@ impl Rest {
 }
 
 impl Engine {
-    /// One attempt to commit a job; what is committed is signed at once, and goes out in its order.
+    /// One attempt to commit a job, which is given back where it has to wait; else whoever waits for it is told. What is
+    /// committed is signed at once, and goes out in its order.
     pub(crate) async fn commit_step(
         self: &Arc<Self>,
         job: GapJob,
         departures: &mut Departures,
-    ) -> Step {
+    ) -> Option<(Box<GapJob>, Wait)> {
         let room = departures.room().await;
         let GapJob { reservation, errand, rest } = job;
         let record = reservation.record().clone();
@@ -82,29 +75,29 @@ impl Engine {
         let commit = match checks.instrument(tracing::debug_span!("funds")).await {
             Ok(commit) => commit,
             Err((code, reason)) => {
-                let outcome = self.refuse(&record, code, &reason).await;
-                return Step::Over(rest, outcome);
+                rest.tell(self.refuse(&record, code, &reason).await);
+                return None;
             }
         };
         let committing = self.commit(reservation, &commit);
         match committing.instrument(tracing::debug_span!("commit")).await {
             Ok(Commitment::Made(committed)) => {
                 self.follow(committed.record());
-                self.sign_and_send((committed, rest), (departures, room)).await
+                self.sign_and_send((committed, rest), (departures, room)).await;
             }
             Ok(Commitment::Refused(reservation, refusal)) => {
                 if let Some(why) = wait(&refusal) {
-                    return Step::Waits(Box::new(GapJob { reservation, errand, rest }), why);
+                    return Some((Box::new(GapJob { reservation, errand, rest }), why));
                 }
-                let outcome = self.refused(&record, refusal).await;
-                Step::Over(rest, outcome)
+                rest.tell(self.refused(&record, refusal).await);
             }
-            Ok(Commitment::Elsewhere(record)) => Step::Over(rest, elsewhere(record)),
+            Ok(Commitment::Elsewhere(record)) => rest.tell(elsewhere(record)),
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "a commit has no answer; it will be looked up");
-                Step::Over(rest, Outcome::Open)
+                rest.tell(Outcome::Open);
             }
         }
+        None
     }
 
     pub(crate) async fn commit(
@@ -249,13 +242,10 @@ impl Engine {
         self: &Arc<Self>,
         (committed, rest): (Reservation<Committed>, Rest),
         (departures, room): (&mut Departures, Room),
-    ) -> Step {
+    ) {
         match self.signature(&rest.setup, committed).await {
-            Some(signed) => {
-                self.depart((signed, rest), departures, room);
-                Step::Departed
-            }
-            None => Step::Over(rest, Outcome::Open),
+            Some(signed) => self.depart((signed, rest), departures, room),
+            None => rest.tell(Outcome::Open),
         }
     }
 

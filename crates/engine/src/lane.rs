@@ -16,7 +16,7 @@ use crate::{
     claim::Claim,
     departure::Departures,
     engine::Engine,
-    execute::{GapJob, LANE_FULL, NONCE_KEPT, Rest, Step},
+    execute::{GapJob, LANE_FULL, NONCE_KEPT, Rest},
     intake::ALLOW_FOR,
     port::ledger::NONCE_HELD_FOR,
     reply::NODE_REFUSED,
@@ -174,11 +174,7 @@ impl Worker {
                     return rest.tell(Outcome::Open);
                 }
                 let order = (&mut self.departures, room);
-                if let Step::Over(rest, outcome) =
-                    self.engine.sign_and_send((committed, rest), order).await
-                {
-                    rest.tell(outcome);
-                }
+                self.engine.sign_and_send((committed, rest), order).await;
             }
             Task::Commit { reservation, errand } => {
                 self.try_commit(GapJob { reservation, errand, rest }).await;
@@ -186,19 +182,10 @@ impl Worker {
         }
     }
 
-    /// One attempt at a job, which is given back where it has to wait.
-    async fn attempt(&mut self, job: GapJob) -> Option<(Box<GapJob>, Wait)> {
-        match self.engine.commit_step(job, &mut self.departures).await {
-            Step::Over(rest, outcome) => rest.tell(outcome),
-            Step::Departed => {}
-            Step::Waits(job, why) => return Some((job, why)),
-        }
-        None
-    }
-
     /// Tries a fresh job; one that has to wait goes to the end of those that do.
     async fn try_commit(&mut self, job: GapJob) {
-        let Some((job, why)) = self.attempt(job).await else { return };
+        let step = self.engine.commit_step(job, &mut self.departures);
+        let Some((job, why)) = step.await else { return };
         if self.waiting.len() >= GAPS_MAX {
             return self.give_up(*job, why).await;
         }
@@ -222,7 +209,8 @@ impl Worker {
             }
             let Gap { job, until, .. } = self.waiting.remove(place);
             let step = job.rest.step.clone();
-            if let Some((job, why)) = self.attempt(*job).instrument(step).await {
+            let attempt = self.engine.commit_step(*job, &mut self.departures);
+            if let Some((job, why)) = attempt.instrument(step).await {
                 closed |= job.reservation.record().intent.nonce.is_none();
                 self.waiting.insert(place, Gap { job, why, until });
                 place = place.saturating_add(1);

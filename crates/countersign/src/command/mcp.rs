@@ -4,9 +4,9 @@ use secrecy::SecretString;
 
 use super::until_asked;
 use crate::{
-    admin::authorities,
     cli::McpArgs,
     failure::Failure,
+    files::authorities,
     mcp::{AgentDoor, HttpDoor, listen, talk},
     screen::complain,
     wiring::password,

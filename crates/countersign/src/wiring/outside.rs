@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use countersign_upstream::{
-    Authorities, HttpJudge, HttpOracles, JudgeOptions, OracleOptions, Webhook, WebhookOptions,
-    key_of,
+    HttpJudge, HttpOracles, JudgeOptions, OracleOptions, Webhook, WebhookOptions, key_of,
 };
 use secrecy::ExposeSecret as _;
 
@@ -12,6 +11,7 @@ use super::{headers::headers, password};
 use crate::{
     clock,
     config::{Config, JudgeEntry, NotifyEntry, OracleEntry, Place},
+    files::authorities,
 };
 
 /// Whom policies and mandates need. Nothing is remembered over a reload: answers are short-lived.
@@ -45,18 +45,14 @@ fn webhook(entry: &NotifyEntry) -> Result<Arc<Webhook>, String> {
         let text = password(&file.value)?;
         key_of(text.expose_secret()).map_err(|error| format!("{}: {error}", file.value.display()))
     });
-    let authorities = entry.ca.as_deref().map(|file| {
-        let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-        let pem = std::fs::read(file).map_err(|error| at(&error))?;
-        Authorities::parse(&pem).map_err(|error| at(&error))
-    });
+    let authorities = entry.ca.as_deref().map(authorities).transpose();
     let options = WebhookOptions {
         url: entry.url.expose().to_owned(),
         key: key.transpose()?,
         kinds: entry.kinds.clone(),
         format: entry.format,
         reach: entry.reach,
-        authorities: authorities.transpose()?,
+        authorities: authorities.map_err(|failure| failure.to_string())?,
         wall: clock::now,
     };
     Webhook::new(options).map(Arc::new).map_err(|error| error.to_string())

@@ -140,7 +140,8 @@ fn code(text: &str) -> String {
 
 /// What a definition is called by.
 fn names(definition: &str) -> impl Iterator<Item = &str> {
-    let head = definition.trim_start_matches("local ").trim_start_matches("function ");
+    let head = definition.strip_prefix("local ").unwrap_or(definition);
+    let head = head.strip_prefix("function ").unwrap_or(head);
     let head = head.split(['=', '(', '\n']).next().unwrap_or_default();
     head.split(',').map(str::trim)
 }
