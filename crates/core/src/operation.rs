@@ -345,6 +345,14 @@ impl OperationRecord {
         if cancels { OperationState::Cancelling } else { OperationState::Broadcast }
     }
 
+    /// Whether its agent can be told how it ends; see [`OperationState::is_finished_for_agent`]. Of what is being cancelled
+    /// and has no signature in the books nobody can say that yet: its bytes may have been sent before they were stored.
+    #[must_use]
+    pub fn is_finished_for_agent(&self) -> bool {
+        let open = self.state.money() == Money::Committed && self.message().is_none();
+        self.state.is_finished_for_agent() && (!open || self.hash().is_some())
+    }
+
     /// The transaction as it was judged last; `None` for a message.
     #[must_use]
     pub const fn plan(&self) -> Option<&TransactionPlan> {

@@ -265,7 +265,8 @@ impl Engine {
             crowded: None,
         };
         let trace_hash = decision.hash();
-        Ok(NewTrace { trace_hash, decision, status: TraceStatus::Blocked, posted: None })
+        let (status, posted, canonical) = (TraceStatus::Blocked, None, None);
+        Ok(NewTrace { trace_hash, decision, status, posted, canonical })
     }
 }
 

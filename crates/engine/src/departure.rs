@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use countersign_core::{intent::Method, operation::OperationRecord};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::Instrument as _;
 
@@ -66,45 +67,64 @@ impl Departures {
     }
 }
 
+/// What is to go out.
+#[derive(Debug)]
+pub(crate) struct Parcel {
+    pub(crate) signed: Signed,
+    /// The operation as it was bound.
+    pub(crate) bound: Box<OperationRecord>,
+    pub(crate) rest: Rest,
+}
+
 impl Engine {
     /// Stores what was signed and sends it when its turn has come, and then tells who waits.
     pub(crate) fn depart(
         self: &Arc<Self>,
-        (signed, rest): (Signed, Rest),
+        parcel: Parcel,
         departures: &mut Departures,
         room: Room,
     ) {
         let (engine, place) = (Arc::clone(self), departures.place());
-        let step = rest.step.clone();
+        let step = parcel.rest.step.clone();
         let work = async move {
-            let outcome = engine.store_and_send(&rest, &signed, place).await;
+            let record = engine.store_and_send(&parcel, place).await;
             drop(room);
-            rest.tell(outcome);
+            let outcome = record.map_or(Outcome::Open, |record| {
+                engine.follow(&record);
+                engine.hub().wake(record.id);
+                Outcome::Finished(Box::new(record))
+            });
+            parcel.rest.tell(outcome);
         };
         self.ports().clock.spawn(Box::pin(work.instrument(step)));
     }
 
-    async fn store_and_send(&self, rest: &Rest, signed: &Signed, place: Place) -> Outcome {
+    /// The operation as it is stored in the end; `None` where it is not, and somebody else has to go on.
+    async fn store_and_send(&self, parcel: &Parcel, place: Place) -> Option<OperationRecord> {
+        let Parcel { signed, bound, rest } = parcel;
         let id = signed.operation();
-        let Made::Raw(attempt, bytes) = signed.made() else { return Outcome::Open };
-        let stored = self.store_signed(id, *attempt, bytes).await;
+        let Made::Raw(attempt, bytes) = signed.made() else { return None };
+        // what is bound makes these very bytes again, whoever goes on with it: one step stores them with the node's word
+        if signed.is_determined() && bound.intent.method != Method::SignTransaction {
+            let gone = place.turn().await;
+            let said = self.send(&rest.setup, bound, bytes).await;
+            drop(gone);
+            let stored = self.store_signed(id, *attempt, bytes, said.as_ref()).await;
+            return stored.map_err(|error| {
+                tracing::error!(operation = %id, %error, "what was sent is not stored; it will be signed again and is the same");
+            }).ok();
+        }
+        let stored = self.store_signed(id, *attempt, bytes, None).await;
         // also what is not sent lets nobody past those before it
         let gone = place.turn().await;
-        let record = match stored {
-            Ok(record) => record,
-            Err(error) => {
-                tracing::error!(operation = %id, %error, "a signature is not stored, nothing is sent");
-                return Outcome::Open;
-            }
-        };
-        let sent = self.send(&rest.setup, &record, bytes).await;
+        let record = stored.map_err(|error| {
+            tracing::error!(operation = %id, %error, "a signature is not stored, nothing is sent");
+        }).ok()?;
+        let said = self.send(&rest.setup, &record, bytes).await;
         drop(gone);
-        let record = match sent {
+        Some(match said {
             Some(outcome) => self.note_sent(record, *attempt, &outcome).await,
             None => record,
-        };
-        self.follow(&record);
-        self.hub().wake(record.id);
-        Outcome::Finished(Box::new(record))
+        })
     }
 }

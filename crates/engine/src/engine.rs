@@ -17,7 +17,7 @@ use countersign_core::{
     transaction::FeeBid,
 };
 use serde_json::Value;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tracing::{Instrument as _, Span};
 
 use crate::{
@@ -44,7 +44,7 @@ use crate::{
         Answer, BudgetLine, CallsView, OperationView, Reply, Simulation, Submission, Unavailable,
     },
     sweeper::PRESENT_FOR,
-    tracker::Tracks,
+    tracker::{SETTLING_MAX, Tracks},
     turn::Turns,
     views,
 };
@@ -99,6 +99,7 @@ pub struct Engine {
     collecting: Claims,
     turns: Turns,
     tracking: Mutex<BTreeSet<LaneId>>,
+    settling: Semaphore,
     told: Mutex<BTreeSet<Told>>,
     unnoted: Mutex<Weak<()>>,
     alarms: Alarms,
@@ -164,6 +165,7 @@ impl Engine {
             collecting: Claims::default(),
             turns: Turns::default(),
             tracking: Mutex::default(),
+            settling: Semaphore::new(SETTLING_MAX),
             told: Mutex::default(),
             unnoted: Mutex::default(),
             alarms: Alarms::default(),
@@ -436,6 +438,11 @@ impl Engine {
     }
 
     /// Lanes that are being looked at right now.
+    /// The right to settle one operation.
+    pub(crate) const fn settling(&self) -> &Semaphore {
+        &self.settling
+    }
+
     pub(crate) fn tracking(&self) -> MutexGuard<'_, BTreeSet<LaneId>> {
         self.tracking.lock().unwrap_or_else(PoisonError::into_inner)
     }

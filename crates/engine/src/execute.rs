@@ -10,7 +10,7 @@ use tracing::Instrument as _;
 
 use crate::{
     claim::Claim,
-    departure::{Departures, Room},
+    departure::{Departures, Parcel, Room},
     engine::Engine,
     lane::{Errand, LaneId, Outcome, Wait},
     port::chain::{Account, Broadcast, ChainError},
@@ -237,32 +237,35 @@ impl Engine {
         }
     }
 
-    /// One signature, in the order of the lane; stored before the first byte is sent, and sent beside the lane's work.
+    /// One signature, in the order of the lane; what it makes is stored and sent beside the lane's work.
     pub(crate) async fn sign_and_send(
         self: &Arc<Self>,
         (committed, rest): (Reservation<Committed>, Rest),
         (departures, room): (&mut Departures, Room),
     ) {
         match self.signature(&rest.setup, committed).await {
-            Some(signed) => self.depart((signed, rest), departures, room),
+            Some((signed, bound)) => {
+                self.depart(Parcel { signed, bound, rest }, departures, room);
+            }
             None => rest.tell(Outcome::Open),
         }
     }
 
-    /// The one signature that a commit gives the right to; people are told where there is none.
+    /// The one signature that a commit gives the right to, with the operation as it was bound; people are told where
+    /// there is none.
     pub(crate) async fn signature(
         &self,
         setup: &Setup,
         committed: Reservation<Committed>,
-    ) -> Option<Signed> {
-        let record = committed.record().clone();
+    ) -> Option<(Signed, Box<OperationRecord>)> {
+        let (authorized, record) = committed.authorize();
         let wallet = setup.wallets.get(record.wallet())?;
         let watch = Stopwatch::start(&*self.ports().telemetry);
-        let signing = sign(committed.authorize(), &wallet.signer, wallet.address);
+        let signing = sign(authorized, &wallet.signer, wallet.address);
         match signing.instrument(tracing::debug_span!("sign")).await {
             Ok(signed) => {
                 watch.stop(Measured::Sign);
-                Some(signed)
+                Some((signed, record))
             }
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "no signature");
@@ -288,11 +291,12 @@ impl Engine {
         id: OperationId,
         attempt: u32,
         bytes: &SignedBytes,
+        said: Option<&SentOutcome>,
     ) -> Result<OperationRecord, LedgerError> {
         let ledger = &self.ports().ledger;
         let mut asked: u8 = 1;
         loop {
-            match ledger.signed(id, attempt, bytes).await {
+            match ledger.signed(id, attempt, bytes, said).await {
                 Err(LedgerError::Ambiguous(_)) if asked < ASK_MAX => {
                     asked = asked.saturating_add(1);
                 }
@@ -356,7 +360,7 @@ const fn wait(refusal: &CommitAnswer) -> Option<Wait> {
 
 /// Another hand moved the operation: it goes on from where it stands, by a sweep if by nobody else.
 pub(crate) fn elsewhere(record: Box<OperationRecord>) -> Outcome {
-    if record.state.is_finished_for_agent() { Outcome::Finished(record) } else { Outcome::Open }
+    if record.is_finished_for_agent() { Outcome::Finished(record) } else { Outcome::Open }
 }
 
 /// Only an acceptance is certain; every refusal leaves bytes that may still be mined (LEDGER §1).

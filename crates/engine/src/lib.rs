@@ -12,6 +12,7 @@ mod bundle;
 mod calls;
 mod carry;
 mod claim;
+mod conflict;
 mod consult;
 mod delegated;
 mod departure;

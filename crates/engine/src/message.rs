@@ -86,7 +86,9 @@ impl Engine {
         committed: Reservation<Committed>,
     ) -> Outcome {
         let id = committed.record().id;
-        let Some(signed) = self.signature(setup, committed).await else { return Outcome::Open };
+        let Some((signed, _)) = self.signature(setup, committed).await else {
+            return Outcome::Open;
+        };
         let Made::Signature(signature) = signed.made() else { return Outcome::Open };
         let ledger = &self.ports().ledger;
         let stored = match ledger.signed_message(id, signature).await {

@@ -146,7 +146,14 @@ pub(crate) fn trace(
 ) -> NewTrace {
     let Gathered { intent, facts, .. } = gathered;
     let decision = decision(operation, (intent, facts), judgement, ending);
-    NewTrace { trace_hash: decision.hash(), decision, status: ending.status(), posted: None }
+    let canonical = decision.canonical_json();
+    NewTrace {
+        trace_hash: TraceHash(sha256(&canonical)),
+        decision,
+        status: ending.status(),
+        posted: None,
+        canonical: Some(canonical),
+    }
 }
 
 /// What is recorded of a decision: made of what it was decided from, and of nothing else.

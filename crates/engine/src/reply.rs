@@ -101,7 +101,7 @@ impl Engine {
         admitted.turn.give_back();
         let Some(record) = self.once_recorded(record).await else { return Ok(None) };
         let record = self.watch(record, admitted.hold, &mut admitted.caller.clone()).await;
-        if record.key.is_some() || !record.state.is_finished_for_agent() {
+        if record.key.is_some() || !record.is_finished_for_agent() {
             return Ok(Some(Reply::of(self.answer(&record).await)));
         }
         if record.delivery != Delivery::Collected
@@ -168,7 +168,7 @@ impl Engine {
 
     /// Answers the caller that brought an operation in. What is not finished stays owed to it.
     pub(crate) async fn answer_waiting(self: &Arc<Self>, record: &OperationRecord) -> Reply {
-        if record.state.is_finished_for_agent() {
+        if record.is_finished_for_agent() {
             return self.reply(self.answer(record).await, record.id, Delivery::Waiting);
         }
         let noted = self.note_once(record.id, Delivery::Waiting, Delivery::Owed);
@@ -205,12 +205,12 @@ impl Engine {
             let waited = self.ports().clock.monotonic().0.saturating_sub(begun.0);
             let left = Millis(patience.0.saturating_sub(waited).min(LOOK_AGAIN.0));
             let nobody_waits = left == Millis::ZERO || caller.has_gone() || self.is_closing();
-            if record.state.is_finished_for_agent() || nobody_waits {
+            if record.is_finished_for_agent() || nobody_waits {
                 return record;
             }
             let change = self.hub().subscribe(record.id);
             record = self.current(record).await;
-            if !record.state.is_finished_for_agent() {
+            if !record.is_finished_for_agent() {
                 let timer = self.ports().clock.sleep(left);
                 let ends = select(Box::pin(caller.gone()), Box::pin(self.waits_end()));
                 drop(select(select(change, timer), ends).await);
@@ -304,7 +304,7 @@ impl Engine {
             return Answer::SignedMessage(SignedMessage { operation: record.id, signature });
         }
         let evidence = self.ports().journal.trace(record.trace).await.ok().flatten();
-        if record.state.is_finished_for_agent() {
+        if record.is_finished_for_agent() {
             return refused_answer(record, evidence.as_ref());
         }
         let policy = evidence.and_then(|trace| trace.decision.policy);
@@ -337,8 +337,8 @@ fn refused_answer(record: &OperationRecord, evidence: Option<&TraceRecord>) -> A
     let (code, reason) = match record.state {
         OperationState::Expired => ("approval_expired", "nobody approved it in time"),
         // of what was signed the agent has the hash
-        OperationState::Cancelling | OperationState::Cancelled => {
-            ("cancelled", "it was cancelled before it was signed")
+        OperationState::Cancelled => {
+            ("cancelled", "it was cancelled and cannot take place any more")
         }
         OperationState::Denied
         | OperationState::Parked
@@ -349,6 +349,7 @@ fn refused_answer(record: &OperationRecord, evidence: Option<&TraceRecord>) -> A
         | OperationState::Broadcast
         | OperationState::Unknown
         | OperationState::Mined
+        | OperationState::Cancelling
         | OperationState::Executed
         | OperationState::Reverted
         | OperationState::Rejected

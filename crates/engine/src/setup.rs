@@ -162,6 +162,18 @@ impl WalletSigner {
     }
 }
 
+impl WalletSigner {
+    /// Whether what is bound makes the same bytes whenever it is signed: by RFC 6979, or because its owner's signature is
+    /// a part of it.
+    #[must_use]
+    pub fn is_deterministic(&self) -> bool {
+        match self {
+            Self::Held(key) => key.is_deterministic(),
+            Self::External => true,
+        }
+    }
+}
+
 impl<S: Signer + 'static> From<Arc<S>> for WalletSigner {
     fn from(signer: Arc<S>) -> Self {
         Self::Held(signer)

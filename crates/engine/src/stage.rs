@@ -182,6 +182,15 @@ impl Reservation<Committed> {
         }
     }
 
+    /// The first attempt without a signature in the books: where a deterministic signer made one, it may have been sent
+    /// all the same.
+    pub(crate) fn unsigned(record: &OperationRecord) -> Option<Self> {
+        let left = record.attempts.iter().find(|attempt| attempt.hash.is_none())?;
+        let (transaction, attempt) = (left.transaction.clone(), left.number);
+        let (bound, given) = (Bound::Transaction { transaction, attempt }, record.intent.signature);
+        Some(Self { record: Box::new(record.clone()), stage: Committed { bound, given } })
+    }
+
     /// A further attempt that the ledger has bound, if it lies inside of what was permitted.
     pub(crate) fn bumped(permit: &Permit, record: Box<OperationRecord>) -> Commitment {
         let newest = record.attempts.last().map(|attempt| &attempt.transaction.plan);
@@ -196,10 +205,10 @@ impl Reservation<Committed> {
         }
     }
 
-    /// The right to one signature over exactly the bound payload.
-    pub(crate) fn authorize(self) -> Authorized {
+    /// The right to one signature over exactly the bound payload, and the operation as it was bound.
+    pub(crate) fn authorize(self) -> (Authorized, Box<OperationRecord>) {
         let Committed { bound, given } = self.stage;
-        Authorized { operation: self.record.id, bound, given }
+        (Authorized { operation: self.record.id, bound, given }, self.record)
     }
 }
 
@@ -233,6 +242,7 @@ impl Authorized {
 pub struct Signed {
     operation: OperationId,
     made: Made,
+    is_determined: bool,
 }
 
 /// What a signature made.
@@ -255,6 +265,13 @@ impl Signed {
     #[must_use]
     pub const fn made(&self) -> &Made {
         &self.made
+    }
+
+    /// Whether what is bound makes it again, byte for byte: by a deterministic signer (RFC 6979), or because the
+    /// signature is a part of what is bound.
+    #[must_use]
+    pub const fn is_determined(&self) -> bool {
+        self.is_determined
     }
 }
 
@@ -301,7 +318,7 @@ pub(crate) async fn sign(
         }
         Bound::Message(_) => Made::Signature(signature.as_bytes().into()),
     };
-    Ok(Signed { operation, made })
+    Ok(Signed { operation, made, is_determined: signer.is_deterministic() })
 }
 
 /// The address whose key made a signature. Its arithmetic is another's than the one that signs here: a mistake of the one

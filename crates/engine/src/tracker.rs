@@ -18,12 +18,11 @@ use tracing::Instrument as _;
 use crate::{
     engine::Engine,
     execute::outcome_of,
-    intake::failed_update,
     lane::LaneId,
     plan::outflow_max,
     port::{
         chain::{ChainError, Expected, Finality},
-        ledger::{ReleaseProof, Settle},
+        ledger::{LedgerError, Settle},
     },
     setup::ChainSetup,
 };
@@ -34,11 +33,11 @@ const RESEND_FIRST: Millis = Millis(1000);
 /// The longest that accepted bytes stay without being offered again: a pool may have dropped them.
 const RESEND_MAX: Millis = Millis(45_000);
 
-/// How long a nonce must be seen used by nobody we know before that is believed.
-const SUSPECT_FOR: Millis = Millis(30_000);
-
 /// What the ledger stores of a node that took the bytes.
 const ACCEPTED: &str = "accepted";
+
+/// How many operations are settled at once.
+pub(crate) const SETTLING_MAX: usize = 2;
 
 /// How many operations of one lane are asked about at once.
 const AT_ONCE: usize = 32;
@@ -61,7 +60,7 @@ pub(crate) struct Tracked {
     outflow: U256,
     resend_at: Millis,
     resend_after: Millis,
-    suspect_since: Option<Millis>,
+    pub(crate) suspect_since: Option<Millis>,
     /// Not before, something is done again about its being stuck.
     unstick_at: Millis,
     /// A node has said that another transaction holds the nonce.
@@ -119,7 +118,7 @@ struct At {
 
 /// What became of a look at one operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Look {
+pub(crate) enum Look {
     /// There is nothing more to be seen of it for now.
     Over,
     /// It changed, or somebody did not answer: the next look is at it again.
@@ -177,7 +176,7 @@ impl Engine {
     }
 
     /// Changes what is known of an operation that is followed.
-    fn change<T>(
+    pub(crate) fn change<T>(
         &self,
         record: &OperationRecord,
         change: impl FnOnce(&mut Tracked) -> T,
@@ -185,14 +184,17 @@ impl Engine {
         self.tracked().get_mut(&lane_of(record))?.get_mut(&record.id).map(change)
     }
 
-    /// Follows an operation whose bytes ought to be offered again without delay.
+    /// Follows an operation whose bytes ought to be offered again without delay, and soon once more: a node that is busy
+    /// with another branch may forget what it took meanwhile.
     pub(crate) fn follow_at_once(&self, record: &OperationRecord) {
         self.follow(record);
-        self.change(record, |tracked| tracked.resend_at = Millis::ZERO);
+        self.change(record, |tracked| {
+            (tracked.resend_at, tracked.resend_after) = (Millis::ZERO, RESEND_FIRST);
+        });
     }
 
     /// Follows a record as the ledger has it now; what was seen of the chain meanwhile stays.
-    fn follow_as_it_is(&self, record: &OperationRecord) {
+    pub(crate) fn follow_as_it_is(&self, record: &OperationRecord) {
         let suspect_since = self.change(record, |tracked| tracked.suspect_since).flatten();
         self.follow(record);
         self.change(record, |tracked| tracked.suspect_since = suspect_since);
@@ -331,7 +333,7 @@ impl Engine {
         }
     }
 
-    async fn mined(
+    pub(crate) async fn mined(
         self: &Arc<Self>,
         record: &OperationRecord,
         actual: &Actual,
@@ -356,6 +358,7 @@ impl Engine {
 
     async fn note_mined(self: &Arc<Self>, record: &OperationRecord, actual: Option<&Actual>) {
         match self.ports().ledger.mined(record.id, actual).await {
+            Ok(record) if actual.is_none() => self.follow_at_once(&record),
             Ok(record) => self.follow(&record),
             Err(error) => {
                 tracing::warn!(operation = %record.id, %error, "a receipt is not noted yet");
@@ -363,18 +366,22 @@ impl Engine {
         }
     }
 
-    /// What is kept follows the operation as it stands: another gateway may have raised its fee, and a new limit may
-    /// have been charged with it.
+    /// Settles what is known. The books refuse that where another gateway has raised the fee, or a new limit was charged
+    /// with it: then it is reckoned again from what they have.
     async fn settle(self: &Arc<Self>, record: &OperationRecord, actual: &Actual) {
-        let Ok(Some(record)) = self.ports().ledger.operation(record.id).await else { return };
-        let record = &record;
-        let kept = record.charges.iter().map(|charge| kept(charge, record, actual)).collect();
-        let over = actual.fee_wei > record.fee_wei_max().unwrap_or(U256::MAX);
-        let settle = Settle { operation: record.id, actual: actual.clone(), kept };
-        match self.ports().ledger.settle(&settle).await {
+        let ledger = &self.ports().ledger;
+        // a block's receipts come all at once: what agents ask for in that moment does not wait behind all of them
+        let Ok(_turn) = self.settling().acquire().await else { return };
+        let mut settled = ledger.settle(&reckoned(record, actual)).await;
+        if let Err(LedgerError::Refused(_)) = settled {
+            let Ok(Some(record)) = ledger.operation(record.id).await else { return };
+            settled = ledger.settle(&reckoned(&record, actual)).await;
+        }
+        match settled {
             Ok(settled) => {
+                let over = actual.fee_wei > settled.fee_wei_max().unwrap_or(U256::MAX);
                 self.unfollow(&settled);
-                self.note_block(settled.chain(), &settle.actual);
+                self.note_block(settled.chain(), actual);
                 self.hub().wake(settled.id);
                 let update = TraceUpdate {
                     status: Some(TraceStatus::Executed),
@@ -394,73 +401,6 @@ impl Engine {
     async fn raise_over(&self, record: &OperationRecord) {
         let title = "the chain charged more than was reserved";
         self.raise(Severity::High, "actual_above_reserved", title, Some(record)).await;
-    }
-
-    /// No hash of ours had a receipt although the nonce is used. A node may know a count before it knows a receipt,
-    /// and this look may be older than a signature: proof is only what is asked in this order: a final count,
-    /// then the operation as it stands, then every hash that it has, and this for a while.
-    async fn look_for_conflict(self: &Arc<Self>, chain: &ChainSetup, known: &OperationRecord) {
-        let id = known.id;
-        let Ok(final_nonce) = chain.port.final_nonce(known.intent.address).await else { return };
-        let Ok(Some(record)) = self.ports().ledger.operation(id).await else { return };
-        if record != *known {
-            self.follow_as_it_is(&record);
-        }
-        let on_its_way = record.state.is_signed() && record.state.money() == Money::Committed;
-        let Some(nonce) = record.nonce().filter(|_| on_its_way) else { return };
-        let found = receipt(chain, &record).await;
-        if let Ok(Some(actual)) = found {
-            // of an attempt that was not known here: another gateway bound it
-            let finality = chain.port.finality(&actual).await;
-            self.mined(&record, &actual, finality).await;
-            return;
-        }
-        let is_missing = final_nonce > nonce && found == Ok(None);
-        if !self.suspects_for_long(&record, is_missing) {
-            return;
-        }
-        let proof = ReleaseProof::NonceUsedElsewhere { final_nonce };
-        match self.ports().ledger.release_committed(id, &proof).await {
-            Ok(released) => {
-                self.unfollow(&released);
-                if released.intent.signature.is_some() {
-                    self.replaced_by_owner(&released).await;
-                } else {
-                    self.stop_wallet(&released).await;
-                }
-            }
-            Err(error) => {
-                tracing::warn!(operation = %id, %error, "a conflict is not noted yet");
-            }
-        }
-    }
-
-    /// Whether every look since [`SUSPECT_FOR`] found the same.
-    fn suspects_for_long(&self, record: &OperationRecord, is_missing: bool) -> bool {
-        let now = self.ports().clock.monotonic();
-        let since = self.change(record, |tracked| {
-            let before = tracked.suspect_since.filter(|_| is_missing);
-            tracked.suspect_since = before.or(is_missing.then_some(now));
-            tracked.suspect_since
-        });
-        since.flatten().is_some_and(|since| now.0.saturating_sub(since.0) >= SUSPECT_FOR.0)
-    }
-
-    /// Whose key is elsewhere may use the nonce for something else, at any time: what was judged here cannot happen any
-    /// more, and holds nothing.
-    async fn replaced_by_owner(&self, record: &OperationRecord) {
-        tracing::info!(operation = %record.id, "the wallet's owner used the nonce for another transaction");
-        self.note(record, &failed_update("replaced_by_owner")).await;
-        self.hub().wake(record.id);
-    }
-
-    /// The key is used elsewhere: nothing more is signed with it until a person has looked.
-    async fn stop_wallet(&self, record: &OperationRecord) {
-        let title = "a nonce of ours was used by a transaction that we did not make";
-        if let Err(error) = self.distrust(record.wallet(), title).await {
-            tracing::error!(wallet = %record.wallet(), %error, "a wallet in conflict could not be frozen");
-        }
-        self.raise(Severity::Critical, "nonce_conflict", title, Some(record)).await;
     }
 
     pub(crate) fn not_stuck_before(&self, record: &OperationRecord, at: Millis) {
@@ -508,7 +448,7 @@ impl Engine {
 }
 
 /// The receipt of whichever attempt has one.
-async fn receipt(
+pub(crate) async fn receipt(
     chain: &ChainSetup,
     record: &OperationRecord,
 ) -> Result<Option<Actual>, ChainError> {
@@ -526,6 +466,17 @@ async fn receipt(
 
 pub(crate) fn lane_of(record: &OperationRecord) -> LaneId {
     (record.chain(), record.wallet().clone())
+}
+
+/// What an operation comes to.
+fn reckoned(record: &OperationRecord, actual: &Actual) -> Settle {
+    Settle {
+        operation: record.id,
+        actual: actual.clone(),
+        attempts: record.attempts.len(),
+        charges: record.charges.clone(),
+        kept: record.charges.iter().map(|charge| kept(charge, record, actual)).collect(),
+    }
 }
 
 /// The value as reserved unless it reverted or was cancelled, and the fee's actual share, rounded up. A count stays

@@ -147,7 +147,7 @@ impl Engine {
     ) -> Result<Option<OperationView>, Unavailable> {
         let ledger = &self.ports().ledger;
         let Some(record) = self.own_operation(agent, id).await? else { return Ok(None) };
-        if record.state.is_finished_for_agent() && record.delivery == Delivery::Owed {
+        if record.is_finished_for_agent() && record.delivery == Delivery::Owed {
             let collected = ledger.deliver(id, Delivery::Owed, Delivery::Collected).await;
             collected.map_err(|error| store(&error))?;
         }

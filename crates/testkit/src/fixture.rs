@@ -400,7 +400,13 @@ pub fn receipt(hash: B256, succeeded: bool) -> Actual {
 /// A settlement of a signed operation that keeps these amounts.
 #[must_use]
 pub fn settle(record: &OperationRecord, kept: Vec<u64>) -> Settle {
-    Settle { operation: record.id, actual: receipt(record.hash().unwrap(), true), kept }
+    Settle {
+        operation: record.id,
+        actual: receipt(record.hash().unwrap(), true),
+        attempts: record.attempts.len(),
+        charges: record.charges.clone(),
+        kept,
+    }
 }
 
 /// Reads an instant.

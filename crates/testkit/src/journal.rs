@@ -143,7 +143,7 @@ impl Journal for ModelJournal {
                 return Ok(false);
             }
             state.has_pinned(&self.gateway, &entry.decision)?;
-            let NewTrace { trace_hash, decision, status, posted } = entry.clone();
+            let NewTrace { trace_hash, decision, status, posted, canonical: _ } = entry.clone();
             let previous_hash = state.append(&self.gateway, &entry.entry());
             let begun = TraceRecord::begun(trace_hash, decision, status, posted);
             state.traces.push(TraceRecord { previous_hash, ..begun });

@@ -234,8 +234,9 @@ impl Ledger for ModelLedger {
         operation: OperationId,
         attempt: u32,
         bytes: &SignedBytes,
+        said: Option<&SentOutcome>,
     ) -> Result<OperationRecord, LedgerError> {
-        self.with(|books| books.signed(operation, attempt, bytes))
+        self.with(|books| books.signed(operation, attempt, (bytes, said)))
     }
 
     async fn signed_message(

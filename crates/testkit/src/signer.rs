@@ -19,6 +19,7 @@ use k256::ecdsa::SigningKey;
 pub struct FakeSigner {
     key: SigningKey,
     broken: AtomicBool,
+    varies: AtomicBool,
     signatures: AtomicU64,
 }
 
@@ -29,7 +30,8 @@ impl FakeSigner {
         let mut secret = [0; 32];
         secret[24..].copy_from_slice(&n.to_be_bytes());
         let key = SigningKey::from_slice(&secret).unwrap();
-        Self { key, broken: AtomicBool::new(false), signatures: AtomicU64::new(0) }
+        let (broken, varies) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { key, broken, varies, signatures: AtomicU64::new(0) }
     }
 
     /// What the owner of this key signs who uses it elsewhere. Not counted.
@@ -65,6 +67,11 @@ impl FakeSigner {
         self.broken.store(broken, Ordering::SeqCst);
     }
 
+    /// From now on it does not promise to sign the same twice.
+    pub fn set_varying(&self) {
+        self.varies.store(true, Ordering::SeqCst);
+    }
+
     /// How many signatures it made.
     #[must_use]
     pub fn signatures(&self) -> u64 {
@@ -88,6 +95,6 @@ impl Signer for FakeSigner {
     }
 
     fn is_deterministic(&self) -> bool {
-        true
+        !self.varies.load(Ordering::SeqCst)
     }
 }

@@ -316,9 +316,11 @@ async fn look(door: &AgentDoor, id: &str) -> Result<Value, NoResult> {
     let params = json!([id, {"collect": false}]);
     let mut operation = door.ask(None, "countersign_getOperation", &params).await?;
     // what this program does not know is not finished
-    let finished = operation.get("status").is_some_and(|status| {
-        OperationState::deserialize(status).is_ok_and(OperationState::is_finished_for_agent)
-    });
+    let state = operation.get("status").map(OperationState::deserialize).and_then(Result::ok);
+    // of what is cancelled without a hash nobody can say yet how it ends
+    let has_hash = operation.get("hash").is_some_and(|hash| !hash.is_null());
+    let is_open = state == Some(OperationState::Cancelling) && !has_hash;
+    let finished = state.is_some_and(OperationState::is_finished_for_agent) && !is_open;
     if let Some(members) = operation.as_object_mut() {
         members.insert("finished".to_owned(), finished.into());
     }

@@ -21,7 +21,7 @@ macro_rules! ledger_functions {
             expire(max: u32) -> Vec<OperationRecord>;
             commit(commit: &Commit) -> CommitAnswer;
             bump(bump: &Bump) -> BumpAnswer;
-            signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
+            signed(operation: OperationId, attempt: u32, bytes: &SignedBytes, said: Option<&SentOutcome>) -> OperationRecord;
             signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
             end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
             sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;

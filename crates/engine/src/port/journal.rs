@@ -104,13 +104,16 @@ pub struct NewTrace {
     pub status: TraceStatus,
     /// Where a client posted it: by whom, and what else they said.
     pub posted: Option<Posted>,
+    /// The decision's canonical JSON, where it is at hand.
+    pub canonical: Option<String>,
 }
 
 impl NewTrace {
     /// It as it is written, and the decision's canonical JSON.
     #[must_use]
     pub fn line(&self) -> (Line, String) {
-        let canonical = self.decision.canonical_json();
+        let known = self.canonical.clone();
+        let canonical = known.unwrap_or_else(|| self.decision.canonical_json());
         let line = if self.posted.is_some() {
             self.entry().line()
         } else {

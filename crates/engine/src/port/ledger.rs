@@ -108,12 +108,14 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// [`Bump`].
     async fn bump(&self, bump: &Bump) -> Result<BumpAnswer, LedgerError>;
 
-    /// Stores raw bytes and hash of an attempt; `PREPARED` becomes `SIGNED`.
+    /// Stores raw bytes and hash of an attempt; `PREPARED` becomes `SIGNED`. Where a node was offered them already, what
+    /// it said is recorded in the same step, as [`Ledger::sent`] does.
     async fn signed(
         &self,
         operation: OperationId,
         attempt: u32,
         bytes: &SignedBytes,
+        said: Option<&SentOutcome>,
     ) -> Result<OperationRecord, LedgerError>;
 
     /// Stores the signature of a message; `PREPARED` becomes `SIGNED`. `Refused` for a transaction.
@@ -151,7 +153,8 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Takes the charges out of committed and puts what is kept of each into settled: a rolling
     /// window's bucket of now, a calendar window's own period. Moves to `EXECUTED` or `REVERTED`, or to `CANCELLED`
-    /// where the receipt is a cancel's. What no counter can hold is `Refused`.
+    /// where the receipt is a cancel's. What no counter can hold is `Refused`, and so is what was reckoned from other
+    /// attempts or charges than the operation has.
     async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError>;
 
     /// Takes a settled operation back to committed and `BROADCAST` (`CANCELLING` where a cancel was bound), after a reorg.

@@ -49,6 +49,8 @@ pub(crate) enum Cut {
     Every(u64),
     /// Every answer of one function is lost; what it does happens.
     AnswersOf(&'static str),
+    /// No call of one function arrives.
+    Without(&'static str),
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Mortal {
             Cut::OnlyAfter(cut) => (true, n != cut),
             Cut::Every(cut) => (!n.is_multiple_of(cut), !n.is_multiple_of(cut)),
             Cut::AnswersOf(name) => (true, called != name),
+            Cut::Without(name) => (called != name, called != name),
         }
     }
 
@@ -100,7 +103,7 @@ impl Mortal {
             | Cut::OnlyBefore(cut)
             | Cut::OnlyAfter(cut)
             | Cut::Every(cut) => calls > cut,
-            Cut::AnswersOf(_) => calls > 0,
+            Cut::AnswersOf(_) | Cut::Without(_) => calls > 0,
         }
     }
 }
@@ -149,12 +152,41 @@ pub(crate) fn books_balance(house: &House, cut: Cut) {
 #[tokio::test(start_paused = true)]
 async fn what_is_signed_without_an_answer_is_sent_by_a_later_look() {
     let house = House::new();
+    // nobody could make the same bytes again, so they are stored first
+    house.signer.set_varying();
     let engine = house.gateway_over(Mortal::over(&house, Cut::AnswersOf("signed")));
     drop(engine.announce().await);
     take(engine.submit(send(&house, PAYEE, 50)).await);
     assert_eq!(house.chain.sent().len(), 0);
     house.settle_down(&engine).await;
     assert_eq!((house.paid(), house.only().state), (eth(50), OperationState::Executed));
+}
+
+/// What the key makes of a payload is the same each time, so it is sent before it is stored. Its sender never comes to
+/// that, and somebody wants it cancelled before anybody has signed it again.
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_and_never_stored_is_known_on_the_chain() {
+    let house = House::new();
+    let engine = house.gateway_over(Mortal::over(&house, Cut::Without("signed")));
+    drop(engine.announce().await);
+    let answer = take(engine.submit(send(&house, PAYEE, 50)).await);
+    assert!(matches!(answer, Answer::Pending(_)), "{answer:?}");
+    let record = house.only();
+    assert_eq!((record.state, house.chain.sent().len()), (OperationState::Prepared, 1));
+    house.chain.mine();
+    assert_eq!(house.paid(), eth(50));
+    // the cancel is bound; what it was signed to is not stored either
+    drop(engine.cancel_operation(&operator("bob"), record.id).await);
+    assert_eq!(house.only().state, OperationState::Cancelling);
+
+    let engine = successor(&house).await;
+    for _ in 0..4 {
+        house.settle_down(&engine).await;
+    }
+    let record = house.only();
+    assert_eq!((record.state, record.attempts.len()), (OperationState::Executed, 2));
+    assert_eq!(record.hash(), Some(keccak256(&house.chain.sent()[0])));
+    assert_eq!((house.paid(), house.ledger.freezes().await.unwrap()), (eth(50), vec![]));
 }
 
 pub(crate) async fn successor(house: &House) -> Arc<Engine> {

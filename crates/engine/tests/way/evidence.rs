@@ -93,6 +93,7 @@ fn attestation() -> NewTrace {
         decision,
         status,
         posted: Some(fixture::posted("alice")),
+        canonical: None,
     }
 }
 
@@ -554,7 +555,8 @@ async fn decisions_of_every_kind_are_decided_again_from_their_text() {
             first
         };
         let status = TraceStatus::Allowed;
-        let new = NewTrace { trace_hash: record.hash(), decision: record, status, posted: None };
+        let (trace_hash, canonical) = (record.hash(), None);
+        let new = NewTrace { trace_hash, decision: record, status, posted: None, canonical };
         let text = new.entry().text();
         let of_client = NewTrace { posted: Some(fixture::posted("ann")), ..new.clone() };
         for new in [&new, &of_client] {

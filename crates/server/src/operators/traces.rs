@@ -217,5 +217,6 @@ fn attestation(said: Said, now: Timestamp, by: OperatorId) -> NewTrace {
     let signatures = said.signatures.into_iter().chain(claimed).collect();
     let posted = Posted { by, tx_hash: said.tx_hash, signatures, duration_ms: said.duration_ms };
     let trace_hash = decision.hash();
-    NewTrace { trace_hash, decision, status: said.status, posted: Some(posted) }
+    let (status, posted, canonical) = (said.status, Some(posted), None);
+    NewTrace { trace_hash, decision, status, posted, canonical }
 }

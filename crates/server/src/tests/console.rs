@@ -223,7 +223,7 @@ async fn a_transaction_is_found_by_its_hash_with_or_without_a_node_that_knows_it
     house.ledger.commit(&fixture::commit(1)).await.unwrap();
     let record = house.ledger.operation(fixture::operation_id(1)).await.unwrap().unwrap();
     let signed = fixture::signed_first(&record);
-    house.ledger.signed(record.id, 0, &signed).await.unwrap();
+    house.ledger.signed(record.id, 0, &signed, None).await.unwrap();
     let of =
         async |query: String| house.desk("GET", &format!("/operations?{query}"), "").await.json();
     let hash = format!("hash={}", signed.hash);

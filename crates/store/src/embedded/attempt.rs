@@ -73,28 +73,30 @@ impl Step<'_> {
         &self,
         id: OperationId,
         number: u32,
-        bytes: &SignedBytes,
+        (bytes, said): (&SignedBytes, Option<&SentOutcome>),
     ) -> Result<OperationRecord, Fault> {
         let mut record = self.known(id)?;
         let attempt = attempt(&mut record, number)?;
         if attempt.transaction != bytes.transaction {
             return Err(Fault::Refused(format!("attempt {number} of {id} has another payload")));
         }
-        match attempt.hash {
-            Some(hash) if hash == bytes.hash && attempt.raw.as_ref() == Some(&bytes.raw) => {
-                return Ok(record);
-            }
+        let is_known = match attempt.hash {
+            Some(hash) if hash == bytes.hash && attempt.raw.as_ref() == Some(&bytes.raw) => true,
             Some(_) => {
                 return Err(Fault::Refused(format!("attempt {number} of {id} has other bytes")));
             }
-            None => {}
-        }
+            None => false,
+        };
         attempt.raw = Some(bytes.raw.clone());
         attempt.hash = Some(bytes.hash);
         if record.state == S::Prepared {
             record.state = S::Signed;
         }
-        self.update(record, "signed")
+        let is_told = match said {
+            Some(outcome) => take_word(&mut record, number, outcome)?,
+            None => false,
+        };
+        if is_known && !is_told { Ok(record) } else { self.update(record, "signed") }
     }
 
     pub(super) fn signed_message(
@@ -125,35 +127,48 @@ impl Step<'_> {
         outcome: &SentOutcome,
     ) -> Result<OperationRecord, Fault> {
         let mut record = self.known(id)?;
-        let before = record.state;
-        let attempt = attempt(&mut record, number)?;
-        if attempt.hash.is_none() {
-            return Err(Fault::Refused(format!("attempt {number} of {id} is not signed")));
+        if take_word(&mut record, number, outcome)? {
+            self.update(record, "sent")
+        } else {
+            Ok(record)
         }
-        let (state, words) = match outcome {
-            SentOutcome::Accepted => (S::Broadcast, "accepted"),
-            SentOutcome::Unknown(words) => (S::Unknown, words.as_str()),
-        };
-        let state = match before {
-            S::Signed | S::Broadcast | S::Unknown => state,
-            S::Cancelling => before,
-            S::Denied
-            | S::Parked
-            | S::Approved
-            | S::Allowed
-            | S::Prepared
-            | S::Mined
-            | S::Executed
-            | S::Reverted
-            | S::Rejected
-            | S::Expired
-            | S::Cancelled
-            | S::Conflict => return Ok(record),
-        };
-        attempt.outcome = Some(words.into());
-        record.state = state;
-        self.update(record, "sent")
     }
+}
+
+/// Notes what a node said to an attempt; whether it is a word that comes in time.
+fn take_word(
+    record: &mut OperationRecord,
+    number: u32,
+    outcome: &SentOutcome,
+) -> Result<bool, Fault> {
+    let (id, before) = (record.id, record.state);
+    let attempt = attempt(record, number)?;
+    if attempt.hash.is_none() {
+        return Err(Fault::Refused(format!("attempt {number} of {id} is not signed")));
+    }
+    let (state, words) = match outcome {
+        SentOutcome::Accepted => (S::Broadcast, "accepted"),
+        SentOutcome::Unknown(words) => (S::Unknown, words.as_str()),
+    };
+    let state = match before {
+        S::Signed | S::Broadcast | S::Unknown => state,
+        S::Cancelling => before,
+        S::Denied
+        | S::Parked
+        | S::Approved
+        | S::Allowed
+        | S::Prepared
+        | S::Mined
+        | S::Executed
+        | S::Reverted
+        | S::Rejected
+        | S::Expired
+        | S::Cancelled
+        | S::Conflict => return Ok(false),
+    };
+    attempt.outcome = Some(words.into());
+    record.state = state;
+    Ok(true)
 }
 
 fn attempt(record: &mut OperationRecord, number: u32) -> Result<&mut Attempt, Fault> {

@@ -212,7 +212,7 @@ impl Step<'_> {
         new: &NewTrace,
         (line, text): &(Line, String),
     ) -> Result<bool, Fault> {
-        let NewTrace { trace_hash, decision, status, posted } = new;
+        let NewTrace { trace_hash, decision, status, posted, canonical: _ } = new;
         if self.trace(*trace_hash)?.is_some() {
             return Ok(false);
         }

@@ -148,9 +148,10 @@ impl Ledger for EmbeddedLedger {
         operation: OperationId,
         attempt: u32,
         bytes: &SignedBytes,
+        said: Option<&SentOutcome>,
     ) -> Result<OperationRecord, LedgerError> {
-        let bytes = bytes.clone();
-        self.write(move |step| step.signed(operation, attempt, &bytes)).await
+        let (bytes, said) = (bytes.clone(), said.cloned());
+        self.write(move |step| step.signed(operation, attempt, (&bytes, said.as_ref()))).await
     }
 
     async fn signed_message(

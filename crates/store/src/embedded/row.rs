@@ -208,7 +208,7 @@ impl Step<'_> {
         event: &str,
     ) -> Result<OperationRecord, Fault> {
         record.updated_at = self.now;
-        if record.finished_at.is_none() && record.state.is_finished_for_agent() {
+        if record.finished_at.is_none() && record.is_finished_for_agent() {
             record.finished_at = Some(self.now);
         }
         let json = serde_json::to_string(&record)?;

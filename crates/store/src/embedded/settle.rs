@@ -49,7 +49,7 @@ impl Step<'_> {
     }
 
     pub(super) fn settle(&self, settle: &Settle) -> Result<OperationRecord, Fault> {
-        let Settle { operation, actual, kept } = settle;
+        let Settle { operation, actual, attempts, charges, kept } = settle;
         let mut record = self.known(*operation)?;
         if record.message().is_some() {
             return Err(undefined("settle", &record));
@@ -61,6 +61,9 @@ impl Step<'_> {
             return Err(undefined("settle", &record));
         }
         ours(&record, actual)?;
+        if *attempts != record.attempts.len() || *charges != record.charges {
+            return Err(Fault::Refused("it has other attempts or charges by now".into()));
+        }
         if kept.len() != record.charges.len() {
             let wrong = "there is not one kept amount for each charge";
             return Err(Fault::Refused(wrong.into()));

@@ -187,7 +187,7 @@ impl Journal for RedisJournal {
         if answer.is_empty() {
             return Ok(None);
         }
-        read_trace(answer).map(Some).map_err(unavailable)
+        read_trace(&answer).map(Some).map_err(unavailable)
     }
 
     async fn traces(&self, query: &TraceQuery) -> Result<Page<TraceRecord>, JournalError> {
@@ -232,7 +232,7 @@ impl Journal for RedisJournal {
     async fn incident(&self, id: &str) -> Result<Option<Incident>, JournalError> {
         let call = Call::new().arg("incident", incident_key(id));
         let answer = self.link.run(Script::Incident, call).await;
-        answer.and_then(maybe_incident).map_err(unavailable)
+        answer.and_then(|reply| maybe_incident(&reply)).map_err(unavailable)
     }
 
     async fn incidents(&self, query: &IncidentQuery) -> Result<Page<Incident>, JournalError> {
@@ -306,7 +306,7 @@ fn chain(mut fields: Reply) -> Result<Chain, LedgerError> {
 impl RedisJournal {
     async fn incident_of(&self, group: &str) -> Result<Option<Incident>, LedgerError> {
         let call = Call::new().arg("group", incident_key(group));
-        maybe_incident(self.link.run(Script::IncidentOf, call).await?)
+        maybe_incident(&self.link.run(Script::IncidentOf, call).await?)
     }
 
     /// Whether it is that now; not where another change came in between.
@@ -322,10 +322,10 @@ fn too_many_changes() -> JournalError {
 
 fn page<T>(
     mut answer: Reply,
-    read: impl Fn(Reply) -> Result<T, LedgerError>,
+    read: impl Fn(&Reply) -> Result<T, LedgerError>,
 ) -> Result<Page<T>, LedgerError> {
     let cursor = answer.text()?;
-    let items: Result<Vec<T>, LedgerError> = answer.lists().map(|fields| read(fields?)).collect();
+    let items: Result<Vec<T>, LedgerError> = answer.lists().map(|fields| read(&fields?)).collect();
     Ok(Page { items: items?, next_cursor: Some(cursor).filter(|text| !text.is_empty()) })
 }
 

@@ -37,7 +37,7 @@ use countersign_engine::port::{
 use self::packing::{
     addresses, adoption, asked_before, attempt, becomes, changed, charged, counterparties,
     cursor_from, found, freeze_call, freeze_from, freezes, limit, new_operation, overruns, parting,
-    reading, spoken, standing, standing_freezes, unknown, words,
+    reading, said, spoken, standing, standing_freezes, unknown, words,
 };
 use super::{
     FORMAT,
@@ -114,7 +114,7 @@ impl RedisLedger {
     async fn step(&self, script: Script, call: Call) -> Result<OperationRecord, LedgerError> {
         let mut answer = self.link.run(script, call).await?;
         match answer.tag()?.as_str() {
-            "done" => self.documents.read(answer.list()?),
+            "done" => self.documents.read(&answer.list()?),
             other => Err(unknown(other)),
         }
     }
@@ -124,7 +124,7 @@ impl RedisLedger {
     async fn sound(&self, answer: Reply) -> Result<Vec<OperationRecord>, LedgerError> {
         let (mut sound, mut damage) = (Vec::new(), None);
         for fields in answer.lists() {
-            match fields.and_then(|fields| self.documents.read(fields)) {
+            match fields.and_then(|fields| self.documents.read(&fields)) {
                 Err(LedgerError::Damaged(why)) => damage = damage.or(Some(why)),
                 record => sound.push(record?),
             }
@@ -180,7 +180,7 @@ impl Ledger for RedisLedger {
             now: self.never_back(answer.number()?),
             seen: counterparties(answer.list()?)?,
             freezes: freezes(answer.list()?)?,
-            pact: standing(answer.list()?)?,
+            pact: standing(&answer.list()?)?,
         })
     }
 
@@ -349,9 +349,11 @@ impl Ledger for RedisLedger {
         operation: OperationId,
         attempt: u32,
         bytes: &SignedBytes,
+        outcome: Option<&SentOutcome>,
     ) -> Result<OperationRecord, LedgerError> {
         let SignedBytes { transaction, raw, hash } = bytes;
-        let call = Call::new()
+        let call = outcome.map_or_else(Call::new, |outcome| said(Call::new(), outcome));
+        let call = call
             .arg("operation", operation)
             .arg("attempt", attempt)
             .arg("nonce", transaction.nonce)
@@ -389,15 +391,8 @@ impl Ledger for RedisLedger {
         attempt: u32,
         outcome: &SentOutcome,
     ) -> Result<OperationRecord, LedgerError> {
-        let (state, words) = match outcome {
-            SentOutcome::Accepted => (OperationState::Broadcast, "accepted"),
-            SentOutcome::Unknown(words) => (OperationState::Unknown, words.as_str()),
-        };
-        let call = Call::new()
-            .arg("operation", operation)
-            .arg("attempt", attempt)
-            .arg("state", state.name())
-            .arg("outcome", words);
+        let call = said(Call::new(), outcome);
+        let call = call.arg("operation", operation).arg("attempt", attempt);
         self.step(Script::Sent, call).await
     }
 
@@ -414,7 +409,7 @@ impl Ledger for RedisLedger {
     }
 
     async fn settle(&self, settle: &Settle) -> Result<OperationRecord, LedgerError> {
-        let Settle { operation, actual, kept } = settle;
+        let Settle { operation, actual, attempts, charges, kept } = settle;
         if let Some(amount) = kept.iter().find(|amount| **amount > AMOUNT_MAX) {
             return Err(LedgerError::Refused(format!("`{amount}` is more than a counter holds")));
         }
@@ -427,6 +422,8 @@ impl Ledger for RedisLedger {
             .arg("hash", actual.hash)
             .arg("block", actual.block_number)
             .arg("state", state)
+            .arg("attempts", attempts)
+            .arg("held", charge_lines(charges, true))
             .arg("kept", kept.join(","));
         self.step(Script::Settle, call).await
     }
@@ -462,7 +459,7 @@ impl Ledger for RedisLedger {
 
     async fn operation(&self, id: OperationId) -> Result<Option<OperationRecord>, LedgerError> {
         let answer = self.link.run(Script::Operation, Call::new().arg("operation", id)).await?;
-        if answer.is_empty() { Ok(None) } else { self.documents.read(answer).map(Some) }
+        if answer.is_empty() { Ok(None) } else { self.documents.read(&answer).map(Some) }
     }
 
     async fn operations(
@@ -644,7 +641,7 @@ impl Ledger for RedisLedger {
 
     async fn pact(&self, pact: &Pact) -> Result<Option<PactStanding>, LedgerError> {
         let call = Call::new().arg("agent", &pact.agent).arg("version", pact.grant);
-        standing(self.link.run(Script::Pact, call).await?)
+        standing(&self.link.run(Script::Pact, call).await?)
     }
 
     async fn seal(&self, reason: &str) -> Result<(), LedgerError> {

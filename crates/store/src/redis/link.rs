@@ -8,7 +8,7 @@ use std::{
 
 use countersign_core::time::Timestamp;
 use countersign_engine::port::ledger::LedgerError;
-use redis::Cmd;
+use redis::{Cmd, FromRedisValue as _};
 
 use super::{
     connections::{Asked, Connections, WeakStore},
@@ -157,7 +157,7 @@ impl Link {
         let mut ask = redis::cmd("EVAL");
         ask.arg(RIGHTS).arg(1).arg(self.keys.meta()).arg(names);
         let answer = self.connections.ask(&ask).await.map_err(|fault| fault.named(false))?;
-        Reply::parse(answer)?.texts().collect()
+        Vec::from_redis_value(answer).map_err(|_| damaged("rights are no list of texts"))
     }
 
     /// What is done from now on if the store may forget what it acknowledged.

@@ -1,6 +1,8 @@
 //! Operations as Redis keeps them: a hash with a field for whatever a script looks at, and JSON documents
 //! that scripts carry unread.
 
+use std::fmt::Write as _;
+
 use alloy_primitives::{B256, Bytes};
 use countersign_core::{
     amount::AMOUNT_MAX,
@@ -89,13 +91,22 @@ pub(super) fn plan_digest(plan: &TransactionPlan) -> Result<String, LedgerError>
     Ok(hex::encode(Sha256::digest(json(plan)?)))
 }
 
+/// Room for one charge as scripts read it.
+const CHARGE_LINE: usize = 160;
+
 /// Charges as scripts read them; see `counter_prelude.lua`.
 pub(super) fn charge_lines(charges: &[Charge], parks: bool) -> String {
-    let lines: Vec<String> = charges.iter().map(|charge| charge_line(charge, parks)).collect();
-    lines.join(";")
+    let mut lines = String::with_capacity(charges.len().saturating_mul(CHARGE_LINE));
+    for charge in charges {
+        if !lines.is_empty() {
+            lines.push(';');
+        }
+        write_charge(&mut lines, charge, parks);
+    }
+    lines
 }
 
-fn charge_line(charge: &Charge, parks: bool) -> String {
+fn write_charge(lines: &mut String, charge: &Charge, parks: bool) {
     let (start, stop) = match charge.window {
         Window::Calendar(period) => (period.start.millis(), period.end.millis()),
         Window::Rolling(_) | Window::Grant => (0, 0),
@@ -111,27 +122,29 @@ fn charge_line(charge: &Charge, parks: bool) -> String {
     };
     // one more than any bound: never fits
     let amount = charge.amount().unwrap_or(AMOUNT_MAX.saturating_add(1));
-    let counter = format!("{}:{}", charge.counter.hex(), charge.window.period_key());
-    format!("{counter}|{start}|{stop}|{width}|{length}|{amount}|{limit}|{bound}")
+    let (counter, period) = (charge.counter.hex(), charge.window.period_key());
+    // INVARIANT: writing into a string does not fail
+    write!(lines, "{counter}:{period}|{start}|{stop}|{width}|{length}|{amount}|{limit}|{bound}")
+        .unwrap_or_default();
 }
 
 /// An operation from its hash, but for what its documents say.
 pub(super) fn read_with(
-    (f, id): (&mut Fields, OperationId),
+    (f, id): (&mut Fields<'_>, OperationId),
     (intent, charges): (Intent, Vec<Charge>),
 ) -> Result<OperationRecord, LedgerError> {
     Ok(OperationRecord {
         id,
-        state: state(&f.text("state")?)?,
+        state: state(f.text("state")?)?,
         attempts: intent.plan().map_or(Ok(Vec::new()), |plan| attempts(f, plan))?,
         signature: f.maybe("signature")?,
         intent,
         fingerprint: f.parsed("fingerprint")?,
         key: f.maybe("key")?,
         batch: f.maybe("batch")?,
-        delivery: delivery(&f.text("delivery")?)?,
-        code: f.text("code")?,
-        reason: f.text("reason")?,
+        delivery: delivery(f.text("delivery")?)?,
+        code: f.text("code")?.to_owned(),
+        reason: f.text("reason")?.to_owned(),
         trace: f.parsed("trace")?,
         digest: f.maybe("digest")?,
         gates: f.maybe_json("gates")?.unwrap_or_default(),
@@ -141,7 +154,7 @@ pub(super) fn read_with(
         actual: f.maybe_json("actual")?,
         kept: f.json_list("kept")?,
         settled_at: instant(f, "settled_at")?,
-        gateway: f.text("gateway")?,
+        gateway: f.text("gateway")?.to_owned(),
         fence: f.parsed("fence")?,
         created_at: instant(f, "created_at")?.ok_or_else(|| damaged("a record has no birth"))?,
         updated_at: instant(f, "updated_at")?.ok_or_else(|| damaged("a record has no age"))?,
@@ -151,14 +164,14 @@ pub(super) fn read_with(
 }
 
 /// All attempts have the nonce that commit bound. The first one's plan is the one that was judged.
-fn attempts(f: &mut Fields, plan: &TransactionPlan) -> Result<Vec<Attempt>, LedgerError> {
+fn attempts(f: &mut Fields<'_>, plan: &TransactionPlan) -> Result<Vec<Attempt>, LedgerError> {
     let Some(nonce) = f.maybe("nonce")? else { return Ok(Vec::new()) };
     let count: u32 = f.parsed("attempts")?;
     let attempt = |number: u32| {
         let plan = if number == 0 { plan.clone() } else { further_plan(f, number)? };
         Ok(Attempt {
             number,
-            purpose: purpose(&f.text(&format!("purpose:{number}"))?)?,
+            purpose: purpose(f.text(&format!("purpose:{number}"))?)?,
             made_at: Timestamp::from_millis(f.parsed(&format!("made_at:{number}"))?),
             transaction: plan.with_nonce(nonce),
             raw: f.maybe::<Bytes>(&format!("raw:{number}"))?,
@@ -169,7 +182,7 @@ fn attempts(f: &mut Fields, plan: &TransactionPlan) -> Result<Vec<Attempt>, Ledg
     (0..count).map(attempt).collect()
 }
 
-fn further_plan(f: &mut Fields, number: u32) -> Result<TransactionPlan, LedgerError> {
+fn further_plan(f: &mut Fields<'_>, number: u32) -> Result<TransactionPlan, LedgerError> {
     let plan = f.json(&format!("plan:{number}"))?;
     if f.text(&format!("plan_digest:{number}"))? == plan_digest(&plan)? {
         Ok(plan)
@@ -178,7 +191,7 @@ fn further_plan(f: &mut Fields, number: u32) -> Result<TransactionPlan, LedgerEr
     }
 }
 
-fn instant(fields: &mut Fields, name: &str) -> Result<Option<Timestamp>, LedgerError> {
+fn instant(fields: &mut Fields<'_>, name: &str) -> Result<Option<Timestamp>, LedgerError> {
     Ok(fields.maybe(name)?.map(Timestamp::from_millis))
 }
 

@@ -447,7 +447,7 @@ impl Books {
     /// Puts a changed record in the place of the old one.
     pub(super) fn replace(&mut self, mut record: OperationRecord) -> OperationRecord {
         record.updated_at = self.now;
-        if record.state.is_finished_for_agent() && record.finished_at.is_none() {
+        if record.is_finished_for_agent() && record.finished_at.is_none() {
             record.finished_at = Some(self.now);
         }
         let place = self.operations.iter_mut().find(|o| o.id == record.id).unwrap();

@@ -148,6 +148,8 @@ flaws! {
     CancelIsFree = "cancel-is-free";
     /// a limit with another name starts from nothing
     NewLimitForgets = "new-limit-forgets";
+    /// bytes that the signer would not make again are sent before they are stored
+    SaidDetermined = "said-determined";
 }
 
 /// The model with one flaw.

@@ -210,23 +210,25 @@ impl Books {
         &mut self,
         id: OperationId,
         number: u32,
-        bytes: &SignedBytes,
+        (bytes, said): (&SignedBytes, Option<&SentOutcome>),
     ) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
         let attempt = attempt(&mut record, number)?;
         if attempt.transaction != bytes.transaction {
             return Err(refused("the attempt is bound to another payload"));
         }
-        if let Some(hash) = attempt.hash {
-            let same = hash == bytes.hash && attempt.raw.as_ref() == Some(&bytes.raw);
-            return if same { Ok(record) } else { Err(refused("the attempt has other bytes")) };
-        }
+        let before = attempt.clone();
         attempt.raw = Some(bytes.raw.clone());
         attempt.hash = Some(bytes.hash);
+        if before.hash.is_some() && before != *attempt {
+            return Err(refused("the attempt has other bytes"));
+        }
         if record.state == S::Prepared {
             record.state = S::Signed;
         }
-        Ok(self.replace(record))
+        let is_told = said.is_some_and(|outcome| is_told(&mut record, number, outcome));
+        let is_news = before.hash.is_none() || is_told;
+        Ok(if is_news { self.replace(record) } else { record })
     }
 
     pub(super) fn signed_message(
@@ -280,21 +282,11 @@ impl Books {
         outcome: &SentOutcome,
     ) -> Result<OperationRecord, LedgerError> {
         let mut record = self.known(id)?;
-        let attempt = attempt(&mut record, number)?;
-        if attempt.hash.is_none() {
+        if attempt(&mut record, number)?.hash.is_none() {
             return Err(refused("the attempt is not signed"));
         }
-        let (state, words) = match outcome {
-            SentOutcome::Accepted => (S::Broadcast, "accepted"),
-            SentOutcome::Unknown(words) => (S::Unknown, words.as_str()),
-        };
-        attempt.outcome = Some(words.into());
-        match record.state {
-            S::Signed | S::Broadcast | S::Unknown => record.state = state,
-            S::Cancelling => {}
-            _ => return self.known(id),
-        }
-        Ok(self.replace(record))
+        let is_told = is_told(&mut record, number, outcome);
+        Ok(if is_told { self.replace(record) } else { record })
     }
 
     pub(super) fn mined(
@@ -337,6 +329,9 @@ impl Books {
             return Err(undefined("settle", &record));
         }
         ours(&record, &settle.actual)?;
+        if settle.attempts != record.attempts.len() || settle.charges != record.charges {
+            return Err(refused("it was reckoned from what the operation is no more"));
+        }
         if settle.kept.len() != record.charges.len() {
             return Err(refused("there is not one kept amount for each charge"));
         }
@@ -500,6 +495,21 @@ impl Books {
 fn attempt(record: &mut OperationRecord, number: u32) -> Result<&mut Attempt, LedgerError> {
     let known = record.attempts.iter_mut().find(|a| a.number == number);
     known.ok_or_else(|| refused(&format!("there is no attempt {number}")))
+}
+
+/// Notes what a node said to a signed attempt; whether it comes in time.
+fn is_told(record: &mut OperationRecord, number: u32, outcome: &SentOutcome) -> bool {
+    let (state, words) = match outcome {
+        SentOutcome::Accepted => (S::Broadcast, "accepted"),
+        SentOutcome::Unknown(words) => (S::Unknown, words.as_str()),
+    };
+    match record.state {
+        S::Signed | S::Broadcast | S::Unknown => record.state = state,
+        S::Cancelling => {}
+        _ => return false,
+    }
+    let told = record.attempts.iter_mut().find(|attempt| attempt.number == number);
+    told.map(|attempt| attempt.outcome = Some(words.into())).is_some()
 }
 
 /// Same nonce, and nothing but the fee may differ; or nothing at all is moved.

@@ -48,6 +48,8 @@ struct State {
     checked_at: BTreeMap<OperationId, Timestamp>,
     acknowledged: BTreeSet<OperationId>,
     hashes: BTreeMap<B256, OperationId>,
+    /// Bytes that what is bound makes again whoever signs it, and whose operation it is.
+    determined: BTreeMap<B256, OperationId>,
     /// Whose value was free by the chain's rule of finality, reverted or cancelled, until a reorg below it.
     revived: BTreeSet<OperationId>,
     now: Timestamp,
@@ -96,6 +98,11 @@ fn is_split(old: Option<&OperationRecord>, new: &OperationRecord) -> bool {
 }
 
 impl State {
+    /// Whose bytes these are: stored, or made again of what is.
+    fn operation_of(&self, hash: B256) -> Option<OperationId> {
+        self.hashes.get(&hash).or_else(|| self.determined.get(&hash)).copied()
+    }
+
     /// Notes an operation that comes back from what had freed its value. Others may have spent that meanwhile.
     fn note_revived(&mut self, was: Option<S>, new: &OperationRecord) {
         let was_free = was.is_some_and(|was| [S::Reverted, S::Cancelled].contains(&was));
@@ -195,12 +202,18 @@ impl Oracle {
         }
     }
 
-    /// Bytes leave for a node. While history is lost, they are stored in the copy that took the place of the books.
+    /// A deterministic signer has made these bytes of what is bound.
+    pub(crate) fn determines(&self, id: OperationId, hash: B256) {
+        self.state().determined.insert(hash, id);
+    }
+
+    /// Bytes leave for a node: they are stored, or what is stored makes them again. While history is lost, they are
+    /// stored in the copy that took the place of the books.
     pub(crate) fn leaves(&self, hash: B256) {
         let state = self.state();
         let has = |record: &OperationRecord| record.attempts.iter().any(|a| a.hash == Some(hash));
         let in_copy = state.is_lost && self.model.look(|all| all.iter().any(has));
-        if !in_copy && !state.hashes.contains_key(&hash) {
+        if !in_copy && state.operation_of(hash).is_none() {
             self.log.violate("I6", format!("{hash} is sent and stored nowhere"));
         }
     }

@@ -204,7 +204,7 @@ store! {
         find(repeat: &Repeat) -> Found;
         survey(survey: &Survey) -> Surveyed;
         expire(max: u32) -> Vec<OperationRecord>;
-        signed(operation: OperationId, attempt: u32, bytes: &SignedBytes) -> OperationRecord;
+        signed(operation: OperationId, attempt: u32, bytes: &SignedBytes, said: Option<&SentOutcome>) -> OperationRecord;
         signed_message(operation: OperationId, signature: &Bytes) -> OperationRecord;
         end_message(operation: OperationId, end: MessageEnd) -> OperationRecord;
         sent(operation: OperationId, attempt: u32, outcome: &SentOutcome) -> OperationRecord;

@@ -105,7 +105,7 @@ impl Desk {
     /// Reserves, commits and signs.
     pub async fn signed(&self, n: u64, charges: Vec<Charge>) -> OperationRecord {
         let bytes = fixture::signed_first(&self.committed(n, charges).await);
-        self.ledger.signed(operation_id(n), 0, &bytes).await.unwrap()
+        self.ledger.signed(operation_id(n), 0, &bytes, None).await.unwrap()
     }
 
     /// Reserves, commits, signs and sends.

@@ -120,6 +120,7 @@ pub fn decided(n: u64) -> NewTrace {
         },
         status: TraceStatus::Allowed,
         posted: (n == 5).then(said_by_ann),
+        canonical: None,
     }
 }
 

@@ -186,6 +186,7 @@ macro_rules! ledger_suite {
         );
         $crate::ledger_suite!(@ $mode $make, sending:
             signed_bytes_are_stored_once_and_finish_the_question
+            bytes_are_stored_with_what_the_node_said_in_one_step
             never_other_bytes_and_never_another_payload
             what_the_node_says_moves_between_broadcast_and_unknown
             nothing_is_sent_that_is_not_signed

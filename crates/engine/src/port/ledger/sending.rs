@@ -2,7 +2,7 @@
 
 use alloy_primitives::{Address, B256, Bytes};
 use countersign_core::{
-    charge::Overrun,
+    charge::{Charge, Overrun},
     fact::Freeze,
     identity::{OperationId, PolicyId},
     operation::{Actual, OperationRecord, Purpose},
@@ -146,7 +146,11 @@ pub struct Settle {
     pub operation: OperationId,
     /// The final receipt.
     pub actual: Actual,
-    /// What each charge came to, in the order of the record's charges.
+    /// How many attempts the operation has, as far as is known.
+    pub attempts: usize,
+    /// Its charges, as far as is known.
+    pub charges: Vec<Charge>,
+    /// What each of them came to.
     pub kept: Vec<u64>,
 }
 

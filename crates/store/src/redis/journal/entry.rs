@@ -57,7 +57,7 @@ fn names(decision: &DecisionRecord) -> String {
 
 /// A decision with its text, behind a head.
 pub(super) fn record_call(entry: &NewTrace, text: &str, head: ChainHead) -> Call {
-    let NewTrace { trace_hash, decision, status, posted } = entry;
+    let NewTrace { trace_hash, decision, status, posted, canonical: _ } = entry;
     let session = decision.session_key_hash.map(hex::encode);
     Call::new()
         .arg("trace", trace_hash)
@@ -151,7 +151,7 @@ pub(super) fn cursor_call(call: Call, cursor: Option<&str>) -> Result<Call, Jour
     Ok(call.arg("cursor_at", at).arg("cursor_count", count))
 }
 
-pub(super) fn read_trace(reply: Reply) -> Result<TraceRecord, LedgerError> {
+pub(super) fn read_trace(reply: &Reply) -> Result<TraceRecord, LedgerError> {
     let mut fields = reply.fields()?;
     let f = &mut fields;
     let mut decision: countersign_core::trace::DecisionRecord = f.json("decision")?;
@@ -175,7 +175,7 @@ pub(super) fn read_trace(reply: Reply) -> Result<TraceRecord, LedgerError> {
     })
 }
 
-fn trace_status(fields: &mut Fields) -> Result<TraceStatus, LedgerError> {
+fn trace_status(fields: &mut Fields<'_>) -> Result<TraceStatus, LedgerError> {
     use TraceStatus::{Allowed, Blocked, Executed, Failed, PendingApproval};
     let name = fields.text("status")?;
     let all = [Executed, Blocked, PendingApproval, Allowed, Failed];
@@ -183,11 +183,11 @@ fn trace_status(fields: &mut Fields) -> Result<TraceStatus, LedgerError> {
     found.ok_or_else(|| damaged("a trace has an unknown status"))
 }
 
-pub(super) fn read_incident(reply: Reply) -> Result<Incident, LedgerError> {
+pub(super) fn read_incident(reply: &Reply) -> Result<Incident, LedgerError> {
     reply.fields()?.json("incident")
 }
 
-pub(super) fn maybe_incident(reply: Reply) -> Result<Option<Incident>, LedgerError> {
+pub(super) fn maybe_incident(reply: &Reply) -> Result<Option<Incident>, LedgerError> {
     if reply.is_empty() { Ok(None) } else { read_incident(reply).map(Some) }
 }
 

@@ -14,7 +14,7 @@ use countersign_core::{
     time::{Millis, Timestamp},
 };
 use countersign_engine::port::ledger::{
-    Bump, Disposition, Found, LedgerError, NewOperation, Overrun, Part, Repeat, Split,
+    Bump, Disposition, Found, LedgerError, NewOperation, Overrun, Part, Repeat, SentOutcome, Split,
 };
 use serde_json::json;
 
@@ -37,6 +37,15 @@ pub(super) fn asked_before(call: Call, repeat: &Repeat) -> Call {
         .maybe("key", *key)
         .arg("window", (*window).min(AMOUNT_MAX))
         .maybe("batch", *batch)
+}
+
+/// What a node said to an attempt.
+pub(super) fn said(call: Call, outcome: &SentOutcome) -> Call {
+    let (state, words) = match outcome {
+        SentOutcome::Accepted => (OperationState::Broadcast, "accepted"),
+        SentOutcome::Unknown(words) => (OperationState::Unknown, words.as_str()),
+    };
+    call.arg("state", state.name()).arg("outcome", words)
 }
 
 pub(super) fn new_operation(new: &NewOperation) -> Result<Call, LedgerError> {
@@ -181,7 +190,7 @@ pub(super) fn standing_freezes(answer: Reply) -> Result<Vec<StandingFreeze>, Led
 }
 
 /// What people made of a pact; `None` where nobody has spoken.
-pub(super) fn standing(answer: Reply) -> Result<Option<PactStanding>, LedgerError> {
+pub(super) fn standing(answer: &Reply) -> Result<Option<PactStanding>, LedgerError> {
     if answer.is_empty() { Ok(None) } else { spoken(answer.fields()?).map(Some) }
 }
 
@@ -220,7 +229,7 @@ pub(super) const fn becomes(verb: PactVerb) -> &'static str {
 }
 
 /// What people made of a pact, from all of its fields.
-pub(super) fn spoken(mut fields: Fields) -> Result<PactStanding, LedgerError> {
+pub(super) fn spoken(mut fields: Fields<'_>) -> Result<PactStanding, LedgerError> {
     let mut of = |verb| fields.maybe::<String>(becomes(verb))?.as_deref().map(word).transpose();
     match (of(PactVerb::Approve)?, of(PactVerb::Reject)?, of(PactVerb::Revoke)?) {
         (Some(approved), None, None) => Ok(PactStanding::Approved { approved }),

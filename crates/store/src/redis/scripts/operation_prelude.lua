@@ -100,6 +100,17 @@ end
 
 local function unknown(id) return refused('there is no operation ' .. id) end
 
+-- What a state becomes by a node's word; nothing where the word comes late.
+local function state_told(state)
+  if not SENDING[state] or state == 'MINED' then return nil end
+  return state == 'CANCELLING' and state or A.state
+end
+
+-- Of what is being cancelled and has no signature here nobody can say yet how it ends.
+local function is_finished(op)
+  return FINISHED[op.state] and (op.message or op['hash:0'] or not IN_FLIGHT[op.state])
+end
+
 local function undefined(step, op) return refused('`' .. step .. '` is not defined in ' .. op.state) end
 
 local function is_over(op, t) return op.expires_at and tonumber(op.expires_at) <= t end
@@ -165,7 +176,7 @@ local function put(t, verb, op, changes)
   changes[#changes + 1] = 'updated_at'
   changes[#changes + 1] = int(t)
   for i = 1, #changes, 2 do op[changes[i]] = changes[i + 1] or nil end
-  if FINISHED[op.state] and not op.finished_at then
+  if is_finished(op) and not op.finished_at then
     op.finished_at = int(t)
     changes[#changes + 1] = 'finished_at'
     changes[#changes + 1] = op.finished_at

@@ -3,7 +3,7 @@ local op = load(A.operation)
 if not op then return unknown(A.operation) end
 if tonumber(A.attempt) >= tonumber(op.attempts or '0') then return refused('there is no attempt ' .. A.attempt) end
 if not op['hash:' .. A.attempt] then return refused('the attempt is not signed') end
-if not SENDING[op.state] or op.state == 'MINED' then return { 'done', record(op.id) } end
+local state = state_told(op.state)
+if not state then return { 'done', record(op.id) } end
 
-local state = op.state == 'CANCELLING' and op.state or A.state
 return { 'done', put(t, 'sent', op, { 'state', state, 'outcome:' .. A.attempt, A.outcome }) }

@@ -6,6 +6,9 @@ if SETTLED[op.state] then return { 'done', record(op.id) } end
 if not SENDING[op.state] then return undefined('settle', op) end
 local attempt = attempt_of(op, A.hash)
 if not attempt then return refused('the receipt is of bytes that we do not know') end
+if op.attempts ~= A.attempts or (op.held or '') ~= A.held then
+  return refused('it has other attempts or charges by now')
+end
 local charges, kept = parse_charges(op.held), {}
 for amount in string.gmatch(A.kept, '[^,]+') do kept[#kept + 1] = tonumber(amount) end
 if #kept ~= #charges then return refused('there is not one kept amount for each charge') end

@@ -48,6 +48,7 @@ fn trace(n: u64) -> NewTrace {
         },
         status: if n < 4 { TraceStatus::PendingApproval } else { TraceStatus::Allowed },
         posted: (n == 9).then(|| countersign_testkit::fixture::posted("ann")),
+        canonical: None,
     }
 }
 

@@ -19,6 +19,7 @@ impl FlawedLedger {
         id: OperationId,
         number: u32,
         bytes: &SignedBytes,
+        said: Option<&SentOutcome>,
     ) -> Result<OperationRecord, LedgerError> {
         if self.is(Flaw::BytesOverwritten)
             && let Some(mut record) = self.model.operation(id).await?
@@ -28,12 +29,12 @@ impl FlawedLedger {
             }
             self.with(|books| books.put(&record))?;
         }
-        let mut record = self.model.signed(id, number, bytes).await?;
+        let mut record = self.model.signed(id, number, bytes, said).await?;
         if self.is(Flaw::CollectedTooEarly) {
             record.delivery = Delivery::Collected;
             self.with(|books| books.put(&record))?;
         }
-        Ok(record)
+        said.map_or(Ok(record.clone()), |outcome| self.misunderstood(record, outcome))
     }
 
     pub(super) async fn sent(
@@ -43,6 +44,15 @@ impl FlawedLedger {
         outcome: &SentOutcome,
     ) -> Result<OperationRecord, LedgerError> {
         let record = self.model.sent(id, number, outcome).await?;
+        self.misunderstood(record, outcome)
+    }
+
+    /// An operation behind the node's word.
+    fn misunderstood(
+        &self,
+        record: OperationRecord,
+        outcome: &SentOutcome,
+    ) -> Result<OperationRecord, LedgerError> {
         let SentOutcome::Unknown(words) = outcome else { return Ok(record) };
         if record.state != S::Unknown {
             return Ok(record);

@@ -65,6 +65,12 @@ impl Oracle {
         for record in state.records.values() {
             self.ended(record);
         }
+        for spend in self.chain.spends().into_iter().filter(|spend| !spend.transaction.is_foreign) {
+            let hash = spend.transaction.hash;
+            if !state.hashes.contains_key(&hash) {
+                self.log.violate("I6", format!("{hash} is mined and was never stored"));
+            }
+        }
         let payments = self.payments(&state);
         for promise in promises(levels) {
             self.rolling(&payments, &promise);

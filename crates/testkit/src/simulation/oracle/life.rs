@@ -15,7 +15,8 @@ fn is_edge(from: S, to: S) -> bool {
         S::Parked => [S::Approved, S::Rejected, S::Expired].contains(&to),
         S::Approved => [S::Allowed, S::Parked, S::Rejected, S::Expired].contains(&to),
         S::Allowed => [S::Allowed, S::Parked, S::Prepared, S::Rejected].contains(&to),
-        S::Prepared => [S::Signed, S::Cancelling].contains(&to),
+        // what a deterministic signer made is stored with the node's word
+        S::Prepared => [S::Signed, S::Broadcast, S::Unknown, S::Cancelling].contains(&to),
         S::Signed | S::Broadcast | S::Unknown => to == S::Cancelling || sent.contains(&to),
         S::Cancelling => {
             let ends = [S::Mined, S::Executed, S::Reverted, S::Cancelled, S::Conflict];

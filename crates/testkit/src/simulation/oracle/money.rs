@@ -190,7 +190,8 @@ impl Oracle {
         }
         for spend in spends.iter().filter(|spend| !spend.transaction.is_foreign) {
             let hash = spend.transaction.hash;
-            let Some(record) = state.hashes.get(&hash).and_then(|id| state.records.get(id)) else {
+            let Some(record) = state.operation_of(hash).and_then(|id| state.records.get(&id))
+            else {
                 self.log.violate("I6", format!("{hash} is mined and stored nowhere"));
                 continue;
             };

@@ -149,7 +149,7 @@ pub async fn what_has_another_fee_by_now_is_not_charged(bench: &mut dyn LedgerBe
     let desk = Desk::at(bench).await;
     let new = vec![rolling("new", 60, 100)];
     let record = desk.committed(1, vec![]).await;
-    let record = desk.ledger.signed(record.id, 0, &signed_first(&record)).await.unwrap();
+    let record = desk.ledger.signed(record.id, 0, &signed_first(&record), None).await.unwrap();
     let seen = adopt(1, Money::Committed, new.clone(), vec![]);
     let dearer = bound(&desk, &bump(&record, 1, vec![])).await;
     let judged_anew = Adopt { attempts: 2, fence: 1, ..seen.clone() };

@@ -157,7 +157,7 @@ pub async fn a_finished_answer_that_still_waits_is_recent_or_nothing(bench: &mut
     desk.time.advance(Millis(100 * DAY.0));
     assert_eq!(repeats(&desk, &repeat).await, Some(1), "nor is it before it is signed");
     let bytes = fixture::signed_first(&record);
-    desk.ledger.signed(operation_id(1), 0, &bytes).await.unwrap();
+    desk.ledger.signed(operation_id(1), 0, &bytes, None).await.unwrap();
     desk.time.advance(WINDOW);
     assert_eq!(repeats(&desk, &repeat).await, Some(1));
     assert_eq!(repeats(&desk, &zero).await, None);

@@ -58,7 +58,7 @@ pub(super) async fn bound(desk: &Desk, bump: &Bump) -> OperationRecord {
 /// Signs the newest attempt.
 pub(super) async fn sign(desk: &Desk, record: &OperationRecord) -> OperationRecord {
     let number = record.attempts.last().unwrap().number;
-    desk.ledger.signed(record.id, number, &signed_newest(record)).await.unwrap()
+    desk.ledger.signed(record.id, number, &signed_newest(record), None).await.unwrap()
 }
 
 /// A charge on a rolling day whose fee is a tenth of its value.
@@ -271,12 +271,12 @@ pub async fn each_attempt_has_bytes_of_its_own(bench: &mut dyn LedgerBench) {
     let first = desk.broadcast(1, vec![tenth("day", 100, 1000)]).await;
     let record = bound(&desk, &bump(&first, 1, vec![20])).await;
     let id = operation_id(1);
-    refused(&desk.ledger.signed(id, 1, &signed_first(&record)).await);
-    refused(&desk.ledger.signed(id, 2, &signed_newest(&record)).await);
+    refused(&desk.ledger.signed(id, 1, &signed_first(&record), None).await);
+    refused(&desk.ledger.signed(id, 2, &signed_newest(&record), None).await);
     refused(&desk.ledger.sent(id, 1, &SentOutcome::Accepted).await);
     let mut other = record.attempts[1].transaction.clone();
     other.nonce += 1;
-    refused(&desk.ledger.signed(id, 1, &signed_bytes(&other)).await);
+    refused(&desk.ledger.signed(id, 1, &signed_bytes(&other), None).await);
     assert_eq!(desk.record(1).await, record);
     let signed = sign(&desk, &record).await;
     assert_eq!(sign(&desk, &record).await, signed, "again");

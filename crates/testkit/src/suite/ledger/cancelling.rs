@@ -37,8 +37,13 @@ fn hash_of(record: &OperationRecord, attempt: usize) -> B256 {
 
 /// What the chain kept of an attempt.
 fn settle_attempt(record: &OperationRecord, attempt: usize, kept: Vec<u64>) -> Settle {
-    let actual = receipt(hash_of(record, attempt), true);
-    Settle { operation: record.id, actual, kept }
+    Settle {
+        operation: record.id,
+        actual: receipt(hash_of(record, attempt), true),
+        attempts: record.attempts.len(),
+        charges: record.charges.clone(),
+        kept,
+    }
 }
 
 pub async fn a_cancel_moves_to_cancelling_and_is_charged_without_a_check(
@@ -66,15 +71,17 @@ pub async fn a_cancel_is_bound_from_prepared_on(bench: &mut dyn LedgerBench) {
     let prepared = desk.committed(1, vec![tenth("day", 100, 110)]).await;
     assert_eq!(asks(&desk, &cancel(&prepared, 1, vec![5])).await, "bound: 2");
     let record = sign(&desk, &desk.record(1).await).await;
-    assert_eq!(
-        (record.state, record.hash()),
-        (S::Cancelling, None),
-        "the payload was never signed"
-    );
-    assert_eq!(record.finished_at, Some(desk.now().await));
+    assert_eq!((record.state, record.hash()), (S::Cancelling, None));
+    assert_eq!(record.finished_at, None, "its bytes may be out although nobody has stored them");
     refused(&desk.ledger.sent(operation_id(1), 0, &SentOutcome::Accepted).await);
-    let late = desk.ledger.signed(operation_id(1), 0, &signed_first(&record)).await.unwrap();
+    let late = desk.ledger.signed(operation_id(1), 0, &signed_first(&record), None).await.unwrap();
     assert_eq!(late.state, S::Cancelling, "a signature that was on its way is kept");
+    assert_eq!(late.finished_at, Some(desk.now().await));
+    let prepared = desk.committed(4, vec![]).await;
+    assert_eq!(asks(&desk, &cancel(&prepared, 1, vec![])).await, "bound: 2");
+    let record = sign(&desk, &desk.record(4).await).await;
+    let settled = desk.ledger.settle(&settle_attempt(&record, 1, vec![])).await.unwrap();
+    assert_eq!((settled.state, settled.finished_at), (S::Cancelled, Some(desk.now().await)));
     for (n, outcome) in [(2, None), (3, Some(SentOutcome::Unknown("reset".into())))] {
         let mut record = desk.signed(n, vec![]).await;
         if let Some(outcome) = outcome {

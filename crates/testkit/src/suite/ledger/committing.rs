@@ -133,7 +133,7 @@ pub async fn nonces_follow_each_other_and_the_floor_counts_on_an_empty_lane_only
     assert_eq!(at(3, 2).await, "nonce 8", "never below what was bound");
     let record = desk.record(3).await;
     let bytes = fixture::signed_first(&record);
-    let signed = desk.ledger.signed(operation_id(3), 0, &bytes).await.unwrap();
+    let signed = desk.ledger.signed(operation_id(3), 0, &bytes, None).await.unwrap();
     desk.ledger.settle(&fixture::settle(&signed, vec![])).await.unwrap();
     assert_eq!(at(4, 100).await, "nonce 100", "all are terminal");
     assert_eq!(desk.ledger.next_nonce(CHAIN, &wallet("hot")).await.unwrap(), Some(101));
@@ -180,7 +180,7 @@ pub async fn only_so_many_are_in_flight(bench: &mut dyn LedgerBench) {
     assert_eq!(says(&desk, &two(3)).await, "full");
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [2, 2, 0]);
     let bytes = fixture::signed_first(&desk.record(1).await);
-    let signed = desk.ledger.signed(operation_id(1), 0, &bytes).await.unwrap();
+    let signed = desk.ledger.signed(operation_id(1), 0, &bytes, None).await.unwrap();
     assert_eq!(says(&desk, &two(3)).await, "full", "signed is in flight");
     desk.ledger.settle(&fixture::settle(&signed, vec![1])).await.unwrap();
     assert_eq!(says(&desk, &two(3)).await, "nonce 2");

@@ -94,8 +94,13 @@ pub async fn what_the_chain_says_of_transactions_is_never_said_of_a_message(
     bound(&desk, 1, vec![rolling("day", 10, 100)]).await;
     let ledger = &desk.ledger;
     let digest = message(1, None).message().unwrap().digest;
-    let settle =
-        Settle { operation: operation_id(1), actual: receipt(digest, true), kept: vec![1] };
+    let settle = Settle {
+        operation: operation_id(1),
+        actual: receipt(digest, true),
+        attempts: 0,
+        charges: desk.record(1).await.charges,
+        kept: vec![1],
+    };
     for end in [None, Some(MessageEnd::Spent)] {
         if let Some(end) = end {
             ledger.end_message(operation_id(1), end).await.unwrap();

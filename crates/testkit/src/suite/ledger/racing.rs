@@ -169,7 +169,7 @@ impl Racer {
 
     async fn sign(&mut self, record: &OperationRecord) {
         let number = record.attempts.last().unwrap().number;
-        unless_refused(self.ledger.signed(record.id, number, &signed_newest(record)).await);
+        unless_refused(self.ledger.signed(record.id, number, &signed_newest(record), None).await);
     }
 
     async fn go_on(&mut self, n: u64, record: &OperationRecord) {
@@ -217,7 +217,7 @@ impl Racer {
         let percent = if is_kept_in_full(n) { 100 } else { self.dice.below(100) };
         let amounts = record.charges.iter().map(|charge| charge.amount().unwrap());
         let kept = amounts.map(|amount| amount * percent / 100).collect();
-        let settle = Settle { operation: record.id, actual, kept };
+        let settle = Settle { actual, ..fixture::settle(record, kept) };
         if unless_refused(self.ledger.settle(&settle).await).is_some() {
             self.note("settled");
         }

@@ -18,14 +18,40 @@ pub async fn signed_bytes_are_stored_once_and_finish_the_question(bench: &mut dy
     let committed = desk.committed(1, vec![]).await;
     let bytes = signed_first(&committed);
     desk.time.advance(HOUR);
-    let record = desk.ledger.signed(operation_id(1), 0, &bytes).await.unwrap();
+    let record = desk.ledger.signed(operation_id(1), 0, &bytes, None).await.unwrap();
     assert_eq!((record.state, record.finished_at), (S::Signed, Some(desk.now().await)));
     assert_eq!(record.attempts[0].raw.as_ref(), Some(&bytes.raw));
     assert_eq!(record.hash(), Some(bytes.hash));
     desk.time.advance(HOUR);
-    let again = desk.ledger.signed(operation_id(1), 0, &bytes).await.unwrap();
+    let again = desk.ledger.signed(operation_id(1), 0, &bytes, None).await.unwrap();
     assert_eq!(again, record);
     assert_eq!(desk.record(1).await, record);
+}
+
+pub async fn bytes_are_stored_with_what_the_node_said_in_one_step(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let unknown = SentOutcome::Unknown("timed out".into());
+    for (n, outcome, state, words) in [
+        (1, &SentOutcome::Accepted, S::Broadcast, "accepted"),
+        (2, &unknown, S::Unknown, "timed out"),
+    ] {
+        let committed = desk.committed(n, vec![]).await;
+        let bytes = signed_first(&committed);
+        let ledger = &desk.ledger;
+        let record = ledger.signed(operation_id(n), 0, &bytes, Some(outcome)).await.unwrap();
+        let first = &record.attempts[0];
+        assert_eq!((record.state, first.outcome.as_deref()), (state, Some(words)));
+        assert_eq!((record.hash(), first.raw.as_ref()), (Some(bytes.hash), Some(&bytes.raw)));
+        let again = ledger.signed(operation_id(n), 0, &bytes, Some(outcome)).await.unwrap();
+        assert_eq!(again, record);
+        assert_eq!(ledger.signed(operation_id(n), 0, &bytes, None).await.unwrap(), record);
+    }
+    // another hand has stored them meanwhile, and the chain has mined them: the word is late
+    let record = desk.signed(3, vec![]).await;
+    let actual = receipt(record.hash().unwrap(), true);
+    let mined = desk.ledger.mined(operation_id(3), Some(&actual)).await.unwrap();
+    let late = desk.ledger.signed(operation_id(3), 0, &signed_first(&record), Some(&unknown)).await;
+    assert_eq!(late.unwrap(), mined);
 }
 
 pub async fn never_other_bytes_and_never_another_payload(bench: &mut dyn LedgerBench) {
@@ -34,19 +60,19 @@ pub async fn never_other_bytes_and_never_another_payload(bench: &mut dyn LedgerB
     let bytes = signed_first(&committed);
     let mut other = committed.attempts[0].transaction.clone();
     other.nonce += 1;
-    refused(&desk.ledger.signed(operation_id(1), 0, &signed_bytes(&other)).await);
+    refused(&desk.ledger.signed(operation_id(1), 0, &signed_bytes(&other), None).await);
     let mut other = committed.attempts[0].transaction.clone();
     other.plan.data = Bytes::from_static(&[1]);
-    refused(&desk.ledger.signed(operation_id(1), 0, &signed_bytes(&other)).await);
-    refused(&desk.ledger.signed(operation_id(1), 1, &bytes).await);
-    refused(&desk.ledger.signed(operation_id(9), 0, &bytes).await);
+    refused(&desk.ledger.signed(operation_id(1), 0, &signed_bytes(&other), None).await);
+    refused(&desk.ledger.signed(operation_id(1), 1, &bytes, None).await);
+    refused(&desk.ledger.signed(operation_id(9), 0, &bytes, None).await);
     assert_eq!(desk.record(1).await, committed);
-    let signed = desk.ledger.signed(operation_id(1), 0, &bytes).await.unwrap();
+    let signed = desk.ledger.signed(operation_id(1), 0, &bytes, None).await.unwrap();
     let malleated = SignedBytes { hash: B256::repeat_byte(1), ..bytes };
-    refused(&desk.ledger.signed(operation_id(1), 0, &malleated).await);
+    refused(&desk.ledger.signed(operation_id(1), 0, &malleated, None).await);
     assert_eq!(desk.record(1).await, signed);
     desk.reserved(2, vec![]).await;
-    refused(&desk.ledger.signed(operation_id(2), 0, &signed_first(&signed)).await);
+    refused(&desk.ledger.signed(operation_id(2), 0, &signed_first(&signed), None).await);
 }
 
 pub async fn what_the_node_says_moves_between_broadcast_and_unknown(bench: &mut dyn LedgerBench) {

@@ -61,12 +61,22 @@ pub async fn only_what_is_signed_is_settled(bench: &mut dyn LedgerBench) {
     let desk = Desk::at(bench).await;
     let committed = desk.committed(1, vec![rolling("day", 10, 100)]).await;
     let bytes = signed_first(&committed);
-    let early =
-        Settle { operation: operation_id(1), actual: receipt(bytes.hash, true), kept: vec![10] };
+    let early = Settle {
+        operation: operation_id(1),
+        actual: receipt(bytes.hash, true),
+        attempts: 1,
+        charges: committed.charges,
+        kept: vec![10],
+    };
     refused(&desk.ledger.settle(&early).await);
-    desk.ledger.signed(operation_id(1), 0, &bytes).await.unwrap();
+    desk.ledger.signed(operation_id(1), 0, &bytes, None).await.unwrap();
     for kept in [vec![], vec![10, 10]] {
         refused(&desk.ledger.settle(&Settle { kept, ..early.clone() }).await);
+    }
+    // what it was reckoned from is not what the books have
+    for (attempts, limit) in [(2, 100), (1, 99)] {
+        let charges = vec![rolling("day", 10, limit)];
+        refused(&desk.ledger.settle(&Settle { attempts, charges, ..early.clone() }).await);
     }
     assert_eq!(desk.counts(&rolling("day", 0, 0)).await, [0, 10, 0]);
     assert_eq!(desk.ledger.settle(&early).await.unwrap().state, S::Executed);

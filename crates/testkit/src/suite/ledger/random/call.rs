@@ -210,7 +210,7 @@ impl Call<'_> {
                 let fees = fees.iter().take(self.charged().len()).copied().collect();
                 told(ledger.bump(&self.bump((*which, *cancels), fees, *wrong)).await)
             }
-            Step::Signed { n, which, wrong } => {
+            Step::Signed { n, which, wrong, accepted } => {
                 let plain = crate::fixture::plan(&intent(*n)).clone().with_nonce(99);
                 let bound = self.attempt(*which);
                 let mut bytes = signed_bytes(bound.map_or(&plain, |a| &a.transaction));
@@ -218,12 +218,13 @@ impl Call<'_> {
                     bytes.hash = B256::repeat_byte(1);
                     bytes.transaction.nonce += 1;
                 }
-                told(ledger.signed(operation_id(*n), self.number(*which), &bytes).await)
+                let said = accepted.map(outcome);
+                let number = self.number(*which);
+                told(ledger.signed(operation_id(*n), number, &bytes, said.as_ref()).await)
             }
             Step::Sent { n, which, accepted } => {
-                let unknown = SentOutcome::Unknown("reset".into());
-                let outcome = if *accepted { SentOutcome::Accepted } else { unknown };
-                told(ledger.sent(operation_id(*n), self.number(*which), &outcome).await)
+                let said = outcome(*accepted);
+                told(ledger.sent(operation_id(*n), self.number(*which), &said).await)
             }
             other => panic!("{other:?} binds nothing"),
         }
@@ -298,9 +299,14 @@ impl Call<'_> {
             }
             Step::Settle { n, which, block, succeeded, percent } => {
                 let kept = self.charged().iter().map(|c| c.amount().unwrap() * percent / 100);
-                let (operation, kept) = (operation_id(*n), kept.collect());
-                let actual = self.receipt(*which, *block, *succeeded);
-                told(ledger.settle(&Settle { operation, actual, kept }).await)
+                let settle = Settle {
+                    operation: operation_id(*n),
+                    actual: self.receipt(*which, *block, *succeeded),
+                    attempts: self.attempts().len(),
+                    charges: self.charged().to_vec(),
+                    kept: kept.collect(),
+                };
+                told(ledger.settle(&settle).await)
             }
             Step::Unsettle { n } => told(ledger.unsettle(operation_id(*n)).await),
             Step::Release { n, final_nonce } => {
@@ -334,6 +340,10 @@ impl Ask {
 
 fn name(other: bool) -> &'static str {
     if other { "gateway-2" } else { GATEWAY }
+}
+
+fn outcome(accepted: bool) -> SentOutcome {
+    if accepted { SentOutcome::Accepted } else { SentOutcome::Unknown("reset".into()) }
 }
 
 /// An answer as text. Of a refusal only that it is one: each store has its own words.

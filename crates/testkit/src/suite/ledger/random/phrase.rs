@@ -31,7 +31,7 @@ pub(super) enum Step {
     Expire { max: u32 },
     Commit { n: u64, floor: u64, in_flight_max: u32, shrinks_only: bool, stale: bool },
     Bump { n: u64, which: Which, cancels: bool, fees: Vec<u64>, wrong: bool },
-    Signed { n: u64, which: Which, wrong: bool },
+    Signed { n: u64, which: Which, wrong: bool, accepted: Option<bool> },
     Sent { n: u64, which: Which, accepted: bool },
     SignedMessage { n: u64, wrong: bool },
     EndMessage { n: u64, spent: bool },
@@ -120,7 +120,8 @@ fn step() -> impl Strategy<Value = Step> {
             }
         ),
         4 => bump(n()),
-        4 => (n(), which(), rarely()).prop_map(|(n, which, wrong)| Step::Signed { n, which, wrong }),
+        4 => (n(), which(), rarely(), proptest::option::of(any::<bool>())).prop_map(
+            |(n, which, wrong, accepted)| Step::Signed { n, which, wrong, accepted }),
         2 => (n(), which(), any::<bool>())
             .prop_map(|(n, which, accepted)| Step::Sent { n, which, accepted }),
         1 => (n(), rarely()).prop_map(|(n, wrong)| Step::SignedMessage { n, wrong }),
@@ -261,7 +262,7 @@ fn divided() -> impl Strategy<Value = Vec<Step>> {
                 commit(n),
                 commit(first_part),
                 Step::Reject { n: first_part + 1, parked_only: false, void },
-                Step::Signed { n: first_part, which, wrong: false },
+                Step::Signed { n: first_part, which, wrong: false, accepted: Some(true) },
                 Step::Settle { n: first_part, which, block: BLOCKS[0], succeeded: true, percent },
             ];
             if again {
@@ -278,7 +279,7 @@ fn on_its_way(n: u64, ask: &Ask, charges: Vec<Spend>) -> Vec<Step> {
     vec![
         Step::Reserve { n, ask, charges, parks: false, lasts: HOUR },
         Step::Commit { n, floor: 1, in_flight_max: 9, shrinks_only: false, stale: false },
-        Step::Signed { n, which, wrong: false },
+        Step::Signed { n, which, wrong: false, accepted: None },
         Step::Sent { n, which, accepted: true },
     ]
 }
@@ -293,7 +294,7 @@ fn stuck() -> impl Strategy<Value = Vec<Step>> {
             for (cancels, fees) in attempts {
                 let (next, newest) = (Which::Next, Which::Newest);
                 life.push(Step::Bump { n, which: next, cancels, fees, wrong: false });
-                life.push(Step::Signed { n, which: newest, wrong: false });
+                life.push(Step::Signed { n, which: newest, wrong: false, accepted: None });
                 life.push(Step::Sent { n, which: newest, accepted: is_back });
             }
             life.push(Step::Mined { n, seen: true, which, block });
