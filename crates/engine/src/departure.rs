@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use countersign_core::{intent::Method, operation::OperationRecord};
+use countersign_core::{
+    intent::Method,
+    operation::{OperationRecord, OperationState},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tracing::Instrument as _;
 
@@ -11,6 +14,7 @@ use crate::{
     engine::Engine,
     execute::Rest,
     lane::Outcome,
+    port::ledger::{LedgerError, SentOutcome, SignedBytes},
     stage::{Made, Signed},
 };
 
@@ -89,17 +93,15 @@ impl Engine {
         let work = async move {
             let record = engine.store_and_send(&parcel, place).await;
             drop(room);
-            let outcome = record.map_or(Outcome::Open, |record| {
-                engine.follow(&record);
-                engine.hub().wake(record.id);
-                Outcome::Finished(Box::new(record))
+            parcel.rest.tell(match record {
+                Some(record) => Outcome::Finished(Box::new(record)),
+                None => Outcome::Open,
             });
-            parcel.rest.tell(outcome);
         };
         self.ports().clock.spawn(Box::pin(work.instrument(step)));
     }
 
-    /// The operation as it is stored in the end; `None` where it is not, and somebody else has to go on.
+    /// The operation with its signature; `None` where nothing can be said of it, and somebody else has to go on.
     async fn store_and_send(&self, parcel: &Parcel, place: Place) -> Option<OperationRecord> {
         let Parcel { signed, bound, rest } = parcel;
         let id = signed.operation();
@@ -109,10 +111,17 @@ impl Engine {
             let gone = place.turn().await;
             let said = self.send(&rest.setup, bound, bytes).await;
             drop(gone);
-            let stored = self.store_signed(id, *attempt, bytes, said.as_ref()).await;
-            return stored.map_err(|error| {
-                tracing::error!(operation = %id, %error, "what was sent is not stored; it will be signed again and is the same");
-            }).ok();
+            // asked once: its agent waits, and a sweep stores what is not stored
+            let stored = self.ports().ledger.signed(id, *attempt, bytes, said.as_ref()).await;
+            return match stored {
+                Ok(record) => Some(self.departed(record)),
+                Err(error) => {
+                    tracing::error!(operation = %id, %error, "what was sent is not stored; it will be signed again and is the same");
+                    // the hash is true whatever the books say by now
+                    let refused = matches!(error, LedgerError::Refused(_));
+                    (!refused).then(|| as_sent(bound, *attempt, bytes, said.as_ref()))
+                }
+            };
         }
         let stored = self.store_signed(id, *attempt, bytes, None).await;
         // also what is not sent lets nobody past those before it
@@ -122,9 +131,37 @@ impl Engine {
         }).ok()?;
         let said = self.send(&rest.setup, &record, bytes).await;
         drop(gone);
-        Some(match said {
+        let record = match said {
             Some(outcome) => self.note_sent(record, *attempt, &outcome).await,
             None => record,
-        })
+        };
+        Some(self.departed(record))
     }
+
+    /// From now on the chain is asked about it.
+    fn departed(&self, record: OperationRecord) -> OperationRecord {
+        self.follow(&record);
+        self.hub().wake(record.id);
+        record
+    }
+}
+
+/// A bound operation as the books will have it once what was sent is stored.
+fn as_sent(
+    bound: &OperationRecord,
+    attempt: u32,
+    bytes: &SignedBytes,
+    said: Option<&SentOutcome>,
+) -> OperationRecord {
+    let mut record = bound.clone();
+    if let Some(sent) = record.attempts.iter_mut().find(|known| known.number == attempt) {
+        (sent.raw, sent.hash) = (Some(bytes.raw.clone()), Some(bytes.hash));
+    }
+    record.state = match (bound.state, said) {
+        (OperationState::Prepared, Some(SentOutcome::Accepted)) => OperationState::Broadcast,
+        (OperationState::Prepared, Some(SentOutcome::Unknown(_))) => OperationState::Unknown,
+        (OperationState::Prepared, None) => OperationState::Signed,
+        (state, _) => state,
+    };
+    record
 }

@@ -29,10 +29,11 @@ struct Cut {
 const CUTS: &[Cut] = &[
     cut("ALLOWED", store::COMMIT, NeverArrives(Silence)),
     cut("PREPARED", store::COMMIT, Held),
-    cut("SIGNED", store::SIGNED, Held),
-    Cut { on_node: true, ..cut("SIGNED", node::SEND, Held) },
-    Cut { on_node: true, ..cut("SIGNED", node::SEND, NeverArrives(Silence)) },
-    cut("BROADCAST", store::SENT, Held),
+    // a keystore's bytes are sent before they are stored: the books cannot tell these three apart
+    Cut { on_node: true, ..cut("PREPARED", node::SEND, Held) },
+    Cut { on_node: true, ..cut("PREPARED", node::SEND, NeverArrives(Silence)) },
+    cut("PREPARED", store::SIGNED, NeverArrives(Silence)),
+    cut("BROADCAST", store::SIGNED, Held),
     Cut { parked: true, ..cut("APPROVED", store::APPROVE, Held) },
     Cut { parked: true, ..cut("ALLOWED", store::REDEEM, Held) },
     Cut { parked: true, ..cut("PREPARED", store::COMMIT, Held) },

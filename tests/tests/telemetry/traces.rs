@@ -105,7 +105,6 @@ async fn one_send_is_one_trace(store: StoreKind, system: &str) {
         "POST/eth_sendTransaction/sign",
         "POST/eth_sendTransaction/Ledger.signed",
         "POST/eth_sendTransaction/broadcast/eth_sendRawTransaction",
-        "POST/eth_sendTransaction/Ledger.sent",
     ] {
         let name = way.rsplit('/').next().expect("a name");
         let found = tree.all(name).into_iter().any(|span| tree.way(span).join("/") == way);
