@@ -104,6 +104,15 @@ impl Setup {
         self.with(|bot| bot.policy = bot.policy.replace(&one, &both))
     }
 
+    /// The same, and a fee is raised after two seconds. For races at a node that mines at once: anvil may take a nonce in
+    /// while it mines the one before, and then holds it as if that one were still to come, until it is replaced.
+    #[must_use]
+    pub fn with_fees_raised_soon(mut self) -> Self {
+        let finality = "    finality: 1\n";
+        self.changes.push((finality.into(), format!("{finality}    bump_after: 2s\n")));
+        self
+    }
+
     /// The same with a change to the first agent.
     #[must_use]
     pub fn with(mut self, change: impl FnOnce(&mut AgentSetup)) -> Self {

@@ -137,7 +137,7 @@ fn assert_parked(error: &RpcError) {
 }
 
 async fn racing_sends_stop_exactly_at_the_limit(store: StoreKind) {
-    let world = World::start(Setup::new(store)).await;
+    let world = World::start(Setup::new(store).with_fees_raised_soon()).await;
     let racers = (0..120).map(|racer| {
         let bot = world.bot();
         tokio::spawn(async move {

@@ -8,11 +8,15 @@ use countersign_tests::{
 };
 use serde_json::{Value, json};
 
+fn setup() -> Setup {
+    Setup::new(StoreKind::Redis).with_fees_raised_soon()
+}
+
 /// A second gateway beside the world's own, on the same store and node.
 async fn second(world: &World) -> Gateway {
     let redis = world.redis.as_ref().expect("a Redis").url();
     let addresses = Addresses::before(world.tap.address(), Some(redis));
-    Gateway::start(&Setup::new(StoreKind::Redis), addresses).await
+    Gateway::start(&setup(), addresses).await
 }
 
 /// The same agent, at the other gateway.
@@ -22,7 +26,7 @@ fn at(gateway: &Gateway, agent: Agent) -> Agent {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_gateways_share_one_limit_and_one_row_of_nonces() {
-    let world = World::start(Setup::new(StoreKind::Redis)).await;
+    let world = World::start(setup()).await;
     let other = second(&world).await;
     let agents = [world.bot(), at(&other, world.bot())];
     let racers = (0..120_usize).map(|racer| {
@@ -49,7 +53,7 @@ async fn two_gateways_share_one_limit_and_one_row_of_nonces() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_gateway_finishes_what_a_dead_one_parked() {
-    let mut world = World::start(Setup::new(StoreKind::Redis)).await;
+    let mut world = World::start(setup()).await;
     let other = second(&world).await;
     let id = world.bot().send(PAYEE, &usd(200)).await.expect_err("parked").operation();
     let elsewhere = at(&other, world.bot());
@@ -98,7 +102,7 @@ async fn nonces(world: &World, bot: &Agent, id: &str) -> Vec<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bundles_at_two_gateways_share_one_limit_and_each_is_sent_whole_and_in_order() {
-    let world = World::start(Setup::new(StoreKind::Redis)).await;
+    let world = World::start(setup()).await;
     let other = second(&world).await;
     let agents = [world.bot(), at(&other, world.bot())];
     let racers = (0..40_usize).map(|racer| {
@@ -140,7 +144,7 @@ async fn bundles_at_two_gateways_share_one_limit_and_each_is_sent_whole_and_in_o
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_gateway_finishes_the_bundles_of_a_dead_one_once() {
-    let mut world = World::start(Setup::new(StoreKind::Redis)).await;
+    let mut world = World::start(setup()).await;
     let other = second(&world).await;
     let (bot, elsewhere) = (world.bot(), at(&other, world.bot()));
     let ids: Vec<String> = (0..8).map(|n| format!("bundle-{n}")).collect();

@@ -10,7 +10,7 @@ use countersign_tests::{
 };
 use tokio::task::JoinSet;
 
-use crate::{TAKEOVER, fleet};
+use crate::TAKEOVER;
 
 /// How many ask at once.
 const TASKS: usize = 64;
@@ -32,7 +32,8 @@ async fn race(fleet: &Fleet, usd: u128) -> Vec<Heard> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_gateways_that_send_from_one_wallet_share_its_nonces_without_a_gap() {
-    let fleet = fleet(2).await;
+    let setup = Setup::new(StoreKind::Redis).with_fees_raised_soon();
+    let fleet = Fleet::start(Plan { gateways: 2, ..Plan::of(setup) }).await;
     let heard = race(&fleet, 10).await;
     let hashes: std::collections::BTreeSet<_> = heard
         .into_iter()
@@ -51,7 +52,8 @@ async fn two_gateways_that_send_from_one_wallet_share_its_nonces_without_a_gap()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_gateways_and_eight_counters_let_through_exactly_what_fits() {
-    let setup = Setup::new(StoreKind::Redis).with(|bot| bot.policy = eight_limits());
+    let setup = Setup::new(StoreKind::Redis).with_fees_raised_soon();
+    let setup = setup.with(|bot| bot.policy = eight_limits());
     let fleet = Fleet::start(Plan { gateways: 3, ..Plan::of(setup) }).await;
     let mut ends: BTreeMap<String, usize> = BTreeMap::new();
     for heard in race(&fleet, 10).await {
