@@ -45,10 +45,7 @@ impl Engine {
             return;
         }
         let is_missing = final_nonce > nonce && found == Ok(None);
-        if !self.suspects_for_long(&record, is_missing) {
-            return;
-        }
-        if !self.is_all_known(&record).await {
+        if !self.suspects_for_long(&record, is_missing) || !self.has_all_hashes(&record).await {
             return;
         }
         let proof = ReleaseProof::NonceUsedElsewhere { final_nonce };
@@ -70,7 +67,7 @@ impl Engine {
     /// Whether every attempt that may have been sent has its hash in the books. What a deterministic signer makes is sent
     /// before it is stored: where nobody came to store it, it is made again from what is bound, to be looked for. The
     /// nonce is used for good, so these bytes can do nothing any more.
-    async fn is_all_known(&self, record: &OperationRecord) -> bool {
+    async fn has_all_hashes(&self, record: &OperationRecord) -> bool {
         let Some(left) = Reservation::unsigned(record) else { return true };
         let setup = self.setup();
         let Some(wallet) = setup.wallets.get(record.wallet()) else { return false };

@@ -1,5 +1,5 @@
-//! From a signature to the node. What one wallet signed goes out in the order in which it was signed; while it is stored
-//! and sent, the lane commits and signs the next.
+//! From a signature to the node. What one wallet signed goes out in the order in which it was signed; while it is on its
+//! way, the lane commits and signs the next.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ pub(crate) struct Parcel {
 }
 
 impl Engine {
-    /// Stores what was signed and sends it when its turn has come, and then tells who waits.
+    /// Sends what was signed when its turn has come, has it stored, and then tells who waits.
     pub(crate) fn depart(
         self: &Arc<Self>,
         parcel: Parcel,
@@ -91,7 +91,7 @@ impl Engine {
         let (engine, place) = (Arc::clone(self), departures.place());
         let step = parcel.rest.step.clone();
         let work = async move {
-            let record = engine.store_and_send(&parcel, place).await;
+            let record = engine.deliver(&parcel, place).await;
             drop(room);
             parcel.rest.tell(match record {
                 Some(record) => Outcome::Finished(Box::new(record)),
@@ -102,37 +102,56 @@ impl Engine {
     }
 
     /// The operation with its signature; `None` where nothing can be said of it, and somebody else has to go on.
-    async fn store_and_send(&self, parcel: &Parcel, place: Place) -> Option<OperationRecord> {
-        let Parcel { signed, bound, rest } = parcel;
-        let id = signed.operation();
-        let Made::Raw(attempt, bytes) = signed.made() else { return None };
-        // what is bound makes these very bytes again, whoever goes on with it: one step stores them with the node's word
-        if signed.is_determined() && bound.intent.method != Method::SignTransaction {
-            let gone = place.turn().await;
-            let said = self.send(&rest.setup, bound, bytes).await;
-            drop(gone);
-            // asked once: its agent waits, and a sweep stores what is not stored
-            let stored = self.ports().ledger.signed(id, *attempt, bytes, said.as_ref()).await;
-            return match stored {
-                Ok(record) => Some(self.departed(record)),
-                Err(error) => {
-                    tracing::error!(operation = %id, %error, "what was sent is not stored; it will be signed again and is the same");
-                    // the hash is true whatever the books say by now
-                    let refused = matches!(error, LedgerError::Refused(_));
-                    (!refused).then(|| as_sent(bound, *attempt, bytes, said.as_ref()))
-                }
-            };
+    async fn deliver(&self, parcel: &Parcel, place: Place) -> Option<OperationRecord> {
+        let Made::Raw(attempt, bytes) = parcel.signed.made() else { return None };
+        let is_sent = parcel.bound.intent.method != Method::SignTransaction;
+        if parcel.signed.is_determined() && is_sent {
+            self.send_and_store(parcel, (*attempt, bytes), place).await
+        } else {
+            self.store_and_send(parcel, (*attempt, bytes), place).await
         }
-        let stored = self.store_signed(id, *attempt, bytes, None).await;
+    }
+
+    /// What is bound makes these very bytes again, whoever goes on with it: one step stores them with the node's word.
+    async fn send_and_store(
+        &self,
+        Parcel { bound, rest, .. }: &Parcel,
+        (attempt, bytes): (u32, &SignedBytes),
+        place: Place,
+    ) -> Option<OperationRecord> {
+        let gone = place.turn().await;
+        let said = self.send(&rest.setup, bound, bytes).await;
+        drop(gone);
+        // asked once: its agent waits, and a sweep stores what is not stored
+        match self.ports().ledger.signed(bound.id, attempt, bytes, said.as_ref()).await {
+            Ok(record) => Some(self.departed(record)),
+            Err(error) => {
+                tracing::error!(operation = %bound.id, %error, "what was sent is not stored; it will be signed again and is the same");
+                // the hash is true whatever the books say by now
+                let refused = matches!(error, LedgerError::Refused(_));
+                (!refused).then(|| as_sent(bound, attempt, bytes, said.as_ref()))
+            }
+        }
+    }
+
+    /// Bytes that no signer makes again, and those that only their agent sends, are in the books before anybody else has
+    /// them.
+    async fn store_and_send(
+        &self,
+        Parcel { bound, rest, .. }: &Parcel,
+        (attempt, bytes): (u32, &SignedBytes),
+        place: Place,
+    ) -> Option<OperationRecord> {
+        let stored = self.store_signed(bound.id, attempt, bytes, None).await;
         // also what is not sent lets nobody past those before it
         let gone = place.turn().await;
         let record = stored.map_err(|error| {
-            tracing::error!(operation = %id, %error, "a signature is not stored, nothing is sent");
+            tracing::error!(operation = %bound.id, %error, "a signature is not stored, nothing is sent");
         }).ok()?;
         let said = self.send(&rest.setup, &record, bytes).await;
         drop(gone);
         let record = match said {
-            Some(outcome) => self.note_sent(record, *attempt, &outcome).await,
+            Some(outcome) => self.note_sent(record, attempt, &outcome).await,
             None => record,
         };
         Some(self.departed(record))
@@ -157,11 +176,9 @@ fn as_sent(
     if let Some(sent) = record.attempts.iter_mut().find(|known| known.number == attempt) {
         (sent.raw, sent.hash) = (Some(bytes.raw.clone()), Some(bytes.hash));
     }
-    record.state = match (bound.state, said) {
-        (OperationState::Prepared, Some(SentOutcome::Accepted)) => OperationState::Broadcast,
-        (OperationState::Prepared, Some(SentOutcome::Unknown(_))) => OperationState::Unknown,
-        (OperationState::Prepared, None) => OperationState::Signed,
-        (state, _) => state,
-    };
+    if bound.state == OperationState::Prepared {
+        record.state = OperationState::Signed;
+    }
+    record.state = said.and_then(|said| said.after(record.state)).unwrap_or(record.state);
     record
 }

@@ -160,9 +160,7 @@ impl WalletSigner {
             Self::Held(_) => false,
         }
     }
-}
 
-impl WalletSigner {
     /// Whether what is bound makes the same bytes whenever it is signed: by RFC 6979, or because its owner's signature is
     /// a part of it.
     #[must_use]

@@ -270,7 +270,7 @@ impl Signed {
     /// Whether what is bound makes it again, byte for byte: by a deterministic signer (RFC 6979), or because the
     /// signature is a part of what is bound.
     #[must_use]
-    pub const fn is_determined(&self) -> bool {
+    pub(crate) const fn is_determined(&self) -> bool {
         self.is_determined
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     plan::outflow_max,
     port::{
         chain::{ChainError, Expected, Finality},
-        ledger::{LedgerError, Settle},
+        ledger::{LedgerError, SentOutcome, Settle},
     },
     setup::ChainSetup,
 };
@@ -33,10 +33,8 @@ const RESEND_FIRST: Millis = Millis(1000);
 /// The longest that accepted bytes stay without being offered again: a pool may have dropped them.
 const RESEND_MAX: Millis = Millis(45_000);
 
-/// What the ledger stores of a node that took the bytes.
-const ACCEPTED: &str = "accepted";
-
-/// How many operations are settled at once.
+/// How many operations are settled at once. A block's receipts come all at once: what agents ask for in that moment is
+/// not to wait behind all of them.
 pub(crate) const SETTLING_MAX: usize = 2;
 
 /// How many operations of one lane are asked about at once.
@@ -367,10 +365,9 @@ impl Engine {
     }
 
     /// Settles what is known. The books refuse that where another gateway has raised the fee, or a new limit was charged
-    /// with it: then it is reckoned again from what they have.
+    /// with it: then it is reckoned again from what they have. Whatever else they refuse, they refuse again.
     async fn settle(self: &Arc<Self>, record: &OperationRecord, actual: &Actual) {
         let ledger = &self.ports().ledger;
-        // a block's receipts come all at once: what agents ask for in that moment does not wait behind all of them
         let Ok(_turn) = self.settling().acquire().await else { return };
         let mut settled = ledger.settle(&reckoned(record, actual)).await;
         if let Err(LedgerError::Refused(_)) = settled {
@@ -503,7 +500,7 @@ pub(crate) fn outflow(record: &OperationRecord) -> U256 {
 /// Whether a node has the newest bytes, as far as it said.
 fn is_accepted(record: &OperationRecord) -> bool {
     let newest = record.attempts.last().and_then(|attempt| attempt.outcome.as_deref());
-    record.state == OperationState::Mined || newest == Some(ACCEPTED)
+    record.state == OperationState::Mined || newest == Some(SentOutcome::ACCEPTED)
 }
 
 /// Signed bytes that only the agent has: whether it will send them is its own matter.

@@ -146,27 +146,8 @@ fn take_word(
     if attempt.hash.is_none() {
         return Err(Fault::Refused(format!("attempt {number} of {id} is not signed")));
     }
-    let (state, words) = match outcome {
-        SentOutcome::Accepted => (S::Broadcast, "accepted"),
-        SentOutcome::Unknown(words) => (S::Unknown, words.as_str()),
-    };
-    let state = match before {
-        S::Signed | S::Broadcast | S::Unknown => state,
-        S::Cancelling => before,
-        S::Denied
-        | S::Parked
-        | S::Approved
-        | S::Allowed
-        | S::Prepared
-        | S::Mined
-        | S::Executed
-        | S::Reverted
-        | S::Rejected
-        | S::Expired
-        | S::Cancelled
-        | S::Conflict => return Ok(false),
-    };
-    attempt.outcome = Some(words.into());
+    let Some(state) = outcome.after(before) else { return Ok(false) };
+    attempt.outcome = Some(outcome.words().into());
     record.state = state;
     Ok(true)
 }

@@ -5,7 +5,7 @@ use countersign_core::{
     charge::{Charge, Overrun},
     fact::Freeze,
     identity::{OperationId, PolicyId},
-    operation::{Actual, OperationRecord, Purpose},
+    operation::{Actual, OperationRecord, OperationState, Purpose},
     pact::PactStanding,
     time::Timestamp,
     transaction::UnsignedTransaction,
@@ -137,6 +137,51 @@ pub enum SentOutcome {
     Accepted,
     /// `UNKNOWN`, with the node's words or the fault.
     Unknown(String),
+}
+
+impl SentOutcome {
+    /// What the ledger stores of a node that took the bytes.
+    pub const ACCEPTED: &str = "accepted";
+
+    /// The state of signed bytes after this word.
+    #[must_use]
+    pub const fn state(&self) -> OperationState {
+        match self {
+            Self::Accepted => OperationState::Broadcast,
+            Self::Unknown(_) => OperationState::Unknown,
+        }
+    }
+
+    /// What the ledger stores of it with the attempt.
+    #[must_use]
+    pub const fn words(&self) -> &str {
+        match self {
+            Self::Accepted => Self::ACCEPTED,
+            Self::Unknown(words) => words.as_str(),
+        }
+    }
+
+    /// The state that follows from this word; `None` where it comes too late, or too early.
+    #[must_use]
+    pub const fn after(&self, before: OperationState) -> Option<OperationState> {
+        use OperationState as S;
+        match before {
+            S::Signed | S::Broadcast | S::Unknown => Some(self.state()),
+            S::Cancelling => Some(before),
+            S::Denied
+            | S::Parked
+            | S::Approved
+            | S::Allowed
+            | S::Prepared
+            | S::Mined
+            | S::Executed
+            | S::Reverted
+            | S::Rejected
+            | S::Expired
+            | S::Cancelled
+            | S::Conflict => None,
+        }
+    }
 }
 
 /// What the chain kept.

@@ -41,11 +41,7 @@ pub(super) fn asked_before(call: Call, repeat: &Repeat) -> Call {
 
 /// What a node said to an attempt.
 pub(super) fn said(call: Call, outcome: &SentOutcome) -> Call {
-    let (state, words) = match outcome {
-        SentOutcome::Accepted => (OperationState::Broadcast, "accepted"),
-        SentOutcome::Unknown(words) => (OperationState::Unknown, words.as_str()),
-    };
-    call.arg("state", state.name()).arg("outcome", words)
+    call.arg("state", outcome.state().name()).arg("outcome", outcome.words())
 }
 
 pub(super) fn new_operation(new: &NewOperation) -> Result<Call, LedgerError> {
