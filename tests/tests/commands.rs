@@ -87,6 +87,32 @@ fn everything_that_is_wrong_is_said_at_once() {
 }
 
 #[test]
+fn keys_and_certificates_that_a_start_would_refuse_are_said_at_once() {
+    let folder = directory();
+    let file = folder.path().join("countersign.yaml");
+    let text = fs::read_to_string(&file).expect("the configuration");
+    let told =
+        "notify: [ { webhook: \"https://example.org/\", secret_file: secret, ca_file: ca.pem } ]";
+    let door = "tls: { certificate: server.pem, key: server.key }, ";
+    let with_door = text.replacen("rpc: { ", &format!("rpc: {{ {door}"), 1);
+    assert_ne!(text, with_door, "{text}");
+    fs::write(&file, format!("{with_door}\n{told}\n")).expect("written");
+    for name in ["secret", "ca.pem", "server.pem", "server.key"] {
+        fs::write(folder.path().join(name), "nothing of the kind").expect("written");
+    }
+    fs::write(folder.path().join("keys/ops-0.password"), "wrong").expect("written");
+    for command in ["check", "serve"] {
+        let said = binary::run(folder.path(), &[command, "--config", "countersign.yaml"]);
+        assert_eq!(said.code, 2, "{command}: {}{}", said.out, said.err);
+        assert!(said.err.contains("ops-0"), "{command}: {}", said.err);
+    }
+    let said = check(folder.path()).err;
+    for part in ["ops-0", "ca.pem", "server.key"] {
+        assert!(said.contains(part), "{part} is not said in: {said}");
+    }
+}
+
+#[test]
 fn a_broken_policy_is_refused_with_file_and_line() {
     let folder = directory();
     let policy = config::policy_file(folder.path(), "bot");

@@ -34,7 +34,7 @@ use crate::{
 /// Runs one command to its end.
 pub(crate) async fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => check::run(&args).await,
         Command::Policy(command) => policy::run(command),
         Command::Key(command) => key::run(command),
         Command::Serve(args) => Box::pin(serve::run(&args)).await,

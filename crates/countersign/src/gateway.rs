@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use countersign_core::time::Millis;
 use countersign_engine::{
     Engine, Ports,
     port::{
@@ -28,9 +27,6 @@ use crate::{
     telemetry::{Exporting, MeteredChronicle, MeteredJournal, MeteredLedger, Outlet, Watch},
     wiring::{self, Parts},
 };
-
-/// How long requests that have begun may go on after the stop.
-const DRAIN: Millis = Millis(20_000);
 
 /// How long tasks beside requests may go on after that.
 const JOIN: Duration = Duration::from_secs(20);
@@ -312,19 +308,8 @@ fn outlet(
 }
 
 async fn bind(door: &Door) -> Result<Bound, Failure> {
-    let tls = door.tls.as_ref().map(|tls| countersign_server::TlsFiles {
-        certificate: tls.certificate.clone(),
-        key: tls.key.clone(),
-        client_ca: tls.client_ca.clone(),
-    });
-    let door = countersign_server::Door {
-        address: door.address,
-        tls,
-        hosts: door.hosts.clone(),
-        drain: DRAIN,
-    };
     let in_use = "; is another gateway running there? choose another address under `listen`";
-    door.bind().await.map_err(|error| match &error {
+    wiring::door(door).bind().await.map_err(|error| match &error {
         countersign_server::DoorError::Address { .. } => {
             Failure::failed(format!("{error}{in_use}"))
         }

@@ -33,11 +33,14 @@ use countersign_upstream::{
 use crate::{
     clock,
     config::{
-        ChainEntry, Config, FinalityRule, Place, Problem, Problems, SecretUrl, TelemetryEntry,
+        ChainEntry, Config, Door, FinalityRule, Place, Problem, Problems, SecretUrl, TelemetryEntry,
     },
     policies::Loaded,
     telemetry::Collector,
 };
+
+/// How long requests that have begun may go on after the stop.
+const DRAIN: Millis = Millis(20_000);
 
 /// Opened chains and unlocked keys, with what they were made from.
 #[derive(Debug, Clone, Default)]
@@ -191,6 +194,36 @@ pub(crate) fn collector(entry: &TelemetryEntry) -> Result<Collector, String> {
     let url = entry.otlp.value.expose().parse().map_err(|_| "not a URL".to_owned())?;
     let headers = headers::headers(entry.bearer_file.as_ref(), entry.headers_file.as_ref())?;
     Collector::new(&url, entry.protocol, headers)
+}
+
+/// A door as it will be bound.
+pub(crate) fn door(door: &Door) -> countersign_server::Door {
+    let tls = door.tls.as_ref().map(|tls| countersign_server::TlsFiles {
+        certificate: tls.certificate.clone(),
+        key: tls.key.clone(),
+        client_ca: tls.client_ca.clone(),
+    });
+    let (address, hosts) = (door.address, door.hosts.clone());
+    countersign_server::Door { address, tls, hosts, drain: DRAIN }
+}
+
+/// Opens what a start opens before it asks anybody, and leaves nothing open: what works and surprises, or everything
+/// that a start would refuse. Blocks like [`Parts::renew`].
+pub(crate) fn rehearse(loaded: &Loaded) -> Result<Vec<Problem>, Problems> {
+    let config = &loaded.config;
+    let (warnings, mut problems) = match Parts::default().renew(loaded) {
+        Ok((_parts, warnings)) => (warnings, Vec::new()),
+        Err(Problems(problems)) => (Vec::new(), problems),
+    };
+    let doors = [&config.rpc, &config.admin].map(|entry| door(entry).check_tls());
+    let refused = doors.into_iter().filter_map(Result::err);
+    problems.extend(refused.map(|error| at(config, Place::default(), error.to_string())));
+    if let Some(entry) = &config.telemetry
+        && let Err(message) = collector(entry)
+    {
+        problems.push(at(config, entry.otlp.place, message));
+    }
+    if problems.is_empty() { Ok(warnings) } else { Err(Problems(problems)) }
 }
 
 pub(crate) fn at(config: &Config, place: Place, message: String) -> Problem {

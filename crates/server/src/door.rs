@@ -66,6 +66,14 @@ pub enum DoorError {
 }
 
 impl Door {
+    /// Reads the TLS files, and tells whether [`bind`](Self::bind) could use them.
+    ///
+    /// # Errors
+    /// What is wrong with a file, or that certificate and key do not fit each other.
+    pub fn check_tls(&self) -> Result<(), DoorError> {
+        self.tls.as_ref().map_or(Ok(()), |files| tls::load(files).map(drop))
+    }
+
     /// Reads the TLS files and listens.
     pub async fn bind(&self) -> Result<Bound, DoorError> {
         let refused = |error| DoorError::Address { address: self.address, error };
