@@ -150,10 +150,13 @@ pub(crate) struct ExplainArgs {
     /// A text to sign, or bytes as 0x hex, as `personal_sign` takes it.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["tx", "to", "value", "calldata"])]
     pub(crate) message: Option<String>,
-    /// The address that signs, without a configuration.
+    /// The address that signs; without it the transaction's `from`, or the agent's first wallet in the configuration.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) wallet: Option<String>,
-    /// Take the chain, its tokens, its contracts and the prices from this configuration.
+    /// The agent that asks, where the configuration has several under this policy.
+    #[arg(long, value_name = "ID", requires = "config")]
+    pub(crate) agent: Option<String>,
+    /// Take the agent, its wallets, the guards, the chain, its tokens, its contracts and the prices from this configuration.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The chain, where the configuration has several; 31337 without a configuration.

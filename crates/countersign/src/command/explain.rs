@@ -32,7 +32,7 @@ use super::{policy, pretty};
 use crate::{
     cli::{ExplainArgs, Output},
     clock,
-    config::Config,
+    config::{AgentEntry, Config, WalletEntry},
     failure::Failure,
     policies,
     screen::{Paint, plain, say},
@@ -45,11 +45,26 @@ const WEI_PER_GAS: u128 = 1_000_000_000;
 
 /// Shows what a policy would say now, with nothing spent yet.
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
+    if [&args.tx, &args.to, &args.value, &args.calldata, &args.message].iter().all(|o| o.is_none())
+        && args.typed_data.is_none()
+    {
+        let needed =
+            "nothing to explain: give --tx, --to, --value, --calldata, --typed-data or --message";
+        return Err(Failure::refused(needed));
+    }
     let policy = policy::read(&args.file)?;
     let loaded = args.config.as_deref().map(policies::load).transpose()?;
-    let place = Place::find(args, &policy, loaded.as_ref().map(|loaded| &loaded.config))?;
-    let (intent, facts) = place.facts(place.asked(args)?);
-    let judged = judge(policy, &intent, &facts)?;
+    let draft = args.tx.as_deref().map(transaction).transpose()?;
+    let wallet = args.wallet.as_deref().map(draft::address).transpose();
+    let wallet = wallet.map_err(|error| Failure::refused(format!("--wallet: {error}")))?;
+    let from = wallet.or(draft.as_ref().and_then(|draft| draft.from));
+    let place = match &loaded {
+        Some(loaded) => Place::configured(args, from, &policy, &loaded.config)?,
+        None => Place::invented(args, from, &policy)?,
+    };
+    let (intent, facts) = place.facts(place.asked(args, draft)?);
+    let guards = loaded.map_or_else(Vec::new, |loaded| loaded.guards);
+    let judged = judge(policy, guards, &intent, &facts)?;
     match args.output.output {
         Output::Json => say(pretty(&as_json(&facts, &judged))),
         Output::Table => show(&facts, &judged),
@@ -57,10 +72,15 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A grant judges alone; a guard beside a grant that allows everything it is asked.
-fn judge(policy: Policy, intent: &Intent, facts: &Facts) -> Result<Decision, Failure> {
+/// A grant judges beside the guards of the configuration; a guard alone, beside a grant that allows everything it is asked.
+fn judge(
+    policy: Policy,
+    guards: Vec<Policy>,
+    intent: &Intent,
+    facts: &Facts,
+) -> Result<Decision, Failure> {
     let policies = match policy.kind() {
-        Kind::Grant => Policies { grant: policy, guards: Vec::new() },
+        Kind::Grant => Policies { grant: policy, guards },
         Kind::Guard => {
             let grant = Policy::parse(ALLOW_ALL, "the grant that explain puts beside a guard");
             let grant = grant.map_err(|errors| Failure::failed(errors.to_string()))?;
@@ -88,33 +108,28 @@ struct Place {
 }
 
 impl Place {
-    fn find(args: &ExplainArgs, policy: &Policy, config: Option<&Config>) -> Result<Self, Failure> {
-        match config {
-            Some(config) => Self::configured(args, policy, config),
-            None => Self::invented(args, policy),
-        }
-    }
-
-    fn configured(args: &ExplainArgs, policy: &Policy, config: &Config) -> Result<Self, Failure> {
+    fn configured(
+        args: &ExplainArgs,
+        from: Option<Address>,
+        policy: &Policy,
+        config: &Config,
+    ) -> Result<Self, Failure> {
         let asked = args.chain.map(ChainId).or_else(|| policy.scope().chains.first().copied());
         let mut chains = config.chains.iter();
         let chain = chains.find(|chain| asked.is_none_or(|id| id == chain.id));
         let chain = chain
             .ok_or_else(|| Failure::refused("the configuration has no such chain: see --chain"))?;
         let (agent, wallet) = names(policy)?;
-        let entry = config.agents.iter().find(|entry| entry.id == agent);
-        let wallet =
-            entry.and_then(|entry| entry.wallets.first()).map_or(wallet, |w| w.value.clone());
-        let address =
-            config.wallets.iter().find(|entry| entry.id == wallet).map(|entry| entry.address);
+        let entry = asker(args, from, policy, config)?;
+        let signer = signer(from, policy, config, entry)?;
         let (native, tokens) = wiring::tokens(chain);
         Ok(Self {
             chain: chain.id,
             owner: entry.and_then(|entry| entry.owner.clone()),
             role: entry.and_then(|entry| entry.role.clone()),
-            agent,
-            wallet,
-            address: address.unwrap_or(SOMEBODY),
+            agent: entry.map_or(agent, |entry| entry.id.clone()),
+            wallet: signer.map_or(wallet, |wallet| wallet.id.clone()),
+            address: signer.map_or(SOMEBODY, |wallet| wallet.address),
             native,
             tokens,
             collections: wiring::collections(chain),
@@ -123,21 +138,23 @@ impl Place {
         })
     }
 
-    fn invented(args: &ExplainArgs, policy: &Policy) -> Result<Self, Failure> {
+    fn invented(
+        args: &ExplainArgs,
+        from: Option<Address>,
+        policy: &Policy,
+    ) -> Result<Self, Failure> {
         let chain = args.chain.map(ChainId).or_else(|| policy.scope().chains.first().copied());
         let chain = chain.unwrap_or(ChainId(31337));
         let price =
             args.price.parse().map_err(|error| Failure::refused(format!("--price: {error}")))?;
         let (agent, wallet) = names(policy)?;
-        let address = args.wallet.as_deref().map(draft::address).transpose();
-        let address = address.map_err(|error| Failure::refused(format!("--wallet: {error}")))?;
         let mut registry = Registry::on(chain);
         policy.functions().into_iter().for_each(|(target, f)| registry.add_function(target, f));
         Ok(Self {
             chain,
             agent,
             wallet,
-            address: address.unwrap_or(SOMEBODY),
+            address: from.unwrap_or(SOMEBODY),
             owner: None,
             role: None,
             native: TokenSetup {
@@ -154,7 +171,7 @@ impl Place {
     }
 
     /// The call, the typed data or the text, with what it would do here.
-    fn asked(&self, args: &ExplainArgs) -> Result<Asked, Failure> {
+    fn asked(&self, args: &ExplainArgs, tx: Option<TransactionDraft>) -> Result<Asked, Failure> {
         if let Some(file) = &args.typed_data {
             let text = std::fs::read_to_string(file)
                 .map_err(|error| Failure::refused(format!("{}: {error}", file.display())))?;
@@ -179,7 +196,7 @@ impl Place {
             let (method, payload) = (Method::PersonalSign, Payload::Message(message));
             return Ok(Asked { method, payload, actions, nonce: None });
         }
-        let draft = draft(args, self.native.decimals)?;
+        let draft = tx.map_or_else(|| draft(args, self.native.decimals), Ok)?;
         let call =
             Call { wallet: self.address, to: draft.to, value: draft.value, data: &draft.data };
         Ok(Asked {
@@ -299,12 +316,62 @@ fn names(policy: &Policy) -> Result<(AgentId, WalletId), Failure> {
     Ok((agent.map_err(wrong)?, wallet.map_err(wrong)?))
 }
 
-fn draft(args: &ExplainArgs, decimals: u8) -> Result<TransactionDraft, Failure> {
-    if let Some(text) = &args.tx {
-        let wrong = |error: &dyn std::fmt::Display| Failure::refused(format!("--tx: {error}"));
-        let json = Json::parse(text.as_bytes(), Limits::REQUEST).map_err(|error| wrong(&error))?;
-        return TransactionDraft::parse(&json).map_err(|error| wrong(&error));
+/// The agent that would ask: who is named, or whose policy this is, or who uses the wallet.
+fn asker<'a>(
+    args: &ExplainArgs,
+    from: Option<Address>,
+    policy: &Policy,
+    config: &'a Config,
+) -> Result<Option<&'a AgentEntry>, Failure> {
+    let agents = &config.agents;
+    let named = args.agent.as_deref().or(policy.scope().agent.as_ref().map(AgentId::as_str));
+    if let Some(name) = named {
+        let found = agents.iter().find(|entry| entry.id.as_str() == name);
+        let unknown =
+            || Failure::refused(format!("--agent: the configuration has no agent `{name}`"));
+        return if found.is_none() && args.agent.is_some() { Err(unknown()) } else { Ok(found) };
     }
+    let file = args.file.canonicalize().ok();
+    let is_its = |entry: &&AgentEntry| entry.policy.value.canonicalize().ok() == file;
+    let mut may: Vec<&AgentEntry> = agents.iter().filter(is_its).collect();
+    if may.is_empty() {
+        may = agents.iter().collect();
+    }
+    if let Some(wallet) = from.and_then(|from| of_address(config, from)) {
+        may.retain(|entry| entry.wallets.iter().any(|held| held.value == wallet.id));
+    }
+    Ok(may.first().copied())
+}
+
+/// The wallet that would sign; `None` where the agent has none.
+fn signer<'a>(
+    from: Option<Address>,
+    policy: &Policy,
+    config: &'a Config,
+    agent: Option<&AgentEntry>,
+) -> Result<Option<&'a WalletEntry>, Failure> {
+    if let Some(from) = from {
+        let unknown = || Failure::refused(format!("no wallet of the configuration is {from}"));
+        return of_address(config, from).map(Some).ok_or_else(unknown);
+    }
+    let held = agent.map_or(&[][..], |entry| &entry.wallets).iter().map(|held| &held.value);
+    let granted = &policy.scope().wallets;
+    let first =
+        held.clone().find(|wallet| granted.contains(wallet)).or_else(|| held.clone().next());
+    Ok(first.and_then(|id| config.wallets.iter().find(|wallet| wallet.id == *id)))
+}
+
+fn of_address(config: &Config, address: Address) -> Option<&WalletEntry> {
+    config.wallets.iter().find(|wallet| wallet.address == address)
+}
+
+fn transaction(text: &str) -> Result<TransactionDraft, Failure> {
+    let wrong = |error: &dyn std::fmt::Display| Failure::refused(format!("--tx: {error}"));
+    let json = Json::parse(text.as_bytes(), Limits::REQUEST).map_err(|error| wrong(&error))?;
+    TransactionDraft::parse(&json).map_err(|error| wrong(&error))
+}
+
+fn draft(args: &ExplainArgs, decimals: u8) -> Result<TransactionDraft, Failure> {
     let to = args.to.as_deref().map(draft::address).transpose();
     let data = args.calldata.as_deref().map(draft::bytes).transpose();
     let value = args.value.as_deref().map(|text| amount(text, decimals)).transpose();
