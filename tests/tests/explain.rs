@@ -24,12 +24,12 @@ limits:
   - { id: large, sum: usd, per: tx, max: 100, over: { approve: desk } }
 "#;
 
-const GUARD: &str = r#"
+const GUARD: &str = r"
 policy: org
 kind: guard
 rules:
   - { id: no-dust, when: { kind: transfer, amount: { lt: 10 } }, then: deny, code: dust }
-"#;
+";
 
 const STRANGER: &str = "0x9999999999999999999999999999999999999999";
 
@@ -70,9 +70,9 @@ async fn it_says_of_each_call_what_the_gateway_says() {
     let to = |to: &str, value: &str, from: &str| json!({"from": from, "to": to, "value": value});
     let own = world.bot().wallet;
     let transfer_from = |from: &str| {
-        let word =
+        let padded =
             |address: &str| format!("{:0>64}", address.trim_start_matches("0x").to_lowercase());
-        let data = format!("0x23b872dd{}{}{:064x}", word(from), word(PAYEE), 5);
+        let data = format!("0x23b872dd{}{}{:064x}", padded(from), padded(PAYEE), 5);
         json!({"from": own, "to": TOKEN, "data": data})
     };
     for (request, outcome, code) in [

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 on_both_stores! {
     a_policy_is_narrowed_at_once_and_loosened_by_two_people,
     an_edited_file_takes_the_place_of_what_operators_activated,
+    what_was_decided_before_an_edit_and_since_a_proposal_bounds_what_is_newly_allowed,
 }
 
 const PATH: &str = "/api/agents/bot/policies";
@@ -122,6 +123,49 @@ async fn an_edited_file_takes_the_place_of_what_operators_activated(store: Store
     let grant = in_force(&alice).await;
     assert_eq!((&grant["from"], &grant["version"]), (&json!("file"), &json!(4)));
     assert_eq!(refused(&world.bot(), 81).await, "per_tx_limit_exceeded");
+}
+
+/// The policy of the fixture, and one more may be paid.
+fn paying(setup: &Setup, payee: &str) -> String {
+    let policy = cap(setup, 500).replace(r#"payees: [""#, &format!(r#"payees: ["{payee}", ""#));
+    let of_nobody = |line: &&str| !line.contains("a stranger is not");
+    policy.lines().filter(of_nobody).map(|line| format!("{line}\n")).collect()
+}
+
+async fn what_was_decided_before_an_edit_and_since_a_proposal_bounds_what_is_newly_allowed(
+    store: StoreKind,
+) {
+    let (stranger, another) = (format!("0x{}", "99".repeat(20)), format!("0x{}", "77".repeat(20)));
+    let mut setup = setup(store);
+    setup.changes.push(("delay: 1s }".into(), "delay: 1s, newly_allowed: 5% }".into()));
+    let world = World::start(setup.clone()).await;
+    let (alice, bot) = (world.alice(), world.bot());
+    let denied = async |payee: &str| {
+        let error = bot.send(payee, &usd(1)).await.expect_err("to a stranger");
+        assert_eq!(error.text("code"), "no_rule_allows");
+    };
+    bot.send(PAYEE, &usd(50)).await.expect("within the policy");
+    denied(&stranger).await;
+    denied(&stranger).await;
+    // edited before anybody proposed anything: what was decided under the text of before is decided again all the same
+    let before = in_force(&alice).await["id"].clone();
+    let file = config::policy_file(world.gateway.folder(), "bot");
+    std::fs::write(&file, cap(&setup, 499)).expect("written");
+    wait::until("the file", async || (in_force(&alice).await["id"] != before).then_some(())).await;
+    let wide = propose(&alice, &paying(&setup, &stranger)).await;
+    let found = &wide["back_test"];
+    let counts = (&found["decisions"], &found["skipped"], &found["newly"]["allow"]);
+    assert_eq!(counts, (&json!(3), &json!(0), &json!(2)), "{found}");
+    assert_eq!(wide["state"], "draft", "it is not asked for");
+    let (status, problem) = say(&alice, &wide, "activate", &json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("allows_too_much")));
+    // nothing speaks against this one yet
+    let shadow = json!({"text": paying(&setup, &another), "shadow": true});
+    let shadow = alice.post(PATH, &shadow).await.json();
+    assert_eq!(shadow["back_test"]["newly"]["allow"], 0, "{shadow}");
+    denied(&another).await;
+    let (status, problem) = say(&alice, &shadow, "activate", &json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("allows_too_much")), "by what it found");
 }
 
 #[tokio::test(flavor = "multi_thread")]

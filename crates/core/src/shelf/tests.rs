@@ -257,12 +257,12 @@ fn the_number_of_a_signed_version_only_rises() {
 #[test]
 fn what_a_back_test_newly_allows_may_be_bounded() {
     let (shelf, outgoing) = begun();
-    let tested = |decisions, allow, at_risk| NewVersion {
+    let tested = |(decisions, skipped), allow, at_risk| NewVersion {
         back_test: Some(BackTest {
             from: at(0),
             to: at(1),
             decisions,
-            skipped: 0,
+            skipped,
             truncated: false,
             newly: Flips { allow, ..Flips::default() },
             newly_allowed_at_risk: at_risk,
@@ -276,16 +276,20 @@ fn what_a_back_test_newly_allows_may_be_bounded() {
         ..gate(0, Millis::ZERO)
     };
     for (decisions, allow, at_risk, expected) in [
-        (100, 5, 0, "waiting"),
-        (100, 6, 0, "draft"),
-        (100, 5, 1, "draft"),
-        (19, 1, 0, "draft"),
-        (20, 1, 0, "waiting"),
-        (0, 0, 0, "waiting"),
-        (u64::MAX, u64::MAX, 0, "draft"),
+        ((100, 0), 5, 0, "waiting"),
+        ((100, 0), 6, 0, "draft"),
+        ((100, 0), 5, 1, "draft"),
+        ((19, 0), 1, 0, "draft"),
+        ((20, 0), 1, 0, "waiting"),
+        ((0, 0), 0, 0, "waiting"),
+        // whatever was not decided again, it may allow
+        ((100, 1), 0, 0, "draft"),
+        ((0, 6), 0, 0, "draft"),
+        ((u64::MAX, 0), u64::MAX, 0, "draft"),
+        ((u64::MAX, u64::MAX), u64::MAX, u64::MAX, "draft"),
     ] {
         let put = shelf.proposing(tested(decisions, allow, at_risk), &strict, "n".into()).unwrap();
-        assert_eq!(state(&put).0, expected, "{allow} of {decisions}, {at_risk}");
+        assert_eq!(state(&put).0, expected, "{allow} of {decisions:?}, {at_risk}");
         let asked = asked(&put.versions[0], &outgoing, &strict, (&[], 5000));
         let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
         match expected {
@@ -294,7 +298,7 @@ fn what_a_back_test_newly_allows_may_be_bounded() {
         }
     }
     // what narrows is never held up
-    let tight = NewVersion { class: DiffClass::Tightening, ..tested(1, 1, 1) };
+    let tight = NewVersion { class: DiffClass::Tightening, ..tested((1, 0), 1, 1) };
     let put = shelf.proposing(tight, &strict, "n".into()).unwrap();
     let asked = asked(&put.versions[0], &outgoing, &strict, (&[], 5000));
     let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());

@@ -218,16 +218,20 @@ impl ChangeGate {
         u32::try_from(people.len()).unwrap_or(u32::MAX) >= self.approvals
     }
 
-    /// Whether a version with this back-test may be asked for. Without decisions there is nothing to hold it against.
+    /// Whether a version with this back-test may be asked for. Without decisions there is nothing to hold it against; what
+    /// could not be decided again may be allowed by it, at whatever risk.
     #[must_use]
     pub fn bears(&self, back_test: Option<&BackTest>) -> bool {
-        let Some(BackTest { decisions, newly, newly_allowed_at_risk, .. }) = back_test else {
+        let Some(BackTest { decisions, skipped, newly, newly_allowed_at_risk, .. }) = back_test
+        else {
             return true;
         };
-        let most = |bp: u32| u128::from(bp).saturating_mul(u128::from(*decisions));
-        let allowed = u128::from(newly.allow).saturating_mul(10_000);
-        self.newly_allowed_bp.is_none_or(|bp| allowed <= most(bp))
-            && self.newly_allowed_at_risk.is_none_or(|most| *newly_allowed_at_risk <= most)
+        let all = u128::from(decisions.saturating_add(*skipped));
+        let allowed = u128::from(newly.allow.saturating_add(*skipped));
+        let at_risk = newly_allowed_at_risk.saturating_add(*skipped);
+        let most = |bp: u32| u128::from(bp).saturating_mul(all);
+        self.newly_allowed_bp.is_none_or(|bp| allowed.saturating_mul(10_000) <= most(bp))
+            && self.newly_allowed_at_risk.is_none_or(|most| at_risk <= most)
     }
 
     /// Whether somebody of these groups may say yes.

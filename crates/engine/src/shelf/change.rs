@@ -11,7 +11,7 @@ use countersign_core::{
     time::Timestamp,
 };
 
-use super::{Comparison, ROUNDS_MAX, ShelfError, compared, kept_changing};
+use super::{Comparison, ROUNDS_MAX, ShelfError, back_test::DAYS, compared, kept_changing};
 use crate::{
     engine::Engine,
     setup::{OperatorSetup, Role, Setup},
@@ -70,6 +70,10 @@ impl Engine {
                 self.put_shelf(&change).await?;
                 continue;
             }
+            let looked = match verb {
+                Verb::Activate { .. } => self.tried_anew(&setup, looked).await?,
+                Verb::Approve { .. } | Verb::Reject { .. } | Verb::Withdraw { .. } => looked,
+            };
             if matches!(verb, Verb::Activate { .. } | Verb::Approve { .. }) {
                 self.is_vouched_for(&setup, &looked.version).await?;
             }
@@ -91,6 +95,20 @@ impl Engine {
         let outgoing = self.version_of(agent, found.active.version).await?;
         let now = self.ports().ledger.now().await?;
         Ok(Looked { shelf: found, version, outgoing, now })
+    }
+
+    /// A draft that loosens with its back-test of now: since it was proposed others may have been refused whom it allows, and
+    /// a shadow is there to find that out.
+    async fn tried_anew(&self, setup: &Setup, looked: Looked) -> Result<Looked, ShelfError> {
+        let Looked { version, now, .. } = &looked;
+        if version.class != DiffClass::Loosening || version.state != VersionState::Draft {
+            return Ok(looked);
+        }
+        let policy = self.policy_of(version).await?;
+        let of = (&version.agent, &policy);
+        let back_test = self.back_test(setup, of, (now.before(DAYS), *now)).await?;
+        let version = Version { back_test: Some(back_test), ..version.clone() };
+        Ok(Looked { version, ..looked })
     }
 
     /// An open version that was compared with another than the one in force is compared anew first.

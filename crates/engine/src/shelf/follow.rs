@@ -150,8 +150,13 @@ impl Follower {
         revision: u64,
     ) -> Result<(), ShelfError> {
         if revision == 0 && file.signed.is_none() {
-            self.known.insert(agent.clone(), Known::only_file(file));
-            return Ok(());
+            let Some(former) = self.known.get(agent).filter(|known| known.file != file.mark())
+            else {
+                self.known.insert(agent.clone(), Known::only_file(file));
+                return Ok(());
+            };
+            // what was decided under it is to be decided again: the shelf begins with its text
+            self.engine.shelf_begun(agent, (&former.in_force.grant, None)).await?;
         }
         if let Some(known) = self.known.get(agent) {
             let is_known = known.revision == revision && known.file == file.mark();
