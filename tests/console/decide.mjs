@@ -95,5 +95,16 @@ await alice.getByText(/Its time ran out|Meanwhile it was decided by somebody els
 await alice.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
 await alice.getByText('It is decided: expired.').waitFor();
 
+// a crowd of small ones does not hide the large one
+for (const worth of [150, 250, 120]) await park(worth);
+await visit(alice, '/inbox');
+const worths = async () => (await alice.locator('.inbox-item-top .num').allTextContents()).join(' ');
+await until('all of them, newest first', async () => (await worths()) === '$120.00 $250.00 $150.00');
+await alice.getByLabel('Order', { exact: true }).selectOption('largest');
+await until('the largest first', async () => (await worths()) === '$250.00 $150.00 $120.00');
+holds(alice.url().includes('order=largest'), `a link to it: ${alice.url()}`);
+await alice.getByLabel('Order', { exact: true }).selectOption('agent');
+await alice.getByText('bot 3 entries, $520.00').waitFor();
+
 holds(await alice.evaluate(() => window.notReloaded), 'all of this without loading the page again');
 await end();

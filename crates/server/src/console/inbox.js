@@ -16,6 +16,34 @@ import { bar, button, card, chip, field, heading, hex, link, nothing, pairs, reg
 
 const LIST_MAX = 100;
 
+/** How many are put into another order than the one they come in; of more, the newest. */
+const ORDERED_MAX = 2000;
+
+const SHOWN = [['pending', 'Waiting'], ['rejected', 'Rejected'], ['expired', 'Expired'], ['executed,broadcast,mined,approved', 'Approved'], ['all', 'All']];
+const ORDERS = [['newest', 'Newest first'], ['largest', 'Largest first'], ['agent', 'By agent']];
+
+/** The largest first, and before it what is of unknown worth: nobody knows that it is small. */
+function byWorth(one, other) {
+  const [a, b] = [one, other].map((entry) => (entry.amount_usd ? micros(entry.amount_usd) : null));
+  if (a === null || b === null) return Number(b === null) - Number(a === null);
+  return a < b ? 1 : Number(a > b) * -1;
+}
+
+/** Entries by their agents; whoever asks for most is first. */
+function byAgent(entries) {
+  const agents = new Map();
+  for (const entry of entries.toSorted(byWorth)) agents.set(entry.agent, [...(agents.get(entry.agent) ?? []), entry]);
+  return [...agents];
+}
+
+/** How many of an agent's wait, and what they come to. */
+function crowd([agent, entries]) {
+  const known = entries.filter((entry) => entry.amount_usd);
+  const sum = usd(fromMicros(known.reduce((all, entry) => all + micros(entry.amount_usd), 0n)));
+  const unknown = entries.length - known.length;
+  return h('li', { class: 'inbox-group' }, h('strong', null, said(agent)), ` ${plural(entries.length, 'entry', 'entries')}, ${sum}${unknown > 0 ? ` and ${unknown} of unknown worth` : ''}`);
+}
+
 function people(of) {
   return of.includes('*') ? 'anybody who may approve' : of.join(', ');
 }
@@ -194,16 +222,19 @@ class Inbox {
     this.session = session;
     this.id = parts[0] ?? null;
     this.which = query.get('show') ?? 'pending';
+    this.order = query.get('order') ?? 'newest';
     this.items = [];
     this.asking = null;
     this.listPlace = h('div', { class: 'inbox-list', 'data-scroll': 'inbox' });
     this.entryPlace = h('div', { class: 'inbox-entry' });
     this.actions = h('div', { class: 'inbox-actions' });
     this.split = h('div', { class: 'split' }, h('section', { 'aria-label': 'Entries' }, this.listPlace), h('section', { class: 'entry', 'aria-label': 'Entry' }, this.entryPlace, this.actions));
-    const show = h('select', { 'aria-label': 'Which entries', on: { change: (event) => this.show(event.target.value) } },
-      [['pending', 'Waiting'], ['rejected', 'Rejected'], ['expired', 'Expired'], ['executed,broadcast,mined,approved', 'Approved'], ['all', 'All']].map(([key, text]) => h('option', { value: key, selected: key === this.which }, text)));
-    main.append(heading('Approval inbox', show), this.split);
-    this.list = region(this.listPlace, (signal) => get(withQuery('/pending-operations', { status: this.which === 'pending' ? null : this.which, limit: LIST_MAX }), signal), (page) => this.drawList(page));
+    const choice = (name, options, chosen, choose) => h('select', { 'aria-label': name, on: { change: (event) => choose(event.target.value) } },
+      options.map(([key, text]) => h('option', { value: key, selected: key === chosen }, text)));
+    const which = choice('Which entries', SHOWN, this.which, (key) => this.show({ which: key }));
+    const order = choice('Order', ORDERS, this.order, (key) => this.show({ order: key }));
+    main.append(heading('Approval inbox', which, order), this.split);
+    this.list = region(this.listPlace, (signal) => this.load(signal), (page) => this.drawList(page));
     this.entry = null;
     this.openEntry();
     here([
@@ -215,33 +246,47 @@ class Inbox {
     ]);
   }
 
-  show(which) {
-    this.which = which;
-    this.items = [];
+  show({ which = this.which, order = this.order }) {
+    Object.assign(this, { which, order, items: [] });
     note(this.path());
     this.list.refresh();
   }
 
-  path() {
-    const query = this.which === 'pending' ? '' : `?show=${encodeURIComponent(this.which)}`;
-    return `/inbox${this.id ? `/${this.id}` : ''}${query}`;
+  path(id = this.id) {
+    const query = { show: this.which === 'pending' ? null : this.which, order: this.order === 'newest' ? null : this.order };
+    return withQuery(`/inbox${id ? `/${id}` : ''}`, query);
+  }
+
+  /** One page; in another order than they come, all of them: the largest may be the oldest. */
+  async load(signal) {
+    const { order } = this;
+    const next = (cursor) => get(withQuery('/pending-operations', { status: this.which === 'pending' ? null : this.which, limit: LIST_MAX, cursor }), signal);
+    let page = await next(null);
+    const { items } = page;
+    while (order !== 'newest' && page.next_cursor && items.length < ORDERED_MAX) {
+      page = await next(page.next_cursor);
+      items.push(...page.items);
+    }
+    return { order, items, next_cursor: page.next_cursor };
   }
 
   drawList(page) {
-    this.items = page.items;
+    const groups = page.order === 'agent' ? byAgent(page.items) : [[null, page.order === 'largest' ? page.items.toSorted(byWorth) : page.items]];
+    this.items = groups.flatMap(([, entries]) => entries);
     if (!this.id && this.items.length > 0 && matchMedia('(min-width: 60rem)').matches) {
       queueMicrotask(() => this.select(this.items[0].id, false));
     }
     if (this.items.length === 0) {
       return this.which === 'pending' ? nothing('Nothing waits for you', 'When a policy asks for a person, the operation appears here by itself.') : nothing('Nothing here', 'No operation is in this state.');
     }
-    const entry = (item) => h('li', null, h('a', { href: `#/inbox/${item.id}${this.which === 'pending' ? '' : `?show=${encodeURIComponent(this.which)}`}`, class: 'inbox-item', 'aria-current': item.id === this.id ? 'true' : null, 'data-id': item.id },
+    const entry = (item) => h('li', null, h('a', { href: `#${this.path(item.id)}`, class: 'inbox-item', 'aria-current': item.id === this.id ? 'true' : null, 'data-id': item.id },
       h('span', { class: 'inbox-item-top' }, h('strong', null, said(item.agent)), h('span', { class: 'num' }, item.amount_usd ? usd(item.amount_usd) : item.amount ? `${grouped(item.amount)} ${item.token}` : '')),
       h('span', { class: 'inbox-item-what' }, said(item.action_type), item.to && h('span', { class: 'quiet mono' }, ` to ${item.to.slice(0, 6)}…${item.to.slice(-4)}`)),
       h('span', { class: 'inbox-item-foot quiet' }, h('span', null, item.code), item.decided ? chip(item.status) : left(item.expires_at)),
       item.votes.length > 0 && !item.decided && h('span', { class: 'inbox-item-foot' }, chip(`${item.votes.length} said yes`, 'info'))));
-    return [h('ul', { class: 'inbox-items' }, this.items.map(entry)),
-      page.next_cursor && this.items.length >= LIST_MAX && h('p', { class: 'quiet pad' }, `The newest ${LIST_MAX} are shown.`)];
+    const rows = groups.map((group) => [group[0] !== null && crowd(group), group[1].map(entry)]);
+    return [h('ul', { class: 'inbox-items' }, rows),
+      page.next_cursor && this.items.length >= LIST_MAX && h('p', { class: 'quiet pad' }, `The newest ${this.items.length} are shown.`)];
   }
 
   select(id, hasFocus = true) {

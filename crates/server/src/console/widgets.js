@@ -53,9 +53,9 @@ export function button(text, { kind = '', press, key, disabled, label, type = 'b
     text, shortcut && h('kbd', { 'aria-hidden': 'true' }, shortcut));
 }
 
-/** Names and values, side by side. Values that are null are left out. */
+/** Names and values, side by side. Values that are null or false are left out. */
 export function pairs(entries, properties) {
-  const shown = entries.filter(([, value]) => value !== null && value !== undefined && value !== '');
+  const shown = entries.filter(([, value]) => value !== null && value !== undefined && value !== '' && value !== false);
   return h('dl', { class: 'pairs', ...properties }, shown.map(([name, value]) => h('div', null, h('dt', null, name), h('dd', null, value))));
 }
 
