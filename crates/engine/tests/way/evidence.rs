@@ -495,11 +495,8 @@ async fn however_long_a_journal_is_only_a_page_of_it_is_held() {
     assert!(longest < 300 * 512 && whole > 50_000_000, "{longest} of {whole}");
 }
 
-/// How many decisions are decided again: `COUNTERSIGN_REPLAYS=100000` by hand.
-#[expect(clippy::disallowed_methods, reason = "the one place where a test is told to take longer")]
-fn how_many() -> u64 {
-    std::env::var("COUNTERSIGN_REPLAYS").map_or(500, |text| text.parse().unwrap())
-}
+/// How many decisions are decided again.
+const REPLAYS: u64 = 100_000;
 
 /// A decision's facts with another amount, time and price.
 fn varied(template: &DecisionRecord, n: u64) -> (Intent, Facts) {
@@ -540,8 +537,7 @@ async fn decisions_of_every_kind_are_decided_again_from_their_text() {
         .filter(|d| d.facts.is_some())
         .collect();
     let (mut outcomes, began) = (std::collections::BTreeSet::new(), std::time::Instant::now());
-    let count = how_many();
-    for n in 0..count {
+    for n in 0..REPLAYS {
         let template = &templates[usize::try_from(n).unwrap() % templates.len()];
         let (intent, facts) = varied(template, n);
         let id = OperationId::from_random(u128::from(n).to_be_bytes());
@@ -574,7 +570,7 @@ async fn decisions_of_every_kind_are_decided_again_from_their_text() {
         let validation: serde_json::Value = serde_json::from_str(&validation).unwrap();
         outcomes.insert((validation["outcome"].to_string(), validation["code"].to_string()));
     }
-    println!("{count} decided again in {:?}: {outcomes:?}", began.elapsed());
+    println!("{REPLAYS} decided again in {:?}: {outcomes:?}", began.elapsed());
     assert!(outcomes.len() >= 5, "{outcomes:?}");
 }
 
