@@ -7,6 +7,7 @@ use countersign_tests::{
     binary::{self, Said},
     config::{PAYEE, TOKEN},
     money::usd,
+    place,
 };
 use serde_json::{Value, json};
 
@@ -107,7 +108,42 @@ async fn it_says_who_asks_and_who_signs() {
         assert_eq!(said.code, 2, "{}", said.out);
         assert!(said.err.contains(words), "{}", said.err);
     }
+    let shown = binary::run(
+        world.gateway.folder(),
+        &[
+            &[
+                "policy",
+                "explain",
+                "policies/bot.yaml",
+                "--config",
+                "countersign.yaml",
+                "--wallet",
+                other,
+            ][..],
+            &payment,
+        ]
+        .concat(),
+    );
+    assert!(
+        shown.out.contains(&format!("Asked by bot, from ops-1 {other}, on chain 31337")),
+        "{}",
+        shown.out
+    );
     let said = explain(&world, &["--config", "countersign.yaml"]);
     assert_eq!(said.code, 2, "{}", said.out);
     assert!(said.err.contains("nothing to explain"), "{}", said.err);
+}
+
+#[test]
+fn a_pact_is_explained_as_if_it_were_approved() {
+    let file = place::checkout().join("policies/weekly-payouts.pact.yaml");
+    let file = file.to_string_lossy().into_owned();
+    let folder = tempfile::tempdir().expect("a folder");
+    let payment = ["policy", "explain", file.as_str(), "--output", "json", "--to", STRANGER];
+    let codes = [&[][..], &["--approved"]].map(|more| {
+        let said = binary::run(folder.path(), &[&payment[..], more].concat());
+        let told: Value = serde_json::from_str(&said.out).expect("JSON");
+        told["code"].clone()
+    });
+    assert_eq!(codes, ["grant_pending", "no_rule_allows"].map(Value::from));
 }

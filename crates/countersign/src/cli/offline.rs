@@ -162,6 +162,9 @@ pub(crate) struct ExplainArgs {
     /// The chain, where the configuration has several; 31337 without a configuration.
     #[arg(long, value_name = "ID")]
     pub(crate) chain: Option<u64>,
+    /// As if people had just said yes to the pact: before that it allows nothing.
+    #[arg(long)]
+    pub(crate) approved: bool,
     /// USD for one whole unit of the chain's currency, without a configuration.
     #[arg(long, value_name = "USD", default_value = "1000")]
     pub(crate) price: String,

@@ -10,10 +10,12 @@ use countersign_core::{
     action::Action,
     draft,
     fact::{Fact, Facts, TokenFact},
-    identity::{AgentId, ChainId, WalletId},
+    identity::{AgentId, ChainId, OperatorId, WalletId},
     intent::{Declared, Intent, Method, Payload},
     json::{Json, Limits},
     message::{Content, Message},
+    pact::{PactStanding, Word},
+    time::Timestamp,
     token::Asset,
     transaction::{FeeBid, TransactionDraft, TransactionPlan, TransactionType},
 };
@@ -62,12 +64,15 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         Some(loaded) => Place::configured(args, from, &policy, &loaded.config)?,
         None => Place::invented(args, from, &policy)?,
     };
-    let (intent, facts) = place.facts(place.asked(args, draft)?);
+    let (intent, mut facts) = place.facts(place.asked(args, draft)?);
+    if args.approved {
+        facts.pact = Some(approved(facts.at)?);
+    }
     let guards = loaded.map_or_else(Vec::new, |loaded| loaded.guards);
     let judged = judge(policy, guards, &intent, &facts)?;
     match args.output.output {
-        Output::Json => say(pretty(&as_json(&facts, &judged))),
-        Output::Table => show(&facts, &judged),
+        Output::Json => say(pretty(&as_json((&intent, &facts), &judged))),
+        Output::Table => show((&intent, &facts), &judged),
     }
     Ok(())
 }
@@ -88,6 +93,12 @@ fn judge(
         }
     };
     Ok(decide(intent, facts, &policies))
+}
+
+/// A pact to which somebody says yes now.
+fn approved(at: Timestamp) -> Result<PactStanding, Failure> {
+    let by = OperatorId::parse("somebody").map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(PactStanding::Approved { approved: Word { by, at, note: None } })
 }
 
 const ALLOW_ALL: &str = "policy: explain\nkind: grant\nrules:\n  - { id: everything, when: { kind: [transfer, approve, revoke, call, deploy, delegate, typed_data, text] }, then: allow }\n";
@@ -401,9 +412,10 @@ fn amount(text: &str, decimals: u8) -> Result<U256, String> {
     Ok(units.into())
 }
 
-fn as_json(facts: &Facts, decision: &Decision) -> serde_json::Value {
+fn as_json((intent, facts): (&Intent, &Facts), decision: &Decision) -> serde_json::Value {
     let (outcome, code, reason) = outcome(decision);
     json!({
+        "agent": intent.agent, "wallet": intent.wallet, "address": intent.address, "chain": intent.chain(),
         "outcome": outcome, "code": code, "reason": reason, "actions": facts.actions,
         "usd": decision.usd, "fee_usd": decision.fee_usd, "verdicts": decision.verdicts,
         "policy": decision.policy, "risk_score": decision.risk_score, "risk_parts": decision.risk_parts, "approval_mode": decision.approval_mode,
@@ -418,8 +430,11 @@ fn outcome(decision: &Decision) -> (&'static str, &str, &str) {
     }
 }
 
-fn show(facts: &Facts, decision: &Decision) {
+fn show((intent, facts): (&Intent, &Facts), decision: &Decision) {
     let paint = Paint::stdout();
+    let Intent { agent, wallet, address, .. } = intent;
+    let chain = intent.chain();
+    say(format!("{} {agent}, from {wallet} {address}, on chain {chain}", paint.bold("Asked by")));
     say(paint.bold("What it does"));
     for (index, action) in facts.actions.iter().enumerate() {
         let usd = decision.usd.get(index).copied().flatten();
