@@ -129,9 +129,9 @@ async fn it_says_who_asks_and_who_signs() {
         "{}",
         shown.out
     );
-    let said = explain(&world, &["--config", "countersign.yaml"]);
+    let said = explain(&world, &[&["policies/org.yaml"][..], &payment].concat());
     assert_eq!(said.code, 2, "{}", said.out);
-    assert!(said.err.contains("nothing to explain"), "{}", said.err);
+    assert!(said.err.contains("name one file"), "{}", said.err);
 }
 
 #[test]
@@ -146,4 +146,22 @@ fn a_pact_is_explained_as_if_it_were_approved() {
         told["code"].clone()
     });
     assert_eq!(codes, ["grant_pending", "no_rule_allows"].map(Value::from));
+}
+
+#[test]
+fn without_a_request_it_says_what_a_policy_says_in_the_core_language() {
+    let policies = place::checkout().join("policies");
+    let files = ["weekly-payouts.pact.yaml", "default-fields.yaml"].map(|name| policies.join(name));
+    let files = files.map(|file| file.to_string_lossy().into_owned());
+    let [pact, fields] = &files;
+    let folder = tempfile::tempdir().expect("a folder");
+    let said = binary::run(folder.path(), &["policy", "explain", pact, fields]);
+    assert_eq!(said.code, 0, "{}", said.err);
+    for part in ["weekly-payouts", "rules", "limits", "0x1111111111111111111111111111111111111111"]
+    {
+        assert!(said.out.contains(part), "{part} is not said in {}", said.out);
+    }
+    let said = binary::run(folder.path(), &["policy", "explain", fields, "--output", "json"]);
+    let core: Value = serde_json::from_str(&said.out).expect("JSON");
+    assert!(core["rules"].is_array(), "{core}");
 }

@@ -126,12 +126,12 @@ pub(crate) struct SignArgs {
 /// Show what a policy says to one call: decoded actions, every verdict, the outcome.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml"
+    after_help = "Examples:\n  countersign policy explain bot.yaml\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml"
 )]
 pub(crate) struct ExplainArgs {
-    /// The policy.
-    #[arg(value_name = "FILE")]
-    pub(crate) file: PathBuf,
+    /// The policy; without a request, one or several.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
     /// The whole transaction as JSON, in the shape of `eth_sendTransaction`.
     #[arg(long, value_name = "JSON", conflicts_with_all = ["to", "value", "calldata"])]
     pub(crate) tx: Option<String>,

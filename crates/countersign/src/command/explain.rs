@@ -1,6 +1,9 @@
 //! `countersign policy explain`: one call in, everything that a policy says to it out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use alloy_primitives::{
     Address, Bytes, U256,
@@ -45,23 +48,23 @@ use crate::{
 const GAS: u64 = 21_000;
 const WEI_PER_GAS: u128 = 1_000_000_000;
 
-/// Shows what a policy would say now, with nothing spent yet.
+/// Shows what a policy would say now, with nothing spent yet; without a request, what it says at all.
 pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
-    if [&args.tx, &args.to, &args.value, &args.calldata, &args.message].iter().all(|o| o.is_none())
-        && args.typed_data.is_none()
-    {
-        let needed =
-            "nothing to explain: give --tx, --to, --value, --calldata, --typed-data or --message";
-        return Err(Failure::refused(needed));
-    }
-    let policy = policy::read(&args.file)?;
+    let file = match args.files.as_slice() {
+        files if !names_a_request(args) => return outlines(files, args.output.output),
+        [file] => file,
+        _ => {
+            return Err(Failure::refused("a request is explained under one policy: name one file"));
+        }
+    };
+    let policy = policy::read(file)?;
     let loaded = args.config.as_deref().map(policies::load).transpose()?;
     let draft = args.tx.as_deref().map(transaction).transpose()?;
     let wallet = args.wallet.as_deref().map(draft::address).transpose();
     let wallet = wallet.map_err(|error| Failure::refused(format!("--wallet: {error}")))?;
     let from = wallet.or(draft.as_ref().and_then(|draft| draft.from));
     let place = match &loaded {
-        Some(loaded) => Place::configured(args, from, &policy, &loaded.config)?,
+        Some(loaded) => Place::configured((args, file), from, &policy, &loaded.config)?,
         None => Place::invented(args, from, &policy)?,
     };
     let (intent, mut facts) = place.facts(place.asked(args, draft)?);
@@ -75,6 +78,37 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
         Output::Table => show((&intent, &facts), &judged),
     }
     Ok(())
+}
+
+fn names_a_request(args: &ExplainArgs) -> bool {
+    let ExplainArgs { tx, to, value, calldata, message, typed_data, .. } = args;
+    typed_data.is_some() || [tx, to, value, calldata, message].into_iter().any(Option::is_some)
+}
+
+/// What policies say in the core language, whatever they were written in: all that can change a judgement.
+fn outlines(files: &[PathBuf], output: Output) -> Result<(), Failure> {
+    for file in files {
+        let policy = policy::read(file)?;
+        let core: serde_json::Value = serde_json::from_str(&policy.canonical_json())
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        match output {
+            Output::Json => say(pretty(&core)),
+            Output::Table => outline(&policy, &core),
+        }
+    }
+    Ok(())
+}
+
+fn outline(policy: &Policy, core: &serde_json::Value) {
+    let paint = Paint::stdout();
+    say(format!("{} {}", paint.bold(policy.name()), policy.id()));
+    for (name, part) in core.as_object().into_iter().flatten() {
+        say(paint.bold(name));
+        let items = part.as_array().map_or(std::slice::from_ref(part), Vec::as_slice);
+        for item in items {
+            say(format!("  {}", plain(&item.to_string())));
+        }
+    }
 }
 
 /// A grant judges beside the guards of the configuration; a guard alone, beside a grant that allows everything it is asked.
@@ -120,7 +154,7 @@ struct Place {
 
 impl Place {
     fn configured(
-        args: &ExplainArgs,
+        (args, file): (&ExplainArgs, &Path),
         from: Option<Address>,
         policy: &Policy,
         config: &Config,
@@ -131,7 +165,7 @@ impl Place {
         let chain = chain
             .ok_or_else(|| Failure::refused("the configuration has no such chain: see --chain"))?;
         let (agent, wallet) = names(policy)?;
-        let entry = asker(args, from, policy, config)?;
+        let entry = asker((args, file), from, policy, config)?;
         let signer = signer(from, policy, config, entry)?;
         let (native, tokens) = wiring::tokens(chain);
         Ok(Self {
@@ -329,7 +363,7 @@ fn names(policy: &Policy) -> Result<(AgentId, WalletId), Failure> {
 
 /// The agent that would ask: who is named, or whose policy this is, or who uses the wallet.
 fn asker<'a>(
-    args: &ExplainArgs,
+    (args, file): (&ExplainArgs, &Path),
     from: Option<Address>,
     policy: &Policy,
     config: &'a Config,
@@ -342,7 +376,7 @@ fn asker<'a>(
             || Failure::refused(format!("--agent: the configuration has no agent `{name}`"));
         return if found.is_none() && args.agent.is_some() { Err(unknown()) } else { Ok(found) };
     }
-    let file = args.file.canonicalize().ok();
+    let file = file.canonicalize().ok();
     let is_its = |entry: &&AgentEntry| entry.policy.value.canonicalize().ok() == file;
     let mut may: Vec<&AgentEntry> = agents.iter().filter(is_its).collect();
     if may.is_empty() {
