@@ -11,7 +11,7 @@ use countersign_tests::{
 };
 use serde_json::{Value, json};
 
-/// It names neither agent nor wallet: whoever asks under it may pay, and get tokens back.
+/// It names neither agent nor wallet: whoever asks under it may pay, and let the payee take dollars.
 const POLICY: &str = r#"
 policy: bot
 kind: grant

@@ -1,4 +1,4 @@
-//! `countersign policy explain`: one call in, everything that a policy says to it out.
+//! `countersign policy explain`: one call in, everything that a policy says to it out; without a call, what it says at all.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -80,6 +80,7 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether anything is asked about, besides the policies themselves.
 fn names_a_request(args: &ExplainArgs) -> bool {
     let ExplainArgs { tx, to, value, calldata, message, typed_data, .. } = args;
     typed_data.is_some() || [tx, to, value, calldata, message].into_iter().any(Option::is_some)
