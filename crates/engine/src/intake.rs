@@ -267,6 +267,7 @@ impl Engine {
             charges: permit.charges().to_vec(),
             disposition: Disposition::Allow(case.gathered.facts.at.after(ALLOW_FOR)),
             parked_max,
+            delivery: Delivery::Waiting,
         };
         let claim = self.claims().take(case.id);
         match self.reserve(case.admitted.setup(), &reserve).await? {
@@ -291,11 +292,14 @@ impl Engine {
     async fn park(self: &Arc<Self>, case: &Case<'_>, hold: Hold) -> Result<Next, Answer> {
         let (entry, parking) = case.parking(&hold);
         let parked_max = case.admitted.parties()?.agent.parked_max;
+        // whoever is answered at once has no result until it asks again, whatever becomes of this gateway or its store
+        let is_held = case.admitted.hold != Millis::ZERO;
         let reserve = Reserve {
             operation: case.operation(&entry, (hold.code(), hold.reason()), &self.ports().gateway),
             charges: hold.charges().to_vec(),
             disposition: Disposition::Park(parking),
             parked_max,
+            delivery: if is_held { Delivery::Waiting } else { Delivery::Owed },
         };
         match self.reserve(case.admitted.setup(), &reserve).await? {
             ReserveAnswer::Reserved(record) => {
@@ -346,7 +350,9 @@ impl Engine {
         if self.give_back(record, "store_unavailable", &error.to_string()).await.is_some() {
             return Err(no_journal(error));
         }
-        self.owe(record.id);
+        if record.delivery == Delivery::Waiting {
+            self.owe(record.id);
+        }
         Err(Answer::Pending(pending(record, entry.decision.policy)))
     }
 

@@ -169,7 +169,10 @@ impl Engine {
     /// Answers the caller that brought an operation in. What is not finished stays owed to it.
     pub(crate) async fn answer_waiting(self: &Arc<Self>, record: &OperationRecord) -> Reply {
         if record.is_finished_for_agent() {
-            return self.reply(self.answer(record).await, record.id, Delivery::Waiting);
+            return self.reply(self.answer(record).await, record.id, record.delivery);
+        }
+        if record.delivery == Delivery::Owed {
+            return Reply::of(self.answer(record).await);
         }
         let noted = self.note_once(record.id, Delivery::Waiting, Delivery::Owed);
         // at once: a store that does not answer is waited for only once

@@ -14,7 +14,7 @@ use countersign_core::{
     },
     intent::{Declared, Intent, Method, Payload},
     message::{Content, Lasting, Message},
-    operation::{Actual, OperationRecord, OperationState, Purpose},
+    operation::{Actual, Delivery, OperationRecord, OperationState, Purpose},
     time::{Millis, Period, Timestamp},
     trace::Posted,
     transaction::{FeeBid, TransactionPlan, TransactionType, UnsignedTransaction},
@@ -258,7 +258,8 @@ pub fn parking(n: u64, expires_at: Timestamp) -> Parking {
 #[must_use]
 pub fn reserve(n: u64, charges: Vec<Charge>) -> Reserve {
     let disposition = Disposition::Allow(FAR);
-    Reserve { operation: operation(n), charges, disposition, parked_max: u32::MAX }
+    let delivery = Delivery::Waiting;
+    Reserve { operation: operation(n), charges, disposition, parked_max: u32::MAX, delivery }
 }
 
 /// The n-th operation, to be reserved and parked under the n-th digest.

@@ -411,6 +411,9 @@ pub struct Reserve {
     /// The most operations of the agent that may be `PARKED`; asked only where this one parks. What parks again at its
     /// redemption was among them, and is not refused.
     pub parked_max: u32,
+    /// How its result stands to its caller from now on: `Waiting` for one that is held until it is there, `Owed` for one
+    /// that is answered at once.
+    pub delivery: Delivery,
 }
 
 /// Where a reservation leads.
@@ -446,7 +449,7 @@ pub struct Parking {
 /// What [`Ledger::reserve`] did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReserveAnswer {
-    /// Charged, with delivery `Waiting`.
+    /// Charged.
     Reserved(Box<OperationRecord>),
     /// The request repeats another operation; nothing was written.
     Same(Box<OperationRecord>),

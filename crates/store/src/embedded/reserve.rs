@@ -36,7 +36,7 @@ impl Step<'_> {
     }
 
     pub(super) fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, Fault> {
-        let Reserve { operation, charges, disposition, parked_max } = reserve;
+        let Reserve { operation, charges, disposition, parked_max, delivery } = reserve;
         if let Some(again) = self.operation(operation.id)? {
             let denied = again.state == OperationState::Denied;
             let other = || Fault::Refused(format!("operation {} was denied", again.id));
@@ -63,6 +63,7 @@ impl Step<'_> {
         self.charge(charges)?;
         let mut record = self.record(operation, OperationState::Allowed);
         record.charges.clone_from(charges);
+        record.delivery = *delivery;
         disposition.apply(&mut record);
         let event = if disposition.parks() { event::PARK } else { "reserve" };
         self.insert(&record, event)?;

@@ -163,6 +163,7 @@ mod tests {
         let rest = [
             ("id", reserve.operation.id.to_string()),
             ("state", "ALLOWED".into()),
+            ("delivery", "waiting".into()),
             ("created_at", "1".into()),
             ("updated_at", "1".into()),
         ];

@@ -1,21 +1,15 @@
 //! Decision records: one chain of entries per gateway, and what came of them.
 
 mod entry;
+mod writer;
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use countersign_core::{
     identity::{PolicyId, TraceHash},
     incident::{Incident, IncidentMove, IncidentStatus, Occurrence, Severity, Taken},
-    journal::{ChainHead, Line},
+    journal::ChainHead,
     time::{Millis, Timestamp},
     trace::{TraceRecord, TraceUpdate},
 };
@@ -28,124 +22,35 @@ use countersign_engine::port::{
     ledger::LedgerError,
 };
 use sha2::{Digest, Sha256};
-use tokio::sync::{Mutex, MutexGuard};
 
-use self::entry::{
-    Put, cursor_call, incident_key, maybe_incident, parse_chained, parse_head, pin_line, put_call,
-    put_line, read_incident, read_trace, record_call, session_key, stored, update_call,
-    update_line,
+use self::{
+    entry::{
+        Put, cursor_call, incident_key, maybe_incident, parse_chained, parse_head, pin_line,
+        put_call, put_line, read_incident, read_trace, record_call, session_key, update_call,
+        update_line,
+    },
+    writer::{Appended, Change, Writer},
 };
 use super::{
     link::{Call, Link},
-    reply::{Reply, damaged},
+    reply::Reply,
     scripts::Script,
 };
 
 /// The most that one page holds.
 const PAGE_MAX: u32 = 1000;
 
-/// How often an append begins again because another process of the same name was faster.
-const ATTEMPTS_MAX: u32 = 16;
-
 /// The journal of one app in Redis, written under one gateway's name.
 #[derive(Debug)]
 pub(super) struct RedisJournal {
     link: Arc<Link>,
-    gateway: String,
-    gateway_hash: String,
-    // Held while an entry is on its way, within the link's deadline: entries of one chain follow each other.
-    head: Mutex<Option<ChainHead>>,
-    // how many entries the store has answered
-    answered: AtomicU64,
-    // how long an entry waits for its turn while none before it is answered
-    patience: Duration,
-}
-
-/// What came of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Appended {
-    /// It is the chain's newest entry.
-    Now,
-    /// What it says was recorded before.
-    Before,
-    /// What it changes does not exist, or is not as it was.
-    Missing,
+    writer: Arc<Writer>,
 }
 
 impl RedisJournal {
     pub(super) fn new(link: Arc<Link>, gateway: String, Millis(patience): Millis) -> Self {
-        Self {
-            link,
-            gateway_hash: gateway_hash(&gateway),
-            gateway,
-            head: Mutex::new(None),
-            answered: AtomicU64::new(0),
-            patience: Duration::from_millis(patience),
-        }
-    }
-
-    /// This entry's turn. A queue that moves is waited for, however long it is; behind a silent store each of a crowd
-    /// would wait for all calls before its own to run out of time, one after another.
-    async fn turn(&self) -> Result<MutexGuard<'_, Option<ChainHead>>, LedgerError> {
-        let mut turn = pin!(self.head.lock());
-        loop {
-            let before = self.answered.load(Ordering::Acquire);
-            if let Ok(head) = tokio::time::timeout(self.patience, &mut turn).await {
-                return Ok(head);
-            }
-            if self.answered.load(Ordering::Acquire) == before {
-                let why = "no entry before this one is answered".into();
-                return Err(LedgerError::Unavailable(why));
-            }
-        }
-    }
-
-    /// Appends an entry behind the head of this gateway's chain.
-    async fn append(
-        &self,
-        (script, line): (Script, Line),
-        make: impl Fn(ChainHead) -> Result<Call, LedgerError> + Send,
-    ) -> Result<Appended, JournalError> {
-        let mut known = self.turn().await.map_err(unavailable)?;
-        for _ in 0..ATTEMPTS_MAX {
-            let head = match known.take() {
-                Some(head) => head,
-                None => self.head().await.map_err(unavailable)?,
-            };
-            let (call, next) = (make(head).map_err(unavailable)?, head.then(line.digest()));
-            let call = self.named(call).arg("expected", stored(head)).arg("next", stored(next));
-            let answer = self.link.run(script, call.arg("entry", line.text())).await;
-            let mut answer = answer.map_err(unavailable)?;
-            self.answered.fetch_add(1, Ordering::AcqRel);
-            match answer.tag().map_err(unavailable)?.as_str() {
-                "done" => {
-                    *known = Some(next);
-                    return Ok(Appended::Now);
-                }
-                // it wrote nothing, so the head is read again: it costs one call
-                "known" => return Ok(Appended::Before),
-                "missing" => return Ok(Appended::Missing),
-                "unpinned" => return Err(JournalError::Unpinned),
-                "moved" => {
-                    let head = answer.text().and_then(|text| parse_head(&text));
-                    *known = Some(head.map_err(unavailable)?);
-                }
-                other => {
-                    return Err(unavailable(damaged(&format!("a script answered `{other}`"))));
-                }
-            }
-        }
-        let why = "another process writes under this gateway's name";
-        Err(JournalError::Unavailable(why.into()))
-    }
-
-    async fn head(&self) -> Result<ChainHead, LedgerError> {
-        let call = self.named(Call::new());
-        parse_head(&self.link.run(Script::JournalHead, call).await?.text()?)
-    }
-
-    fn named(&self, call: Call) -> Call {
-        call.arg("gateway", &self.gateway).arg("gateway_hash", &self.gateway_hash)
+        let writer = Writer::new(Arc::clone(&link), gateway, Duration::from_millis(patience));
+        Self { link, writer: Arc::new(writer) }
     }
 }
 
@@ -157,23 +62,19 @@ pub(super) fn gateway_hash(gateway: &str) -> String {
 #[async_trait]
 impl Journal for RedisJournal {
     async fn pin(&self, policy: PolicyId, canonical: &str) -> Result<(), JournalError> {
-        let line = pin_line(policy, canonical);
-        let made =
-            self.append((Script::PinPolicy, line), |_| Ok(Call::new().arg("policy", policy)));
-        made.await.map(drop)
+        let entry = (Change::PinPolicy, pin_line(policy, canonical));
+        self.writer.append(entry, Call::new().arg("policy", policy)).await.map(drop)
     }
 
     async fn record(&self, entry: &NewTrace) -> Result<bool, JournalError> {
-        // before its turn: others wait for that
         let (line, text) = entry.line();
-        let made =
-            self.append((Script::RecordTrace, line), |head| Ok(record_call(entry, &text, head)));
+        let made = self.writer.append((Change::RecordTrace, line), record_call(entry, &text));
         made.await.map(|made| made == Appended::Now)
     }
 
     async fn update(&self, trace: TraceHash, update: &TraceUpdate) -> Result<(), JournalError> {
-        let line = update_line(trace, update);
-        let made = self.append((Script::UpdateTrace, line), |_| Ok(update_call(trace, update)));
+        let entry = (Change::UpdateTrace, update_line(trace, update));
+        let made = self.writer.append(entry, update_call(trace, update));
         let missing = || JournalError::Unavailable(format!("there is no trace {trace}"));
         match made.await? {
             Appended::Now | Appended::Before => Ok(()),
@@ -311,7 +212,8 @@ impl RedisJournal {
 
     /// Whether it is that now; not where another change came in between.
     async fn put(&self, put: &Put<'_>) -> Result<bool, JournalError> {
-        let made = self.append((Script::PutIncident, put_line(put)), |_| put_call(put));
+        let call = put_call(put).map_err(unavailable)?;
+        let made = self.writer.append((Change::PutIncident, put_line(put)), call);
         Ok(made.await? == Appended::Now)
     }
 }

@@ -185,7 +185,8 @@ impl Ledger for RedisLedger {
     }
 
     async fn deny(&self, denied: &NewOperation) -> Result<DenyAnswer, LedgerError> {
-        let call = new_operation(denied)?.field("state", OperationState::Denied.name());
+        let call =
+            new_operation(denied, Delivery::Waiting)?.field("state", OperationState::Denied.name());
         let mut answer = self.link.run(Script::Deny, call).await?;
         Ok(match answer.tag()?.as_str() {
             "denied" => DenyAnswer::Denied(self.documents.next(&mut answer)?),
@@ -196,8 +197,8 @@ impl Ledger for RedisLedger {
     }
 
     async fn reserve(&self, reserve: &Reserve) -> Result<ReserveAnswer, LedgerError> {
-        let Reserve { operation, charges, disposition, parked_max } = reserve;
-        let call = charged(new_operation(operation)?, charges, disposition)?
+        let Reserve { operation, charges, disposition, parked_max, delivery } = reserve;
+        let call = charged(new_operation(operation, *delivery)?, charges, disposition)?
             .arg("agent", operation.intent.agent.as_str())
             .maybe("parked_max", disposition.parks().then_some(parked_max));
         let mut answer = self.link.run(Script::Reserve, call).await?;

@@ -106,7 +106,8 @@ impl Link {
         Proof::read(Reply::parse(value)?)
     }
 
-    async fn noticed(&self, error: LedgerError) -> LedgerError {
+    /// The error, where it shows that another hand was in the books or that this is not the ledger: told.
+    pub(super) async fn noticed(&self, error: LedgerError) -> LedgerError {
         match error {
             LedgerError::Lost(why) => {
                 let known = self.lineage.anchor();
@@ -278,6 +279,23 @@ impl Call {
             Some(value) => self.field(name, value),
             None => self,
         }
+    }
+
+    /// One more step of a script that takes several, with its own arguments.
+    pub(super) fn step(mut self, name: &str, arguments: [&Self; 2]) -> Self {
+        self.push(format_args!("+"));
+        self.push(format_args!("{name}"));
+        for call in arguments {
+            let behind = self.text.len();
+            self.text.push_str(&call.text);
+            self.ends.extend(call.ends.iter().map(|end| end.saturating_add(behind)));
+        }
+        self
+    }
+
+    /// How many bytes it has.
+    pub(super) const fn len(&self) -> usize {
+        self.text.len()
     }
 
     fn push(&mut self, part: fmt::Arguments<'_>) {

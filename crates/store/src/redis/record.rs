@@ -23,14 +23,13 @@ use super::{
     reply::{Fields, damaged},
 };
 
-/// The fields of a new operation, but for its state and its charges.
+/// The fields of a new operation, but for its state, its delivery and its charges.
 pub(super) fn new_fields(call: Call, new: &NewOperation) -> Result<Call, LedgerError> {
     let NewOperation { id: _, gateway, intent, repeat, trace, code, reason } = new;
     let call = call
         .field("fingerprint", repeat.fingerprint)
         .maybe_field("key", repeat.key)
         .maybe_field("batch", repeat.batch)
-        .field("delivery", delivery_name(Delivery::Waiting))
         .field("code", code)
         .field("reason", reason)
         .field("trace", trace)

@@ -9,6 +9,7 @@ use super::keys;
 const PRELUDE: &str = include_str!("scripts/prelude.lua");
 const OPERATIONS: &str = include_str!("scripts/operation_prelude.lua");
 const JOURNAL: &str = include_str!("scripts/journal_prelude.lua");
+const ENTRIES: &str = include_str!("scripts/entry_prelude.lua");
 const PASSKEYS: &str = include_str!("scripts/passkey_prelude.lua");
 const COUNTERS: &str = include_str!("scripts/counter_prelude.lua");
 const BEGINNING: &str = include_str!("scripts/beginning_prelude.lua");
@@ -89,6 +90,9 @@ macro_rules! preludes {
     };
     ((journal)) => {
         JOURNAL
+    };
+    ((entries)) => {
+        &[JOURNAL, ENTRIES].concat()
     };
     ((beginning)) => {
         BEGINNING
@@ -215,10 +219,7 @@ scripts! {
     READS (journal) JournalHead = "journal_head";
     READS () Chains = "chains";
     READS () Entries = "entries";
-    WRITES (journal) PinPolicy = "pin_policy";
-    WRITES (journal) RecordTrace = "record_trace";
-    WRITES (journal) UpdateTrace = "update_trace";
-    WRITES (journal) PutIncident = "put_incident";
+    WRITES (entries) Append = "append";
     READS () Incident = "incident";
     READS () IncidentOf = "incident_of";
     READS () Trace = "trace";
@@ -290,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_shared_texts_are_definitions_and_comments_alone() {
-        for shared in [OPERATIONS, JOURNAL, PASSKEYS, COUNTERS, BEGINNING] {
+        for shared in [OPERATIONS, JOURNAL, ENTRIES, PASSKEYS, COUNTERS, BEGINNING] {
             for line in shared.lines() {
                 let stands_first = line.starts_with(|c: char| !c.is_whitespace());
                 let known = ["local ", "--", "end", "}"];

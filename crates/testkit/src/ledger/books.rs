@@ -198,6 +198,7 @@ impl Books {
         }
         let mut record = self.record(&reserve.operation, OperationState::Allowed);
         record.charges.clone_from(&reserve.charges);
+        record.delivery = reserve.delivery;
         dispose(&mut record, &reserve.disposition);
         Ok(ReserveAnswer::Reserved(Box::new(self.append(record))))
     }

@@ -27,6 +27,7 @@ use countersign_engine::{
 };
 
 use futures_util::future::join_all;
+use tokio::sync::Barrier;
 
 use crate::fixture::{agent, at, intent, operation_id, posted, trace_hash};
 
@@ -59,6 +60,7 @@ macro_rules! journal_suite {
             incidents_are_found_by_what_they_are_about
             every_version_of_an_incident_is_an_entry
             entries_follow_each_other_in_pages
+            of_many_at_once_each_has_its_own_answer_and_all_are_one_chain
             no_decision_is_recorded_without_its_policies
         );
     };
@@ -199,6 +201,54 @@ pub async fn entries_follow_each_other_in_pages(bench: &dyn JournalBench) {
     }
     assert_eq!(two.entries("nobody", 0, 9).await.unwrap(), []);
     assert_eq!(verified(one).await.map(|summary| summary.chains.len()), Ok(2));
+}
+
+/// What one gateway writes at once: decisions that are new, that are recorded, that lack a policy, changes, changes of what
+/// does not exist, and incidents.
+pub async fn of_many_at_once_each_has_its_own_answer_and_all_are_one_chain(
+    bench: &dyn JournalBench,
+) {
+    const MANY: u64 = 120;
+    let journal = bench.journal("one").await;
+    for n in (0..MANY).filter(|n| n % 3 == 0) {
+        journal.record(&named(n)).await.unwrap();
+    }
+    let ready = Arc::new(Barrier::new(120));
+    let one = |n: u64| {
+        let (journal, ready) = (Arc::clone(&journal), Arc::clone(&ready));
+        tokio::spawn(async move {
+            ready.wait().await;
+            let word = TraceUpdate { signature: Some(n.into()), ..TraceUpdate::default() };
+            match n % 6 {
+                0 => journal.update(named(n).trace_hash, &word).await.unwrap(),
+                3 => assert!(!journal.record(&named(n)).await.unwrap(), "it is recorded"),
+                1 => assert!(journal.record(&named(n)).await.unwrap(), "it is new"),
+                4 => journal.raise(&occurrence(n, "a")).await.map(drop).unwrap(),
+                2 => {
+                    let unknown = journal.update(trace_hash(10_000 + n), &word).await;
+                    assert!(matches!(unknown, Err(JournalError::Unavailable(_))), "{unknown:?}");
+                }
+                _ => {
+                    let mut lacking = named(n);
+                    lacking.decision.guards = vec![PolicyId(sha256("{}"))];
+                    lacking.trace_hash = lacking.decision.hash();
+                    assert_eq!(journal.record(&lacking).await, Err(JournalError::Unpinned));
+                    assert_eq!(journal.trace(lacking.trace_hash).await, Ok(None));
+                }
+            }
+        })
+    };
+    join_all((0..MANY).map(one)).await.into_iter().for_each(Result::unwrap);
+    for n in (0..MANY).filter(|n| n % 6 == 0) {
+        let trace = journal.trace(named(n).trace_hash).await.unwrap().unwrap();
+        assert_eq!(trace.signatures, [serde_json::json!(n)]);
+    }
+    let all = IncidentQuery { limit: 9, ..IncidentQuery::default() };
+    let [incident] = journal.incidents(&all).await.unwrap().items.try_into().unwrap();
+    assert_eq!(incident.count, MANY / 6);
+    // 40 and 20 decisions, 20 changes, 20 versions of the incident
+    assert_eq!(journal.chains().await.unwrap()[0].head.sequence, 100);
+    assert_eq!(verified(journal).await.map(|summary| summary.chains.len()), Ok(1));
 }
 
 /// What two gateways and an operator do to one incident at once: each version is one entry, whoever wrote it, and the last

@@ -82,6 +82,7 @@ macro_rules! ledger_suite {
             a_key_finds_its_operation_for_ever
             a_key_with_another_payload_is_a_conflict
             without_a_key_the_owed_result_is_found_until_collected
+            what_is_answered_at_once_is_owed_from_its_beginning
             an_owed_result_is_kept_for_24_hours_after_it_is_finished
             a_recent_answer_repeats_within_the_window_only
             a_finished_answer_that_still_waits_is_recent_or_nothing

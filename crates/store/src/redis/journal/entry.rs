@@ -55,8 +55,8 @@ fn names(decision: &DecisionRecord) -> String {
     names.join(" ")
 }
 
-/// A decision with its text, behind a head.
-pub(super) fn record_call(entry: &NewTrace, text: &str, head: ChainHead) -> Call {
+/// A decision with its text.
+pub(super) fn record_call(entry: &NewTrace, text: &str) -> Call {
     let NewTrace { trace_hash, decision, status, posted, canonical: _ } = entry;
     let session = decision.session_key_hash.map(hex::encode);
     Call::new()
@@ -76,7 +76,6 @@ pub(super) fn record_call(entry: &NewTrace, text: &str, head: ChainHead) -> Call
         .maybe_field("tx_hash", posted.as_ref().and_then(|posted| posted.tx_hash))
         .maybe_field("duration_ms", posted.as_ref().and_then(|posted| posted.duration_ms))
         .maybe_field("signatures", posted.as_ref().and_then(signatures))
-        .maybe_field("previous_hash", Some(head.hash).filter(|_| head != ChainHead::START))
         .maybe_field("agent", decision.agent_id.as_ref())
         .maybe_field("session", session)
         .maybe_field("operation", decision.operation_id)

@@ -44,8 +44,9 @@ pub(super) fn said(call: Call, outcome: &SentOutcome) -> Call {
     call.arg("state", outcome.state().name()).arg("outcome", outcome.words())
 }
 
-pub(super) fn new_operation(new: &NewOperation) -> Result<Call, LedgerError> {
+pub(super) fn new_operation(new: &NewOperation, delivery: Delivery) -> Result<Call, LedgerError> {
     let call = Call::new().arg("operation", new.id).field("id", new.id);
+    let call = call.field("delivery", delivery_name(delivery));
     new_fields(asked_before(call, &new.repeat), new)
 }
 

@@ -3,8 +3,8 @@
 -- down: KEY.name is no table's field, but stands for the name itself (keys.rs).
 --
 -- Rules: KEYS[1] is the app's meta key; every other key has the same prefix and so the same slot. Arguments come in
--- named pairs (A); those whose name begins with '=' are fields of a record, kept in order (F). All checks come
--- before all writes, because Redis does not roll a script back. Amounts are integers below 2^53, exact in Lua;
+-- named pairs (A); those whose name begins with '=' are fields of a record, kept in order (F). A '+' names one of several
+-- steps: its own arguments follow. All checks come before all writes, because Redis does not roll a script back. Amounts are integers below 2^53, exact in Lua;
 -- they are printed by int() alone, because Lua's own printing keeps 14 digits. Documents are opaque here.
 
 local META = KEYS[1]
@@ -17,15 +17,23 @@ if moving ~= 0 then
   return redis.error_reply('TRYAGAIN nothing was done: ' .. (type(moving) == 'table' and moving.err or 'a key is there'))
 end
 
-local A, F, EQUALS = {}, {}, string.byte('=')
-for i = 1, #ARGV, 2 do
-  if string.byte(ARGV[i]) == EQUALS then
-    F[#F + 1] = string.sub(ARGV[i], 2)
-    F[#F + 1] = ARGV[i + 1]
-  else
-    A[ARGV[i]] = ARGV[i + 1]
+local EQUALS, PLUS = string.byte('='), string.byte('+')
+local function arguments(from)
+  local named, fields = {}, {}
+  for i = from, #ARGV, 2 do
+    local first = string.byte(ARGV[i])
+    if first == EQUALS then
+      fields[#fields + 1] = string.sub(ARGV[i], 2)
+      fields[#fields + 1] = ARGV[i + 1]
+    elseif first == PLUS then
+      return named, fields, i
+    else
+      named[ARGV[i]] = ARGV[i + 1]
+    end
   end
+  return named, fields, nil
 end
+local A, F, STEPS_FROM = arguments(1)
 
 local function int(n) return string.format('%.0f', n) end
 

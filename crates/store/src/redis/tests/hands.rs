@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use countersign_core::{fact::Freeze, time::Millis};
+use countersign_core::{fact::Freeze, time::Millis, trace::TraceUpdate};
 use countersign_engine::port::{
     alarm::Alarm,
     ledger::{CommitAnswer, LedgerError, OperationQuery},
 };
 use countersign_testkit::{
-    fixture::{DAY, approve, operation_id, order, reserve, rolling},
+    fixture::{DAY, approve, operation_id, order, reserve, rolling, trace_hash},
     suite::{
         Desk, LedgerBench,
         journal::{decided, told as tell, verified},
@@ -275,4 +275,29 @@ async fn whatever_is_done_to_an_entry_of_a_journal_is_found() {
     raw::<i64>(&bench, &["DEL", &key("journal:anchored")]).await;
     let found = bench.ledger().audit().await.unwrap();
     assert!(found.unwrap().contains("is anchored otherwise than in the log"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_another_hand_changed_keeps_no_other_entry_out_of_the_journal() {
+    let (bench, told) = bench().await;
+    let broken = key(&format!("trace:{}", trace_hash(2)));
+    let () = raw(&bench, &["DEL", &broken]).await;
+    let () = raw(&bench, &["SET", &broken, "no hash"]).await;
+    let journal = bench.store.journal();
+    let update = |n: u64| {
+        let journal = Arc::clone(&journal);
+        let signature = Some(n.into());
+        let update = TraceUpdate { signature, ..TraceUpdate::default() };
+        tokio::spawn(async move { journal.update(trace_hash(n % 3 + 1), &update).await })
+    };
+    let begun: Vec<_> = (0..60).map(update).collect();
+    for (n, update) in begun.into_iter().enumerate() {
+        assert_eq!(update.await.unwrap().is_err(), n % 3 == 1, "{n}");
+    }
+    for n in [1, 3] {
+        let trace = journal.trace(trace_hash(n)).await.unwrap().unwrap();
+        assert_eq!(trace.signatures.len(), 20);
+    }
+    is_noticed(&bench, &told).await;
+    assert_eq!(journal.chains().await.unwrap()[0].head.sequence, 43);
 }

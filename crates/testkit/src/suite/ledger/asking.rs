@@ -108,6 +108,18 @@ pub async fn without_a_key_the_owed_result_is_found_until_collected(bench: &mut 
     assert_eq!(repeats(&desk, &repeat).await, None);
 }
 
+pub async fn what_is_answered_at_once_is_owed_from_its_beginning(bench: &mut dyn LedgerBench) {
+    let desk = Desk::at(bench).await;
+    let repeat = asked(1, 7, |_| {}).operation.repeat;
+    reserved(&desk, &Reserve { delivery: Delivery::Owed, ..asked(1, 7, |_| {}) }).await;
+    assert_eq!(desk.record(1).await.delivery, Delivery::Owed);
+    desk.ledger.reject(&reject(1)).await.unwrap();
+    assert_eq!(repeats(&desk, &repeat).await, Some(1), "its no is a result too");
+    assert!(!deliver(&desk, 1, Delivery::Waiting, Delivery::Owed).await);
+    assert!(deliver(&desk, 1, Delivery::Owed, Delivery::Collected).await);
+    assert_eq!(repeats(&desk, &repeat).await, None);
+}
+
 pub async fn an_owed_result_is_kept_for_24_hours_after_it_is_finished(bench: &mut dyn LedgerBench) {
     let desk = Desk::at(bench).await;
     let first = asked(1, 7, |_| {});

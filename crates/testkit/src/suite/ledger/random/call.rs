@@ -5,7 +5,7 @@ use countersign_core::{
     charge::{Charge, Over, Window},
     freeze::FreezeOrder,
     identity::OperatorId,
-    operation::{Actual, Attempt, Money, OperationRecord, OperationState as S, Purpose},
+    operation::{Actual, Attempt, Delivery, Money, OperationRecord, OperationState as S, Purpose},
     pact::Pact,
     text::Remark,
     time::{Millis, Timestamp},
@@ -152,7 +152,9 @@ impl Call<'_> {
                 let disposition = self.disposition(*n, *parks, *lasts);
                 // every other one meets a crowd
                 let parked_max = if n.is_multiple_of(2) { 2 } else { u32::MAX };
-                let reserve = Reserve { operation, charges, disposition, parked_max };
+                // and the caller of every third one is not held
+                let delivery = if n.is_multiple_of(3) { Delivery::Owed } else { Delivery::Waiting };
+                let reserve = Reserve { operation, charges, disposition, parked_max, delivery };
                 found + &told(ledger.reserve(&reserve).await)
             }
             Step::Deny { n, ask } => told(ledger.deny(&ask.operation(*n)).await),
