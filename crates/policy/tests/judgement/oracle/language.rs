@@ -543,10 +543,9 @@ impl Ask {
 
     fn compare(field: Field, shape: Shape, draw: &mut Draw) -> Self {
         let bound = |draw: &mut Draw| match (shape, Value::draw(field, shape, draw)) {
-            (Shape::Said, value @ Value::Decimal(_)) => value,
-            (Shape::Said, _) => Value::Decimal(500_000),
-            (Shape::Written, value @ Value::Number(_)) => value,
-            (Shape::Written, _) => Value::Number(1),
+            // only numbers are bounds
+            (Shape::Said, Value::Text(_) | Value::Bool(_)) => Value::Decimal(500_000),
+            (Shape::Written, value) if !matches!(value, Value::Number(_)) => Value::Number(1),
             (_, value) => value,
         };
         let (a, b) = (bound(draw), bound(draw));

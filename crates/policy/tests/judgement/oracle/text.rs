@@ -119,7 +119,7 @@ impl Hours {
         let inside = match self.span {
             None => on(today),
             Some((from, to)) if from < to => on(today) && (from..to).contains(&hour),
-            Some((from, to)) => on(today) && hour >= from || on((today + 6) % 7) && hour < to,
+            Some((from, to)) => (on(today) && hour >= from) || (on((today + 6) % 7) && hour < to),
         };
         inside && (self.listed.is_empty() || self.listed.contains(&hour))
     }
@@ -245,7 +245,7 @@ impl Spend {
                 let token = draw.of(&[None, Some("message.to")]);
                 Self::Moves { token, amount: "message.amount" }
             }
-            ["call"] | ["typed_data"] => draw.of(&[Self::Unsaid, Self::Nothing]),
+            ["call" | "typed_data"] => draw.of(&[Self::Unsaid, Self::Nothing]),
             ["approve"] => draw.of(&[Self::Unsaid, Self::OnUse]),
             _ => Self::Unsaid,
         }

@@ -22,7 +22,7 @@ use serde_json::json;
 use super::{
     Truth,
     draw::Draw,
-    language::{Field, MONDAY, Parts, Shape, Value, address, function, instant, timestamp},
+    language::{Field, KINDS, MONDAY, Parts, Shape, Value, address, function, instant, timestamp},
     text::Policy,
 };
 use crate::scene::{self, FRIEND, WALLET, action, approval, wei};
@@ -140,20 +140,7 @@ pub(super) struct Act {
 
 impl Act {
     fn draw(draw: &mut Draw) -> Self {
-        let kind = draw.of(&[
-            "transfer",
-            "transfer",
-            "transfer",
-            "approve",
-            "revoke",
-            "call",
-            "call",
-            "call",
-            "deploy",
-            "delegate",
-            "typed_data",
-            "text",
-        ]);
+        let kind = if draw.one_in(3) { draw.of(&["transfer", "call"]) } else { draw.of(&KINDS) };
         let token = match kind {
             "transfer" => draw.of(&["native", "native", "dollar", "other"]),
             _ => draw.of(&["dollar", "dollar", "other"]),
@@ -513,16 +500,11 @@ impl World {
             gas: draw.of(&[21_000, 50_000]),
             nonce: draw.one_in(2).then(|| draw.below(30)),
             fee: draw.of(&[0, 0, 3, 20]),
-            native: draw.of(&[
-                Price::Known,
-                Price::Known,
-                Price::Known,
-                Price::Known,
-                Price::Known,
-                Price::Known,
-                Price::Never,
-                Price::Owed,
-            ]),
+            native: if draw.one_in(4) {
+                draw.of(&[Price::Never, Price::Owed])
+            } else {
+                Price::Known
+            },
             balance: (!draw.one_in(4)).then(|| draw.of(&[0, 20, 30, 1_000_000])),
             seen_known: !draw.one_in(4),
             simulation: Simulation::draw(draw),
