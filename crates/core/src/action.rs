@@ -35,6 +35,10 @@ pub struct Action {
     /// can tell. Only a rule that names the function allows it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unlisted: bool,
+    /// A transfer of what belongs neither to the wallet nor to the account that acts: its owner has let it be taken, or
+    /// has signed for it. A grant's rule lets it pass without people only where it names `from`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign: bool,
     /// What a call takes from its caller besides `value_wei`, at most, where a registered layout says so; `None`
     /// is not known, an empty list is nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

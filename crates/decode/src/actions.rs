@@ -30,7 +30,9 @@ pub fn actions(call: &Call<'_>, registry: &Registry) -> Vec<Action> {
     let Some(to) = call.to else { return vec![deployment(call)] };
     let data = call.data.clone();
     let frame = Frame { caller: call.wallet, to, value: call.value, data, depth: 0 };
-    let mut reader = Reader { registry, actions: Vec::new(), bytes: 0, at_hand: BTreeMap::new() };
+    let wallet = call.wallet;
+    let (actions, at_hand) = (Vec::new(), BTreeMap::new());
+    let mut reader = Reader { registry, wallet, actions, bytes: 0, at_hand };
     match reader.call(&frame) {
         Ok(()) => reader.actions,
         Err(Exceeded(bound)) => vec![reader.undecodable(&frame, bound.to_owned())],
@@ -54,6 +56,7 @@ fn deployment(call: &Call<'_>) -> Action {
         depth: 0,
         privileged: false,
         unlisted: false,
+        foreign: false,
         spends: None,
     }
 }
@@ -83,6 +86,7 @@ type Read = Result<(), Exceeded>;
 /// Reads calls, and calls inside calls, within bounds for all of them together.
 struct Reader<'r> {
     registry: &'r Registry,
+    wallet: Address,
     actions: Vec<Action>,
     /// Calldata that was read, and that actions hold decoded.
     bytes: usize,
@@ -150,8 +154,9 @@ impl Reader<'_> {
         let functions = readings(claims, &frame.data);
         for Leaf { effect, via } in leaves {
             self.weigh(&frame.data)?;
+            let foreign = self.is_foreign(&effect, &[frame.caller]);
             let action = self.action(frame, effect);
-            self.push(Action { functions: functions.clone(), via, ..action })?;
+            self.push(Action { functions: functions.clone(), via, foreign, ..action })?;
         }
         self.beside(frame, frame.value)
     }
@@ -172,8 +177,9 @@ impl Reader<'_> {
         let spends = self.unpaid(frame, &flow);
         self.push(Action { functions, value_wei, spends, ..action })?;
         for (effect, via) in flow.effects {
+            let foreign = self.is_foreign(&effect, &[frame.caller, frame.to]);
             let action = self.action(frame, effect);
-            self.push(Action { via, ..action })?;
+            self.push(Action { via, foreign, ..action })?;
         }
         let Some(to) = flow.value_to.filter(|_| !frame.value.is_zero()) else { return Ok(()) };
         let amount = frame.value;
@@ -268,8 +274,14 @@ impl Reader<'_> {
                     self.call(&Frame { caller, to, value, data, depth })?;
                 }
                 Part::Effect { effect, via } => {
+                    let foreign = self.is_foreign(&effect, &[frame.caller, frame.to]);
                     let action = self.action(frame, effect);
-                    self.push(Action { via, depth: level(depth), ..action })?;
+                    self.push(Action { via, depth: level(depth), foreign, ..action })?;
+                }
+                Part::Fee { effect, account } => {
+                    let foreign = self.is_foreign(&effect, &[account]);
+                    let action = self.action(frame, effect);
+                    self.push(Action { depth: level(depth), foreign, ..action })?;
                 }
                 Part::Step { selector, read, spends } => {
                     let action = self.action(frame, Effect::Call);
@@ -298,6 +310,12 @@ impl Reader<'_> {
         let functions = readings(claims, &frame.data);
         let unlisted = self.unlisted(frame, claims);
         self.push(Action { functions, value_wei: frame.value, unlisted, ..action })
+    }
+
+    /// Whether it moves what is neither the wallet's nor that of one of those who act here.
+    fn is_foreign(&self, effect: &Effect, acting: &[Address]) -> bool {
+        let Effect::Transfer { from, .. } = effect else { return false };
+        *from != self.wallet && !acting.contains(from)
     }
 
     /// Whether the contract is registered as what it is, and neither that nor a standard says what this does.
@@ -354,6 +372,7 @@ impl Reader<'_> {
             via: Via::Call,
             depth: level(frame.depth),
             unlisted: false,
+            foreign: false,
             spends: None,
         }
     }

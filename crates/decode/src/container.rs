@@ -155,6 +155,8 @@ pub(crate) enum Part {
     Call { caller: Address, to: Address, value: U256, data: Bytes },
     /// It does something that is no call of its own.
     Effect { effect: Effect, via: Via },
+    /// An operation of an account pays for its gas, or its paymaster does.
+    Fee { effect: Effect, account: Address },
     /// It takes a step that has a name and arguments, but no calldata.
     Step { selector: Selector, read: DecodedCall, spends: Vec<Outflow> },
     /// It goes through a list of its own.
@@ -170,7 +172,7 @@ impl Part {
     pub(crate) fn value(&self) -> Option<U256> {
         match self {
             Self::Call { value, .. } => Some(*value),
-            Self::Effect { .. } | Self::Step { .. } => Some(U256::ZERO),
+            Self::Effect { .. } | Self::Fee { .. } | Self::Step { .. } => Some(U256::ZERO),
             Self::Plan(parts) => total(parts),
         }
     }

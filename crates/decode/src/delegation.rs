@@ -30,6 +30,7 @@ fn delegation(one: &Authorization) -> Action {
         depth: 0,
         privileged: false,
         unlisted: false,
+        foreign: false,
         spends: None,
     }
 }

@@ -54,6 +54,10 @@
 //! A call of a registered contract that neither a standard nor its layout reads is `unlisted`, whatever ABI reads
 //! it: policies allow it by name only.
 //!
+//! **Whose.** A `Transfer` from neither the wallet nor the account that calls is `foreign`: a standard's `from`, the owner
+//! whose shares a registered contract holds, a paymaster. What a registered contract or a container pays out of its own
+//! is not, nor what an operation's own account pays for its gas.
+//!
 //! **Canonical.** Arguments are read by a strict decoder: each offset must be the one that the
 //! canonical encoder would write, padding must be zero, and nothing may follow the last argument.
 //! Hence no two arguments can share bytes, decoding cannot grow beyond the calldata, and what was

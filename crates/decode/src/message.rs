@@ -107,6 +107,7 @@ fn signed(effect: Effect) -> Action {
         depth: 0,
         privileged: false,
         unlisted: false,
+        foreign: false,
         spends: None,
     }
 }

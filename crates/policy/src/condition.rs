@@ -51,6 +51,12 @@ impl Condition {
         })
     }
 
+    /// Whether it says whose assets may be moved, and not that they are the wallet's own.
+    pub(crate) fn names_others(&self) -> bool {
+        self.names(&|field, _| *field == Field::From)
+            && !self.names(&|field, matcher| *field == Field::From && matcher.is_wallet())
+    }
+
     /// Whether it holds for nothing but the URIs, or hosts of URIs, of logins that it lists.
     pub(crate) fn names_uri(&self) -> bool {
         let is_uri = |path: &str| matches!(path, "uri" | "uri_host");

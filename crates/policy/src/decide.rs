@@ -1,10 +1,12 @@
 //! The judgement: a verdict for every rule and limit, and one outcome.
 //!
-//! No order among rules: deny beats approve beats allow, nothing allows = deny, every action needs an allow.
+//! No order among rules: deny beats approve beats allow, nothing allows = deny, every action needs an allow. What belongs
+//! to somebody else is allowed by `from` only; where a rule allows it without that, people are asked.
 //! Windows are not judged here: each becomes a charge that the store checks when it reserves.
 
 use std::borrow::Cow;
 
+use alloy_primitives::Address;
 use countersign_core::{
     action::{Action, Effect},
     approval::{Ask, Gate},
@@ -127,17 +129,20 @@ fn guards<'a>(intent: &Intent, policies: &'a Policies) -> Vec<&'a Model> {
     policies.guards.iter().map(Policy::model).filter(|model| covers(model, intent)).collect()
 }
 
+/// What a grant calls it that somebody else's assets are moved.
+pub(crate) const OTHERS: &str = "from";
+
 /// Everything that the grant and the guards have to say.
 pub(crate) fn hear<'a>(
     intent: &'a Intent,
     facts: &'a Facts,
-    (grant, guards): (&Policy, &[&Model]),
+    (policy, guards): (&Policy, &[&Model]),
     assumed: &Assumed,
 ) -> Court<'a> {
     let fee = assumed.fee.unwrap_or_else(|| worth::of_fee(facts));
     let risk_parts = risk::parts(intent, facts);
     let request = Request { intent, facts, fee, risk: risk::score(&risk_parts) };
-    let grant = grant.model();
+    let grant = policy.model();
     let in_force = grant.kind == Kind::Grant
         && covers(grant, intent)
         && grant.standing(facts.at, facts.pact.as_ref()) == Standing::InForce;
@@ -149,6 +154,7 @@ pub(crate) fn hear<'a>(
         court.policy(guard, None);
     }
     court.policy(grant, Some(&allows));
+    court.of_others(policy, &allows);
     court
 }
 
@@ -407,6 +413,30 @@ impl<'a> Court<'a> {
         self.denials.push(Reason { violation, sentence, register: Register::Halt, owed });
     }
 
+    /// People are asked about assets of somebody else, where what allows to move them does not say whose they may be.
+    fn of_others(&mut self, grant: &Policy, allows: &[Allowance<'_>]) {
+        let Request { intent, facts, .. } = self.request;
+        let unnamed = |(action, allowance): (&Action, &Allowance<'_>)| {
+            let bare = !allowance.rules.is_empty()
+                && !allowance.rules.iter().any(|rule| rule.when.names_others());
+            of_another(action, intent).filter(|_| bare)
+        };
+        let Some(owner) = facts.actions.iter().zip(allows).find_map(unnamed) else { return };
+        let gate = mandate_gate(grant);
+        let (code, detail) = if self.opens(&gate, OTHERS) {
+            (String::new(), format!("gate `{}` is open", gate.id))
+        } else {
+            let sentence = sentence::of_others(grant.name(), owner);
+            let violation = sentence::bare(OTHERS, FOREIGN_FUNDS);
+            let register = sentence::register(FOREIGN_FUNDS);
+            let reason = Reason { violation, sentence: sentence.clone(), register, owed: false };
+            self.asks.push((gate, reason));
+            (FOREIGN_FUNDS.to_owned(), sentence)
+        };
+        let (policy, rule, says) = (grant.name().to_owned(), OTHERS.to_owned(), Says::Approve);
+        self.verdicts.push(Verdict { policy, rule, says, code, detail });
+    }
+
     fn outcome(self, grant: &Model) -> Outcome {
         let Self { request, denials, asks, charges, shares, .. } = self;
         let (intent, policy) = (request.intent.clone(), grant.id);
@@ -431,6 +461,25 @@ impl<'a> Court<'a> {
         let asked = asks.iter().map(|(gate, reason)| ask(gate, &reason.violation)).collect();
         let triggers = asks.into_iter().map(|(_, reason)| reason.violation).collect();
         Outcome::Park(Hold { intent, charges, policy, gates, asks: asked, code, reason, triggers })
+    }
+}
+
+const FOREIGN_FUNDS: &str = "foreign_funds";
+
+/// Whose assets an action moves, where they belong neither to who asks nor to an account that acts.
+fn of_another(action: &Action, intent: &Intent) -> Option<Address> {
+    match action.effect {
+        Effect::Transfer { from, .. } if action.foreign && from != intent.address => Some(from),
+        Effect::Transfer { .. }
+        | Effect::Approve { .. }
+        | Effect::Revoke { .. }
+        | Effect::Call
+        | Effect::Deploy { .. }
+        | Effect::Undecodable { .. }
+        | Effect::Delegate { .. }
+        | Effect::TypedData { .. }
+        | Effect::Text { .. }
+        | Effect::Opaque { .. } => None,
     }
 }
 

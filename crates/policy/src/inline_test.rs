@@ -11,7 +11,7 @@ use countersign_core::{
 };
 
 use crate::{
-    decide::{Assumed, judge},
+    decide::{Assumed, OTHERS, judge},
     decision::{Outcome, counter_verdicts},
     diagnostic::Place,
     judge::JUDGE,
@@ -138,7 +138,7 @@ fn asked<'a>(facts: &'a Facts, policies: &Policies) -> Cow<'a, Facts> {
         rules.chain(model.limits.iter().map(|limit| limit.id.clone())).collect::<Vec<_>>()
     };
     let mut asking: Vec<String> = models.flat_map(ids).collect();
-    asking.push(JUDGE.to_owned());
+    asking.extend([JUDGE, OTHERS].map(str::to_owned));
     let mut facts = facts.clone();
     for approval in &mut facts.approvals {
         approval.asked_by.clone_from(&asking);

@@ -135,7 +135,10 @@ fn shadowed(rule: &Rule, rules: &[Rule], index: usize, findings: &mut Findings) 
                 "no order among rules: a deny always wins",
             ),
             Then::Allow
-                if covers && rule.spend == Spend::Unsaid && (!twin || other_index < index) =>
+                if covers
+                    && rule.names_no_more_than(other)
+                    && rule.spend == Spend::Unsaid
+                    && (!twin || other_index < index) =>
             {
                 findings.warning(
                     rule.place,

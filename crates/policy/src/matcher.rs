@@ -118,6 +118,12 @@ impl Matcher {
         self.0.iter().any(|test| matches!(test, Test::In(_)))
     }
 
+    /// Whether only the wallet's own address can pass.
+    pub(crate) fn is_wallet(&self) -> bool {
+        let wallet = |members: &[Member]| members.iter().all(|m| m.operand == Operand::Wallet);
+        self.0.iter().any(|test| matches!(test, Test::In(members) if wallet(members)))
+    }
+
     /// Whether a value is what the policy asks for.
     pub(crate) fn test(&self, value: &Result<Known, Why>, setting: Setting) -> Truth {
         match value {

@@ -150,6 +150,7 @@ impl Rule {
     pub(crate) fn names_no_more_than(&self, other: &Self) -> bool {
         self.when.names_function() <= other.when.names_function()
             && self.when.names_uri() <= other.when.names_uri()
+            && self.when.names_others() <= other.when.names_others()
     }
 }
 

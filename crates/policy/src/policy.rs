@@ -291,7 +291,8 @@ impl Policy {
 
 /// A grant that allows everything: what guards are tested against.
 fn everything() -> Policy {
-    const SOURCE: &str = "{ policy: everything, kind: grant, rules: [{ id: all, then: allow }] }";
+    const SOURCE: &str = "{ policy: everything, kind: grant, rules: [{ id: all, then: allow }, \
+        { id: of-others, when: { from: { ne: self } }, then: allow }] }";
     Policy::parse_untested(SOURCE, "everything").unwrap_or_else(|_| Policy::nothing("everything"))
 }
 

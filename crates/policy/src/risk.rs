@@ -15,7 +15,8 @@
 //! | `most_of_the_balance` | it takes 90 % of the wallet's own currency or more | 30 |
 //! | `half_of_the_balance` | it takes half or more | 15 |
 //!
-//! The score of a request is that of its worst action.
+//! Of the first eight, which are about what an action does, the first that fits counts. The score of a request is that of
+//! its worst action.
 
 use alloy_primitives::{Address, U256};
 use countersign_core::{

@@ -1,6 +1,7 @@
 //! What a judgement says to people and agents: one sentence, no full stop, in words that clients do not
 //! mistake for something else (CONTRACT §3).
 
+use alloy_primitives::Address;
 use countersign_core::{action::Action, charge::Unit, fact::Freeze};
 
 use crate::{
@@ -85,6 +86,13 @@ pub(crate) fn unallowed(policy: &str, action: Option<&Action>) -> String {
         }
         None => format!("no rule of the policy `{policy}` allows this {kind}"),
     }
+}
+
+/// Assets of somebody else, which rules allow without saying whose they may be.
+pub(crate) fn of_others(policy: &str, from: Address) -> String {
+    format!(
+        "the assets are those of {from}, and no rule of the policy `{policy}` that allows this names `from`"
+    )
 }
 
 /// The unit of a limit.

@@ -136,7 +136,7 @@ fn approved(at: Timestamp) -> Result<PactStanding, Failure> {
     Ok(PactStanding::Approved { approved: Word { by, at, note: None } })
 }
 
-const ALLOW_ALL: &str = "policy: explain\nkind: grant\nrules:\n  - { id: everything, when: { kind: [transfer, approve, revoke, call, deploy, delegate, typed_data, text] }, then: allow }\n";
+const ALLOW_ALL: &str = "policy: explain\nkind: grant\nrules:\n  - { id: everything, when: { kind: [transfer, approve, revoke, call, deploy, delegate, typed_data, text] }, then: allow }\n  - { id: of-others, when: { kind: transfer, from: { ne: self } }, then: allow }\n";
 
 /// Where the call would happen.
 struct Place {

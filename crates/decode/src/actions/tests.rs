@@ -4,6 +4,7 @@ mod accounts;
 mod attacks;
 mod containers;
 mod cost;
+mod foreign;
 mod protocols;
 mod registered;
 mod trees;

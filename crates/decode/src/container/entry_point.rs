@@ -83,14 +83,15 @@ fn deployment(inside: Inside<'_>, op: Arguments<'_>) -> Result<Option<Part>, &'s
 /// Whoever pays for the gas, the account or its paymaster, pays the beneficiary.
 fn fee(op: Arguments<'_>, to: Address, cost: Cost) -> Result<Option<Part>, &'static str> {
     let paymaster = op.bytes("paymasterAndData")?;
+    let account = op.address("sender")?;
     let from = match paymaster.split_at_checked(20) {
         Some((address, _)) => Address::from_slice(address),
-        None if paymaster.is_empty() => op.address("sender")?,
+        None if paymaster.is_empty() => account,
         None => return Err("a paymaster that is no address"),
     };
     let amount = cost(op)?.unwrap_or(U256::MAX);
-    let paid = Part::does(Effect::Transfer { asset: Asset::Native, from, to, amount });
-    Ok((!amount.is_zero()).then_some(paid))
+    let effect = Effect::Transfer { asset: Asset::Native, from, to, amount };
+    Ok((!amount.is_zero()).then_some(Part::Fee { effect, account }))
 }
 
 /// A paymaster's gas is counted with the account's verification, up to three times (version 0.6).

@@ -259,7 +259,7 @@ fn bound_open_debts(parts: &mut [Part]) {
     };
     let spends = parts.iter_mut().filter_map(|part| match part {
         Part::Step { spends, .. } => Some(spends),
-        Part::Call { .. } | Part::Effect { .. } | Part::Plan(_) => None,
+        Part::Call { .. } | Part::Effect { .. } | Part::Fee { .. } | Part::Plan(_) => None,
     });
     for outflow in spends.flatten().filter(|outflow| outflow.amount == U256::MAX) {
         outflow.amount = bound(&outflow.asset).unwrap_or(U256::MAX);

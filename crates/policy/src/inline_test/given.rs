@@ -60,7 +60,7 @@ const REQUEST_KEYS: [&str; 18] = [
     "owner",
     "actions",
 ];
-const ACTION_KEYS: [&str; 25] = [
+const ACTION_KEYS: [&str; 26] = [
     "text",
     "siwe",
     "primary_type",
@@ -68,6 +68,7 @@ const ACTION_KEYS: [&str; 25] = [
     "message",
     "privileged",
     "unlisted",
+    "foreign",
     "kind",
     "token",
     "amount",

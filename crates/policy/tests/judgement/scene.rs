@@ -63,6 +63,7 @@ pub(crate) fn action(effect: Effect, target: Option<Address>) -> Action {
         depth: 0,
         privileged: false,
         unlisted: false,
+        foreign: false,
         spends: None,
     }
 }

@@ -87,6 +87,7 @@ export function effects(actions, tokens, worth = []) {
       chip(action.effect.kind, action.effect.kind === 'undecodable' || action.effect.kind === 'opaque' ? 'bad' : 'info'),
       action.privileged && chip('privileged', 'bad'),
       action.unlisted && chip('unlisted function', 'warn'),
+      action.foreign && chip('of somebody else', 'warn'),
       action.label && action.label !== action.effect.kind && said(action.label, { class: 'quiet' }),
       h('span', { class: 'effect-text' }, sentence(action, tokens)),
       worth[index] && h('span', { class: 'num effect-usd' }, usd(worth[index]))),

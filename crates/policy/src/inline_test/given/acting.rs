@@ -49,6 +49,7 @@ impl Stage<'_, '_> {
         };
         let depth = self.small(node, "depth").and_then(|d| u8::try_from(d).ok()).unwrap_or(0);
         let privileged = self.truth(node, "privileged").unwrap_or(false);
+        let foreign = self.truth(node, "foreign").unwrap_or_else(|| is_of_another(&effect));
         let action = Action {
             effect,
             target,
@@ -60,6 +61,7 @@ impl Stage<'_, '_> {
             depth,
             privileged,
             unlisted: self.truth(node, "unlisted").unwrap_or(false),
+            foreign,
             spends: None,
         };
         if self.truth(node, "recipient.seen").unwrap_or(true) {
@@ -217,6 +219,11 @@ impl Stage<'_, '_> {
             _ => AbiValue::Uint(U256::ZERO),
         }
     }
+}
+
+/// Whether a transfer is of somebody else's; an account that acts in the request is stated with `foreign: false`.
+fn is_of_another(effect: &Effect) -> bool {
+    matches!(effect, Effect::Transfer { from, .. } if *from != WALLET)
 }
 
 const fn native_amount(effect: &Effect) -> U256 {

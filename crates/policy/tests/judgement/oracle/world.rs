@@ -1,474 +1,102 @@
-//! A random policy, a random guard and a random request, as the oracle sees them and as the real judge does.
+//! A random request with its facts, as the oracle sees them and as the real judge does.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
 
-use alloy_primitives::{Address, B256, U256, keccak256};
+use alloy_primitives::{B256, U256, keccak256};
 use countersign_core::{
-    abi::{AbiValue, Selector},
-    action::{Action, Effect, Via},
+    abi::DecodedCall,
+    action::{Action, Effect, Outflow, Via},
     context::{Context, ContextValue},
-    fact::{Fact, Facts, Freeze},
+    fact::{Asked, Change, Fact, Facts, Freeze, Granted, OracleFact, Simulated},
     identity::ChainId,
-    intent::Declared,
+    intent::{Declared, Intent, Payload},
+    message::{Content, Message},
     token::Asset,
 };
 use countersign_policy::{Policies, Policy as Real};
+use serde_json::json;
 
-use crate::scene::{self, DOLLAR, FRIEND, STRANGER, WALLET, action, approval, wei};
+use super::{
+    Truth,
+    draw::Draw,
+    language::{Field, KINDS, MONDAY, Parts, Shape, Value, address, function, instant, timestamp},
+    text::Policy,
+};
+use crate::scene::{self, FRIEND, WALLET, action, approval, wei};
 
-/// A token that nobody prices.
-const OTHER: Address = Address::repeat_byte(0xee);
-
-/// Numbers from a seed (splitmix64).
-pub(super) struct Draw(u64);
-
-impl Draw {
-    /// Seeds beside each other share nothing: the first number of one is where another begins.
-    pub(super) fn new(seed: u64) -> Self {
-        let mut first = Self(!seed);
-        Self(first.next())
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, most: u64) -> u64 {
-        self.next() % most
-    }
-
-    fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.below(u64::try_from(length).unwrap())).unwrap()
-    }
-
-    fn one_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    fn of<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.index(items.len())]
-    }
-
-    fn many<T>(&mut self, least: u64, most: u64, mut draw: impl FnMut(&mut Self) -> T) -> Vec<T> {
-        let count = least + self.below(most - least + 1);
-        (0..count).map(|_| draw(self)).collect()
-    }
+/// Typed data.
+#[derive(Debug, Clone)]
+pub(super) struct Document {
+    pub(super) primary: &'static str,
+    pub(super) domain: Parts,
+    pub(super) message: Parts,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Truth {
-    No,
-    Unknown,
-    Yes,
-}
-
-impl Truth {
-    pub(super) fn of(value: bool) -> Self {
-        if value { Self::Yes } else { Self::No }
-    }
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Number(u128),
-    Text(String),
-    Bool(bool),
-}
-
-pub(super) const KINDS: [&str; 8] =
-    ["transfer", "approve", "revoke", "call", "deploy", "delegate", "typed_data", "text"];
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Field {
-    Chain,
-    Agent,
-    Role,
-    Session,
-    ContextNumber,
-    ContextText,
-    Token,
-    Amount,
-    Usd,
-    To,
-    Spender,
-    Target,
-    Selector,
-    ValueWei,
-    Gas,
-    FeeUsd,
-    Nonce,
-    Action,
-    Unlimited,
-    Deadline,
-    Via,
-    Depth,
-    Seen,
-}
-
-/// Each field with its word and the kinds that have it, by their first letters in `KINDS`' order.
-const FIELDS: [(Field, &str, usize); 23] = [
-    (Field::Chain, "chain", 0xff),
-    (Field::Agent, "agent", 0xff),
-    (Field::Role, "role", 0xff),
-    (Field::Session, "session", 0xff),
-    (Field::ContextNumber, "context.n", 0xff),
-    (Field::ContextText, "context.s", 0xff),
-    (Field::Token, "token", 0b0000_0111),
-    (Field::Amount, "amount", 0b0000_0011),
-    (Field::Usd, "usd", 0xff),
-    (Field::To, "to", 0b0000_0001),
-    (Field::Spender, "spender", 0b0000_0110),
-    (Field::Target, "target", 0b0010_1111),
-    (Field::Selector, "selector", 0b0000_1111),
-    (Field::ValueWei, "value_wei", 0b0001_1111),
-    (Field::Gas, "gas", 0b0001_1111),
-    (Field::FeeUsd, "fee_usd", 0b0001_1111),
-    (Field::Nonce, "nonce", 0b0001_1111),
-    (Field::Action, "action", 0xff),
-    (Field::Unlimited, "unlimited", 0b0000_0010),
-    (Field::Deadline, "deadline", 0b0000_0010),
-    (Field::Via, "via", 0xff),
-    (Field::Depth, "depth", 0xff),
-    (Field::Seen, "recipient.seen", 0b0000_1011),
-];
-
-impl Field {
-    fn word(self) -> &'static str {
-        FIELDS.iter().find(|(field, ..)| *field == self).unwrap().1
-    }
-
-    fn has(self, kind: &str) -> bool {
-        let index = KINDS.iter().position(|known| *known == kind).unwrap();
-        FIELDS.iter().find(|(field, ..)| *field == self).unwrap().2 >> index & 1 == 1
-    }
-
-    const fn is_number(self) -> bool {
-        matches!(
-            self,
-            Self::Chain
-                | Self::ContextNumber
-                | Self::Amount
-                | Self::Usd
-                | Self::ValueWei
-                | Self::Gas
-                | Self::FeeUsd
-                | Self::Nonce
-                | Self::Deadline
-                | Self::Depth
-        )
-    }
-
-    fn value(self, draw: &mut Draw) -> Value {
-        let text = |t: &str| Value::Text(t.to_owned());
-        match self {
-            Self::Chain => Value::Number(draw.of(&[1, 31337])),
-            Self::Gas => Value::Number(draw.of(&[20_999, 21_000, 50_000])),
-            Self::ValueWei => {
-                Value::Number(u128::from(draw.below(30)) * u128::from(scene::MILLI_USD))
-            }
-            Self::Amount => {
-                Value::Number(u128::from(draw.below(30)) * draw.of(&[1000, 1_000_000_000_000]))
-            }
-            Self::Deadline => Value::Number(u128::from(draw.below(30))),
-            Self::Depth => Value::Number(u128::from(draw.below(3))),
-            _ if self.is_number() => Value::Number(u128::from(draw.below(30))),
-            Self::Unlimited | Self::Seen => Value::Bool(draw.one_in(2)),
-            Self::Agent => text(draw.of(&["bot", "other"])),
-            Self::Role => text(draw.of(&["trader", "desk"])),
-            Self::Session => text(draw.of(&["one", "two"])),
-            Self::ContextText => text(draw.of(&["inr", "eur"])),
-            Self::Token => text(draw.of(&["native", "dollar", "other"])),
-            Self::Selector => text(draw.of(&["0xaaaaaaaa", "0xbbbbbbbb"])),
-            Self::Action => text(draw.of(&["swap", "bridge", "transfer", "call"])),
-            Self::Via => text(draw.of(&["call", "signature"])),
-            _ => text(draw.of(&["friend", "stranger", "self"])),
-        }
-    }
-
-    /// A value as a policy writes it. Amounts count thousandths of a USD, in the units of each field.
-    fn write(self, value: &Value) -> String {
-        match (self, value) {
-            (Self::Usd | Self::FeeUsd, Value::Number(n)) => {
-                format!("\"{}.{:03}\"", n / 1000, n % 1000)
-            }
-            (Self::To | Self::Spender | Self::Target, Value::Text(who)) => match address(who) {
-                WALLET => "self".to_owned(),
-                other => format!("\"{other}\""),
-            },
-            (Self::Token, Value::Text(token)) => match token.as_str() {
-                "native" => "eth@31337".to_owned(),
-                "dollar" => "usdc@31337".to_owned(),
-                _ => format!("\"{OTHER}\""),
-            },
-            (Self::Selector, Value::Text(text)) => format!("\"{text}\""),
-            (_, Value::Number(n)) => n.to_string(),
-            (_, Value::Bool(truth)) => truth.to_string(),
-            (_, Value::Text(text)) => text.clone(),
-        }
-    }
-}
-
-fn address(who: &str) -> Address {
-    match who {
-        "friend" => FRIEND,
-        "stranger" => STRANGER,
-        "dollar" => DOLLAR,
-        "other" => OTHER,
-        _ => WALLET,
-    }
-}
-
-#[derive(Debug)]
-pub(super) enum Ask {
-    In(Vec<Value>),
-    NotIn(Vec<Value>),
-    Below(Value),
-    AtMost(Value),
-    Above(Value),
-    AtLeast(Value),
-    Between(Value, Value),
-}
-
-#[derive(Debug)]
-pub(super) struct Matcher(pub(super) Vec<Ask>);
-
-impl Matcher {
-    fn draw(field: Field, draw: &mut Draw) -> Self {
-        let one = |draw: &mut Draw| {
-            let value = field.value(draw);
-            match draw.below(if field.is_number() { 7 } else { 2 }) {
-                0 => Ask::In(draw.many(1, 2, |draw| field.value(draw))),
-                1 => Ask::NotIn(draw.many(1, 2, |draw| field.value(draw))),
-                2 => Ask::Below(value),
-                3 => Ask::AtMost(value),
-                4 => Ask::Above(value),
-                5 => Ask::AtLeast(value),
-                _ => match (value, field.value(draw)) {
-                    (Value::Number(a), Value::Number(b)) => {
-                        Ask::Between(Value::Number(a.min(b)), Value::Number(a.max(b)))
-                    }
-                    (a, _) => Ask::In(vec![a]),
-                },
-            }
-        };
-        // two asks of one operator would be one key twice
-        let mut asks = vec![one(draw)];
-        if draw.one_in(4) {
-            let another = one(draw);
-            let same = std::mem::discriminant(&another) == std::mem::discriminant(&asks[0]);
-            asks.extend((!same).then_some(another));
-        }
-        Self(asks)
-    }
-
-    fn write(&self, field: Field) -> String {
-        let list = |values: &[Value]| {
-            values.iter().map(|value| field.write(value)).collect::<Vec<_>>().join(", ")
-        };
-        let parts = self.0.iter().map(|ask| match ask {
-            Ask::In(values) => format!("in: [{}]", list(values)),
-            Ask::NotIn(values) => format!("not_in: [{}]", list(values)),
-            Ask::Below(value) => format!("lt: {}", field.write(value)),
-            Ask::AtMost(value) => format!("lte: {}", field.write(value)),
-            Ask::Above(value) => format!("gt: {}", field.write(value)),
-            Ask::AtLeast(value) => format!("gte: {}", field.write(value)),
-            Ask::Between(low, high) => {
-                format!("between: [{}, {}]", field.write(low), field.write(high))
-            }
-        });
-        format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
-    }
-}
-
-#[derive(Debug)]
-pub(super) enum Cond {
-    All(Vec<Cond>),
-    Any(Vec<Cond>),
-    Not(Box<Cond>),
-    Field(Field, Matcher),
-    Hours,
-}
-
-impl Cond {
-    fn draw(kinds: &[&str], depth: u8, draw: &mut Draw) -> Self {
-        match draw.below(if depth == 0 { 6 } else { 10 }) {
-            6 => Self::All(draw.many(1, 3, |draw| Self::draw(kinds, depth - 1, draw))),
-            7 | 8 => Self::Any(draw.many(1, 3, |draw| Self::draw(kinds, depth - 1, draw))),
-            9 => Self::Not(Box::new(Self::draw(kinds, depth - 1, draw))),
-            0 if draw.one_in(4) => Self::Hours,
-            _ => {
-                let fields: Vec<Field> = FIELDS.iter().map(|(field, ..)| *field).collect();
-                let fits: Vec<Field> =
-                    fields.into_iter().filter(|f| kinds.iter().all(|kind| f.has(kind))).collect();
-                let field = draw.of(&fits);
-                Self::Field(field, Matcher::draw(field, draw))
-            }
-        }
-    }
-
-    fn write(&self) -> String {
-        let list = |parts: &[Self]| parts.iter().map(Self::write).collect::<Vec<_>>().join(", ");
-        match self {
-            Self::All(parts) if parts.is_empty() => "{}".to_owned(),
-            Self::All(parts) => format!("{{ all: [{}] }}", list(parts)),
-            Self::Any(parts) => format!("{{ any: [{}] }}", list(parts)),
-            Self::Not(inner) => format!("{{ not: {} }}", inner.write()),
-            Self::Hours => {
-                "{ hours: { days: mon-fri, from: \"08:00\", to: \"20:00\" } }".to_owned()
-            }
-            Self::Field(field, matcher) => {
-                format!("{{ {}: {} }}", field.word(), matcher.write(*field))
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Then {
-    Allow,
-    Deny,
-    Approve(&'static str),
-}
-
-impl Then {
-    fn write(self) -> String {
-        match self {
-            Self::Allow => "allow".to_owned(),
-            Self::Deny => "deny".to_owned(),
-            Self::Approve(gate) => format!("{{ approve: {gate} }}"),
-        }
-    }
-}
-
-/// A rule, or the condition of a limit.
-#[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) kinds: Vec<&'static str>,
-    pub(super) cond: Cond,
-    pub(super) then: Then,
-    pub(super) spend: &'static str,
-}
-
-impl Entry {
-    fn draw(then: Then, draw: &mut Draw) -> Self {
-        let mut kinds: Vec<&'static str> = draw.many(1, 3, |draw| draw.of(&KINDS[..6 + 2]));
-        if then == Then::Allow && draw.one_in(2) {
-            kinds = KINDS.to_vec();
-        }
-        kinds.sort_unstable();
-        kinds.dedup();
-        let plain = then == Then::Allow && draw.one_in(2);
-        let cond = if plain { Cond::All(Vec::new()) } else { Cond::draw(&kinds, 2, draw) };
-        let spend = match kinds.as_slice() {
-            ["call"] if then == Then::Allow => draw.of(&["", "none"]),
-            ["approve"] if then == Then::Allow => draw.of(&["", "on_use"]),
-            _ => "",
-        };
-        Self { kinds, cond, then, spend }
-    }
-
-    fn when(&self) -> String {
-        let kinds = self.kinds.join(", ");
-        match &self.cond {
-            Cond::All(parts) if parts.is_empty() => format!("{{ kind: [{kinds}] }}"),
-            cond => format!("{{ kind: [{kinds}], all: [{}] }}", cond.write()),
-        }
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Limit {
-    pub(super) entry: Entry,
-    pub(super) measure: &'static str,
-    pub(super) window: bool,
-    pub(super) by_counterparty: bool,
-    pub(super) max: u64,
-    pub(super) over: Then,
-}
-
-impl Limit {
+impl Document {
     fn draw(draw: &mut Draw) -> Self {
-        let over = draw.of(&[Then::Deny, Then::Approve("desk"), Then::Approve("board")]);
-        let measure = draw.of(&["usd", "usd", "usd", "fee_usd", "tx", "action"]);
-        let window = draw.one_in(2);
-        let money = matches!(measure, "usd" | "fee_usd");
-        let max = if money { draw.below(60) } else { draw.below(4) };
-        let by_counterparty = window && draw.one_in(2);
-        let mut entry = Entry::draw(Then::Deny, draw);
-        if draw.one_in(2) {
-            entry.kinds = KINDS.to_vec();
-            entry.cond = Cond::All(Vec::new());
-        }
-        Self { entry, measure, window, by_counterparty, max, over }
-    }
-
-    fn write(&self, id: usize) -> String {
-        let money = matches!(self.measure, "usd" | "fee_usd");
-        let what = if money { "sum" } else { "count" };
-        let max = if money {
-            Field::Usd.write(&Value::Number(self.max.into()))
-        } else {
-            self.max.to_string()
-        };
-        let per = if self.window { "24h" } else { "tx" };
-        let by = if self.by_counterparty { ", by: [to]" } else { "" };
-        format!(
-            "  - {{ id: l{id}, when: {}, {what}: {}, per: {per}{by}, max: {max}, over: {} }}",
-            self.entry.when(),
-            self.measure,
-            self.over.write()
-        )
-    }
-}
-
-#[derive(Debug)]
-pub(super) struct Policy {
-    pub(super) kind: &'static str,
-    pub(super) rules: Vec<Entry>,
-    pub(super) limits: Vec<Limit>,
-}
-
-const GATES: &str = "gates: { desk: { need: [{ any: 1, of: [alice] }] }, board: { need: [{ any: 2, of: [alice, bob] }, { any: 1, of: [alice] }] } }\n";
-
-impl Policy {
-    fn draw(kind: &'static str, draw: &mut Draw) -> Self {
-        let stops = [Then::Deny, Then::Approve("desk"), Then::Approve("board")];
-        let mut rules = draw.many(0, 2, |draw| {
-            let then = draw.of(&stops);
-            Entry::draw(then, draw)
-        });
-        if kind == "grant" {
-            rules.extend(draw.many(1, 4, |draw| Entry::draw(Then::Allow, draw)));
-        }
-        let limits = draw.many(0, 2, Limit::draw);
-        Self { kind, rules, limits }
-    }
-
-    fn write(&self, head: &str) -> String {
-        let mut text = format!("policy: {0}\nkind: {0}\n{head}{GATES}rules:\n", self.kind);
-        for (id, rule) in self.rules.iter().enumerate() {
-            let spend = if rule.spend.is_empty() {
-                String::new()
-            } else {
-                format!(", spend: {}", rule.spend)
+        let value = |word: &'static str, draw: &mut Draw| {
+            let field = Field::of(word);
+            let shape = match word {
+                "message.to" | "domain.verifyingContract" => Shape::Account,
+                "message.amount" | "domain.chainId" => Shape::Number,
+                "message.delta" => Shape::Signed,
+                "message.flag" => Shape::Bool,
+                "message.hops" => Shape::List(&Shape::Account),
+                _ => Shape::Text,
             };
-            writeln!(
-                text,
-                "  - {{ id: r{id}, when: {}, then: {}{spend} }}",
-                rule.when(),
-                rule.then.write()
-            )
-            .unwrap();
+            (word.split_once('.').unwrap().1, Value::draw(field, shape, draw))
+        };
+        let primary = draw.of(&["Order", "Order", "Ping"]);
+        let mut domain = vec![value("domain.verifyingContract", draw)];
+        domain.extend(draw.one_in(2).then(|| value("domain.name", draw)));
+        domain.extend(draw.one_in(2).then(|| value("domain.chainId", draw)));
+        let mut message = vec![value("message.amount", draw)];
+        if primary == "Order" {
+            let words =
+                ["message.to", "message.delta", "message.memo", "message.flag", "message.hops"];
+            message.extend(words.map(|word| value(word, draw)));
+            let cut = Value::Number(draw.below(30).into());
+            message.push(("detail", Value::Tuple(vec![("cut", cut)])));
         }
-        text.push_str("limits:\n");
-        for (id, limit) in self.limits.iter().enumerate() {
-            writeln!(text, "{}", limit.write(id)).unwrap();
+        Self { primary, domain, message }
+    }
+
+    /// As a client sends it.
+    fn json(&self) -> String {
+        let parts = |parts: &Parts| -> serde_json::Map<String, serde_json::Value> {
+            parts.iter().map(|(name, value)| ((*name).to_owned(), plain(value))).collect()
+        };
+        let order = json!([
+            {"name": "amount", "type": "uint256"}, {"name": "to", "type": "address"},
+            {"name": "delta", "type": "int8"}, {"name": "memo", "type": "string"},
+            {"name": "flag", "type": "bool"}, {"name": "hops", "type": "address[]"},
+            {"name": "detail", "type": "Detail"},
+        ]);
+        let data = json!({
+            "types": {
+                "Order": order,
+                "Ping": [{"name": "amount", "type": "uint256"}],
+                "Detail": [{"name": "cut", "type": "uint256"}],
+            },
+            "primaryType": self.primary,
+            "domain": parts(&self.domain),
+            "message": parts(&self.message),
+        });
+        data.to_string()
+    }
+}
+
+fn plain(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Bool(truth) => json!(truth),
+        Value::List(items) => items.iter().map(plain).collect(),
+        Value::Tuple(parts) => {
+            parts.iter().map(|(name, value)| ((*name).to_owned(), plain(value))).collect()
         }
-        text
+        other => json!(other.letters().unwrap()),
     }
 }
 
@@ -480,6 +108,9 @@ pub(super) struct Act {
     pub(super) token: &'static str,
     /// In thousandths of a USD, were it priced.
     pub(super) amount: u64,
+    pub(super) from: &'static str,
+    /// Whose assets these are has let them be taken: it is no account that acts.
+    pub(super) foreign: bool,
     pub(super) who: &'static str,
     pub(super) unlimited: bool,
     pub(super) label: &'static str,
@@ -487,30 +118,29 @@ pub(super) struct Act {
     pub(super) value: u64,
     pub(super) via: &'static str,
     pub(super) depth: u64,
-    pub(super) selector: &'static str,
+    pub(super) selector: String,
     pub(super) deadline: Option<u64>,
+    /// Calldata or a text that nobody can read.
     pub(super) unreadable: bool,
     /// A call of a registered contract that its layout does not have.
     pub(super) unlisted: bool,
     /// A delegation for every chain: its code is on nobody's list.
     pub(super) everywhere: bool,
+    /// A call that hands over control.
+    pub(super) privileged: bool,
+    /// The function by which the call is read, and its arguments.
+    pub(super) read: Option<(usize, Value)>,
+    /// Dollars that the registered layout of what is called says it takes.
+    pub(super) takes: Option<u64>,
+    pub(super) words: &'static str,
+    /// The fields of a login.
+    pub(super) login: Option<Parts>,
+    pub(super) document: Document,
 }
 
 impl Act {
     fn draw(draw: &mut Draw) -> Self {
-        let kind = draw.of(&[
-            "transfer",
-            "transfer",
-            "transfer",
-            "approve",
-            "revoke",
-            "call",
-            "call",
-            "deploy",
-            "delegate",
-            "typed_data",
-            "text",
-        ]);
+        let kind = if draw.one_in(3) { draw.of(&["transfer", "call"]) } else { draw.of(&KINDS) };
         let token = match kind {
             "transfer" => draw.of(&["native", "native", "dollar", "other"]),
             _ => draw.of(&["dollar", "dollar", "other"]),
@@ -522,21 +152,39 @@ impl Act {
             _ if carries => draw.below(25),
             _ => 0,
         };
+        let from = draw.of(&["self", "self", "self", "friend", "stranger"]);
+        let calls = matches!(kind, "transfer" | "approve" | "revoke" | "call");
+        let read = (calls && draw.one_in(2)).then(|| arguments(draw));
+        let known = function(draw.index(2)).selector().to_string();
+        let selector = match &read {
+            Some((index, _)) => function(*index).selector().to_string(),
+            None => draw.of(&["", "0xaaaaaaaa", "0xbbbbbbbb", &known]).to_owned(),
+        };
         Self {
             kind,
             token,
             amount,
-            who: draw.of(&["friend", "friend", "stranger", "self"]),
+            from,
+            foreign: kind == "transfer" && from != "self" && !draw.one_in(3),
+            who: draw.of(&[
+                "friend", "friend", "friend", "stranger", "stranger", "self", "zero", "dollar",
+            ]),
             unlimited: kind == "approve" && draw.one_in(3),
             label: draw.of(&[kind, kind, "swap", "bridge"]),
             value,
             via: draw.of(&["call", "call", "signature"]),
             depth: draw.below(3),
-            selector: draw.of(&["", "0xaaaaaaaa", "0xbbbbbbbb"]),
+            selector,
             deadline: draw.one_in(2).then(|| draw.below(30)),
-            unreadable: kind == "call" && draw.one_in(20),
+            unreadable: matches!(kind, "call" | "text") && draw.one_in(20),
             unlisted: kind == "call" && draw.one_in(4),
             everywhere: kind == "delegate" && draw.one_in(2),
+            privileged: kind == "call" && draw.one_in(4),
+            read,
+            takes: (kind == "call" && draw.one_in(3)).then(|| draw.below(25)),
+            words: draw.of(&["hello", "hello you", "gm"]),
+            login: draw.one_in(2).then(|| login(draw)),
+            document: Document::draw(draw),
         }
     }
 
@@ -550,32 +198,45 @@ impl Act {
         self.value * scene::MILLI_USD
     }
 
-    /// The contract or account that is called.
-    pub(super) fn target(&self) -> &'static str {
-        match (self.kind, self.token) {
-            ("transfer", "native") | ("call" | "delegate", _) => self.who,
+    /// The contract or account that is called, or that a message is about.
+    pub(super) fn target(&self) -> Option<&'static str> {
+        Some(match (self.kind, self.token) {
+            ("deploy" | "text", _) => return None,
+            ("transfer", "native") | ("call" | "delegate" | "typed_data", _) => self.who,
             _ => self.token,
-        }
+        })
     }
 
-    pub(super) fn counterparty(&self) -> &'static str {
-        match self.kind {
-            "deploy" | "text" => "",
-            // a message and a delegation are about the contract and the code that they name
-            "typed_data" | "delegate" | "transfer" | "approve" | "revoke" | "call" => self.who,
-            _ => panic!("no such kind"),
+    pub(super) fn counterparty(&self) -> Option<&'static str> {
+        // a message and a delegation are about the contract and the code that they name
+        (!matches!(self.kind, "deploy" | "text")).then_some(self.who)
+    }
+
+    pub(super) fn names_an_asset(&self) -> bool {
+        matches!(self.kind, "transfer" | "approve" | "revoke")
+    }
+
+    /// A login whose URI lies on another host than its domain, and not below it.
+    pub(super) fn leads_elsewhere(&self) -> bool {
+        let Some(login) = self.login.as_ref().filter(|_| self.kind == "text" && !self.unreadable)
+        else {
+            return false;
+        };
+        let part = |name| login.iter().find(|(known, _)| *known == name).map(|(_, v)| v.clone());
+        match (part("domain"), part("uri_host")) {
+            (Some(Value::Text(domain)), Some(Value::Text(host))) => {
+                host != domain && !host.ends_with(&format!(".{domain}"))
+            }
+            _ => false,
         }
     }
 
     fn to_core(&self) -> Action {
-        let asset = match self.token {
-            "native" => Asset::Native,
-            token => Asset::Token(address(token)),
-        };
+        let asset = asset(self.token);
         let (who, amount) = (address(self.who), U256::from(self.units()));
-        let empty = || AbiValue::Tuple(Vec::new());
+        let tuple = |parts: &Parts| Value::Tuple(parts.clone()).to_core();
         let effect = match self.kind {
-            "transfer" => Effect::Transfer { asset, from: WALLET, to: who, amount },
+            "transfer" => Effect::Transfer { asset, from: address(self.from), to: who, amount },
             "approve" => Effect::Approve {
                 asset,
                 owner: WALLET,
@@ -593,26 +254,187 @@ impl Act {
                 delegate: who,
                 chain: (!self.everywhere).then_some(ChainId(31337)),
             },
-            "typed_data" => {
-                Effect::TypedData { primary_type: "T".into(), domain: empty(), message: empty() }
-            }
-            _ => Effect::Text { text: "hello".into(), siwe: None },
+            "typed_data" => Effect::TypedData {
+                primary_type: self.document.primary.to_owned(),
+                domain: tuple(&self.document.domain),
+                message: tuple(&self.document.message),
+            },
+            _ if self.unreadable => Effect::Opaque { reason: "controls".into() },
+            _ => Effect::Text { text: self.words.to_owned(), siwe: self.login.as_ref().map(tuple) },
         };
-        let target = match self.kind {
-            "deploy" | "text" => None,
-            "typed_data" => Some(who),
-            _ => Some(address(self.target())),
-        };
+        let outflow = |usd| Outflow { asset: Asset::Token(scene::DOLLAR), amount: dollars(usd) };
         Action {
-            selector: (!self.selector.is_empty())
-                .then(|| self.selector.parse::<Selector>().unwrap()),
+            selector: (!self.selector.is_empty()).then(|| self.selector.parse().unwrap()),
+            functions: self.read.iter().map(reading).collect(),
             value_wei: wei(self.value),
             label: self.label.to_owned(),
             via: if self.via == "call" { Via::Call } else { Via::Signature },
             depth: u8::try_from(self.depth).unwrap(),
+            privileged: self.privileged,
             unlisted: self.unlisted,
-            ..action(effect, target)
+            foreign: self.foreign,
+            spends: self.takes.map(|usd| vec![outflow(usd)]),
+            ..action(effect, self.target().map(address))
         }
+    }
+}
+
+fn asset(token: &str) -> Asset {
+    if token == "native" { Asset::Native } else { Asset::Token(address(token)) }
+}
+
+fn dollars(milli_usd: u64) -> U256 {
+    U256::from(milli_usd) * U256::from(1000)
+}
+
+fn reading((index, args): &(usize, Value)) -> DecodedCall {
+    DecodedCall { signature: function(*index).signature().to_owned(), args: args.to_core() }
+}
+
+fn arguments(draw: &mut Draw) -> (usize, Value) {
+    let index = draw.of(&[0, 0, 1]);
+    let part = |name: &'static str, draw: &mut Draw| {
+        let field = Field::of(&format!("args.{name}"));
+        (name, Value::draw(field, field.shape, draw))
+    };
+    let names: &[&'static str] = match index {
+        0 => &["n", "to", "memo", "dry", "level", "note", "path", "parts", "one"],
+        _ => &["n"],
+    };
+    (index, Value::Tuple(names.iter().map(|name| part(name, draw)).collect()))
+}
+
+fn login(draw: &mut Draw) -> Parts {
+    let part = |word: &'static str, draw: &mut Draw| {
+        let value = Value::draw(Field::of(word), Shape::Text, draw);
+        (word.split_once('.').unwrap().1, value)
+    };
+    let mut login = vec![part("siwe.domain", draw), part("siwe.uri", draw)];
+    login.extend((!draw.one_in(3)).then(|| part("siwe.uri_host", draw)));
+    login.extend(draw.one_in(2).then(|| part("siwe.nonce", draw)));
+    login
+}
+
+/// What a price source says of the chain's own currency.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Price {
+    Known,
+    /// Nobody ever names one.
+    Never,
+    /// It does not answer now.
+    Owed,
+}
+
+/// What a node says that the transaction would do.
+#[derive(Debug)]
+pub(super) enum Simulation {
+    Absent,
+    Failed,
+    Reverted,
+    /// Of native currency, dollars and the other token: less and more, in thousandths of a USD; and how many may then take
+    /// something.
+    Done {
+        less: [u64; 3],
+        more: [u64; 3],
+        approvals: u64,
+    },
+}
+
+pub(super) const TOKENS: [&str; 3] = ["native", "dollar", "other"];
+
+impl Simulation {
+    fn draw(draw: &mut Draw) -> Self {
+        let each = |draw: &mut Draw| if draw.one_in(3) { draw.below(40) } else { 0 };
+        match draw.below(6) {
+            0 | 1 => Self::Absent,
+            2 => Self::Failed,
+            3 if draw.one_in(2) => Self::Reverted,
+            _ => {
+                let (less, more) = ([(); 3].map(|()| each(draw)), [(); 3].map(|()| each(draw)));
+                // nobody has both more and less of one thing
+                let rest = |index: usize| if less[index] > 0 { 0 } else { more[index] };
+                Self::Done { less, more: [rest(0), rest(1), rest(2)], approvals: draw.below(3) }
+            }
+        }
+    }
+
+    fn to_core(&self) -> Option<Fact<Simulated>> {
+        let told = |reverted, changes, approvals| {
+            Some(Fact::Known(Simulated { wallet: WALLET, reverted, changes, approvals }))
+        };
+        match self {
+            Self::Absent => None,
+            Self::Failed => Some(Fact::Unknown("no answer".into())),
+            Self::Reverted => told(true, Vec::new(), Vec::new()),
+            Self::Done { less, more, approvals } => {
+                let units =
+                    |token: &str, n: u64| if token == "native" { wei(n) } else { dollars(n) };
+                let change = |(index, token): (usize, &&str)| Change {
+                    asset: asset(token),
+                    lost: units(token, less[index]),
+                    gained: units(token, more[index]),
+                };
+                let moved = |index: &(usize, &&str)| less[index.0] + more[index.0] > 0;
+                let changes = TOKENS.iter().enumerate().filter(moved).map(change).collect();
+                let granted =
+                    |_| Granted { asset: Asset::Native, spender: FRIEND, amount: U256::ONE };
+                told(false, changes, (0..*approvals).map(granted).collect())
+            }
+        }
+    }
+}
+
+/// What an oracle says of one account.
+#[derive(Debug)]
+pub(super) struct Word {
+    pub(super) oracle: &'static str,
+    pub(super) asks: &'static str,
+    pub(super) about: &'static str,
+    pub(super) says: Option<BTreeMap<&'static str, Value>>,
+}
+
+impl Word {
+    fn draw(
+        (oracle, about): (&'static str, &'static str),
+        asks: &'static str,
+        draw: &mut Draw,
+    ) -> Self {
+        let fields: &[&'static str] = if oracle == "risk" { &["score", "listed"] } else { &[""] };
+        let value = |name: &&'static str| {
+            let point = if name.is_empty() { "" } else { "." };
+            let field = Field::of(&format!("oracle.{oracle}{point}{name}"));
+            (!draw.one_in(4)).then(|| (*name, Value::draw(field, Shape::Said, draw)))
+        };
+        let says = fields.iter().filter_map(value).collect();
+        Self { oracle, asks, about, says: (!draw.one_in(6)).then_some(says) }
+    }
+
+    fn to_core(&self) -> OracleFact {
+        let said = |says: &BTreeMap<&'static str, Value>| {
+            says.iter().map(|(name, value)| ((*name).to_owned(), context(value))).collect()
+        };
+        OracleFact {
+            oracle: self.oracle.to_owned(),
+            asks: match self.asks {
+                "counterparty" => Asked::Counterparty,
+                "to" => Asked::To,
+                "spender" => Asked::Spender,
+                _ => Asked::Target,
+            },
+            address: address(self.about),
+            says: match &self.says {
+                Some(says) => Fact::Known(said(says)),
+                None => Fact::Unknown("no answer".into()),
+            },
+        }
+    }
+}
+
+fn context(value: &Value) -> ContextValue {
+    match value {
+        Value::Bool(truth) => ContextValue::Bool(*truth),
+        Value::Text(text) => ContextValue::Text((*text).to_owned()),
+        number => ContextValue::of_text(number.write(Shape::Said).trim_matches('"')),
     }
 }
 
@@ -626,27 +448,41 @@ pub(super) struct World {
     pub(super) chain: u64,
     pub(super) role: Option<&'static str>,
     pub(super) session: Option<&'static str>,
-    /// What the agent says as `context.n`.
-    pub(super) said: Option<u64>,
+    /// What the agent says as `context.n` and `context.s`.
+    pub(super) said: [Option<Value>; 2],
     pub(super) declared: Option<&'static str>,
+    /// What is signed is this, and no transaction.
+    pub(super) document: Option<Document>,
     pub(super) gas: u64,
     pub(super) nonce: Option<u64>,
     /// Thousandths of a USD, at the native price.
     pub(super) fee: u64,
-    pub(super) native_priced: bool,
+    pub(super) native: Price,
+    /// Thousandths of a USD of native currency.
+    pub(super) balance: Option<u64>,
     pub(super) seen_known: bool,
-    pub(super) day: u64,
-    pub(super) hour: u64,
+    pub(super) simulation: Simulation,
+    pub(super) oracles: Vec<Word>,
+    /// Milliseconds since the epoch.
+    pub(super) now: u64,
     pub(super) open: Vec<&'static str>,
     /// To whom: to rules and limits of even numbers, and of odd ones.
     pub(super) answered: [bool; 2],
     pub(super) expired: bool,
     pub(super) covered: bool,
     pub(super) frozen: bool,
+    /// What came of asking: words of fields and operators.
+    pub(super) heard: RefCell<BTreeSet<(&'static str, Truth)>>,
 }
 
 impl World {
     pub(super) fn draw(draw: &mut Draw) -> Self {
+        let said = |word: &str, draw: &mut Draw| {
+            (!draw.one_in(3)).then(|| Value::draw(Field::of(word), Shape::Said, draw))
+        };
+        let asks = ["counterparty", "to", "spender", "target"];
+        let asks = [draw.of(&asks), draw.of(&asks)];
+        let oracles = [("risk", "friend"), ("risk", "stranger"), ("trust", "friend")];
         Self {
             grant: Policy::draw("grant", draw),
             guard: if draw.one_in(2) {
@@ -658,65 +494,43 @@ impl World {
             chain: 31337,
             role: draw.of(&[None, Some("trader"), Some("desk")]),
             session: draw.of(&[None, Some("one")]),
-            said: draw.one_in(2).then(|| draw.below(30)),
+            said: [said("context.n", draw), said("context.s", draw)],
             declared: draw.of(&[None, None, Some("swap"), Some("bridge")]),
+            document: draw.one_in(3).then(|| Document::draw(draw)),
             gas: draw.of(&[21_000, 50_000]),
             nonce: draw.one_in(2).then(|| draw.below(30)),
             fee: draw.of(&[0, 0, 3, 20]),
-            native_priced: !draw.one_in(6),
+            native: if draw.one_in(4) {
+                draw.of(&[Price::Never, Price::Owed])
+            } else {
+                Price::Known
+            },
+            balance: (!draw.one_in(4)).then(|| draw.of(&[0, 20, 30, 1_000_000])),
             seen_known: !draw.one_in(4),
-            day: draw.below(7),
-            hour: draw.of(&[7, 8, 12, 19, 20]),
-            open: draw.of(&[&[][..], &["desk"], &["board"], &["desk", "board"]]).to_vec(),
+            simulation: Simulation::draw(draw),
+            oracles: oracles
+                .map(|who| Word::draw(who, asks[usize::from(who.0 == "trust")], draw))
+                .into(),
+            now: instant(draw),
+            open: draw
+                .of(&[
+                    &[][..],
+                    &["owner"],
+                    &["desk"],
+                    &["board", "owner"],
+                    &["desk", "board", "owner"],
+                ])
+                .to_vec(),
             answered: [!draw.one_in(4), !draw.one_in(4)],
             expired: draw.one_in(40),
             covered: !draw.one_in(40),
             frozen: draw.one_in(30),
+            heard: RefCell::default(),
         }
-    }
-
-    /// Changes one thing in the grant.
-    pub(super) fn change(&mut self, draw: &mut Draw) {
-        let stops = [Then::Deny, Then::Approve("desk"), Then::Approve("board")];
-        let rules = &mut self.grant.rules;
-        let index = draw.index(rules.len());
-        match draw.below(9) {
-            0 => {
-                rules.remove(index);
-            }
-            1 | 2 => {
-                let then = draw.of(&stops);
-                rules.push(Entry::draw(then, draw));
-            }
-            3 => rules.push(Entry::draw(Then::Allow, draw)),
-            4 => {
-                rules[index].then = draw.of(&stops);
-                rules[index].spend = "";
-            }
-            5 | 6 => {
-                let more = Cond::draw(&rules[index].kinds, 1, draw);
-                let old = std::mem::replace(&mut rules[index].cond, Cond::Hours);
-                let parts = vec![old, more];
-                rules[index].cond =
-                    if draw.one_in(2) { Cond::All(parts) } else { Cond::Any(parts) };
-            }
-            7 => self.grant.limits.push(Limit::draw(draw)),
-            _ => {
-                for limit in &mut self.grant.limits {
-                    limit.max = if draw.one_in(3) { limit.max + 1 } else { limit.max / 2 };
-                    limit.window = limit.window && draw.one_in(2);
-                    limit.by_counterparty = limit.window && limit.by_counterparty;
-                }
-            }
-        }
-    }
-
-    fn instant(&self) -> String {
-        format!("2026-01-{:02}T{:02}:00:00Z", 5 + self.day, self.hour)
     }
 
     pub(super) fn source(&self) -> String {
-        let expires = if self.expired { self.instant() } else { "2027-01-01T00:00:00Z".to_owned() };
+        let expires = timestamp(if self.expired { self.now } else { MONDAY * 2 });
         let chains = if self.covered { "31337" } else { "1" };
         let grant =
             self.grant.write(&format!("for: {{ chains: [{chains}] }}\nexpires: {expires}\n"));
@@ -731,43 +545,61 @@ impl World {
         Policies { grant: read(grant), guards: vec![read(guard)] }
     }
 
-    pub(super) fn declared_to_core(&self) -> Declared {
-        let mut context = Context::default();
-        if let Some(number) = self.said {
-            context.say("n", ContextValue::of_text(&number.to_string())).unwrap();
-            context.say("s", ContextValue::of_text("inr")).unwrap();
+    pub(super) fn intent(&self) -> Intent {
+        let mut said = Context::default();
+        for (name, value) in ["n", "s"].into_iter().zip(&self.said) {
+            if let Some(value) = value {
+                said.say(name, context(value)).unwrap();
+            }
         }
-        Declared {
+        let declared = Declared {
             action: self.declared.map(str::to_owned),
             session: self.session.map(str::to_owned),
-            context,
+            context: said,
             ..Declared::default()
+        };
+        let mut intent = Intent { declared, ..scene::intent() };
+        if let Some(document) = &self.document {
+            intent.payload = Payload::Message(Message {
+                chain: ChainId(self.chain),
+                content: Content::TypedData(document.json()),
+                digest: B256::ZERO,
+                lasting: None,
+            });
         }
+        intent
     }
 
     pub(super) fn facts(&self, policies: &Policies) -> Facts {
         let mut facts = scene::facts(self.acts.iter().map(Act::to_core).collect());
-        facts.at = self.instant().parse().unwrap();
+        facts.at = timestamp(self.now);
         facts.role = self.role.map(str::to_owned);
         facts.gas = self.gas;
         facts.nonce = self.nonce;
         facts.fee_wei_max = wei(self.fee);
-        if !self.native_priced {
+        if self.native != Price::Known {
             facts.tokens[0].price = Fact::Unknown("nobody has one".into());
-            facts.tokens[0].never_priced = true;
+            facts.tokens[0].never_priced = self.native == Price::Never;
         }
+        facts.balance_wei = match self.balance {
+            Some(balance) => Fact::Known(wei(balance)),
+            None => Fact::Unknown("no answer".into()),
+        };
         facts.seen = if self.seen_known {
             Fact::Known(BTreeSet::from([FRIEND]))
         } else {
             Fact::Unknown("nobody looked".into())
         };
+        facts.simulated = self.simulation.to_core();
+        facts.oracles = self.oracles.iter().map(Word::to_core).collect();
         facts.freezes = if self.frozen { vec![Freeze::Chain(ChainId(31337))] } else { Vec::new() };
-        for gate in
-            policies.grant.gates().iter().filter(|gate| self.open.contains(&gate.id.as_str()))
-        {
+        let owner = Real::default_gate("grant");
+        let gates = policies.grant.gates().iter().chain([&owner]);
+        for gate in gates.filter(|gate| self.open.contains(&gate.id.as_str())) {
             let asking = (0..64).filter(|number| self.answered[number % 2]);
-            let asking: Vec<String> =
+            let mut asking: Vec<String> =
                 asking.flat_map(|number| [format!("r{number}"), format!("l{number}")]).collect();
+            asking.push("from".to_owned());
             let asking: Vec<&str> = asking.iter().map(String::as_str).collect();
             let mut opened = approval(gate, &asking, &["alice", "bob"]);
             opened.fee_wei_max = facts.fee_wei_max;
@@ -775,5 +607,15 @@ impl World {
         }
         debug_assert_ne!(policies.grant.id().0, B256::ZERO);
         facts
+    }
+}
+
+/// Two values that are the same thing.
+impl Value {
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Token(a, _), Self::Token(b, _)) => a == b,
+            (a, b) => a == b,
+        }
     }
 }
