@@ -376,8 +376,12 @@ contract Router2 {
         IToken(path[path.length - 1]).mint(to, least);
     }
 
-    function swapExactTokensForETH(uint256 paid, uint256, address[] calldata path, address, uint256) external {
+    function swapExactTokensForETH(uint256 paid, uint256 least, address[] calldata path, address to, uint256)
+        external
+    {
         IToken(path[0]).transferFrom(msg.sender, address(this), paid);
+        (bool sent,) = to.call{value: least}("");
+        require(sent, "send");
     }
 
     function swapExactTokensForTokensSupportingFeeOnTransferTokens(
@@ -462,7 +466,7 @@ contract Router3 {
     }
 
     function swap(address from, address to, uint256 amount, address recipient) internal {
-        if (address(this).balance < amount) IToken(from).transferFrom(msg.sender, address(this), amount);
+        if (msg.value < amount) IToken(from).transferFrom(msg.sender, address(this), amount);
         IToken(to).mint(recipient == address(2) ? address(this) : recipient, amount);
     }
 
@@ -534,15 +538,66 @@ contract Router3 {
     }
 }
 
-/// Takes every call, as a protocol would of which only the first argument of a transfer matters here.
-contract Sink {
-    event Called(bytes4 selector, uint256 value);
+/// An aggregator that finds one for one, and pays in euros where nobody says in what.
+contract Aggregator {
+    address constant EURO = 0xbe00000000000000000000000000000000000001;
 
-    fallback() external payable {
-        emit Called(msg.sig, msg.value);
+    struct Swap {
+        address srcToken;
+        address dstToken;
+        address srcReceiver;
+        address dstReceiver;
+        uint256 amount;
+        uint256 minReturnAmount;
+        uint256 flags;
     }
 
-    receive() external payable {}
+    struct Order {
+        uint256 salt;
+        uint256 maker;
+        uint256 receiver;
+        uint256 makerAsset;
+        uint256 takerAsset;
+        uint256 makingAmount;
+        uint256 takingAmount;
+        uint256 makerTraits;
+    }
+
+    event OrderCancelled(bytes32 order);
+
+    function swap(address, Swap calldata desc, bytes calldata) external payable {
+        trade(desc.srcToken, desc.dstToken, desc.amount, desc.dstReceiver);
+    }
+
+    function unoswap(uint256 token, uint256 amount, uint256, uint256) external {
+        trade(address(uint160(token)), EURO, amount, msg.sender);
+    }
+
+    function unoswap2(uint256 token, uint256 amount, uint256, uint256, uint256) external {
+        trade(address(uint160(token)), EURO, amount, msg.sender);
+    }
+
+    function unoswap(address token, uint256 amount, uint256, uint256[] calldata) external payable {
+        trade(token, EURO, amount, msg.sender);
+    }
+
+    function ethUnoswap(uint256 least, uint256) external payable {
+        require(msg.value > 0, "value");
+        IToken(EURO).mint(msg.sender, least);
+    }
+
+    function fillOrder(Order calldata order, bytes32, bytes32, uint256 amount, uint256) external payable {
+        trade(address(uint160(order.takerAsset)), address(uint160(order.makerAsset)), amount, msg.sender);
+    }
+
+    function cancelOrder(uint256, bytes32 order) external {
+        emit OrderCancelled(order);
+    }
+
+    function trade(address from, address to, uint256 amount, address recipient) internal {
+        IToken(from).transferFrom(msg.sender, address(this), amount);
+        IToken(to).mint(recipient, amount);
+    }
 }
 
 interface IPermit2 {
