@@ -6,11 +6,12 @@
 //! again, and nothing is charged twice. Anything else of such a key was made by somebody who has it too. What anybody
 //! else signed is refused, in the same words.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use alloy_primitives::{Address, B256};
 use countersign_core::{
     fact::Freeze,
+    intent::Method,
     journal::sha256,
     operation::{OperationRecord, OperationState, Purpose},
     raw::RawTransaction,
@@ -28,13 +29,19 @@ use crate::{
     port::journal::NewTrace,
     proposal::{does, for_chain},
     setup::{AgentSetup, ChainSetup, Setup},
-    submission::{Answer, Denied, Draft, NodeRefused, Reply, Signed, Submission},
+    submission::{Answer, Denied, Draft, NodeRefused, Reply, Signed, Simulation, Submission},
     tracker::is_unseen,
     turn::Turn,
 };
 
 /// The code of what was signed by a key that has no business here, and of what only such a key could sign.
 pub(crate) const EXTERNALLY_SIGNED: &str = "externally_signed";
+
+/// The code of what an operator has stopped.
+const FROZEN: &str = "frozen";
+
+/// What a simulation says of bytes that were made here.
+const SENT_AGAIN: &str = "these bytes were signed here: they are sent again, and nothing is charged twice";
 
 /// What a decision about a foreign signature is recorded with: the worst.
 const RISK: u8 = 100;
@@ -55,9 +62,56 @@ struct Brought<'a> {
     chain: &'a ChainSetup,
     submission: &'a Submission,
     draft: &'a TransactionDraft,
-    /// The hash of its bytes, where it is signed as a whole.
-    hash: Option<B256>,
-    turn: &'a Turn,
+    /// Its bytes, where it is signed as a whole.
+    raw: Option<&'a RawTransaction>,
+}
+
+impl<'a> Brought<'a> {
+    /// `None` where the agent or the chain is not configured.
+    fn of(
+        setup: &'a Setup,
+        submission: &'a Submission,
+        draft: &'a TransactionDraft,
+    ) -> Option<Self> {
+        let agent = setup.agents.get(&submission.agent)?;
+        let chain = setup.chains.get(&submission.chain)?;
+        let raw = match &submission.draft {
+            Draft::Raw(raw) => Some(&**raw),
+            Draft::Transaction(_) | Draft::Message { .. } | Draft::Calls(_) => None,
+        };
+        Some(Self { setup, agent, chain, submission, draft, raw })
+    }
+
+    /// What its agent is told where a signature has no business here.
+    const fn foreign(&self) -> &'static str {
+        if self.raw.is_some() {
+            "it is signed with a key that is not that of an external wallet of this agent"
+        } else {
+            "an authorisation in it is signed with a key that signs none"
+        }
+    }
+}
+
+/// Whose the signatures are that a request carries.
+enum Whose {
+    /// Of somebody who may sign: it is judged, like what carries none.
+    Lawful,
+    /// Its bytes were made here for this agent.
+    MadeHere(Box<Made>),
+    /// Of somebody who has no business here; with what people are told of.
+    Foreign(Option<Stray>),
+}
+
+/// Bytes that were made here, and the operation that they belong to.
+struct Made {
+    record: OperationRecord,
+    raw: RawTransaction,
+}
+
+/// A signature of a key that is here, made elsewhere.
+enum Stray {
+    Transaction(Box<RawTransaction>),
+    Authorisation { of: B256, ours: Address },
 }
 
 impl Engine {
@@ -68,61 +122,71 @@ impl Engine {
         submission: &Submission,
         turn: &Turn,
     ) -> Option<Reply> {
-        let agent = setup.agents.get(&submission.agent)?;
-        let chain = setup.chains.get(&submission.chain)?;
-        let of = |draft, hash| Brought { setup, agent, chain, submission, draft, hash, turn };
-        let answer = match &submission.draft {
-            Draft::Raw(raw) => {
-                let draft = RawTransaction::clone(raw).into_draft();
-                self.brought(of(&draft, Some(raw.hash())), raw).await
+        if let Some(answer) = signs_itself(setup, submission) {
+            return Some(Reply::of(answer));
+        }
+        let draft = carries(&submission.draft)?;
+        let brought = Brought::of(setup, submission, &draft)?;
+        let answer = match self.whose(brought).await {
+            Ok(Whose::Lawful) => return None,
+            Ok(Whose::MadeHere(made)) => self.send_again(brought, *made, turn).await,
+            Ok(Whose::Foreign(stray)) => {
+                let alarm = match stray {
+                    None => None,
+                    Some(stray) => Some(self.alarm(brought.chain, stray).await),
+                };
+                self.refuse_foreign(brought, alarm).await
             }
-            Draft::Transaction(draft) => match signs_itself(setup, agent, submission) {
-                Some(answer) => Some(answer),
-                None => self.authorised_elsewhere(of(draft, None)).await,
-            },
-            Draft::Message { .. } | Draft::Calls(_) => signs_itself(setup, agent, submission),
+            Err(answer) => answer,
         };
-        answer.map(Reply::of)
+        Some(Reply::of(answer))
     }
 
-    async fn brought(
-        self: &Arc<Self>,
-        brought: Brought<'_>,
-        raw: &RawTransaction,
-    ) -> Option<Answer> {
-        let Brought { setup, agent, chain, draft, .. } = brought;
-        if let Err(answer) = for_chain(draft, chain.id) {
-            return Some(answer);
+    /// The same without the act: nothing is recorded, sent or told to people.
+    pub(crate) async fn would_be_elsewhere(
+        &self,
+        setup: &Setup,
+        submission: &Submission,
+    ) -> Result<Option<Simulation>, Answer> {
+        if let Some(answer) = signs_itself(setup, submission) {
+            return Err(answer);
         }
+        let draft = carries(&submission.draft);
+        let brought = draft.as_ref().and_then(|draft| Brought::of(setup, submission, draft));
+        let Some(brought) = brought else { return Ok(None) };
+        let told = match self.whose(brought).await? {
+            Whose::Lawful => return Ok(None),
+            Whose::MadeHere(made) => match self.withheld(&made).await {
+                None => ("allow", "", SENT_AGAIN.to_owned()),
+                Some(Answer::Denied(Denied { code, reason, .. })) if code == FROZEN => {
+                    ("deny", FROZEN, reason)
+                }
+                Some(answer) => return Err(answer),
+            },
+            Whose::Foreign(_) => ("deny", EXTERNALLY_SIGNED, brought.foreign().to_owned()),
+        };
+        Ok(Some(Simulation { body: unjudged(brought, told) }))
+    }
+
+    /// Whose signatures a request carries, and whether they are lawful.
+    async fn whose(&self, brought: Brought<'_>) -> Result<Whose, Answer> {
+        let Brought { setup, agent, chain, draft, raw, .. } = brought;
+        let Some(raw) = raw else { return Ok(authorised(setup, draft)) };
+        for_chain(draft, chain.id)?;
         let own = setup.wallet_of(agent, raw.sender());
         if own.is_some_and(|wallet| wallet.signer.is_external()) {
-            return self.authorised_elsewhere(brought).await;
+            return Ok(authorised(setup, draft));
         }
-        let made = match self.made_here(brought, raw).await {
-            Ok(made) => made,
-            Err(answer) => return Some(answer),
-        };
-        let alarm = match made {
+        Ok(match self.made_here(brought, raw).await? {
             Some(record) if own.is_some() && *record.agent() == agent.id => {
-                return Some(self.send_again(brought, record, raw).await);
+                Whose::MadeHere(Box::new(Made { record, raw: raw.clone() }))
             }
-            None if setup.holds_key_of(raw.sender()) => Some(self.leak(chain, raw).await),
+            None if setup.holds_key_of(raw.sender()) => {
+                Whose::Foreign(Some(Stray::Transaction(Box::new(raw.clone()))))
+            }
             // of another agent's request: the key is safe. Of a key that nobody knows: nobody's alarm
-            Some(_) | None => None,
-        };
-        Some(self.refuse_foreign(brought, alarm).await)
-    }
-
-    /// An authorisation (EIP-7702) by a key that is here was made elsewhere: no method here signs one.
-    async fn authorised_elsewhere(self: &Arc<Self>, brought: Brought<'_>) -> Option<Answer> {
-        let authority = |one: &Authorization| Some((one.signing_hash(), one.authority()?));
-        let mut signed = brought.draft.authorizations.iter().filter_map(authority);
-        let (of, ours) = signed.find(|(_, authority)| brought.setup.holds_key_of(*authority))?;
-        let title = format!(
-            "an authorisation is signed by {ours}, whose key is here: it gives the account away"
-        );
-        let alarm = Alarm { severity: Severity::Critical, title, of };
-        Some(self.refuse_foreign(brought, Some(alarm)).await)
+            Some(_) | None => Whose::Foreign(None),
+        })
     }
 
     /// The operation whose bytes these are.
@@ -140,31 +204,17 @@ impl Engine {
         Ok(record.filter(|record| record.purpose_of(raw.hash()).is_some()))
     }
 
-    /// Sends bytes that the agent had signed here: `eth_signTransaction` leaves that to it. Under a freeze nothing goes
-    /// out that no node has seen.
-    async fn send_again(
-        &self,
-        brought: Brought<'_>,
-        record: OperationRecord,
-        raw: &RawTransaction,
-    ) -> Answer {
-        if let Some(refusal) = replaced(&record, raw) {
+    /// Sends bytes that the agent had signed here: `eth_signTransaction` leaves that to it.
+    async fn send_again(&self, brought: Brought<'_>, made: Made, turn: &Turn) -> Answer {
+        if let Some(refusal) = self.withheld(&made).await {
             return refusal;
         }
-        if is_unseen(&record) {
-            match self.ports().ledger.freezes().await {
-                Ok(freezes) if freezes.iter().any(|freeze| covers(freeze, &record)) => {
-                    return frozen(&record);
-                }
-                Ok(_) => {}
-                Err(error) => return no_store(&error),
-            }
-        }
+        let Made { record, raw } = made;
         let (operation, transaction) = (record.id, Box::new(raw.transaction().clone()));
         let (hash, raw) = (raw.hash(), raw.encoded());
         if waits_for_a_block(&record, hash) {
             // as for any other request, others are judged meanwhile
-            brought.turn.give_back();
+            turn.give_back();
             let said = outcome_of(brought.chain.port.broadcast(&raw, hash).await);
             let newest = record.attempts.last().map_or(0, |attempt| attempt.number);
             match self.ports().ledger.sent(operation, newest, &said).await {
@@ -175,8 +225,34 @@ impl Engine {
         Answer::Signed(Signed { operation, hash, raw, transaction, bundle: None })
     }
 
+    /// Why bytes that were made here are not sent now. Under a freeze nothing goes out that no node has seen.
+    async fn withheld(&self, Made { record, raw }: &Made) -> Option<Answer> {
+        if let Some(refusal) = replaced(record, raw) {
+            return Some(refusal);
+        }
+        if !is_unseen(record) {
+            return None;
+        }
+        match self.ports().ledger.freezes().await {
+            Ok(freezes) if freezes.iter().any(|freeze| covers(freeze, record)) => {
+                Some(frozen(record))
+            }
+            Ok(_) => None,
+            Err(error) => Some(no_store(&error)),
+        }
+    }
+
     /// What a stray signature says. One whose nonce is used up can have been read from the chain, and does nothing.
-    async fn leak(&self, chain: &ChainSetup, raw: &RawTransaction) -> Alarm {
+    async fn alarm(&self, chain: &ChainSetup, stray: Stray) -> Alarm {
+        let raw = match stray {
+            Stray::Transaction(raw) => raw,
+            Stray::Authorisation { of, ours } => {
+                let title = format!(
+                    "an authorisation is signed by {ours}, whose key is here: it gives the account away"
+                );
+                return Alarm { severity: Severity::Critical, title, of };
+            }
+        };
         let sender = raw.sender();
         let severity = match chain.port.account(sender).await {
             Ok(account) if account.nonce > raw.transaction().nonce => Severity::Medium,
@@ -194,11 +270,7 @@ impl Engine {
         brought: Brought<'_>,
         alarm: Option<Alarm>,
     ) -> Answer {
-        let reason = if brought.hash.is_some() {
-            "it is signed with a key that is not that of an external wallet of this agent"
-        } else {
-            "an authorisation in it is signed with a key that signs none"
-        };
+        let reason = brought.foreign();
         let entry = match self.foreign_trace(brought, reason).await {
             Ok(entry) => entry,
             Err(answer) => return answer,
@@ -271,15 +343,65 @@ impl Engine {
 }
 
 /// The key is elsewhere: nothing can be signed for it here.
-fn signs_itself(setup: &Setup, agent: &AgentSetup, submission: &Submission) -> Option<Answer> {
+fn signs_itself(setup: &Setup, submission: &Submission) -> Option<Answer> {
+    match submission.method {
+        Method::SendRawTransaction => return None,
+        Method::SendTransaction
+        | Method::SignTransaction
+        | Method::PersonalSign
+        | Method::Sign
+        | Method::SignTypedData
+        | Method::SendCalls => {}
+    }
     let from = submission.draft.from()?;
-    let wallet = setup.wallet_of(agent, from)?;
+    let wallet = setup.wallet_of(setup.agents.get(&submission.agent)?, from)?;
     wallet.signer.is_external().then_some(Answer::SignsItself(from))
+}
+
+/// The transaction of a request that may carry signatures.
+fn carries(draft: &Draft) -> Option<Cow<'_, TransactionDraft>> {
+    match draft {
+        Draft::Raw(raw) => Some(Cow::Owned(RawTransaction::clone(raw).into_draft())),
+        Draft::Transaction(draft) => Some(Cow::Borrowed(draft)),
+        Draft::Message { .. } | Draft::Calls(_) => None,
+    }
+}
+
+/// An authorisation (EIP-7702) by a key that is here was made elsewhere: no method here signs one.
+fn authorised(setup: &Setup, draft: &TransactionDraft) -> Whose {
+    let authority = |one: &Authorization| Some((one.signing_hash(), one.authority()?));
+    let mut signed = draft.authorizations.iter().filter_map(authority);
+    match signed.find(|(_, authority)| setup.holds_key_of(*authority)) {
+        Some((of, ours)) => Whose::Foreign(Some(Stray::Authorisation { of, ours })),
+        None => Whose::Lawful,
+    }
+}
+
+/// A verdict on what no policy judges, with the members of one that they do.
+fn unjudged(brought: Brought<'_>, (outcome, code, reason): (&str, &str, String)) -> Value {
+    let Brought { agent, chain, draft, .. } = brought;
+    json!({
+        "outcome": outcome,
+        "code": code,
+        "reason": reason,
+        "violations": [],
+        "gates": [],
+        "actions": does(draft, draft.from.unwrap_or(Address::ZERO), chain),
+        "verdicts": [],
+        "charges": [],
+        "policy": agent.grant.id(),
+        "approval_mode": null,
+        "risk_score": null,
+        "risk_parts": [],
+        "simulated": null,
+        "would_fail": null,
+    })
 }
 
 /// Everything that was asked for, decoded, as for a decision.
 fn proposed(brought: Brought<'_>) -> Value {
-    let Brought { chain, submission, draft, hash, .. } = brought;
+    let Brought { chain, submission, draft, raw, .. } = brought;
+    let hash = raw.map(RawTransaction::hash);
     let sender = draft.from.unwrap_or(Address::ZERO);
     json!({
         "type": "transaction",
@@ -338,7 +460,7 @@ fn covers(freeze: &Freeze, record: &OperationRecord) -> bool {
 
 fn frozen(record: &OperationRecord) -> Answer {
     Answer::Denied(Denied {
-        code: "frozen".into(),
+        code: FROZEN.into(),
         reason: "an operator has frozen signing, and what was signed before is not sent meanwhile"
             .into(),
         register: Register::Constructive,

@@ -46,8 +46,10 @@ use self::{
     said::Said,
     subscription::Subscriptions,
 };
+pub use self::asked::{AskError, Asked};
 pub(crate) use self::{local::budget_line, said::trail};
 
+mod asked;
 mod call;
 mod calls;
 mod crowd;

@@ -8,8 +8,9 @@ use countersign_core::{
 use countersign_engine::submission::Draft;
 
 use crate::agents::{
+    asked,
     call::{BATCH_MAX, BadCall, Envelope, RpcCall},
-    calls, judged, message,
+    calls, message,
     route::{Local, Route, UNKNOWN, route},
     said::Said,
 };
@@ -84,9 +85,9 @@ fn asks_for_the_same(call: &RpcCall) {
 fn judged(method: Method, params: &[Json]) {
     let read = match method {
         Method::SendTransaction | Method::SignTransaction => {
-            judged::transaction(ChainId(31337), params)
+            asked::transaction(ChainId(31337), params)
         }
-        Method::SendRawTransaction => judged::raw(ChainId(31337), params),
+        Method::SendRawTransaction => asked::raw(ChainId(31337), params),
         Method::SendCalls => return bundled(params),
         Method::PersonalSign | Method::Sign | Method::SignTypedData => {
             message::parse(method, params)
