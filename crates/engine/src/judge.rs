@@ -59,7 +59,6 @@ pub(crate) fn judge_by(
 }
 
 /// What the policies say about these facts, under the chain's fee ceiling: nothing else goes into a decision.
-#[must_use]
 pub fn judged(policies: &Policies, intent: &Intent, facts: &Facts) -> Decision {
     let mut decision = decide(intent, facts, policies);
     if let Some(refusal) = over_ceiling(intent, facts) {

@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
 };
 
+pub use self::asked::{AskError, Asked};
 use self::{
     call::{BadCall, Envelope, RpcCall},
     crowd::Crowd,
@@ -46,7 +47,6 @@ use self::{
     said::Said,
     subscription::Subscriptions,
 };
-pub use self::asked::{AskError, Asked};
 pub(crate) use self::{local::budget_line, said::trail};
 
 mod asked;

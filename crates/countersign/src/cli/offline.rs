@@ -82,7 +82,7 @@ pub(crate) struct SchemaArgs {
     #[arg(value_name = "NAME", value_parser = crate::command::SCHEMAS)]
     pub(crate) name: Option<String>,
     /// Write all of them into this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "name")]
     pub(crate) out: Option<PathBuf>,
 }
 

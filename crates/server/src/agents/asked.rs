@@ -83,15 +83,13 @@ impl<'a> Told<'a> {
             }
             return Ok(Self { method, drafted: drafted(method, params, ground)?, is_call: true });
         }
-        let (method, draft) = match message::in_object(first)? {
-            Some(message) => message,
-            None => match calls::in_object(first, ground.0, ground.1)? {
-                Some(bundle) => (Method::SendCalls, bundle),
-                None => {
-                    let alone = std::slice::from_ref(first);
-                    (Method::SendTransaction, transaction(ground.0, alone)?.0)
-                }
-            },
+        let (method, draft) = if let Some(message) = message::in_object(first)? {
+            message
+        } else if let Some(bundle) = calls::in_object(first, ground.0, ground.1)? {
+            (Method::SendCalls, bundle)
+        } else {
+            let alone = std::slice::from_ref(first);
+            (Method::SendTransaction, transaction(ground.0, alone)?.0)
         };
         Ok(Self { method, drafted: (draft, beside), is_call: false })
     }
@@ -115,9 +113,8 @@ fn call(json: &Json) -> Result<(Method, &[Json]), FieldError> {
             _ => return wrong("is not a member of a call"),
         }
     }
-    let wrong = |reason: &str| {
-        Err(FieldError::new("method", format!("`{}` {reason}", harmless(method))))
-    };
+    let wrong =
+        |reason: &str| Err(FieldError::new("method", format!("`{}` {reason}", harmless(method))));
     match route(method).1 {
         Route::Judge(method) => Ok((method, params)),
         Route::Answer(_) | Route::Forward(_) | Route::Subscription(_) => {

@@ -77,8 +77,7 @@ impl House<'_> {
     /// The wallet of an address, where the agent may use it.
     fn own(&self, address: Address) -> Option<&WalletEntry> {
         let wallet = of_address(self.config, address)?;
-        let holds =
-            |agent: &AgentEntry| agent.wallets.iter().any(|held| held.value == wallet.id);
+        let holds = |agent: &AgentEntry| agent.wallets.iter().any(|held| held.value == wallet.id);
         self.agent.is_none_or(holds).then_some(wallet)
     }
 

@@ -36,4 +36,3 @@ fn outline(policy: &Policy, core: &serde_json::Value) {
         }
     }
 }
-

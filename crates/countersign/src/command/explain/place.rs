@@ -92,7 +92,8 @@ impl<'a> Place<'a> {
         let signer = signer(from, policy, config, entry)?;
         let (native, tokens) = wiring::tokens(chain);
         // of the agent that asks, this policy stands in the place of its own
-        let others = loaded.grants.iter().filter(|(id, _)| entry.is_none_or(|asks| asks.id != **id));
+        let others =
+            loaded.grants.iter().filter(|(id, _)| entry.is_none_or(|asks| asks.id != **id));
         let others = others.map(|(_, grant)| grant).chain(&loaded.guards);
         Ok(Self {
             chain: chain.id,
@@ -244,4 +245,3 @@ fn signer<'a>(
 pub(super) fn of_address(config: &Config, address: Address) -> Option<&WalletEntry> {
     config.wallets.iter().find(|wallet| wallet.address == address)
 }
-

@@ -9,9 +9,7 @@ use countersign_policy::decision::{Decision, Outcome, Says, Verdict};
 use serde_json::{Value, json};
 
 use super::{action::described, elsewhere::Foreign};
-use crate::{
-    screen::{Paint, plain, say},
-};
+use crate::screen::{Paint, plain, say};
 
 /// Everything that is said of one request.
 pub(super) struct Explained {
