@@ -133,7 +133,7 @@ pub(crate) struct ExplainArgs {
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
     /// What an agent would send, as JSON: a JSON-RPC call of any method that signs ({method, params}), or what
-    /// countersign_simulate takes: a transaction, {message}, {typedData} or {calls}. A file, or - for the standard input.
+    /// `countersign_simulate` takes: a transaction, {message}, {typedData} or {calls}. A file, or - for the standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["raw", "tx", "to", "value", "calldata", "typed_data", "message"])]
     pub(crate) request: Option<PathBuf>,
     /// A signed transaction as 0x hex, as `eth_sendRawTransaction` takes it.

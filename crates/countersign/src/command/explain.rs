@@ -65,12 +65,12 @@ fn explain((args, file): (&ExplainArgs, &Path), request: &Request) -> Result<Exp
         facts.pact = Some(approved(facts.at)?);
     }
     if let Some(foreign) = foreign {
-        return Ok(Explained { said: Said::Foreign(foreign), calls: Vec::new(), intent, facts });
+        return Ok(Explained { intent, facts, said: Said::Foreign(foreign), calls: Vec::new() });
     }
     let policies = together(policy, loaded.map_or_else(Vec::new, |loaded| loaded.guards))?;
     let calls = each(&policies, &intent, &facts);
     let said = Said::Judged(Box::new(judged(&policies, &intent, &facts)));
-    Ok(Explained { said, calls, intent, facts })
+    Ok(Explained { intent, facts, said, calls })
 }
 
 /// What is said of each call of a bundle by itself; nothing where it has one call.
