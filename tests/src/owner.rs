@@ -1,6 +1,6 @@
 //! Somebody who has a key of their own, and signs with it past the gateway.
 
-use alloy_consensus::{SignableTransaction, TxEip1559, TxEip7702};
+use alloy_consensus::{SignableTransaction, TxEip1559, TxEip2930, TxEip7702, TxLegacy};
 use alloy_eips::{
     eip2718::Encodable2718 as _,
     eip7702::{Authorization, SignedAuthorization},
@@ -55,6 +55,30 @@ impl Owner {
             access_list: alloy_eips::eip2930::AccessList::default(),
             input: Bytes::new(),
         })
+    }
+
+    /// The same, in a transaction of type 0 or 1.
+    #[must_use]
+    pub fn pays_by_price(&self, is_listed: bool, to: &str, wei: u128, nonce: u64) -> String {
+        let (to, value) = (TxKind::Call(to.parse().expect("an address")), U256::from(wei));
+        let (gas_limit, gas_price, input) = (21_000, MAX_FEE, Bytes::new());
+        if is_listed {
+            let (chain_id, access_list) =
+                (anvil::CHAIN, alloy_eips::eip2930::AccessList::default());
+            self.raw(TxEip2930 {
+                chain_id,
+                nonce,
+                gas_price,
+                gas_limit,
+                to,
+                value,
+                access_list,
+                input,
+            })
+        } else {
+            let chain_id = Some(anvil::CHAIN);
+            self.raw(TxLegacy { chain_id, nonce, gas_price, gas_limit, to, value, input })
+        }
     }
 
     /// The same with an authorisation.

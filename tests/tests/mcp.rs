@@ -7,7 +7,9 @@ use std::{net::SocketAddr, process::Stdio, time::Duration};
 use countersign_tests::{
     Agent, Setup, StoreKind, World, binary,
     config::{PAYEE, STRANGER},
-    http, place, wait,
+    http,
+    owner::Owner,
+    place, wait,
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -140,6 +142,39 @@ async fn looking_collects_nothing_and_waiting_ends_with_the_operation() {
     let look = call("countersign_operation", json!({"id": id}));
     let refused = http::post(served.address, "/mcp", &stranger, look).await;
     assert_eq!(refused.status, 401, "{}", refused.text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_may_ask_about_any_call_that_signs() {
+    let world = World::start(Setup::new(StoreKind::Embedded)).await;
+    let bot = world.bot();
+    let served = serve(&bot, Some(&bot.token)).await;
+    let outcome = async |tool: &str, request: &Value| {
+        let params = json!({"name": tool, "arguments": {"request": request}});
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params});
+        let told = http::post(served.address, "/mcp", &[], call.to_string()).await.json();
+        told.pointer("/result/structuredContent/outcome").cloned().unwrap_or(told)
+    };
+    let pay = |to: &str| json!({"to": to, "value": "0x2386f26fc10000"});
+    let bundle = |to: &str| {
+        json!({"method": "wallet_sendCalls", "params": [{"version": "2.0.0", "chainId": "0x7a69",
+            "from": bot.wallet, "atomicRequired": false, "calls": [pay(PAYEE), pay(to)]}]})
+    };
+    let raw =
+        json!({"method": "eth_sendRawTransaction", "params": [Owner::unknown().pays(PAYEE, 1, 0)]});
+    for (request, expected) in [
+        (bundle(PAYEE), "allow"),
+        (bundle(STRANGER), "deny"),
+        (json!({"calls": [pay(PAYEE), pay(STRANGER)]}), "deny"),
+        (raw, "deny"),
+    ] {
+        for tool in ["countersign_simulate", "countersign_explain"] {
+            assert_eq!(outcome(tool, &request).await, expected, "{tool} {request}");
+        }
+    }
+    let read = json!({"method": "eth_call", "params": []});
+    assert_eq!(outcome("countersign_explain", &read).await, "error");
+    assert_eq!(world.tap.writes(), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -69,10 +69,5 @@ pub(crate) fn read_text(text: &str, file: &Path, report: &Report) -> Option<Conf
 
 /// The text of a configuration or policy file, bounded.
 pub(crate) fn text_of(file: &Path) -> Result<String, String> {
-    let size = std::fs::metadata(file).map_err(|error| format!("cannot be read: {error}"))?.len();
-    if size > yaml::BYTES_MAX {
-        return Err(format!("is too large: {size} bytes, at most {}", yaml::BYTES_MAX));
-    }
-    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+    crate::files::text_of(file, yaml::BYTES_MAX)
 }

@@ -1,6 +1,10 @@
 //! Files and folders: those that are nobody else's business, what others vouch with, and how many may be open.
 
-use std::{fmt, fs, io, io::Write as _, path::Path};
+use std::{
+    fmt, fs, io,
+    io::{Read as _, Write as _},
+    path::Path,
+};
 
 use countersign_upstream::Authorities;
 
@@ -48,6 +52,31 @@ pub(crate) fn authorities(file: &Path) -> Result<Authorities, Failure> {
         |error: &dyn fmt::Display| Failure::refused(format!("{}: {error}", file.display()));
     let pem = fs::read(file).map_err(|error| refused(&error))?;
     Authorities::parse(&pem).map_err(|error| refused(&error))
+}
+
+/// The text of a file, at most so many bytes of it. What it is, is told before it is read: of a folder, that it is one.
+pub(crate) fn text_of(file: &Path, bytes_max: usize) -> Result<String, String> {
+    let cannot = |error: io::Error| format!("cannot be read: {error}");
+    let opened = fs::File::open(file).map_err(cannot)?;
+    if opened.metadata().map_err(cannot)?.is_dir() {
+        return Err("is a folder; name a file in it".to_owned());
+    }
+    text_in(opened, bytes_max)
+}
+
+/// The same of anything that can be read: how long a pipe is, nobody knows before its end.
+pub(crate) fn text_in(from: impl io::Read, bytes_max: usize) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
+    let read = from.take(bound).read_to_end(&mut bytes);
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() > bytes_max {
+        return Err(format!("is too large: more than {bytes_max} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        format!("is not UTF-8 text: the byte at offset {at} is part of no character")
+    })
 }
 
 /// A file or folder that the system does not let us use.

@@ -168,7 +168,7 @@ fn key_hash(submission: &Submission, key: &str) -> KeyHash {
 }
 
 pub(crate) fn malformed(field: &str, reason: &str) -> Answer {
-    Answer::Malformed(Malformed { field: field.into(), reason: reason.into() })
+    Malformed::new(field, reason).into()
 }
 
 /// The agent was removed from the configuration between its credential's check and now.

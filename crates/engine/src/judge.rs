@@ -4,7 +4,7 @@ use alloy_primitives::U256;
 use countersign_core::{fact::Facts, intent::Intent};
 use countersign_policy::{
     Policies, decide,
-    decision::{Denial, Ground, Outcome, Register, Violation},
+    decision::{Decision, Denial, Ground, Outcome, Register, Violation},
 };
 
 use crate::{
@@ -50,18 +50,21 @@ const fn outcome_word(outcome: &Outcome) -> &'static str {
     }
 }
 
-/// What the policies say about these facts, under the chain's fee ceiling: nothing else goes into a decision.
 pub(crate) fn judge_by(
     policies: &Policies,
     intent: &Intent,
     facts: &Facts,
 ) -> (Judgement, Outcome) {
-    let (judgement, outcome) = Judgement::part(decide(intent, facts, policies));
-    let outcome = match over_ceiling(intent, facts) {
-        Some(refusal) => denied_first(outcome, refusal),
-        None => outcome,
-    };
-    (judgement, outcome)
+    Judgement::part(judged(policies, intent, facts))
+}
+
+/// What the policies say about these facts, under the chain's fee ceiling: nothing else goes into a decision.
+pub fn judged(policies: &Policies, intent: &Intent, facts: &Facts) -> Decision {
+    let mut decision = decide(intent, facts, policies);
+    if let Some(refusal) = over_ceiling(intent, facts) {
+        decision.outcome = denied_first(decision.outcome, refusal);
+    }
+    decision
 }
 
 /// The grant of the agent and every guard; each guard says for itself whom it covers.

@@ -54,5 +54,7 @@ pub use bump::BumpError;
 pub use desk::{PASSKEY_BEHIND, Yes};
 pub use drift::{asked_again, shown};
 pub use engine::{DeskError, Engine, Ports};
+pub use judge::judged;
 pub use pact::{GrantView, PactError};
+pub use plan::assumed;
 pub use post::Posted;

@@ -7,9 +7,9 @@ use countersign_core::{
 };
 
 use crate::{
-    admission::malformed,
     port::chain::{Estimate, Head},
-    submission::Answer,
+    proposal::for_chain,
+    submission::Malformed,
 };
 
 /// The gas of a transaction that does nothing else (EIP-2028 aside).
@@ -44,9 +44,9 @@ pub(crate) fn plan(
     draft: &TransactionDraft,
     head: &Head,
     estimate: Option<Estimate>,
-) -> Result<Planned, Answer> {
+) -> Result<Planned, Malformed> {
     if draft.data.len() > DATA_BYTES_MAX {
-        return Err(malformed("data", "longer than any node takes in one transaction"));
+        return Err(Malformed::new("data", "longer than any node takes in one transaction"));
     }
     let (estimated, mut fails) = match estimate {
         Some(Estimate::Gas(gas)) => (Some(with_headroom(gas, head)), None),
@@ -75,8 +75,19 @@ pub(crate) fn plan(
     let total = plan.fee_wei_max().and_then(|fee| fee.checked_add(plan.value));
     match total {
         Some(_) => Ok(Planned { plan, fails }),
-        None => Err(malformed("value", "value and fee together exceed 256 bits")),
+        None => Err(Malformed::new("value", "value and fee together exceed 256 bits")),
     }
+}
+
+/// The plan of a draft at a head that is only assumed, where no node can be asked: gas that is open is that of a plain
+/// payment. Whether it would fail is not asked.
+pub fn assumed(
+    chain: ChainId,
+    draft: &TransactionDraft,
+    head: &Head,
+) -> Result<TransactionPlan, Malformed> {
+    for_chain(draft, chain)?;
+    Ok(plan(chain, draft, head, None)?.plan)
 }
 
 fn failing(code: i64, message: String, data: Option<alloy_primitives::Bytes>) -> Fails {
@@ -104,7 +115,7 @@ fn with_headroom(gas: u64, head: &Head) -> u64 {
 }
 
 /// Type and price. A client's own figures stand; what is absent becomes 2 × base fee + tip.
-fn fees(draft: &TransactionDraft, head: &Head) -> Result<(TransactionType, FeeBid), Answer> {
+fn fees(draft: &TransactionDraft, head: &Head) -> Result<(TransactionType, FeeBid), Malformed> {
     let asked = draft.kind.unwrap_or(match (draft.gas_price, head.base_fee) {
         (Some(_), _) | (None, None) => TransactionType::Legacy,
         (None, Some(_)) => TransactionType::DynamicFee,
@@ -120,17 +131,17 @@ fn fees(draft: &TransactionDraft, head: &Head) -> Result<(TransactionType, FeeBi
     Ok((kind, fee))
 }
 
-fn dynamic(draft: &TransactionDraft, head: &Head) -> Result<FeeBid, Answer> {
+fn dynamic(draft: &TransactionDraft, head: &Head) -> Result<FeeBid, Malformed> {
     let base = head.base_fee.unwrap_or(head.gas_price);
     let tip = draft.max_priority_fee_per_gas.unwrap_or(head.tip);
     let filled = || base.checked_mul(2).and_then(|doubled| doubled.checked_add(tip));
     let max_fee = draft
         .max_fee_per_gas
         .or_else(filled)
-        .ok_or_else(|| malformed("maxPriorityFeePerGas", "the fee exceeds 128 bits"))?;
+        .ok_or_else(|| Malformed::new("maxPriorityFeePerGas", "the fee exceeds 128 bits"))?;
     let tip = if draft.max_priority_fee_per_gas.is_none() { tip.min(max_fee) } else { tip };
     if tip > max_fee {
-        return Err(malformed("maxPriorityFeePerGas", "the tip is above maxFeePerGas"));
+        return Err(Malformed::new("maxPriorityFeePerGas", "the tip is above maxFeePerGas"));
     }
     Ok(FeeBid::Dynamic { max_fee, tip })
 }

@@ -18,7 +18,7 @@ use countersign_decode::{
 use crate::{
     admission::malformed,
     setup::ChainSetup,
-    submission::{Answer, CallsDraft, Draft},
+    submission::{Answer, CallsDraft, Draft, Malformed},
 };
 
 /// A payload that is not complete, or not judged, yet.
@@ -170,13 +170,13 @@ pub(crate) fn does(draft: &TransactionDraft, wallet: Address, chain: &ChainSetup
 
 /// Refuses what names another chain, in itself or in an authorisation: once it is in a transaction, anybody can use it
 /// there.
-pub(crate) fn for_chain(draft: &TransactionDraft, chain: ChainId) -> Result<(), Answer> {
+pub(crate) fn for_chain(draft: &TransactionDraft, chain: ChainId) -> Result<(), Malformed> {
     let elsewhere = |one: &Authorization| one.chain().is_some_and(|named| named != chain);
     if draft.chain.is_some_and(|named| named != chain) {
-        return Err(malformed("chainId", "the transaction names another chain than the URL"));
+        return Err(Malformed::new("chainId", "the transaction names another chain than the URL"));
     }
     if draft.authorizations.iter().any(elsewhere) {
-        return Err(malformed("authorizationList", "has an authorisation for another chain"));
+        return Err(Malformed::new("authorizationList", "has an authorisation for another chain"));
     }
     Ok(())
 }

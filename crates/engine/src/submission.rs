@@ -183,6 +183,18 @@ pub struct Malformed {
     pub reason: String,
 }
 
+impl Malformed {
+    pub(crate) fn new(field: &str, reason: &str) -> Self {
+        Self { field: field.into(), reason: reason.into() }
+    }
+}
+
+impl From<Malformed> for Answer {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
 /// The node's no.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NodeRefused {

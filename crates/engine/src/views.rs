@@ -31,8 +31,12 @@ use crate::{
 
 impl Engine {
     pub(crate) async fn simulated(&self, submission: Submission) -> Result<Simulation, Answer> {
+        let setup = self.setup();
+        if let Some(simulation) = self.would_be_elsewhere(&setup, &submission).await? {
+            return Ok(simulation);
+        }
         let (_listening, caller) = Caller::new();
-        let admitted = Admitted::admit(self.setup(), submission, (caller, Turn::default()))?;
+        let admitted = Admitted::admit(setup, submission, (caller, Turn::default()))?;
         let parties = admitted.parties()?;
         let request = Request::fresh(&admitted)?;
         let gathered = self.gather(admitted.setup(), request).await?;

@@ -77,6 +77,11 @@ impl Format {
     }
 }
 
+/// Whether a file says who asks, who signs and where: no policy does.
+pub(crate) fn is_configuration(root: &Node) -> bool {
+    ["chains", "wallets", "agents"].iter().all(|key| root.get(key).is_some())
+}
+
 /// Its word.
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,7 @@ use countersign_core::{
 
 use crate::{
     diagnostic::{Diagnostic, Findings, PolicyErrors},
-    front_end::Format,
+    front_end::{Format, is_configuration},
     inline_test,
     model::{Model, Per, Then},
     read,
@@ -74,6 +74,11 @@ impl Policy {
         let Some(root) = source::read(source, &mut findings) else {
             return Err(findings.into_errors());
         };
+        if is_configuration(&root) {
+            let hint = "name one of the files that it lists under `agents` and `guards`";
+            findings.error(root.place, "this is a gateway's configuration, not a policy", hint);
+            return Err(findings.into_errors());
+        }
         let format = format.unwrap_or_else(|| Format::of(&root));
         match format.compile(&root, name, &mut findings) {
             Some(core) => Self::built(&core, source, findings),

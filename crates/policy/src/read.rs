@@ -36,7 +36,7 @@ pub(crate) fn each(node: Option<&Node>) -> Vec<Node> {
 pub(crate) use self::{
     asked::count,
     gate::{DRIFT_FEE_BPS, TTL},
-    scalar::{is_float, is_id, whole},
+    scalar::{ID_HINT, in_digits, is_float, is_id, whole},
 };
 
 const ITEMS_MAX: usize = 1000;

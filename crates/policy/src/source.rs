@@ -129,11 +129,13 @@ pub(crate) fn read(source: &str, findings: &mut Findings) -> Option<Node> {
         Err(Stop::Told) => None,
         Err(Stop::Scan(error)) => {
             let at = place(&Span::empty(*error.marker()));
-            findings.error(
-                at,
-                format!("this is not YAML: {}", error.info().replace('\n', " ")),
-                "",
-            );
+            let said = error.info().replace('\n', " ");
+            if said == "recursion limit exceeded" {
+                let hint = format!("at most {DEPTH_MAX} levels lie inside each other");
+                findings.error(at, "the file is nested too deep", hint);
+            } else {
+                findings.error(at, format!("this is not YAML: {said}"), "");
+            }
             None
         }
     }

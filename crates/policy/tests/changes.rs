@@ -275,3 +275,26 @@ fn to_name_a_function_is_no_tightening() {
     assert_eq!(diff(&bare, &selector).class, DiffClass::Loosening);
     assert_eq!(diff(&selector, &bare).class, DiffClass::Loosening);
 }
+
+#[test]
+fn a_file_of_another_kind_is_called_what_it_is() {
+    let fields = "spend_limit_per_day_usd: 5\n";
+    let pact = "policies:\n- { name: p, type: transfer, rules: {} }\n";
+    let bundle = "rule_id: R\nthen: { allow: true }\n";
+    let core = "policy: p\nkind: guard\n";
+    let configuration = "app: default\nchains: []\nwallets: []\nagents: []\n";
+    for (format, source, expected) in [
+        (Format::Pact, fields, "this is agent policy fields, not a pact; import it from fields"),
+        (Format::Fields, pact, "this is a pact, not agent policy fields; import it from pact"),
+        (Format::Pact, bundle, "this is a JsonLogic bundle, not a pact; import it from jsonlogic"),
+        (Format::JsonLogic, core, "this is the core language, not a JsonLogic bundle"),
+        (Format::Fields, configuration, "this is a gateway's configuration, not a policy"),
+        (Format::Fields, "spend_limit_per_day: 5\n", "there is no field `spend_limit_per_day`"),
+    ] {
+        let told = import(format, "p", source, "p.yaml").unwrap_err().to_string();
+        assert!(told.contains(expected), "{format} {source}: {told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+    let told = Policy::parse(&"[".repeat(50), "p.yaml").unwrap_err().to_string();
+    assert!(told.contains("the file is nested too deep; at most 24 levels"), "{told}");
+}

@@ -169,6 +169,9 @@ fn what_is_not_in_the_whitelist_is_refused_where_it_stands() {
         (r#"{"==": [{"var": "usd"}, {"var": "fee_usd"}]}"#, "not known beforehand"),
         (r#"{"==": [{"var": "usd"}, null]}"#, "`null` is no value"),
         (r#"{">": [{"var": "usd"}, 1e3]}"#, "`1e3` is not a plain decimal number"),
+        (r#"{">": [{"var": "usd"}, 1.25e3]}"#, "write it in digits: 1250"),
+        (r#"{"in": [{"var": "usd"}, [5e-1]]}"#, "quote it: \"0.5\""),
+        (r#"{">": [{"var": "usd"}, 9007199254740993]}"#, "is too large to count exactly"),
         (r#"{">": [{"var": "usd"}, 0.0000001]}"#, "has more than 6 decimals"),
         (r#"{">": [{"var": "amount"}, 0.5]}"#, "expected a whole number"),
         (r#"{">": [{"var": "amount"}, -1]}"#, "expected a whole number"),
@@ -236,6 +239,14 @@ fn a_rule_that_cannot_be_meant_is_refused() {
         (
             "rule_id: R\nif: { \">\": [{ var: amount_usd }, 5] }\nthen: { allow: true }",
             "there is no value `amount_usd`",
+        ),
+        (
+            "rule_id: R\nthen: { allow: true, arg_constraints: { refund_amount: { max: 1e3 } } }",
+            "`1e3` is a float, and floats are not exact; write it in digits: 1000",
+        ),
+        (
+            "rule_id: R\nthen: { allow: true, arg_constraints: { request.context.x: { enum: [1e3] } } }",
+            "`1e3` is a float, and floats are not exact; write it in digits: 1000",
         ),
         ("rule_id: R.1\nthen: { allow: true }", "the `rule_id` `R.1` is not a name"),
         (
@@ -363,5 +374,21 @@ fn a_bounded_argument_is_what_the_transaction_does_and_never_what_the_agent_says
         assert_eq!(bounded(argument, bound, &given(fits)), "allow", "{argument} {fits}");
         let got = bounded(argument, bound, &given(breaks));
         assert!(got.starts_with("deny: rule_denied"), "{argument} {breaks}: {got}");
+    }
+}
+
+#[test]
+fn a_number_keeps_every_digit_that_a_double_would_lose() {
+    let source = r#"[{
+        "rule_id": "R",
+        "if": {"<": [{"var": "amount"}, 9007199254740993]},
+        "then": {"allow": true, "arg_constraints": {
+            "units": {"max": 0.1000000000000000055},
+            "request.context.x": {"enum": [12345678901234567890.125]}
+        }}
+    }]"#;
+    let core = Policy::parse(source, "bundle.json").unwrap().canonical_json();
+    for digits in ["9007199254740993", "0.1000000000000000055", "12345678901234567890.125"] {
+        assert!(core.contains(&format!("\"{digits}\"")), "{digits}: {core}");
     }
 }

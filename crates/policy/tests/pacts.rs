@@ -221,6 +221,16 @@ fn refused_terms() -> Refused {
         (ends("{ type: tx_count, threshold: 0 }"), "a threshold of nothing"),
         (ends("{ type: tx_count, threshold: 1 }\n- { tx_count: 2 }"), "`tx_count` is said twice"),
         (ends("{ type: tx_count, threshold: \"1.5\" }"), "expected a whole number"),
+        (ends("{ type: tx_count, threshold: 1e1 }"), "write it in digits: 10"),
+        (ends("{ type: amount_spent_usd, threshold: 2.5e-1 }"), "quote it: \"0.25\""),
+        (ends("{ type: time_elapsed, threshold: 3600.0 }"), "is no whole number of seconds"),
+        (ends("{ type: time_elapsed, threshold: 1e5 }"), "is no whole number of seconds"),
+        (rules("{ deny_if: { amount_usd_gt: 1e3 } }"), "write it in digits: 1000"),
+        (rules("{ deny_if: { amount: { gt: 1e18 } } }"), "write it in digits: 1000000000000000000"),
+        (
+            rules("{ review_if: { usage_limits: { rolling_24h: { tx_count_gt: 1e2 } } } }"),
+            "write it in digits: 100",
+        ),
     ]
 }
 

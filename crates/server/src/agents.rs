@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
 };
 
+pub use self::asked::{AskError, Asked};
 use self::{
     call::{BadCall, Envelope, RpcCall},
     crowd::Crowd,
@@ -48,6 +49,7 @@ use self::{
 };
 pub(crate) use self::{local::budget_line, said::trail};
 
+mod asked;
 mod call;
 mod calls;
 mod crowd;

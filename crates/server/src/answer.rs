@@ -45,6 +45,9 @@ pub(crate) const NOT_ATOMIC: i64 = 5760;
 /// EIP-5792: no such bundle of calls.
 pub(crate) const UNKNOWN_BUNDLE: i64 = 5730;
 
+/// How the message of an error ends after which nothing was done.
+pub(crate) const NOTHING_SENT: &str = ". Nothing was sent.";
+
 /// How long an agent should wait before it asks for a parked operation again.
 const RETRY_AFTER_MS: u32 = 5000;
 /// The longest free text inside a message, in characters.
@@ -78,7 +81,7 @@ pub(crate) struct Fault {
 impl Fault {
     /// An error whose message is one sentence of ours without a full stop.
     pub(crate) fn new(code: i64, sentence: &str) -> Self {
-        Self { code, message: format!("{}. Nothing was sent.", plain(sentence)), data: None }
+        Self { code, message: format!("{}{NOTHING_SENT}", plain(sentence)), data: None }
     }
 
     /// A fault of ours, after which nobody can say what was done.

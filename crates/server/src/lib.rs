@@ -33,6 +33,7 @@ use tokio::sync::watch;
 #[cfg(any(test, fuzzing))]
 pub use self::agents::fuzz;
 pub use self::{
+    agents::{AskError, Asked},
     credential::{Credentials, Keyring, TokenDigest},
     door::{Bound, Door, DoorError, TlsFiles},
     metrics::Metrics,

@@ -82,7 +82,7 @@ pub(crate) struct SchemaArgs {
     #[arg(value_name = "NAME", value_parser = crate::command::SCHEMAS)]
     pub(crate) name: Option<String>,
     /// Write all of them into this folder.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with = "name")]
     pub(crate) out: Option<PathBuf>,
 }
 
@@ -123,15 +123,22 @@ pub(crate) struct SignArgs {
     pub(crate) file: PathBuf,
 }
 
-/// Show what a policy says to one call: decoded actions, every verdict, the outcome.
+/// Show what a policy says to one request: decoded actions, every verdict, the outcome.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  countersign policy explain bot.yaml\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml"
+    after_help = "Examples:\n  countersign policy explain bot.yaml\n  countersign policy explain bot.yaml --to 0x1111111111111111111111111111111111111111 --value 0.2\n  countersign policy explain bot.yaml --tx '{\"to\":\"0x…\",\"data\":\"0xa9059cbb…\"}' --config countersign.yaml\n  countersign policy explain bot.yaml --request request.json --config countersign.yaml    a call as an agent sends it\n  countersign policy explain bot.yaml --request - < bundle.json\n  countersign policy explain bot.yaml --raw 0x02f8… --config countersign.yaml"
 )]
 pub(crate) struct ExplainArgs {
     /// The policy; without a request, one or several.
     #[arg(value_name = "FILE", required = true)]
     pub(crate) files: Vec<PathBuf>,
+    /// What an agent would send, as JSON: a JSON-RPC call of any method that signs ({method, params}), or what
+    /// `countersign_simulate` takes: a transaction, {message}, {typedData} or {calls}. A file, or - for the standard input.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["raw", "tx", "to", "value", "calldata", "typed_data", "message"])]
+    pub(crate) request: Option<PathBuf>,
+    /// A signed transaction as 0x hex, as `eth_sendRawTransaction` takes it.
+    #[arg(long, value_name = "HEX", conflicts_with_all = ["tx", "to", "value", "calldata", "typed_data", "message"])]
+    pub(crate) raw: Option<String>,
     /// The whole transaction as JSON, in the shape of `eth_sendTransaction`.
     #[arg(long, value_name = "JSON", conflicts_with_all = ["to", "value", "calldata"])]
     pub(crate) tx: Option<String>,
@@ -150,7 +157,7 @@ pub(crate) struct ExplainArgs {
     /// A text to sign, or bytes as 0x hex, as `personal_sign` takes it.
     #[arg(long, value_name = "TEXT", conflicts_with_all = ["tx", "to", "value", "calldata"])]
     pub(crate) message: Option<String>,
-    /// The address that signs; without it the transaction's `from`, or the agent's first wallet in the configuration.
+    /// The address that signs; without it the request's `from`, or the agent's first wallet in the configuration.
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) wallet: Option<String>,
     /// The agent that asks, where the configuration has several under this policy.

@@ -31,6 +31,9 @@ fn write(folder: &Path) -> Result<(), Failure> {
     let failed = |path: &Path, error: std::io::Error| {
         Failure::failed(format!("{}: {error}", path.display()))
     };
+    if folder.is_file() {
+        return Err(Failure::refused(format!("{}: is a file; name a folder", folder.display())));
+    }
     std::fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
     for name in NAMES {
         let path = folder.join(format!("{name}.schema.json"));

@@ -8,7 +8,7 @@ use super::problem::Place;
 const DEPTH_MAX: usize = 16;
 
 /// How large a file may be.
-pub(crate) const BYTES_MAX: u64 = 4 * 1024 * 1024;
+pub(crate) const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -57,7 +57,7 @@ impl Tool {
                 "Every limit of this agent with its window, maximum, what is used and what remains, and when something frees. Amounts are USD or counts, as text."
             }
             Self::Simulate => {
-                "The verdict on a transaction, a message or a bundle of calls without doing it: `allow` (would be signed at once), `park` (would wait for people) or `deny`. Nothing is signed, sent or reserved."
+                "The verdict on a transaction, a message, a bundle of calls or any call that signs, without doing it: `allow` (would be signed at once), `park` (would wait for people) or `deny`. Nothing is signed, sent or reserved."
             }
             Self::Explain => {
                 "The same verdict in plain words: why a request would be refused or parked, and what to do about it."
@@ -79,7 +79,7 @@ impl Tool {
     fn input(self) -> Value {
         let request = json!({
             "type": "object",
-            "description": "What would be sent. A transaction as in eth_sendTransaction: {to, value, data, gas, ..} with quantities as 0x hex (`from` may be left out where the agent has one account); or a message {message: text, from} or {typedData: {..}, from}; or a bundle {calls: [..], from}.",
+            "description": "What would be sent. A transaction as in eth_sendTransaction: {to, value, data, gas, ..} with quantities as 0x hex (`from` may be left out where the agent has one account); or a message {message: text, from} or {typedData: {..}, from}; or a bundle {calls: [..], from}; or a whole call {method, params} of any method that signs, eth_sendRawTransaction and wallet_sendCalls too.",
         });
         let chain = json!({
             "type": "string",
@@ -295,14 +295,14 @@ fn object(properties: &Value, required: &[&str]) -> Value {
     })
 }
 
-/// The verdict; the only account of the agent stands in for a `from` that is not named.
+/// The verdict; the only account of the agent stands in for a `from` that is not named. A call names it in its `params`.
 async fn simulated(
     door: &AgentDoor,
     chain: Option<&str>,
     request: &Map<String, Value>,
 ) -> Result<Value, NoResult> {
     let mut request = request.clone();
-    if !request.contains_key("from") {
+    if !request.contains_key("from") && !request.contains_key("method") {
         let accounts = door.ask(chain, "eth_accounts", &json!([])).await?;
         if let Some([only]) = accounts.as_array().map(Vec::as_slice) {
             request.insert("from".to_owned(), only.clone());

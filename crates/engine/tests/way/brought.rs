@@ -238,6 +238,40 @@ async fn bytes_that_were_signed_here_are_sent_for_the_agent_that_has_them() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_simulation_says_of_a_signature_what_its_door_says_and_does_nothing() {
+    let owned = Owned::new(POLICY).await;
+    let house = &owned.house;
+    let signing = Submission { method: Method::SignTransaction, ..send(house, PAYEE, 50) };
+    let Answer::Signed(signed) = owned.submit(signing).await else { panic!("not signed") };
+    let raw = countersign_core::raw::RawTransaction::parse(&signed.raw).unwrap();
+    let made_here = || Submission {
+        method: Method::SendRawTransaction,
+        draft: Draft::Raw(Box::new(raw.clone())),
+        ..send(house, PAYEE, 1)
+    };
+    let told = async |submission: Submission| {
+        let body = owned.engine.simulate(submission).await.unwrap().body;
+        [&body["outcome"], &body["code"]].map(|word| word.as_str().unwrap().to_owned())
+    };
+    let written = (house.ledger.all().len(), house.journals.all().len());
+    let leaked = brought(house, &house.signer, pays(PAYEE, 1), 7);
+    for (submission, expected) in [
+        (owned.paid(PAYEE, 1, 0), ["allow", ""]),
+        (owned.paid(STRANGER, 1, 0), ["deny", "no_rule_allows"]),
+        (owned.paid(PAYEE, 200, 0), ["park", "amount_above_threshold"]),
+        (leaked, ["deny", "externally_signed"]),
+        (brought(house, &FakeSigner::new(9), pays(PAYEE, 1), 0), ["deny", "externally_signed"]),
+        (made_here(), ["allow", ""]),
+    ] {
+        assert_eq!(told(submission.clone()).await, expected, "{submission:?}");
+    }
+    house.ledger.freeze_now(&Freeze::All);
+    assert_eq!(told(made_here()).await, ["deny", "frozen"]);
+    assert_eq!((house.ledger.all().len(), house.journals.all().len()), written);
+    assert_eq!((house.chain.sent(), owned.incidents().await), (Vec::<Bytes>::new(), vec![]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn bytes_that_a_cancel_has_replaced_are_not_sent_any_more() {
     let owned = Owned::new(POLICY).await;
     let house = &owned.house;
@@ -318,6 +352,8 @@ async fn nothing_is_signed_here_for_a_wallet_that_signs_itself() {
     for method in [Method::SendTransaction, Method::SignTransaction] {
         let mut asked = Submission { method, ..send(&owned.house, PAYEE, 1) };
         draft(&mut asked).from = Some(owned.owner.address());
+        let simulated = owned.engine.simulate(asked.clone()).await;
+        assert_eq!(simulated, Err(Answer::SignsItself(owned.owner.address())));
         let answer = owned.submit(asked).await;
         assert_eq!(answer, Answer::SignsItself(owned.owner.address()));
     }

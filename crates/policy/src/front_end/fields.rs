@@ -11,6 +11,7 @@ pub(crate) mod reading;
 use serde_json::{Value as Json, json};
 
 use self::reading::{Fields, Schedule};
+use super::written::STATE_ONE;
 use crate::{
     diagnostic::{Findings, Place},
     matcher::NATIVE,
@@ -59,7 +60,8 @@ pub(crate) fn compile(root: &Node, name: &str, findings: &mut Findings) -> Optio
     let stated = node.and(root.get("policy")).and_then(Node::text);
     let name = stated.unwrap_or(name);
     if !read::is_id(name) {
-        findings.error(root.place, format!("`{name}` is not a name"), "state one with `policy`");
+        let hint = format!("{}: {STATE_ONE}", read::ID_HINT);
+        findings.error(root.place, format!("`{name}` is not a name"), hint);
     }
     if findings.has_errors() {
         return None;

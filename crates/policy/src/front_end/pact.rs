@@ -8,11 +8,12 @@ mod terms;
 
 use self::terms::Terms;
 use super::written::{
-    OWNER, alone, approve, conjunction, entry, gates, kept, known_keys, list, map, named, slug,
-    word,
+    OWNER, alone, approve, conjunction, entry, exact, gates, kept, known_keys, list, map, named,
+    slug, word,
 };
 use crate::{
     diagnostic::{Findings, Place},
+    read,
     source::{Entry, Node},
 };
 
@@ -279,9 +280,13 @@ impl Pact<'_> {
             "tx_count" => ("count", "tx"),
             "amount_spent_usd" => ("sum", "usd"),
             "time_elapsed" => {
-                let seconds =
-                    threshold.text().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-                let lasts = seconds.map(|seconds| word(&format!("{seconds}s"), place));
+                let text = threshold.text().unwrap_or_default();
+                let is_count = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+                if threshold.plain().is_some_and(read::is_float) {
+                    let message = format!("`{text}` is no whole number of seconds");
+                    self.findings.error(place, message, "as in 3600, or with a unit as in 1h");
+                }
+                let lasts = is_count.then(|| word(&format!("{text}s"), place));
                 self.lasts = Some(lasts.unwrap_or_else(|| threshold.clone()));
                 return;
             }
@@ -303,12 +308,13 @@ impl Pact<'_> {
             );
             self.findings.error(place, message, "");
         }
+        let max = exact(threshold, self.findings);
         self.limits.push(map(
             vec![
                 entry("id", word(&format!("completion-{kind}"), place)),
                 entry(measure, word(unit, place)),
                 entry("per", word("grant", place)),
-                entry("max", terms::amount(threshold)),
+                entry("max", max),
                 entry("code", word("grant_completed", place)),
             ],
             place,

@@ -10,9 +10,24 @@ use crate::{
 /// The gate that is asked where a front end names none.
 pub(super) const OWNER: &str = "owner";
 
+/// What to do where the file's own name is none.
+pub(super) const STATE_ONE: &str = "state one with `policy`, or call the file so";
+
 /// A word, as if in quotes.
 pub(super) fn word(text: &str, place: Place) -> Node {
     Node { place, value: Value::Scalar { text: text.to_owned(), quoted: true } }
+}
+
+/// A number exactly as it was written, as text: `0.5` is not read as a float. One with an exponent is refused.
+pub(super) fn exact(node: &Node, findings: &mut Findings) -> Node {
+    let Some(text) = node.text() else { return node.clone() };
+    let is_exact =
+        |text: &str| text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'-' | b'.'));
+    if node.plain().is_some_and(read::is_float) && !is_exact(text) {
+        let message = format!("`{text}` is a float, and floats are not exact");
+        findings.error(node.place, message, read::in_digits(text));
+    }
+    word(text, node.place)
 }
 
 /// A plain `true` or `false`.
@@ -98,7 +113,8 @@ pub(super) fn named(stated: Option<&Node>, name: &str, findings: &mut Findings) 
     let place = stated.map_or_else(Place::default, |node| node.place);
     let text = stated.and_then(Node::text).unwrap_or(name);
     if !read::is_id(text) {
-        findings.error(place, format!("`{text}` is not a name"), "state one with `policy`");
+        let hint = format!("{}: {}", read::ID_HINT, STATE_ONE);
+        findings.error(place, format!("`{text}` is not a name"), hint);
     }
     word(text, place)
 }

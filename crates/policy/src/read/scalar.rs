@@ -41,7 +41,7 @@ pub(crate) fn refuse_inexact(node: &Node, findings: &mut Findings) {
         Value::Scalar { text, quoted: false } if is_float(text) => findings.error(
             node.place,
             format!("`{text}` is a float, and floats are not exact"),
-            format!("quote it: \"{text}\""),
+            in_digits(text),
         ),
         Value::Scalar { text, quoted: false } if is_bare_address(text) => findings.error(
             node.place,
@@ -62,6 +62,42 @@ pub(crate) fn is_float(text: &str) -> bool {
     let parts = body.split(['.', 'e', 'E']).count();
     named || (numeric && begins && (2..=3).contains(&parts) && body.matches('.').count() < 2)
 }
+
+/// What to write for a number that YAML or JSON would read as a float: the same number, every digit of it.
+pub(crate) fn in_digits(text: &str) -> String {
+    match spelled(text) {
+        Some(digits) if digits.contains('.') => format!("quote it: \"{digits}\""),
+        Some(digits) => format!("write it in digits: {digits}"),
+        None => "write it in digits".to_owned(),
+    }
+}
+
+/// The digits of a number with a fraction or an exponent; `None` for what is none, or longer than any amount.
+fn spelled(text: &str) -> Option<String> {
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    let body = text.trim_start_matches(['-', '+']).to_ascii_lowercase();
+    let (mantissa, exponent) = body.split_once('e').unwrap_or((&body, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent: i16 = exponent.parse().ok()?;
+    let digits = [whole, fraction].concat();
+    let point = i16::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    if !plain || digits.len() > DIGITS_MAX || usize::from(point.unsigned_abs()) > DIGITS_MAX {
+        return None;
+    }
+    let before = usize::from(u16::try_from(point).unwrap_or(0));
+    let zeros = usize::from(u16::try_from(point.checked_neg()?).unwrap_or(0));
+    let digits = format!("{}{digits}", "0".repeat(zeros));
+    let (whole, fraction) = digits.split_at_checked(before).unwrap_or((&digits, ""));
+    let whole = format!("{whole:0<before$}");
+    let (whole, fraction) = (whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+    let whole = if whole.is_empty() { "0" } else { whole };
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{sign}{whole}{point}{fraction}"))
+}
+
+/// The most digits that are written out for people: 2^256 has 78.
+const DIGITS_MAX: usize = 80;
 
 fn is_bare_address(text: &str) -> bool {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));

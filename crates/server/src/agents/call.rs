@@ -75,7 +75,7 @@ fn bad<T>(id: Json, code: i64, sentence: &str) -> Result<T, BadCall> {
 }
 
 /// `null`, a string or a number: what can be echoed.
-fn is_id(json: &Json) -> bool {
+pub(super) fn is_id(json: &Json) -> bool {
     match json {
         Json::Null | Json::Number(_) | Json::Text(_) => true,
         Json::Bool(_) | Json::List(_) | Json::Object(_) => false,

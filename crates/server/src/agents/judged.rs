@@ -1,20 +1,17 @@
 //! Calls that may end in a signature.
 
-use countersign_core::{
-    draft::{FieldError, bytes},
-    identity::ChainId,
-    intent::Method,
-    json::Json,
-    raw::RawTransaction,
-    time::Millis,
-    transaction::TransactionDraft,
-};
+use countersign_core::{draft::FieldError, intent::Method, json::Json, time::Millis};
 use countersign_engine::submission::{Draft, Reply, Signed, Submission};
 use serde_json::Value;
 
 use crate::answer::{self, Fault, Given};
 
-use super::{AgentsDoor, Outcome, Seat, Visit, calls, message, said::Said};
+use super::{
+    AgentsDoor, Outcome, Seat, Visit,
+    asked::{self, Drafted, Told},
+    calls,
+    said::Said,
+};
 
 impl AgentsDoor {
     pub(super) async fn judge(
@@ -56,71 +53,27 @@ impl AgentsDoor {
         params: &[Json],
         seat: Seat,
     ) -> Result<Submission, Fault> {
-        let chain = visit.chain()?;
-        let (draft, beside) = match method {
-            Method::SendTransaction | Method::SignTransaction => transaction(chain, params)?,
-            Method::SendRawTransaction => raw(chain, params)?,
-            Method::PersonalSign | Method::Sign | Method::SignTypedData => {
-                message::parse(method, params)?
-            }
-            Method::SendCalls => calls::parse(params, chain, self.handle())?,
-        };
-        submitted(visit, method, (draft, beside), seat)
+        let drafted = asked::drafted(method, params, (visit.chain()?, self.handle()))?;
+        submitted(visit, method, drafted, seat)
     }
 
-    /// What is simulated is a transaction, a message or a bundle of calls.
+    /// What is simulated is a call of a signing method, or what such a call would carry. What an account that signs for
+    /// itself would send comes to this door as bytes that are signed.
     fn simulated(&self, visit: &Visit, params: &[Json]) -> Result<Submission, Fault> {
-        let seat = Seat { batch: None };
-        if let [first] | [first, _] = params {
-            let beside = params.get(1);
-            if let Some((method, draft)) = message::in_object(first)? {
-                return submitted(visit, method, (draft, beside), seat);
-            }
-            if let Some(draft) = calls::in_object(first, visit.chain()?, self.handle())? {
-                return submitted(visit, Method::SendCalls, (draft, beside), seat);
-            }
-        }
-        self.submission(visit, Method::SendTransaction, params, seat)
+        let told = Told::read(params, (visit.chain()?, self.handle()))?;
+        let Told { method, drafted, is_call } = told;
+        let account = drafted.0.from().filter(|_| !is_call && method == Method::SendTransaction);
+        let wallet = account.and_then(|from| visit.setup.wallet_of(visit.agent().ok()?, from));
+        let brings = wallet.is_some_and(|wallet| wallet.signer.is_external());
+        let method = if brings { Method::SendRawTransaction } else { method };
+        submitted(visit, method, drafted, Seat { batch: None })
     }
-}
-
-pub(super) fn transaction(
-    chain: ChainId,
-    params: &[Json],
-) -> Result<(Draft, Option<&Json>), FieldError> {
-    let (transaction, beside) = match params {
-        [transaction] => (transaction, None),
-        [transaction, beside] => (transaction, Some(beside)),
-        _ => return Err(FieldError::new("params", "must be one transaction")),
-    };
-    let draft = TransactionDraft::parse(transaction)?;
-    if draft.from.is_none() {
-        return Err(FieldError::new("from", "is missing"));
-    }
-    same_chain(&draft, chain)?;
-    Ok((Draft::Transaction(draft), beside))
-}
-
-/// Bytes that their sender has signed.
-pub(super) fn raw(chain: ChainId, params: &[Json]) -> Result<(Draft, Option<&Json>), FieldError> {
-    let wrong = |reason: &str| FieldError::new("raw", reason);
-    let (text, beside) = match params {
-        [raw] => (raw, None),
-        [raw, beside] => (raw, Some(beside)),
-        _ => return Err(FieldError::new("params", "must be one signed transaction")),
-    };
-    let text = text.as_text().ok_or_else(|| wrong("is not a string of 0x and hex digits"))?;
-    let raw = RawTransaction::parse(&bytes(text).map_err(|error| wrong(&error))?)?;
-    if raw.transaction().plan.chain != chain {
-        return Err(wrong(&format!("is not for chain {chain}, that of this path")));
-    }
-    Ok((Draft::Raw(Box::new(raw)), beside))
 }
 
 fn submitted(
     visit: &Visit,
     method: Method,
-    (draft, beside): (Draft, Option<&Json>),
+    (draft, beside): Drafted<'_>,
     seat: Seat,
 ) -> Result<Submission, Fault> {
     let index = seat.batch.map(|(_, index)| index);
@@ -141,15 +94,6 @@ fn submitted(
         batch: seat.batch.map(|(number, _)| number),
         received: visit.received,
     })
-}
-
-fn same_chain(draft: &TransactionDraft, chain: ChainId) -> Result<(), FieldError> {
-    match draft.chain {
-        Some(named) if named != chain => {
-            Err(FieldError::new("chainId", format!("is not {chain}, the chain of this path")))
-        }
-        Some(_) | None => Ok(()),
-    }
 }
 
 /// What the method promises to return once bytes exist: from here on there is no error any more.

@@ -5,7 +5,11 @@ use std::str::FromStr;
 use alloy_primitives::Address;
 use countersign_core::{abi::Selector, amount::MicroUsd};
 
-use crate::{diagnostic::Findings, read::whole, source::Node};
+use crate::{
+    diagnostic::Findings,
+    read::{in_digits, is_float, whole},
+    source::Node,
+};
 
 /// Every field, in the order in which they are judged.
 pub(crate) const KEYS: [&str; 16] = [
@@ -123,11 +127,10 @@ impl<'a> Source<'a, '_> {
         match MicroUsd::from_str(text) {
             Ok(amount) => Some(amount.to_string()),
             Err(error) => {
-                self.findings.error(
-                    node.place,
-                    format!("`{key}`: {error}"),
-                    "write plain decimal USD with at most six decimals, best in quotes: \"100.50\"",
-                );
+                let hint = "write plain decimal USD with at most six decimals, best in quotes";
+                let example = if is_float(text) { in_digits(text) } else { "\"100.50\"".into() };
+                let hint = format!("{hint}: {example}");
+                self.findings.error(node.place, format!("`{key}`: {error}"), hint);
                 None
             }
         }
@@ -137,7 +140,9 @@ impl<'a> Source<'a, '_> {
         let node = self.get(key)?;
         let number = node.text().and_then(whole);
         if number.is_none() {
-            self.wrong(node, key, "a whole number, in decimal or as 0x hex");
+            let float = node.text().filter(|text| is_float(text));
+            let message = format!("`{key}` is not a whole number, in decimal or as 0x hex");
+            self.findings.error(node.place, message, float.map(in_digits).unwrap_or_default());
         }
         number.map(|number| number.to_string())
     }
@@ -230,13 +235,15 @@ impl<'a> Source<'a, '_> {
                 "an agent that may never act needs no schedule: freeze it",
             );
         }
-        let fits = |item: &Node| {
-            let number = item.text().and_then(|text| text.parse::<u8>().ok());
-            number.is_some_and(|number| (min..=max).contains(&number))
+        let number = |item: &Node| {
+            let digits = item.text().filter(|text| text.bytes().all(|b| b.is_ascii_digit()))?;
+            let number = digits.parse::<u8>().ok().filter(|number| (min..=max).contains(number))?;
+            Some(number.to_string())
         };
-        if !items.iter().all(fits) {
+        let numbers: Vec<String> = items.iter().filter_map(number).collect();
+        if numbers.len() < items.len() {
             self.wrong(node, key, &format!("a list of numbers from {min} to {max}"));
         }
-        items.iter().filter_map(Node::text).map(str::to_owned).collect()
+        numbers
     }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     diagnostic::{Findings, Place},
     field::{Path, Shape},
+    read::{in_digits, is_float},
     source::{Entry, Node},
 };
 
@@ -191,7 +192,9 @@ impl Reader<'_, '_> {
             ),
             None => {
                 let text = node.text().unwrap_or_default();
-                let hint = "write it without an exponent, or as a text in quotes";
+                let hint =
+                    if is_float(text) { in_digits(text) } else { "write it in digits".into() };
+                let hint = format!("{hint}; a text stands in quotes");
                 self.wrong(node.place, format!("`{text}` is not a plain decimal number"), hint)
             }
         }

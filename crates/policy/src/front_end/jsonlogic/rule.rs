@@ -4,7 +4,7 @@ use countersign_core::abi::AbiFunction;
 
 use super::{
     super::written::{
-        OWNER, alone, approve, conjunction, disjunction, entry, known_keys, list, map, word,
+        OWNER, alone, approve, conjunction, disjunction, entry, exact, known_keys, list, map, word,
     },
     Bundle,
     expression::{self, Outcome},
@@ -67,18 +67,17 @@ impl Reading {
 }
 
 /// What may not be, as tests of the core language.
-fn asked(node: &Node) -> Vec<(&'static str, Node)> {
+fn asked(node: &Node, findings: &mut Findings) -> Vec<(&'static str, Node)> {
     let mut asked = Vec::new();
     if let Some(max) = node.get("max") {
-        let exact = max.text().map_or_else(|| max.clone(), |text| word(text, max.place));
-        asked.push(("gt", exact));
+        asked.push(("gt", exact(max, findings)));
     }
     if let Some(values) = node.get("enum") {
-        let exact = |value: &Node| match value.plain() {
+        let value = |value: &Node| match value.plain() {
             Some("true" | "false") | None => value.clone(),
-            Some(text) => word(text, value.place),
+            Some(_) => exact(value, findings),
         };
-        let values = read::each(Some(values)).iter().map(exact).collect();
+        let values = read::each(Some(values)).iter().map(value).collect();
         asked.push(("not_in", list(values, node.place)));
     }
     asked
@@ -241,7 +240,7 @@ impl Bundle {
             findings.error(node.place, format!("no fact is called `{name}`"), hint);
             return;
         };
-        let asked = asked(node);
+        let asked = asked(node, findings);
         if asked.is_empty() {
             let hint = "as in { max: 3000 } or { enum: [INR] }";
             findings.error(node.place, format!("nothing constrains `{name}`"), hint);

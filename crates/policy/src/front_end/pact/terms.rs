@@ -1,7 +1,7 @@
 //! `deny_if` and `review_if`: amounts in one transaction and in rolling windows, and where they hold.
 
 use super::{
-    super::written::{known_keys, word},
+    super::written::{exact, known_keys},
     Kind, conditions,
 };
 use crate::{
@@ -52,7 +52,7 @@ impl Terms {
         }
         for entry in node.map().unwrap_or_default() {
             match entry.key.as_str() {
-                "amount_usd_gt" => terms.limits.push(usd("tx", &entry.node)),
+                "amount_usd_gt" => terms.limits.push(usd("tx", &entry.node, findings)),
                 "amount_gt" => in_tokens(entry, findings),
                 "usage_limits" => terms.usage(&entry.node, findings),
                 _ => filters.push(entry.clone()),
@@ -73,8 +73,10 @@ impl Terms {
             known_keys(&entry.node, &format!("`{}`", entry.key), &known, findings);
             for limit in entry.node.map().unwrap_or_default() {
                 match limit.key.as_str() {
-                    "amount_usd_gt" => self.limits.push(usd(per, &limit.node)),
-                    "tx_count_gt" | "request_count_gt" => self.limits.push(count(per, &limit.node)),
+                    "amount_usd_gt" => self.limits.push(usd(per, &limit.node, findings)),
+                    "tx_count_gt" | "request_count_gt" => {
+                        self.limits.push(count(per, &limit.node, findings));
+                    }
                     "amount_gt" => in_tokens(limit, findings),
                     _ => {}
                 }
@@ -83,17 +85,12 @@ impl Terms {
     }
 }
 
-fn usd(per: &'static str, node: &Node) -> Maximum {
-    Maximum { measure: "sum", unit: "usd", per, max: amount(node), place: node.place }
+fn usd(per: &'static str, node: &Node, findings: &mut Findings) -> Maximum {
+    Maximum { measure: "sum", unit: "usd", per, max: exact(node, findings), place: node.place }
 }
 
-fn count(per: &'static str, node: &Node) -> Maximum {
-    Maximum { measure: "count", unit: "tx", per, max: amount(node), place: node.place }
-}
-
-/// An amount as exact text: `0.5` is not read as a float.
-pub(super) fn amount(node: &Node) -> Node {
-    node.text().map_or_else(|| node.clone(), |text| word(text, node.place))
+fn count(per: &'static str, node: &Node, findings: &mut Findings) -> Maximum {
+    Maximum { measure: "count", unit: "tx", per, max: exact(node, findings), place: node.place }
 }
 
 fn in_tokens(entry: &Entry, findings: &mut Findings) {

@@ -8,8 +8,9 @@ use countersign_core::{
 use countersign_engine::submission::Draft;
 
 use crate::agents::{
+    asked,
     call::{BATCH_MAX, BadCall, Envelope, RpcCall},
-    calls, judged, message,
+    calls, message,
     route::{Local, Route, UNKNOWN, route},
     said::Said,
 };
@@ -75,6 +76,11 @@ fn asks_for_the_same(call: &RpcCall) {
             if let Some(Ok(Some((method, draft)))) = params.first().map(message::in_object) {
                 is_the_same_message(method, &draft);
             }
+            let handle = BundleHandle::from_random([[1; 16], [2; 16]]);
+            match asked::Told::read(params, (ChainId(31337), handle)) {
+                Ok(told) => is_the_same_message(told.method, &told.drafted.0),
+                Err(fault) => assert!(!fault.message.contains(char::is_control), "{fault:?}"),
+            }
         }
         (name, Route::Answer(_) | Route::Subscription(_)) => assert_eq!(name, call.method),
         (name, Route::Forward(read)) => assert_eq!((name, read.method), (&*call.method, name)),
@@ -84,9 +90,9 @@ fn asks_for_the_same(call: &RpcCall) {
 fn judged(method: Method, params: &[Json]) {
     let read = match method {
         Method::SendTransaction | Method::SignTransaction => {
-            judged::transaction(ChainId(31337), params)
+            asked::transaction(ChainId(31337), params)
         }
-        Method::SendRawTransaction => judged::raw(ChainId(31337), params),
+        Method::SendRawTransaction => asked::raw(ChainId(31337), params),
         Method::SendCalls => return bundled(params),
         Method::PersonalSign | Method::Sign | Method::SignTypedData => {
             message::parse(method, params)
