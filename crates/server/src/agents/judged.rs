@@ -1,6 +1,7 @@
 //! Calls that may end in a signature.
 
 use countersign_core::{
+    bundle::BundleHandle,
     draft::{FieldError, bytes},
     identity::ChainId,
     intent::Method,
@@ -56,32 +57,51 @@ impl AgentsDoor {
         params: &[Json],
         seat: Seat,
     ) -> Result<Submission, Fault> {
-        let chain = visit.chain()?;
-        let (draft, beside) = match method {
-            Method::SendTransaction | Method::SignTransaction => transaction(chain, params)?,
-            Method::SendRawTransaction => raw(chain, params)?,
-            Method::PersonalSign | Method::Sign | Method::SignTypedData => {
-                message::parse(method, params)?
-            }
-            Method::SendCalls => calls::parse(params, chain, self.handle())?,
-        };
-        submitted(visit, method, (draft, beside), seat)
+        let read = draft_of(method, params, (visit.chain()?, self.handle()))?;
+        submitted(visit, method, read, seat)
     }
 
-    /// What is simulated is a transaction, a message or a bundle of calls.
     fn simulated(&self, visit: &Visit, params: &[Json]) -> Result<Submission, Fault> {
-        let seat = Seat { batch: None };
-        if let [first] | [first, _] = params {
-            let beside = params.get(1);
-            if let Some((method, draft)) = message::in_object(first)? {
-                return submitted(visit, method, (draft, beside), seat);
-            }
-            if let Some(draft) = calls::in_object(first, visit.chain()?, self.handle())? {
-                return submitted(visit, Method::SendCalls, (draft, beside), seat);
-            }
-        }
-        self.submission(visit, Method::SendTransaction, params, seat)
+        let (method, read) = draft_in_object(params, (visit.chain()?, self.handle()))?;
+        submitted(visit, method, read, Seat { batch: None })
     }
+}
+
+/// A draft, and what is said beside it.
+pub(super) type Drafted<'a> = (Draft, Option<&'a Json>);
+
+/// What the parameters of a method that signs ask for.
+pub(super) fn draft_of(
+    method: Method,
+    params: &[Json],
+    (chain, handle): (ChainId, BundleHandle),
+) -> Result<Drafted<'_>, Fault> {
+    Ok(match method {
+        Method::SendTransaction | Method::SignTransaction => transaction(chain, params)?,
+        Method::SendRawTransaction => raw(chain, params)?,
+        Method::PersonalSign | Method::Sign | Method::SignTypedData => {
+            message::parse(method, params)?
+        }
+        Method::SendCalls => calls::parse(params, chain, handle)?,
+    })
+}
+
+/// What is simulated is a transaction, a message or a bundle of calls.
+pub(super) fn draft_in_object(
+    params: &[Json],
+    (chain, handle): (ChainId, BundleHandle),
+) -> Result<(Method, Drafted<'_>), Fault> {
+    if let [first] | [first, _] = params {
+        let beside = params.get(1);
+        if let Some((method, draft)) = message::in_object(first)? {
+            return Ok((method, (draft, beside)));
+        }
+        if let Some(draft) = calls::in_object(first, chain, handle.clone())? {
+            return Ok((Method::SendCalls, (draft, beside)));
+        }
+    }
+    let method = Method::SendTransaction;
+    Ok((method, draft_of(method, params, (chain, handle))?))
 }
 
 pub(super) fn transaction(
