@@ -347,7 +347,12 @@ fn each_evaluator_may_fall_so_far_and_no_hundredth_further() {
         .map(|(evaluator, set)| (evaluator, set(most_bp, measure)))
         {
             let expected: Vec<Fall> = falls
-                .map(|(in_force_bp, version_bp)| Fall { evaluator, in_force_bp, version_bp, most_bp })
+                .map(|(in_force_bp, version_bp)| Fall {
+                    evaluator,
+                    in_force_bp,
+                    version_bp,
+                    most_bp,
+                })
                 .into_iter()
                 .collect();
             let back_test = measured(DiffClass::Tightening, 9, measures).back_test;

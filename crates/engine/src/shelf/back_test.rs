@@ -43,8 +43,8 @@ const EXAMPLES_MAX: usize = 20;
 /// How many may wait while another is at work; who comes later is told so.
 const WAITING_MAX: usize = 8;
 
-/// Back-tests, evaluations and explanations come one after the other, whoever asks for them: whoever types asks often, and
-/// requests of agents come first.
+/// Back-tests come one after the other, whoever asks for them: whoever types asks often, and requests of agents come first.
+/// So do evaluations and explanations, in a row of their own.
 #[derive(Debug)]
 pub(crate) struct BackTests {
     places: Semaphore,

@@ -1,6 +1,6 @@
 //! How agents did, all of them, each, and under each version of their policies, worked out from recorded decisions.
 //!
-//! One question reads at most as many decisions as a back-test, takes its turn with those, and ends with their patience.
+//! One question reads at most as many decisions as a back-test, comes after the others that only look, and ends with a back-test's patience.
 
 use std::collections::BTreeMap;
 
@@ -188,7 +188,7 @@ impl Engine {
         span: (Timestamp, Timestamp),
         by: impl Fn(&TraceRecord) -> Option<K>,
     ) -> Result<Tallied<K>, ShelfError> {
-        let _turn = self.back_tests().turn().await?;
+        let _turn = self.looks().turn().await?;
         let (mut traces, truncated) = self.decisions_of(agent, span).await?;
         traces.retain(|trace| trace.decision.policy.is_some() && by(trace).is_some());
         let library = self.library(&self.setup(), &traces).await?;

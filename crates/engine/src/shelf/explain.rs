@@ -82,7 +82,7 @@ impl Engine {
         let configured = setup.agents.get(agent).ok_or(ShelfError::Missing)?;
         let policy = load(&setup, configured, text)?;
         // one at a time: whoever asks may ask nodes and oracles, and requests of agents come first
-        let _turn = self.back_tests().turn().await?;
+        let _turn = self.looks().turn().await?;
         match question {
             Question::Request(submission) => {
                 self.explain_request(&setup, &policy, *submission).await

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use countersign_core::{
     identity::AgentId,
-    shelf::{PolicyKey, PolicySignature},
+    shelf::{MayFall, PolicyKey, PolicySignature},
     time::Millis,
 };
 use countersign_engine::{
     port::{
         Journal as _, PolicyShelf as _, Signer as _, journal::IncidentQuery, ledger::LedgerError,
     },
+    setup::Setup,
     shelf::{Files, Follower, Pinned},
 };
 use countersign_policy::Policy;
@@ -473,5 +474,48 @@ async fn what_it_would_have_said_lately_comes_with_a_version_and_goes_on_for_a_s
     assert_eq!((&since["decisions"], &since["newly"]["park"]), (&json!(1), &json!(1)), "{since}");
     let asked = say(&house, DESK, "4/activate", &json!({})).await;
     assert_eq!(told(&asked), (202, json!("waiting")), "a shadow that loosens waits like any");
+    house.close().await;
+}
+
+/// The gateway with bounds on what a version may lose.
+fn bound(house: &House, may_fall: MayFall) {
+    let mut setup = Setup::clone(&house.engine.setup());
+    setup.changes.gate.may_fall = may_fall;
+    house.engine.replace(setup);
+}
+
+#[tokio::test]
+async fn a_version_that_falls_too_far_behind_is_refused_with_both_values_and_the_bound() {
+    let house = House::open().await;
+    for usd in [50, 60, 70, 80] {
+        pay(&house, usd).await;
+    }
+    bound(&house, MayFall { utility: Some(2500), ..MayFall::default() });
+    let checked = json!({"text": cap(65), "back_test": true}).to_string();
+    let checked = house.desk("POST", &format!("{PATH}/check"), &checked).await.json();
+    let fall = json!([{"evaluator": "utility", "in_force_bp": 10_000, "version_bp": 5000, "most_bp": 2500}]);
+    assert_eq!(checked["falls"], fall, "{checked}");
+    let refused = propose(&house, DESK, &cap(65)).await;
+    assert_eq!(told(&refused), (409, json!("falls_behind")));
+    let document = refused.json();
+    assert_eq!(document["falls"], fall);
+    let detail = document["detail"].as_str().unwrap();
+    for part in ["utility", "100.00%", "50.00%", "25.00%"] {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+    let listed = house.desk("GET", PATH, "").await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "it is no version: {listed}");
+    // as far as it may
+    let near = propose(&house, DESK, &cap(75)).await;
+    assert_eq!(told(&near), (201, json!("draft")));
+    // and what was asked for since counts when it is activated
+    pay(&house, 85).await;
+    pay(&house, 86).await;
+    assert_eq!(
+        told(&say(&house, DESK, "2/activate", &json!({})).await),
+        (409, json!("falls_behind"))
+    );
+    bound(&house, MayFall { utility: Some(5000), ..MayFall::default() });
+    assert_eq!(told(&say(&house, DESK, "2/activate", &json!({})).await), (200, json!("active")));
     house.close().await;
 }
