@@ -38,10 +38,11 @@ async function theExplanation(page) {
   await ask(JSON.stringify({ to: world.payee, value: '0xd529ae9e860000' }), 'The text denies it; the version in force allows it.');
   await both.getByRole('region', { name: 'The text in the editor' }).getByText('per_tx_limit_exceeded').first().waitFor();
   equal(await both.getByText('allow', { exact: true }).count() > 0, true, 'and the version in force');
-  const hostile = '<img src=x onerror=alert(1)> \u202Eevil';
-  await ask(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'personal_sign', params: [hostile, world.agent.wallet] }), 'the version in force says the same');
+  const sign = (text) => JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'personal_sign', params: [text, world.agent.wallet] });
+  await ask(sign('<img src=x onerror=alert(1)>'), 'the version in force says the same');
   await both.getByText('<img src=x onerror=alert(1)>').first().waitFor();
-  await both.getByText('U+202E').first().waitFor();
+  await ask(sign('\u202Eevil'), 'the version in force says the same');
+  await both.getByText('a text with characters that change the direction of reading').first().waitFor();
   // a decision of the back-test, and one that is picked
   await page.getByRole('button', { name: /^Explain decision 0x/ }).click();
   await both.getByText('It was decided then:').waitFor();

@@ -84,6 +84,8 @@ fn refused(fault: Fault) -> Problem {
     let Fault { code, message, data: _ } = fault;
     if code == UNAVAILABLE {
         Problem::Unavailable(message)
+    } else if message.starts_with("`request`: ") {
+        Problem::malformed(&message)
     } else {
         Problem::malformed(&format!("`request`: {message}"))
     }
