@@ -105,7 +105,7 @@ class Editor {
         h('label', { class: 'check' }, this.shadow, ' Shadow: it stays a draft, and tells what it would have said, until it is activated'),
         this.signing, this.alert, h('div', { class: 'actions' }, this.send)));
     this.explainer = new Explainer({ agent, app: session.app, text: () => this.pad.text });
-    main.append(h('div', { class: 'pad-page' }, h('div', { class: 'column' }, form, this.explainer.element), this.panel));
+    main.append(h('div', { class: 'pad-page' }, form, this.panel), this.explainer.element);
     this.run();
   }
 
@@ -178,6 +178,7 @@ class Editor {
     this.pad.mark(problems.flatMap(({ line }) => (line ? [line] : [])));
     if (found.valid) this.signing.hidden = !found.needs_signature;
     if (!found.valid) this.tell(problems.length === 1 ? 'There is a problem.' : `There are ${problems.length} problems.`, 'bad');
+    else if (found.falls.length > 0) this.tell('It loads, and would be refused: it falls too far behind the version in force.', 'bad');
     else this.tell(`It loads. ${CLASS[found.class]}`, found.class === 'loosening' ? 'warn' : 'good');
     replace(this.panel,
       hiding.length > 0 && card('Hidden characters', h('p', { class: 'warn-text' }, 'The text has characters that hide or turn a part of it.'), this.diagnostics(hiding.map((line) => ({ line, column: 1, message: 'a character in this line is not seen', hint: '' })))),

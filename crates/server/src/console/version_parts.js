@@ -91,8 +91,8 @@ function evaluators(found) {
   });
   return table('Evaluators, against the version in force', [
     ['Evaluator', (one) => h('span', null, one.name, h('span', { class: 'quiet' }, ` ${one.means}`))],
-    ['In force', (one) => percent(one.inForce), 'right'],
-    ['This', (one) => h('span', { class: one.falls ? 'warn-text' : null }, percent(one.version)), 'right'],
+    ['In force', (one) => percent(one.inForce), 'right nowrap'],
+    ['This', (one) => h('span', { class: one.falls ? 'warn-text' : null }, percent(one.version)), 'right nowrap'],
   ], rows);
 }
 
