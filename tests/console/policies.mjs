@@ -25,10 +25,38 @@ async function write(page, text, { note, expect }) {
   await page.getByRole('heading', { name: /^Version \d+$/ }).waitFor();
 }
 
+/** What is pasted is judged by the text and by what is in force; what somebody else wrote in it stays text. */
+async function theExplanation(page) {
+  const ask = async (request, expect) => {
+    await page.getByLabel('A call, typed data or a JSON-RPC request, as JSON').fill(request);
+    await page.getByRole('button', { name: 'Explain', exact: true }).click();
+    await page.locator('#explain-status').getByText(expect).waitFor();
+  };
+  const both = page.getByRole('region', { name: 'Both judgements' });
+  await ask('{', '`request`');
+  equal(await both.count(), 0, 'nothing is shown of what is no request');
+  await ask(JSON.stringify({ to: world.payee, value: '0xd529ae9e860000' }), 'The text denies it; the version in force allows it.');
+  await both.getByRole('region', { name: 'The text in the editor' }).getByText('per_tx_limit_exceeded').first().waitFor();
+  equal(await both.getByText('allow', { exact: true }).count() > 0, true, 'and the version in force');
+  const sign = (text) => JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'personal_sign', params: [text, world.agent.wallet] });
+  await ask(sign('<img src=x onerror=alert(1)>'), 'the version in force says the same');
+  await both.getByText('<img src=x onerror=alert(1)>').first().waitFor();
+  await ask(sign('\u202Eevil'), 'the version in force says the same');
+  await both.getByText('a text with characters that change the direction of reading').first().waitFor();
+  // a decision of the back-test, and one that is picked
+  await page.getByRole('button', { name: /^Explain decision 0x/ }).click();
+  await both.getByText('It was decided then:').waitFor();
+  await page.locator('#explain-status').getByText('The text denies it; the version in force allows it.').waitFor();
+  await page.getByLabel('Or a recorded decision').selectOption({ index: 1 });
+  await page.getByRole('button', { name: 'Explain the decision' }).click();
+  await page.locator('#explain-status').getByText('the version in force says the same').waitFor();
+  equal((await api('/operations')).json.items.length, 2, 'nothing was asked for');
+}
+
 async function theWay() {
   await pay(50);
   await pay(60);
-  const [alice, bob] = [await person({ expected: [409] }), await person({ expected: [409] })];
+  const [alice, bob] = [await person({ expected: [400, 409] }), await person({ expected: [409] })];
   await signIn(alice, 'alice', '/policies/bot');
   await signIn(bob, 'bob', '/policies/bot');
   await bob.getByText('live', { exact: true }).waitFor();
@@ -66,6 +94,8 @@ async function theWay() {
   await alice.getByText('It loads. It can only narrow').waitFor();
   await alice.getByText('Of 2 decisions of the last 7 d it would newly deny 1.').waitFor();
   await alice.getByLabel('Why (kept in its history)').fill('<b>too much</b> \u202Eevil');
+  await alice.getByRole('table', { name: 'Evaluators, against the version in force' }).getByText('50.00 %').first().waitFor();
+  await theExplanation(alice);
   await picture(alice, 'policy-editor-light');
   await alice.getByRole('button', { name: 'Propose' }).click();
   await alice.getByRole('heading', { name: 'Version 2' }).waitFor();
@@ -213,6 +243,12 @@ async function withKeys() {
   await press('Home', 'ArrowRight', 'ArrowRight', 'ArrowRight', 'ArrowRight', 'Delete');
   await page.keyboard.type('s');
   await page.getByText('It loads. It can only narrow').waitFor();
+  await tabTo('request');
+  await page.keyboard.insertText(JSON.stringify({ to: world.payee, value: '0xd529ae9e860000' }));
+  await tabTo('Explain');
+  await press('Enter');
+  await page.getByText('The text denies it; the version in force allows it.').waitFor();
+  await area(page).focus();
   await tabTo('note');
   await page.keyboard.type('by the keyboard, a r e');
   await tabTo('Propose');
@@ -269,6 +305,10 @@ async function everyPage(theme) {
   await signIn(page, 'bob', '/policies/bot');
   await page.getByRole('table', { name: 'How the agent did under each policy' }).waitFor();
   await look(page, 'policies-many', theme);
+  await page.getByRole('table', { name: 'How all agents did' }).getByText('All', { exact: true }).waitFor();
+  await visit(page, '/policies/bot/1');
+  await page.getByRole('table', { name: 'How the agent did under this version' }).waitFor();
+  await look(page, 'policy-superseded', theme);
   await visit(page, `/policies/bot/${loose}`);
   await page.getByText('1 missing').waitFor();
   await look(page, 'policy-waiting', theme);
@@ -286,6 +326,9 @@ async function everyPage(theme) {
   await area(page).fill(cap(450));
   await page.getByText('It would wait for 1 yes, then 1s.').waitFor();
   await page.getByText(/Of \d+ decisions/).waitFor();
+  await page.getByLabel('A call, typed data or a JSON-RPC request, as JSON').fill(JSON.stringify({ to: world.payee, value: '0x16345785d8a0000' }));
+  await page.getByRole('button', { name: 'Explain', exact: true }).click();
+  await page.getByRole('region', { name: 'Both judgements' }).waitFor();
   await look(page, 'policy-editor', theme);
   await visit(page, '/policies/bot/99');
   await page.getByText('There is nothing here under this name').first().waitFor();

@@ -4,6 +4,7 @@
 //! revision of the whole shelf from the one that was read, and a store keeps it only if nobody else was faster. All of
 //! this is pure.
 
+mod evaluator;
 mod signature;
 mod step;
 mod version;
@@ -16,6 +17,7 @@ use crate::{
 };
 
 pub use self::{
+    evaluator::{Evaluator, Evaluators, Fall, MayFall, Measure, share},
     signature::{NoPolicyKey, PolicyKey, PolicySignature, SignatureFault, agent_use, guard_use},
     step::{Asked, Recompared, ShelfRefusal},
     version::{

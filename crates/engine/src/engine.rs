@@ -109,6 +109,7 @@ pub struct Engine {
     adopted: Mutex<Weak<Setup>>,
     adopting: tokio::sync::Mutex<()>,
     back_tests: BackTests,
+    looks: BackTests,
     seen_blocks: Mutex<BTreeMap<ChainId, SeenBlocks>>,
     resumed: AtomicBool,
     closing: watch::Sender<bool>,
@@ -175,6 +176,7 @@ impl Engine {
             adopted: Mutex::default(),
             adopting: tokio::sync::Mutex::default(),
             back_tests: BackTests::default(),
+            looks: BackTests::default(),
             seen_blocks: Mutex::default(),
             resumed: AtomicBool::new(false),
             closing: watch::Sender::new(false),
@@ -497,6 +499,11 @@ impl Engine {
     /// The blocks of each chain as they were seen last.
     pub(crate) const fn back_tests(&self) -> &BackTests {
         &self.back_tests
+    }
+
+    /// Of those who only look: they are never in the way of who changes a policy.
+    pub(crate) const fn looks(&self) -> &BackTests {
+        &self.looks
     }
 
     pub(crate) fn seen_blocks(&self) -> MutexGuard<'_, BTreeMap<ChainId, SeenBlocks>> {

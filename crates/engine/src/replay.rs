@@ -13,7 +13,7 @@ use countersign_core::{
 };
 use countersign_policy::{
     Kind, Policies, Policy,
-    decision::{Outcome, counter_verdicts},
+    decision::{Outcome, Verdict, counter_verdicts},
 };
 use serde_json::Value;
 
@@ -177,6 +177,45 @@ pub struct Compared {
     pub after: Ended,
 }
 
+/// A recorded decision, read to be decided again under other policies.
+pub(crate) struct Recorded<'a> {
+    pub(crate) intent: &'a Intent,
+    pub(crate) facts: &'a Facts,
+    /// How it ended.
+    pub(crate) ended: Ended,
+    policies: Policies,
+    known: Known<'a>,
+    crowded: Option<u32>,
+}
+
+impl<'a> Recorded<'a> {
+    /// `None` where nothing was judged.
+    pub(crate) fn read(
+        record: &'a DecisionRecord,
+        library: &Library,
+    ) -> Result<Option<Self>, ReplayError> {
+        let (Some(policies), Some(facts), Some(intent)) =
+            (library.policies(record)?, &record.facts, &record.intent)
+        else {
+            return Ok(None);
+        };
+        let (_, outcome) = judge_by(&policies, intent, facts);
+        let known = Known { charges: charges(&outcome).to_vec(), overruns: &record.overruns };
+        let outcome = record.overruns.iter().fold(outcome, |outcome, over| overrun(outcome, over));
+        let ended = Ended::of(&refused(outcome, record.crowded));
+        Ok(Some(Self { intent, facts, ended, policies, known, crowded: record.crowded }))
+    }
+}
+
+/// What the other policy says to a decision.
+pub(crate) struct Judged {
+    pub(crate) judgement: Judgement,
+    pub(crate) outcome: Outcome,
+    pub(crate) charges: Vec<Charge>,
+    /// What windows say.
+    pub(crate) counted: Vec<Verdict>,
+}
+
 /// How a decision ends.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ended {
@@ -207,29 +246,32 @@ impl Instead {
         record: &DecisionRecord,
         library: &Library,
     ) -> Result<Option<Compared>, ReplayError> {
-        let (Some(policies), Some(facts), Some(intent)) =
-            (library.policies(record)?, &record.facts, &record.intent)
-        else {
-            return Ok(None);
-        };
-        let Some(others) = self.others(&policies, intent) else { return Ok(None) };
-        let (_, before) = judge_by(&policies, intent, facts);
-        let known = Known { charges: charges(&before).to_vec(), overruns: &record.overruns };
-        let before = record.overruns.iter().fold(before, |outcome, over| overrun(outcome, over));
-        let before = refused(before, record.crowded);
-        let (_, after): (Judgement, Outcome) = judge_by(&others, intent, facts);
-        let asked = charges(&after).to_vec();
+        let Some(recorded) = Recorded::read(record, library)? else { return Ok(None) };
+        let after = self.end(&recorded);
+        Ok(after.map(|after| Compared { before: recorded.ended.clone(), after }))
+    }
+
+    /// How a decision ends with the other policy.
+    pub(crate) fn end(&mut self, recorded: &Recorded<'_>) -> Option<Ended> {
+        self.judge(recorded, recorded.facts).map(|judged| Ended::of(&judged.outcome))
+    }
+
+    /// The whole judgement with the other policy, on these facts in the place of the recorded ones.
+    pub(crate) fn judge(&mut self, recorded: &Recorded<'_>, facts: &Facts) -> Option<Judged> {
+        let Recorded { intent, policies, known, crowded, .. } = recorded;
+        let (judgement, outcome) = judge_by(&self.others(policies, intent)?, intent, facts);
+        let charges = charges(&outcome).to_vec();
         let readings: Vec<Reading> =
-            asked.iter().map(|charge| self.spent.reading(charge, facts.at, &known)).collect();
-        let (_, over) = counter_verdicts(&asked, &readings);
-        let after = if over.is_empty() { after } else { overrun(after, &over) };
-        let after = refused(after, record.crowded);
-        if !matches!(after, Outcome::Deny(_)) {
-            for charge in &asked {
+            charges.iter().map(|charge| self.spent.reading(charge, facts.at, known)).collect();
+        let (counted, over) = counter_verdicts(&charges, &readings);
+        let outcome = if over.is_empty() { outcome } else { overrun(outcome, &over) };
+        let outcome = refused(outcome, *crowded);
+        if !matches!(outcome, Outcome::Deny(_)) {
+            for charge in &charges {
                 self.spent.add(charge, facts.at);
             }
         }
-        Ok(Some(Compared { before: Ended::of(&before), after: Ended::of(&after) }))
+        Some(Judged { judgement, outcome, charges, counted })
     }
 
     fn others(&self, policies: &Policies, intent: &Intent) -> Option<Policies> {

@@ -15,7 +15,7 @@ use countersign_policy::Policy;
 use crate::port::{Chain, Courier, Judge, Oracles, Prices, Signer};
 
 /// Everything that a request may be served with. A request keeps the snapshot that it began with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Setup {
     /// The tenant.
     pub app: AppId,
@@ -56,6 +56,22 @@ impl Setup {
         self.wallets.values().find(|wallet| wallet.address == address)
     }
 
+    /// The same with another grant for one agent: the gateway as it would be with that version in force.
+    #[must_use]
+    pub(crate) fn with_grant(&self, agent: &AgentId, grant: &Policy) -> Self {
+        let mut other = self.clone();
+        for chain in other.chains.values_mut() {
+            let functions = grant.functions();
+            functions
+                .into_iter()
+                .for_each(|(of, function)| chain.registry.add_function(of, function));
+        }
+        if let Some(agent) = other.agents.get_mut(agent) {
+            agent.grant = grant.clone();
+        }
+        other
+    }
+
     /// Whether the key of this address is here: then nobody else ought to have a signature of it that was not made here.
     #[must_use]
     pub fn holds_key_of(&self, address: Address) -> bool {
@@ -64,7 +80,7 @@ impl Setup {
 }
 
 /// One chain.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChainSetup {
     /// Its id.
     pub id: ChainId,
@@ -130,7 +146,7 @@ pub struct CollectionSetup {
 }
 
 /// One wallet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct WalletSetup {
     /// Its id.
     pub id: WalletId,
@@ -179,7 +195,7 @@ impl<S: Signer + 'static> From<Arc<S>> for WalletSigner {
 }
 
 /// One agent.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct AgentSetup {
     /// Its id.
     pub id: AgentId,

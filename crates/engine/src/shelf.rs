@@ -7,6 +7,7 @@ pub(crate) mod back_test;
 mod change;
 mod check;
 mod evaluate;
+mod explain;
 mod follow;
 mod propose;
 
@@ -33,7 +34,8 @@ use crate::{
 pub use self::{
     change::Verb,
     check::{Checked, Trial},
-    evaluate::{Evaluation, Evaluations},
+    evaluate::{Asked, ByAgent, Evaluation, Evaluations, OfAgent, OfApp, OfPolicy, OfVersion},
+    explain::{ExplainError, Explained, Question, Recollection},
     follow::{Files, Follower, InForce},
     propose::Proposal,
 };

@@ -1,9 +1,12 @@
 //! Questions that change nothing but what the agent has collected: simulate, budget, operation, nonce.
 
+use std::sync::Arc;
+
 use alloy_primitives::Address;
 use countersign_core::{
     approval::{Ask, Gate},
     charge::{Charge, Over, Overrun, Reading, Unit, Window},
+    fact::Facts,
     identity::{AgentId, ChainId, OperationId},
     intent::Method,
     operation::{Delivery, OperationRecord, OperationState},
@@ -11,12 +14,14 @@ use countersign_core::{
     time::Timestamp,
 };
 use countersign_policy::{
-    Identity, PactLife, Policies, budget, counter_verdicts, decision::Outcome, pact_state,
+    Identity, PactLife, Policies, budget, counter_verdicts,
+    decision::{Outcome, Verdict},
+    pact_state,
 };
 use serde_json::{Value, json};
 
 use crate::{
-    admission::Admitted,
+    admission::{Admitted, Parties},
     engine::Engine,
     gather::{Gathered, Request, no_store},
     judge::crowded,
@@ -35,19 +40,34 @@ impl Engine {
         if let Some(simulation) = self.would_be_elsewhere(&setup, &submission).await? {
             return Ok(simulation);
         }
+        let seen = self.simulated_in(setup, submission, |_, _| {}).await?;
+        Ok(Simulation { body: seen.body() })
+    }
+
+    /// The verdict without the act, as this configuration has it. `assume` may change the facts before they are judged.
+    pub(crate) async fn simulated_in(
+        &self,
+        setup: Arc<Setup>,
+        submission: Submission,
+        assume: impl FnOnce(Parties<'_>, &mut Facts) + Send,
+    ) -> Result<Seen, Answer> {
         let (_listening, caller) = Caller::new();
         let admitted = Admitted::admit(setup, submission, (caller, Turn::default()))?;
         let parties = admitted.parties()?;
         let request = Request::fresh(&admitted)?;
-        let gathered = self.gather(admitted.setup(), request).await?;
+        let mut gathered = self.gather(admitted.setup(), request).await?;
+        assume(parties, &mut gathered.facts);
         let (judgement, outcome) = self.judge(admitted.setup(), parties, &gathered);
         let (outcome, charges, counted) = self.counted(outcome).await?;
         let outcome = self.in_the_crowd(parties.agent, outcome).await?;
-        Ok(Simulation { body: body(&gathered, &judgement, &outcome, (charges, counted)) })
+        Ok(Seen { gathered, judgement, outcome, charges, counted })
     }
 
     /// The counter check as the store would make it, without its effect.
-    async fn counted(&self, outcome: Outcome) -> Result<(Outcome, Vec<Value>, Vec<Value>), Answer> {
+    async fn counted(
+        &self,
+        outcome: Outcome,
+    ) -> Result<(Outcome, Vec<Charge>, Vec<Verdict>), Answer> {
         let charges = match &outcome {
             Outcome::Allow(permit) => permit.charges().to_vec(),
             Outcome::Park(hold) => hold.charges().to_vec(),
@@ -62,8 +82,7 @@ impl Engine {
             Outcome::Park(hold) => hold.overrun(&overruns),
             Outcome::Deny(denial) => Outcome::Deny(denial),
         };
-        let charges = charges.iter().map(charge_json).collect();
-        Ok((outcome, charges, verdicts.iter().map(verdict_json).collect()))
+        Ok((outcome, charges, verdicts))
     }
 
     /// Whether what would wait for people may wait beside those that do, as the store asks last when it reserves.
@@ -239,46 +258,55 @@ fn line(charge: &Charge, reading: Reading) -> BudgetLine {
     }
 }
 
-fn body(
-    gathered: &Gathered,
-    judgement: &Judgement,
-    outcome: &Outcome,
-    (charges, counted): (Vec<Value>, Vec<Value>),
-) -> Value {
-    let (word, code, reason, violations, gates) = match outcome {
-        Outcome::Allow(_) => ("allow", "", String::new(), json!([]), Vec::new()),
-        Outcome::Park(hold) => (
-            "park",
-            hold.code(),
-            hold.reason().to_owned(),
-            json!(hold.triggers()),
-            hold.gates().iter().map(|gate: &Gate| json!(gate.id)).collect(),
-        ),
-        Outcome::Deny(denial) => (
-            "deny",
-            denial.code.as_str(),
-            denial.reason.clone(),
-            json!(denial.violations),
-            Vec::new(),
-        ),
-    };
-    let verdicts: Vec<Value> = judgement.verdicts.iter().map(verdict_json).chain(counted).collect();
-    json!({
-        "outcome": word,
-        "code": code,
-        "reason": reason,
-        "violations": violations,
-        "gates": gates,
-        "actions": actions_json(&gathered.facts, judgement),
-        "verdicts": verdicts,
-        "charges": charges,
-        "policy": judgement.policy,
-        "approval_mode": judgement.approval_mode,
-        "risk_score": judgement.risk_score,
-        "risk_parts": judgement.risk_parts,
-        "simulated": gathered.facts.simulated,
-        "would_fail": gathered.fails.as_ref().map(|fails| &fails.message),
-    })
+/// A judgement that nothing follows from, with what it was made of.
+pub(crate) struct Seen {
+    pub(crate) gathered: Gathered,
+    pub(crate) judgement: Judgement,
+    pub(crate) outcome: Outcome,
+    pub(crate) charges: Vec<Charge>,
+    /// What windows say.
+    pub(crate) counted: Vec<Verdict>,
+}
+
+impl Seen {
+    /// Fields as CONTRACT §3 shows them.
+    pub(crate) fn body(&self) -> Value {
+        let Self { gathered, judgement, outcome, charges, counted } = self;
+        let (word, code, reason, violations, gates) = match outcome {
+            Outcome::Allow(_) => ("allow", "", String::new(), json!([]), Vec::new()),
+            Outcome::Park(hold) => (
+                "park",
+                hold.code(),
+                hold.reason().to_owned(),
+                json!(hold.triggers()),
+                hold.gates().iter().map(|gate: &Gate| json!(gate.id)).collect(),
+            ),
+            Outcome::Deny(denial) => (
+                "deny",
+                denial.code.as_str(),
+                denial.reason.clone(),
+                json!(denial.violations),
+                Vec::new(),
+            ),
+        };
+        let verdicts = judgement.verdicts.iter().chain(counted).map(verdict_json);
+        json!({
+            "outcome": word,
+            "code": code,
+            "reason": reason,
+            "violations": violations,
+            "gates": gates,
+            "actions": actions_json(&gathered.facts, judgement),
+            "verdicts": verdicts.collect::<Vec<_>>(),
+            "charges": charges.iter().map(charge_json).collect::<Vec<_>>(),
+            "policy": judgement.policy,
+            "approval_mode": judgement.approval_mode,
+            "risk_score": judgement.risk_score,
+            "risk_parts": judgement.risk_parts,
+            "simulated": gathered.facts.simulated,
+            "would_fail": gathered.fails.as_ref().map(|fails| &fails.message),
+        })
+    }
 }
 
 pub(crate) fn view(record: &OperationRecord) -> OperationView {

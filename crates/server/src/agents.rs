@@ -47,7 +47,7 @@ use self::{
     said::Said,
     subscription::Subscriptions,
 };
-pub(crate) use self::{local::budget_line, said::trail};
+pub(crate) use self::{local::budget_line, pasted::Pasted, said::trail};
 
 mod asked;
 mod call;
@@ -63,6 +63,7 @@ mod judged;
 mod local;
 mod message;
 mod parcel;
+mod pasted;
 mod place;
 mod refusal;
 mod route;

@@ -40,8 +40,10 @@ mod by_hash;
 mod challenges;
 mod console;
 pub(crate) mod document;
+mod evaluations;
 mod events;
 mod evidence;
+mod explain;
 mod gauges;
 mod history;
 mod incidents;
@@ -150,6 +152,7 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/incidents/{id}", get(incidents::show).patch(incidents::change))
         .route("/api/agents/{agent}/policies", get(versions::list).post(versions::propose))
         .route("/api/agents/{agent}/policies/check", post(versions::check))
+        .route("/api/agents/{agent}/policies/explain", post(explain::explain))
         .route("/api/agents/{agent}/policies/{version}", get(versions::show))
         .route("/api/agents/{agent}/policies/{version}/activate", post(versions::activate))
         .route("/api/agents/{agent}/policies/{version}/approve", post(versions::approve))
@@ -157,7 +160,9 @@ pub(crate) fn router(desk: Arc<Desk>) -> Router {
         .route("/api/agents/{agent}/policies/{version}/revoke", post(versions::revoke))
         .route("/api/agents/{agent}/policies/{version}/rollback", post(versions::roll_back))
         .route("/api/agents/{agent}/policies/{version}/withdraw", post(versions::withdraw))
-        .route("/api/agents/{agent}/evaluations", get(versions::evaluations))
+        .route("/api/agents/{agent}/policies/{version}/evaluation", get(evaluations::of_version))
+        .route("/api/agents/{agent}/evaluations", get(evaluations::of_agent))
+        .route("/apps/{app}/evaluations", get(evaluations::of_app))
         .route("/agents", get(people::agents))
         .route("/wallets", get(people::wallets))
         .route("/budget", get(people::budget))

@@ -4,6 +4,7 @@ mod agents;
 mod conformance;
 mod console;
 mod document;
+mod explain;
 mod generated;
 mod house;
 mod judged;

@@ -13,6 +13,7 @@ on_both_stores! {
     a_policy_is_narrowed_at_once_and_loosened_by_two_people,
     an_edited_file_takes_the_place_of_what_operators_activated,
     what_was_decided_before_an_edit_and_since_a_proposal_bounds_what_is_newly_allowed,
+    a_version_that_falls_behind_is_refused_and_explained,
 }
 
 const PATH: &str = "/api/agents/bot/policies";
@@ -166,6 +167,67 @@ async fn what_was_decided_before_an_edit_and_since_a_proposal_bounds_what_is_new
     denied(&another).await;
     let (status, problem) = say(&alice, &shadow, "activate", &json!({})).await;
     assert_eq!((status, &problem["code"]), (409, &json!("allows_too_much")), "by what it found");
+}
+
+async fn a_version_that_falls_behind_is_refused_and_explained(store: StoreKind) {
+    let mut setup = setup(store);
+    let bounds = "delay: 1s, may_fall: { utility: 33.32%, economics: 100% } }";
+    setup.changes.push(("delay: 1s }".into(), bounds.into()));
+    let world = World::start(setup.clone()).await;
+    let (alice, bot) = (world.alice(), world.bot());
+    for amount in [20, 30, 45] {
+        bot.send(PAYEE, &usd(amount)).await.expect("within the policy");
+    }
+    // one of three is a hundredth more than may be lost
+    let reply = alice.post(PATH, &json!({"text": cap(&setup, 40)})).await;
+    let problem = reply.json();
+    assert_eq!((reply.status, &problem["code"]), (409, &json!("falls_behind")), "{problem}");
+    let fall =
+        json!({"evaluator": "utility", "in_force_bp": 10_000, "version_bp": 6666, "most_bp": 3332});
+    assert_eq!(problem["falls"], json!([fall]));
+    let detail = problem["detail"].as_str().expect("a text");
+    assert!(detail.contains("utility would fall from 100.00% to 66.66%"), "{detail}");
+    assert_eq!(alice.list(PATH).await.len(), 1, "it is no version");
+    // its editor asks why, of a decision and of what might be asked
+    let traces = alice.list("/apps/default/traces?agent=bot").await;
+    let [largest, ..] = traces.as_slice() else { panic!("{traces:?}") };
+    let explained = async |question: Value| {
+        let mut body = json!({"text": cap(&setup, 40)});
+        body.as_object_mut().expect("an object").extend(question.as_object().expect("one").clone());
+        let reply = alice.post(&format!("{PATH}/explain"), &body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text());
+        let found = reply.json();
+        let of = |side: &str| (found[side]["outcome"].clone(), found[side]["code"].clone());
+        (of("version"), of("in_force"))
+    };
+    let denied = (json!("deny"), json!("per_tx_limit_exceeded"));
+    let allowed = (json!("allow"), json!(""));
+    let of_decision = explained(json!({"trace": largest["traceHash"]})).await;
+    assert_eq!(of_decision, (denied.clone(), allowed.clone()));
+    let request = json!({"to": PAYEE, "value": usd(45)}).to_string();
+    let operations = alice.list("/operations").await.len();
+    assert_eq!(explained(json!({"request": request})).await, (denied, allowed));
+    assert_eq!(alice.list("/operations").await.len(), operations, "nothing was asked for");
+    assert_eq!(alice.list("/apps/default/traces?agent=bot").await.len(), traces.len());
+    // a shadow is a version, and is not activated either
+    let shadow = json!({"text": cap(&setup, 40), "shadow": true});
+    let shadow = alice.post(PATH, &shadow).await.json();
+    assert_eq!(shadow["state"], "shadow", "{shadow}");
+    let (status, problem) = say(&alice, &shadow, "activate", &json!({})).await;
+    assert_eq!((status, &problem["code"]), (409, &json!("falls_behind")));
+    // as soon as it is one of four, it may
+    bot.send(PAYEE, &usd(10)).await.expect("within the policy");
+    let (status, active) = say(&alice, &shadow, "activate", &json!({})).await;
+    assert_eq!((status, &active["state"]), (200, &json!("active")));
+    let of = async |path: &str| alice.read(path).await;
+    let before = of(&format!("{PATH}/1/evaluation")).await;
+    assert_eq!((&before["decisions"], &before["allowed"]), (&json!(4), &json!(4)), "{before}");
+    assert_eq!(refused(&bot, 45).await, "per_tx_limit_exceeded");
+    let after = of(&format!("{PATH}/{}/evaluation", shadow["version"])).await;
+    assert_eq!((&after["decisions"], &after["denied"]), (&json!(1), &json!(1)), "{after}");
+    let all = of("/apps/default/evaluations").await;
+    assert_eq!((&all["all"]["decisions"], &all["items"][0]["agent"]), (&json!(5), &json!("bot")));
+    assert_eq!(all["all"]["compliance_bp"], 10_000, "{all}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,8 @@
 //! What people do to versions.
 
 use super::{
-    Active, Change, ChangeGate, ChangeVote, DiffClass, NewVersion, OPEN_MAX, Shelf, ShelfChange,
-    Step, StepKind, VOTES_MAX, Version, VersionState, Waiting,
+    Active, BackTest, Change, ChangeGate, ChangeVote, DiffClass, Fall, NewVersion, OPEN_MAX, Shelf,
+    ShelfChange, Step, StepKind, VOTES_MAX, Version, VersionState, Waiting,
 };
 use crate::{identity::PolicyId, time::Timestamp};
 
@@ -26,6 +26,9 @@ pub enum ShelfRefusal {
         "the back-test newly allows more than `policy_changes` lets anybody ask for: narrow the version, or edit the file"
     )]
     AllowsTooMuch,
+    /// Evaluators fall further behind the version in force than they may.
+    #[error("{}: `policy_changes.may_fall` says so", listed(.0))]
+    FallsBehind(Vec<Fall>),
     /// It is somebody else's.
     #[error("only whoever proposed a version withdraws it: reject it")]
     NotProposer,
@@ -66,10 +69,13 @@ pub struct Recompared {
     pub class: DiffClass,
     /// Every change.
     pub changes: Vec<Change>,
+    /// What it would have said lately, beside that.
+    pub back_test: Option<BackTest>,
 }
 
 impl Shelf {
-    /// A new version: a draft, or one that waits if it loosens, by no more than may be asked for, and shall not be a shadow only.
+    /// A new version: a draft, or one that waits if it loosens, by no more than may be asked for, and shall not be a shadow
+    /// only. One whose evaluators fall too far is none, unless it is a shadow.
     pub fn proposing(
         &self,
         new: NewVersion,
@@ -81,6 +87,10 @@ impl Shelf {
         }
         if new.base != self.active.policy {
             return Err(ShelfRefusal::OtherBase);
+        }
+        // what a shadow finds counts when it is activated
+        if !new.shadow {
+            is_abreast(gate, new.class, new.back_test.as_ref())?;
         }
         let mut next = self.next(mark);
         if let Some(signed) = &new.signed {
@@ -110,6 +120,9 @@ impl Shelf {
     ) -> Result<ShelfChange, ShelfRefusal> {
         let Asked { version, gate, counting, now, .. } = asked;
         self.is_comparable(version)?;
+        if version.state == VersionState::Draft {
+            is_abreast(gate, version.class, version.back_test.as_ref())?;
+        }
         match (version.class, &version.state) {
             (DiffClass::Same | DiffClass::Tightening, _) => {
                 Ok(self.activated(asked, version.clone(), by, mark))
@@ -219,11 +232,13 @@ impl Shelf {
         (gate, now): (&ChangeGate, Timestamp),
         mark: String,
     ) -> ShelfChange {
-        let Recompared { base, class, mut changes } = found;
+        let Recompared { base, class, mut changes, back_test } = found;
         changes.truncate(super::SHOWN_MAX);
+        let back_test = back_test.or_else(|| version.back_test.clone());
+        let tested = back_test.as_ref();
         let state = match (&version.state, class) {
             (VersionState::Waiting(_), DiffClass::Loosening)
-                if gate.bears(version.back_test.as_ref()) =>
+                if gate.bears(tested) && gate.falls(class, tested).is_empty() =>
             {
                 waiting(gate, now)
             }
@@ -231,7 +246,7 @@ impl Shelf {
                 VersionState::Draft
             }
         };
-        let mut version = Version { base, class, changes, state, ..version.clone() };
+        let mut version = Version { base, class, changes, back_test, state, ..version.clone() };
         version.note(Step::by_gateway(StepKind::Recompared, now));
         ShelfChange { shelf: self.next(mark), versions: vec![version], text: None }
     }
@@ -256,6 +271,20 @@ impl Shelf {
         let outgoing = outgoing.superseded(version.number, now);
         ShelfChange { shelf: next, versions: vec![version, outgoing], text: None }
     }
+}
+
+/// Whether no evaluator falls too far behind the version in force.
+fn is_abreast(
+    gate: &ChangeGate,
+    class: DiffClass,
+    back_test: Option<&BackTest>,
+) -> Result<(), ShelfRefusal> {
+    let falls = gate.falls(class, back_test);
+    if falls.is_empty() { Ok(()) } else { Err(ShelfRefusal::FallsBehind(falls)) }
+}
+
+fn listed(falls: &[Fall]) -> String {
+    falls.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A gate that needs nobody is open at once.

@@ -184,7 +184,7 @@ fn whoever_said_yes_said_it_of_what_was_in_force_then() {
         (DiffClass::Tightening, ("draft", None)),
         (DiffClass::Same, ("draft", None)),
     ] {
-        let found = Recompared { base: policy(3), class, changes: Vec::new() };
+        let found = Recompared { base: policy(3), class, changes: Vec::new(), back_test: None };
         let change = now.shelf.recomparing(waits, found, (&one, at(6000)), "q".into());
         assert_eq!(state(&change), expected);
         assert_ne!(change.versions[0].digest(), waits.digest(), "it is another question");
@@ -266,6 +266,7 @@ fn what_a_back_test_newly_allows_may_be_bounded() {
             truncated: false,
             newly: Flips { allow, ..Flips::default() },
             newly_allowed_at_risk: at_risk,
+            evaluators: Evaluators::default(),
             examples: Vec::new(),
         }),
         ..new(2, DiffClass::Loosening, 1)
@@ -303,6 +304,125 @@ fn what_a_back_test_newly_allows_may_be_bounded() {
     let asked = asked(&put.versions[0], &outgoing, &strict, (&[], 5000));
     let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
     assert_eq!(state(&activated.unwrap()).0, "active");
+}
+
+fn measured(class: DiffClass, skipped: u64, evaluators: Evaluators<Measure>) -> NewVersion {
+    let back_test = BackTest {
+        from: at(0),
+        to: at(1),
+        decisions: 3,
+        skipped,
+        truncated: false,
+        newly: Flips::default(),
+        newly_allowed_at_risk: 0,
+        evaluators,
+        examples: Vec::new(),
+    };
+    NewVersion { back_test: Some(back_test), ..new(2, class, 1) }
+}
+
+#[test]
+fn each_evaluator_may_fall_so_far_and_no_hundredth_further() {
+    for (most_bp, (of, in_force, version), falls) in [
+        (0, (3, 3, 3), None),
+        (0, (3, 2, 3), None),
+        (0, (3, 3, 2), Some((10_000, 6666))),
+        (3333, (3, 3, 2), Some((10_000, 6666))),
+        (3334, (3, 3, 2), None),
+        (10_000, (3, 3, 0), None),
+        (0, (0, 0, 0), None),
+        // not what is shown is compared
+        (0, (1_000_000, 999_999, 999_998), Some((9999, 9999))),
+        (9999, (u64::MAX, u64::MAX, 0), Some((10_000, 0))),
+        (10_000, (u64::MAX, u64::MAX, 0), None),
+    ] {
+        let measure = Measure { of, in_force, version };
+        for (evaluator, (may_fall, measures)) in [
+            (Evaluator::Compliance, one(|of| &mut of.compliance, |of| &mut of.compliance)),
+            (Evaluator::Utility, one(|of| &mut of.utility, |of| &mut of.utility)),
+            (Evaluator::Latency, one(|of| &mut of.latency, |of| &mut of.latency)),
+            (Evaluator::Safety, one(|of| &mut of.safety, |of| &mut of.safety)),
+            (Evaluator::Economics, one(|of| &mut of.economics, |of| &mut of.economics)),
+        ]
+        .map(|(evaluator, set)| (evaluator, set(most_bp, measure)))
+        {
+            let expected: Vec<Fall> = falls
+                .map(|(in_force_bp, version_bp)| Fall {
+                    evaluator,
+                    in_force_bp,
+                    version_bp,
+                    most_bp,
+                })
+                .into_iter()
+                .collect();
+            let back_test = measured(DiffClass::Tightening, 9, measures).back_test;
+            let found = may_fall.falls(DiffClass::Tightening, back_test.as_ref());
+            assert_eq!(found, expected, "{evaluator} {most_bp} {measure:?}");
+            assert_eq!(MayFall::default().falls(DiffClass::Loosening, back_test.as_ref()), []);
+        }
+    }
+}
+
+/// One evaluator bounded, and measured.
+fn one(
+    bound: fn(&mut MayFall) -> &mut Option<u32>,
+    measure: fn(&mut Evaluators<Measure>) -> &mut Measure,
+) -> impl Fn(u32, Measure) -> (MayFall, Evaluators<Measure>) {
+    move |most_bp, found| {
+        let (mut may_fall, mut measures) = (MayFall::default(), Evaluators::default());
+        *bound(&mut may_fall) = Some(most_bp);
+        *measure(&mut measures) = found;
+        (may_fall, measures)
+    }
+}
+
+#[test]
+fn whatever_falls_too_far_is_refused_when_it_is_proposed_and_when_it_is_activated() {
+    let (shelf, outgoing) = begun();
+    let safe = ChangeGate {
+        may_fall: MayFall { safety: Some(2500), ..MayFall::default() },
+        ..gate(0, Millis::ZERO)
+    };
+    let of = |of, version| Evaluators {
+        safety: Measure { of, in_force: of, version },
+        ..Evaluators::default()
+    };
+    let (tight, loose) = (DiffClass::Tightening, DiffClass::Loosening);
+    for (class, skipped, measures, expected) in [
+        (tight, 0, of(4, 3), true),
+        (tight, 0, of(4, 2), false),
+        (loose, 0, of(4, 3), true),
+        (loose, 0, of(4, 2), false),
+        // what was not decided again a loosening may let through, and nothing that narrows
+        (loose, 1, of(4, 3), false),
+        (loose, 1, of(0, 0), false),
+        (tight, 9, of(4, 3), true),
+    ] {
+        let new = measured(class, skipped, measures);
+        let proposed = shelf.proposing(new.clone(), &safe, "n".into());
+        assert_eq!(proposed.is_ok(), expected, "{class} {skipped} {measures:?}");
+        if let Err(refusal) = proposed {
+            assert!(matches!(refusal, ShelfRefusal::FallsBehind(_)), "{refusal}");
+            let told = refusal.to_string();
+            assert!(told.starts_with("safety would fall from 100.00% to "), "{told}");
+            assert!(told.contains("by 25.00% at most"), "{told}");
+        }
+        // a shadow is there to find that out: it counts when it is asked for
+        let shadow = NewVersion { shadow: true, ..new };
+        let put = shelf.proposing(shadow, &safe, "n".into()).unwrap();
+        let asked = asked(&put.versions[0], &outgoing, &safe, (&[], 5000));
+        let activated = put.shelf.activating(asked, by_ann(StepKind::Activated), "o".into());
+        assert_eq!(activated.is_ok(), expected, "{class} {skipped} {measures:?}");
+    }
+    // who waits and falls behind what came into force meanwhile is a draft again
+    let put = shelf.proposing(measured(loose, 0, of(4, 4)), &safe, "n".into()).unwrap();
+    assert_eq!(state(&put).0, "waiting");
+    for (version, expected) in [(3, "waiting"), (2, "draft")] {
+        let back_test = measured(loose, 0, of(4, version)).back_test;
+        let found = Recompared { base: policy(3), class: loose, changes: Vec::new(), back_test };
+        let change = put.shelf.recomparing(&put.versions[0], found, (&safe, at(6000)), "o".into());
+        assert_eq!(state(&change).0, expected);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use alloy_primitives::B256;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::{HISTORY_MAX, PolicySignature, SHOWN_MAX};
+use super::{Evaluators, Fall, HISTORY_MAX, MayFall, Measure, PolicySignature, SHOWN_MAX};
 use crate::{
     identity::{AgentId, OperatorId, PolicyId, TraceHash},
     time::{Millis, Timestamp},
@@ -186,6 +186,10 @@ pub struct ChangeGate {
     pub newly_allowed_bp: Option<u32>,
     /// How many of those with a risk score of [`HIGH_RISK`] or more.
     pub newly_allowed_at_risk: Option<u64>,
+    /// How far each evaluator may fall behind the version in force: whatever falls further is not asked for, also where it
+    /// only narrows.
+    #[serde(default)]
+    pub may_fall: MayFall,
 }
 
 /// From this risk score on a decision is one at high risk.
@@ -200,6 +204,7 @@ impl Default for ChangeGate {
             delay: Millis::from_secs(3600),
             newly_allowed_bp: None,
             newly_allowed_at_risk: None,
+            may_fall: MayFall::default(),
         }
     }
 }
@@ -232,6 +237,12 @@ impl ChangeGate {
         let most = |bp: u32| u128::from(bp).saturating_mul(all);
         self.newly_allowed_bp.is_none_or(|bp| allowed.saturating_mul(10_000) <= most(bp))
             && self.newly_allowed_at_risk.is_none_or(|most| at_risk <= most)
+    }
+
+    /// Which evaluators of a version with this back-test fall too far behind the version in force.
+    #[must_use]
+    pub fn falls(&self, class: DiffClass, back_test: Option<&BackTest>) -> Vec<Fall> {
+        self.may_fall.falls(class, back_test)
     }
 
     /// Whether somebody of these groups may say yes.
@@ -331,7 +342,10 @@ pub struct BackTest {
     pub newly: Flips,
     /// Of those that would be newly allowed, how many had a risk score of [`HIGH_RISK`] or more.
     pub newly_allowed_at_risk: u64,
-    /// The newest of those.
+    /// What it is measured by, beside the version in force then.
+    #[serde(default)]
+    pub evaluators: Evaluators<Measure>,
+    /// The newest of those that would have ended otherwise.
     pub examples: Vec<Example>,
 }
 

@@ -112,7 +112,11 @@ fn configuration() -> Value {
             "breaker": breaker(),
             "policy_changes": object(
                 &json!({ "approvals": number(), "groups": list(&text()), "delay": duration(), "keys": list(&text()),
-                    "newly_allowed": text(), "newly_allowed_at_risk": number() }),
+                    "newly_allowed": text(), "newly_allowed_at_risk": number(), "may_fall": object(
+                        &json!({ "compliance": text(), "utility": text(), "latency": text(), "safety": text(),
+                            "economics": text() }),
+                        &[],
+                    ) }),
                 &[],
             ),
             "notify": list(&notify()),

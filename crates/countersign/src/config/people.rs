@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use countersign_core::{
     approval::passkey::{CREDENTIAL_ID_MAX, PasskeyKey},
     identity::{AgentId, OperatorId, WalletId},
-    shelf::ChangeGate,
+    shelf::{ChangeGate, MayFall},
     time::Millis,
 };
 use countersign_engine::setup::{PasskeySetup, PolicyChanges, Role};
@@ -17,7 +17,7 @@ use super::{
         AgentEntry, BreakerEntry, KeystoreEntry, OperatorEntry, Placed, SignerEntry, TokenDigest,
         WalletEntry,
     },
-    price::percent,
+    price::{percent, points},
     problem::{Place, Report},
     read::{file, policy_file},
     yaml::{Node, Value},
@@ -150,14 +150,33 @@ pub(crate) fn policy_changes(report: &Report, node: &Node) -> Option<Placed<Poli
         let allowed = s.or("newly_allowed", None, |r, n| r.read_as(n, percent).map(|p| Some(p.0)));
         let at_risk =
             s.or("newly_allowed_at_risk", None, |r, n| r.read_as(n, str::parse).map(Some));
+        let may_fall = s.or("may_fall", MayFall::default(), may_fall);
         let gate = ChangeGate {
             approvals: approvals?,
             groups: groups?,
             delay: delay?,
             newly_allowed_bp: allowed?,
             newly_allowed_at_risk: at_risk?,
+            may_fall: may_fall?,
         };
         Some(Placed { value: PolicyChanges { gate, keys: keys? }, place: node.place })
+    })?
+}
+
+/// How far each evaluator may fall.
+fn may_fall(report: &Report, node: &Node) -> Option<MayFall> {
+    report.section(node, "`may_fall`", |s| {
+        let mut most = |name| s.or(name, None, |r, n| r.read_as(n, points).map(|p| Some(p.0)));
+        let (compliance, utility) = (most("compliance"), most("utility"));
+        let (latency, safety) = (most("latency"), most("safety"));
+        let economics = most("economics");
+        Some(MayFall {
+            compliance: compliance?,
+            utility: utility?,
+            latency: latency?,
+            safety: safety?,
+            economics: economics?,
+        })
     })?
 }
 

@@ -252,14 +252,22 @@ fn pause(text: &str) -> Result<Millis, String> {
 /// `2%`, `0.5%`: from 0.01 % to 100 %.
 pub(crate) fn percent(text: &str) -> Result<BasisPoints, String> {
     let wrong = || format!("`{text}` is not a percentage from 0.01% to 100%, as in 2% or 0.5%");
-    let number = text.strip_suffix('%').ok_or_else(wrong)?;
+    hundredths(text).filter(|points| points.0 > 0).ok_or_else(wrong)
+}
+
+/// `0%`, `2%`, `0.5%`: from nothing to 100 %.
+pub(crate) fn points(text: &str) -> Result<BasisPoints, String> {
+    let wrong = || format!("`{text}` is not a percentage from 0% to 100%, as in 2% or 0.5%");
+    hundredths(text).ok_or_else(wrong)
+}
+
+fn hundredths(text: &str) -> Option<BasisPoints> {
+    let number = text.strip_suffix('%')?;
     let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(part) || whole.len() > 3 || part.len() > 2 {
-        return Err(wrong());
+        return None;
     }
-    match format!("{whole}{part:0<2}").parse() {
-        Ok(points @ 1..=10_000) => Ok(BasisPoints(points)),
-        Ok(_) | Err(_) => Err(wrong()),
-    }
+    let points = format!("{whole}{part:0<2}").parse().ok()?;
+    (points <= 10_000).then_some(BasisPoints(points))
 }

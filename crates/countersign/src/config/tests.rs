@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use countersign_core::abi::AbiFunction;
+use countersign_core::{abi::AbiFunction, shelf::MayFall};
 use tempfile::TempDir;
 
 use super::{Config, Problem, Report, StoreChoice, read};
@@ -674,6 +674,34 @@ fn a_gate_that_nobody_can_open_is_a_warning_where_it_is_written() {
     assert!(one.contains("needs 1 approvals by others than the proposer"), "{one}");
     for open in ["", "policy_changes: { approvals: 0 }\n"] {
         assert!(warned(open).is_empty(), "{open}");
+    }
+}
+
+#[test]
+fn how_far_evaluators_may_fall_is_read_to_the_hundredth() {
+    let read = |text: &str| {
+        let line = format!("policy_changes: {{ approvals: 0, may_fall: {{ {text} }} }}\n");
+        load(folder().path(), &format!("{GOOD}{line}"))
+    };
+    let (config, problems, _) = read("safety: 0%, utility: 12.5%, economics: 100%");
+    assert_eq!(problems, Vec::<String>::new());
+    let expected = MayFall {
+        safety: Some(0),
+        utility: Some(1250),
+        economics: Some(10_000),
+        ..MayFall::default()
+    };
+    assert_eq!(config.unwrap().policy_changes.value.gate.may_fall, expected);
+    for (wrong, word) in [
+        ("safety: 5", "from 0% to 100%"),
+        ("safety: 100.01%", "from 0% to 100%"),
+        ("latency: 1.234%", "from 0% to 100%"),
+        ("compliance: -1%", "from 0% to 100%"),
+        ("speed: 5%", "speed"),
+    ] {
+        let (_, problems, _) = read(wrong);
+        let [one] = problems.as_slice() else { panic!("{wrong}: {problems:?}") };
+        assert!(one.contains(word), "{one}");
     }
 }
 

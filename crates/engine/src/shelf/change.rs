@@ -11,7 +11,7 @@ use countersign_core::{
     time::Timestamp,
 };
 
-use super::{Comparison, ROUNDS_MAX, ShelfError, back_test::DAYS, compared, kept_changing};
+use super::{Comparison, ROUNDS_MAX, ShelfError, back_test::Texts, compared, kept_changing};
 use crate::{
     engine::Engine,
     setup::{OperatorSetup, Role, Setup},
@@ -97,21 +97,24 @@ impl Engine {
         Ok(Looked { shelf: found, version, outgoing, now })
     }
 
-    /// A draft that loosens with its back-test of now: since it was proposed others may have been refused whom it allows, and
-    /// a shadow is there to find that out.
+    /// A draft that loosens, or that may fall behind, with its back-test of now: since it was proposed others may have been
+    /// refused whom it allows, and a shadow is there to find that out.
     async fn tried_anew(&self, setup: &Setup, looked: Looked) -> Result<Looked, ShelfError> {
-        let Looked { version, now, .. } = &looked;
-        if version.class != DiffClass::Loosening || version.state != VersionState::Draft {
+        let Looked { version, outgoing, .. } = &looked;
+        let is_bounded = !setup.changes.gate.may_fall.is_unbounded();
+        let matters = version.class == DiffClass::Loosening || is_bounded;
+        if !matters || version.state != VersionState::Draft {
             return Ok(looked);
         }
-        let policy = self.policy_of(version).await?;
-        let of = (&version.agent, &policy);
-        let back_test = self.back_test(setup, of, (now.before(DAYS), *now)).await?;
+        let (active, policy) = (self.policy_of(outgoing).await?, self.policy_of(version).await?);
+        let texts = Texts { active: &active, policy: &policy };
+        let back_test = self.lately(setup, (&version.agent, texts)).await?;
         let version = Version { back_test: Some(back_test), ..version.clone() };
         Ok(Looked { version, ..looked })
     }
 
-    /// An open version that was compared with another than the one in force is compared anew first.
+    /// An open version that was compared with another than the one in force is compared anew first, and where evaluators are
+    /// bounded measured anew beside it.
     async fn recomparison(
         &self,
         setup: &Setup,
@@ -123,9 +126,15 @@ impl Engine {
         }
         let (active, new) = (self.policy_of(outgoing).await?, self.policy_of(version).await?);
         let Comparison { class, changes } = compared(&active, &new);
-        let found = Recompared { base: active.id(), class, changes };
-        let gate = (&setup.changes.gate, *now);
-        Ok(Some(shelf.recomparing(version, found, gate, self.mark())))
+        let gate = &setup.changes.gate;
+        let back_test = if gate.may_fall.is_unbounded() {
+            None
+        } else {
+            let texts = Texts { active: &active, policy: &new };
+            Some(self.lately(setup, (&version.agent, texts)).await?)
+        };
+        let found = Recompared { base: active.id(), class, changes, back_test };
+        Ok(Some(shelf.recomparing(version, found, (gate, *now), self.mark())))
     }
 
     /// What a word makes of a version; `None` where it was said before.

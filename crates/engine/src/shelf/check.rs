@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use countersign_core::{
     identity::{AgentId, PolicyId},
-    shelf::{BackTest, Change, ChangeGate, DiffClass, SHOWN_MAX, TestRun},
+    shelf::{BackTest, Change, ChangeGate, DiffClass, Fall, SHOWN_MAX, TestRun},
 };
 use countersign_policy::{Diagnostic, Format, Policy};
 
 use super::{
     Comparison, ShelfError,
-    back_test::DAYS,
+    back_test::Texts,
     compared,
     propose::{load, tests},
 };
@@ -53,6 +53,8 @@ pub struct Checked {
     pub waits_for: Option<ChangeGate>,
     /// Whether its back-test, where there is one, newly allows more than may be asked for: then it stays a draft.
     pub allows_too_much: bool,
+    /// Which evaluators of that back-test fall too far behind the version in force: then it would be refused.
+    pub falls: Vec<Fall>,
     /// Whether a version needs a signature, which is not looked at here.
     pub needs_signature: bool,
 }
@@ -64,22 +66,22 @@ impl Engine {
         let setup = self.setup();
         let configured = setup.agents.get(agent).ok_or(ShelfError::Missing)?;
         let policy = load(&setup, configured, (&trial.text, trial.format))?;
+        let active = self.active_of(configured).await?;
         let back_test = if trial.back_test {
-            let now = self.ports().ledger.now().await?;
-            let span = (now.before(DAYS), now);
-            Some(self.back_test(&setup, (agent, &policy), span).await?)
+            let texts = Texts { active: &active, policy: &policy };
+            Some(self.lately(&setup, (agent, texts)).await?)
         } else {
             None
         };
-        let active = self.active_of(configured).await?;
         let checked = checked(&setup, &active, &policy);
         let gate = checked.waits_for.as_ref();
         let allows_too_much = gate.is_some_and(|gate| !gate.bears(back_test.as_ref()));
-        Ok(Checked { back_test, allows_too_much, ..checked })
+        let falls = setup.changes.gate.falls(checked.class, back_test.as_ref());
+        Ok(Checked { back_test, allows_too_much, falls, ..checked })
     }
 
     /// The policy of the version in force; of an agent that has no shelf yet, its file.
-    async fn active_of(&self, agent: &AgentSetup) -> Result<Policy, ShelfError> {
+    pub(super) async fn active_of(&self, agent: &AgentSetup) -> Result<Policy, ShelfError> {
         match self.ports().shelf.shelf(&agent.id).await? {
             Some(kept) => {
                 let active = self.version_of(&agent.id, kept.active.version).await?;
@@ -109,6 +111,7 @@ fn checked(setup: &Setup, active: &Policy, policy: &Policy) -> Checked {
             DiffClass::Loosening => Some(setup.changes.gate.clone()),
         },
         allows_too_much: false,
+        falls: Vec::new(),
         needs_signature: !setup.changes.keys.is_empty(),
     }
 }

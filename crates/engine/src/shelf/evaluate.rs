@@ -1,44 +1,93 @@
-//! How an agent did under each version of its policy, worked out from its recorded decisions.
+//! How agents did, all of them, each, and under each version of their policies, worked out from recorded decisions.
+//!
+//! One question reads at most as many decisions as a back-test, comes after the others that only look, and ends with a back-test's patience.
 
 use std::collections::BTreeMap;
 
 use countersign_core::{
     amount::MicroUsd,
     identity::{AgentId, PolicyId},
-    shelf::HIGH_RISK,
+    shelf::{HIGH_RISK, StepKind, Version, share},
     time::{Millis, Timestamp},
     trace::{DecisionRecord, TraceRecord, TraceStatus},
 };
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{ShelfError, back_test::TURN};
+use super::ShelfError;
 use crate::{
     engine::Engine,
     replay::{Library, Replayed, outcome, replay},
 };
 
-/// How many durations of one version are ordered.
-const DURATIONS_MAX: usize = 2000;
+/// Over which time evaluations go where nothing else is asked.
+const WEEK: Millis = Millis(7 * 86_400_000);
 
-/// The evaluations of one agent over some time.
+/// Evaluations over some time.
 #[derive(Debug, Serialize)]
-pub struct Evaluations {
+pub struct Evaluations<T> {
     /// Not before.
     pub from: Timestamp,
     /// Before.
     pub to: Timestamp,
     /// Whether there were more decisions than were looked at: then the newest were.
     pub truncated: bool,
-    /// By the policy that decided, the newest first.
-    pub items: Vec<Evaluation>,
+    /// What was asked for.
+    #[serde(flatten)]
+    pub found: T,
 }
 
-/// What decisions under one policy came to. Shares are in hundredths of a percent; `None` of nothing.
+/// How one agent did.
+#[derive(Debug, Serialize)]
+pub struct OfAgent {
+    /// By the policy that decided, the newest first.
+    pub items: Vec<OfPolicy>,
+}
+
+/// What decisions under one policy came to.
+#[derive(Debug, Serialize)]
+pub struct OfPolicy {
+    /// Which.
+    pub policy: PolicyId,
+    /// What they came to.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// How all agents did.
+#[derive(Debug, Serialize)]
+pub struct OfApp {
+    /// All decisions.
+    pub all: Evaluation,
+    /// By the agent that asked.
+    pub items: Vec<ByAgent>,
+}
+
+/// What decisions of one agent came to.
+#[derive(Debug, Serialize)]
+pub struct ByAgent {
+    /// Which.
+    pub agent: AgentId,
+    /// What they came to.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// What decisions under one version came to.
+#[derive(Debug, Serialize)]
+pub struct OfVersion {
+    /// Its number.
+    pub version: u64,
+    /// Which policy it is. Another version with the same text is the same one.
+    pub policy: PolicyId,
+    /// What they came to.
+    #[serde(flatten)]
+    pub evaluation: Evaluation,
+}
+
+/// What decisions came to. Shares are in hundredths of a percent; `None` of nothing.
 #[derive(Debug, Serialize)]
 pub struct Evaluation {
-    /// Which policy.
-    pub policy: PolicyId,
     /// How many decisions.
     pub decisions: u64,
     /// Of those, how many were allowed, without people.
@@ -65,36 +114,114 @@ pub struct Evaluation {
     pub fees_usd: MicroUsd,
 }
 
+/// From when until when, where that is said.
+pub type Asked = (Option<Timestamp>, Option<Timestamp>);
+
 impl Engine {
-    /// How an agent did, by policy.
+    /// How an agent did, by policy; over the last seven days where nothing else is asked.
     pub async fn evaluations(
         &self,
         agent: &AgentId,
-        (from, to): (Timestamp, Timestamp),
-    ) -> Result<Evaluations, ShelfError> {
-        let setup = self.setup();
-        if !setup.agents.contains_key(agent) {
+        asked: Asked,
+    ) -> Result<Evaluations<OfAgent>, ShelfError> {
+        if !self.setup().agents.contains_key(agent) {
             return Err(ShelfError::Missing);
         }
-        let (traces, truncated) = self.decisions_of(agent, (from, to)).await?;
-        let library = self.library(&setup, agent, &traces).await?;
-        let mut tallies: Vec<(PolicyId, Tally)> = Vec::new();
-        let mut places: BTreeMap<PolicyId, usize> = BTreeMap::new();
-        for turn in traces.chunks(TURN) {
-            for trace in turn {
-                let Some(policy) = trace.decision.policy else { continue };
-                let place = *places.entry(policy).or_insert_with(|| {
-                    tallies.push((policy, Tally::default()));
-                    tallies.len().saturating_sub(1)
-                });
-                if let Some((_, tally)) = tallies.get_mut(place) {
-                    tally.take(trace, &library);
-                }
-            }
-            self.ports().clock.sleep(Millis::ZERO).await;
+        let span = self.span(asked, None).await?;
+        let tallied = self.tallied(Some(agent), span, |trace| trace.decision.policy).await?;
+        Ok(tallied.told(span, |by| {
+            let of = |(policy, tally): (_, Tally)| OfPolicy { policy, evaluation: tally.told() };
+            OfAgent { items: by.into_iter().map(of).collect() }
+        }))
+    }
+
+    /// How all agents did, together and each for itself.
+    pub async fn evaluations_of_all(&self, asked: Asked) -> Result<Evaluations<OfApp>, ShelfError> {
+        let span = self.span(asked, None).await?;
+        let tallied = self.tallied(None, span, |trace| trace.decision.agent_id.clone()).await?;
+        Ok(tallied.told(span, |mut by| {
+            by.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let mut all = Tally::default();
+            by.iter().for_each(|(_, tally)| all.join(tally));
+            let of = |(agent, tally): (_, Tally)| ByAgent { agent, evaluation: tally.told() };
+            OfApp { items: by.into_iter().map(of).collect(), all: all.told() }
+        }))
+    }
+
+    /// How an agent did under one version; where nothing else is asked, over the last seven days that it was in force.
+    pub async fn evaluation_of_version(
+        &self,
+        (agent, number): (&AgentId, u64),
+        asked: Asked,
+    ) -> Result<Evaluations<OfVersion>, ShelfError> {
+        if !self.setup().agents.contains_key(agent) {
+            return Err(ShelfError::Missing);
         }
-        let items = tallies.into_iter().map(|(policy, tally)| tally.evaluation(policy)).collect();
-        Ok(Evaluations { from, to, truncated, items })
+        let Version { policy, history, .. } = self.version_of(agent, number).await?;
+        let ended = history.iter().rev().find(|step| step.what == StepKind::Superseded);
+        let span = self.span(asked, ended.map(|step| step.at)).await?;
+        let of = |trace: &TraceRecord| trace.decision.policy.filter(|decided| *decided == policy);
+        let tallied = self.tallied(Some(agent), span, of).await?;
+        Ok(tallied.told(span, |by| {
+            let tally = by.into_iter().next().map_or_else(Tally::default, |(_, tally)| tally);
+            OfVersion { version: number, policy, evaluation: tally.told() }
+        }))
+    }
+
+    /// What is asked for: the last seven days before its end, which is now where nobody says.
+    async fn span(
+        &self,
+        (from, to): Asked,
+        ended: Option<Timestamp>,
+    ) -> Result<(Timestamp, Timestamp), ShelfError> {
+        let to = match to.or(ended) {
+            Some(to) => to,
+            None => self.ports().ledger.now().await?,
+        };
+        Ok((from.unwrap_or_else(|| to.before(WEEK)), to))
+    }
+
+    /// Reads decisions, decides them again, and adds them up by what they are asked by; in the order in which that is met.
+    async fn tallied<K: Ord + Clone>(
+        &self,
+        agent: Option<&AgentId>,
+        span: (Timestamp, Timestamp),
+        by: impl Fn(&TraceRecord) -> Option<K>,
+    ) -> Result<Tallied<K>, ShelfError> {
+        let _turn = self.looks().turn().await?;
+        let (mut traces, truncated) = self.decisions_of(agent, span).await?;
+        traces.retain(|trace| trace.decision.policy.is_some() && by(trace).is_some());
+        let library = self.library(&self.setup(), &traces).await?;
+        let mut tallies: Vec<(K, Tally)> = Vec::new();
+        let mut places: BTreeMap<K, usize> = BTreeMap::new();
+        let take = |trace: &TraceRecord| {
+            let Some(key) = by(trace) else { return };
+            let place = *places.entry(key).or_insert_with_key(|key| {
+                tallies.push((key.clone(), Tally::default()));
+                tallies.len().saturating_sub(1)
+            });
+            if let Some((_, tally)) = tallies.get_mut(place) {
+                tally.take(trace, &library);
+            }
+        };
+        let is_cut = self.in_turns(&traces, take).await;
+        Ok(Tallied { truncated: truncated || is_cut, tallies })
+    }
+}
+
+/// What was added up, by what was asked.
+struct Tallied<K> {
+    truncated: bool,
+    tallies: Vec<(K, Tally)>,
+}
+
+impl<K> Tallied<K> {
+    fn told<T>(
+        self,
+        (from, to): (Timestamp, Timestamp),
+        of: impl FnOnce(Vec<(K, Tally)>) -> T,
+    ) -> Evaluations<T> {
+        Evaluations { from, to, truncated: self.truncated, found: of(self.tallies) }
     }
 }
 
@@ -137,9 +264,7 @@ impl Tally {
             Ok(Replayed::Differs { .. } | Replayed::Unfounded) => add(&mut self.replayed, true),
             Ok(Replayed::Unjudged) | Err(_) => {}
         }
-        if self.durations.len() < DURATIONS_MAX {
-            self.durations.extend(trace.duration_ms);
-        }
+        self.durations.extend(trace.duration_ms);
         if is_done {
             let (usd, fee) = worth(decision);
             self.usd_moved = self.usd_moved.saturating_add(usd);
@@ -147,11 +272,32 @@ impl Tally {
         }
     }
 
-    fn evaluation(mut self, policy: PolicyId) -> Evaluation {
+    fn join(&mut self, other: &Self) {
+        let Self { decisions, allowed, parked, denied, useful, replayed, equal, .. } = other;
+        let Self { risky, stopped, failed, durations, usd_moved, fees, .. } = other;
+        for (own, more) in [
+            (&mut self.decisions, decisions),
+            (&mut self.allowed, allowed),
+            (&mut self.parked, parked),
+            (&mut self.denied, denied),
+            (&mut self.useful, useful),
+            (&mut self.replayed, replayed),
+            (&mut self.equal, equal),
+            (&mut self.risky, risky),
+            (&mut self.stopped, stopped),
+            (&mut self.failed, failed),
+            (&mut self.usd_moved, usd_moved),
+            (&mut self.fees, fees),
+        ] {
+            *own = own.saturating_add(*more);
+        }
+        self.durations.extend(durations);
+    }
+
+    fn told(mut self) -> Evaluation {
         self.durations.sort_unstable();
         let usd = |micros: u64| MicroUsd::from_micros(micros).unwrap_or(MicroUsd::MAX);
         Evaluation {
-            policy,
             decisions: self.decisions,
             allowed: self.allowed,
             parked: self.parked,
@@ -172,11 +318,6 @@ fn add(count: &mut u64, when: bool) {
     *count = count.saturating_add(u64::from(when));
 }
 
-/// In hundredths of a percent, rounded down.
-fn share(part: u64, of: u64) -> Option<u64> {
-    part.saturating_mul(10_000).checked_div(of)
-}
-
 /// The smallest value that so many of a hundred do not exceed.
 fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
     let rank = sorted.len().saturating_mul(percent).div_ceil(100);
@@ -184,7 +325,7 @@ fn percentile(sorted: &[u64], percent: usize) -> Option<u64> {
 }
 
 /// Micro-USD of what a decision's actions are worth, and of its fee. What has no price counts as nothing.
-fn worth(decision: &DecisionRecord) -> (u64, u64) {
+pub(super) fn worth(decision: &DecisionRecord) -> (u64, u64) {
     let proposed = parsed(&decision.proposed_action);
     let usd = |value: Option<&Value>| {
         let amount = value.and_then(Value::as_str).and_then(|text| text.parse::<MicroUsd>().ok());

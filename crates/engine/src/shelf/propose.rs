@@ -3,14 +3,18 @@
 use std::sync::Arc;
 
 use countersign_core::{
-    identity::AgentId,
+    identity::{AgentId, PolicyId},
     incident::Severity,
-    shelf::{NewVersion, Origin, PolicySignature, Proposer, ShelfRefusal, TestRun, Version},
+    shelf::{
+        BackTest, NewVersion, Origin, PolicySignature, Proposer, ShelfRefusal, TestRun, Version,
+    },
     time::Timestamp,
 };
 use countersign_policy::{Diagnostic, Format, Kind, Policy, PolicyErrors};
 
-use super::{Comparison, Pinned, ROUNDS_MAX, ShelfError, back_test::DAYS, compared, kept_changing};
+use super::{
+    Comparison, Pinned, ROUNDS_MAX, ShelfError, back_test::Texts, compared, kept_changing,
+};
 use crate::{
     engine::Engine,
     setup::{AgentSetup, OperatorSetup, Setup},
@@ -71,13 +75,20 @@ impl Engine {
         let configured = setup.agents.get(agent).ok_or(ShelfError::Missing)?;
         Pinned::of(&setup).vouch(agent, (&proposal.text, proposal.signed.as_ref()))?;
         let policy = load(&setup, configured, (&proposal.text, proposal.format))?;
-        let now = self.ports().ledger.now().await?;
-        let back_test = self.back_test(&setup, (agent, &policy), (now.before(DAYS), now)).await?;
+        let mut tested: Option<(PolicyId, BackTest)> = None;
         for _ in 0..ROUNDS_MAX {
             let kept = self.shelf_of(&setup, agent).await?;
             let active = self.version_of(agent, kept.active.version).await?;
             let active = self.policy_of(&active).await?;
             let Comparison { class, changes } = compared(&active, &policy);
+            let back_test = match tested.take().filter(|(base, _)| *base == active.id()) {
+                Some((_, back_test)) => back_test,
+                None => {
+                    let texts = Texts { active: &active, policy: &policy };
+                    self.lately(&setup, (agent, texts)).await?
+                }
+            };
+            tested = Some((active.id(), back_test.clone()));
             let new = NewVersion {
                 agent: agent.clone(),
                 policy: policy.id(),
@@ -92,7 +103,7 @@ impl Engine {
                 class,
                 changes,
                 tests: tests(&policy),
-                back_test: Some(back_test.clone()),
+                back_test: Some(back_test),
                 signed: proposal.signed.clone(),
                 text: proposal.text.to_string(),
             };

@@ -3,7 +3,7 @@
 import { grouped, isEndless, units, usd } from './amounts.js';
 import { h } from './dom.js';
 import { said } from './untrusted.js';
-import { chip, hex } from './widgets.js';
+import { chip, hex, table } from './widgets.js';
 
 function same(one, other) {
   return JSON.stringify(one) === JSON.stringify(other);
@@ -110,4 +110,15 @@ export function balances(simulated, tokens) {
       return h('li', { class: isLoss ? 'bad-text' : 'good-text' }, isLoss ? '− ' : '+ ', amountOf(change.asset, isLoss ? change.lost : change.gained, tokens));
     }),
     approvals.map((granted) => h('li', { class: 'warn-text' }, hex(granted.spender), ' may then move ', amountOf(granted.asset, granted.amount, tokens))));
+}
+
+/** What every rule and limit said. */
+export function verdicts(found, caption = 'Verdicts') {
+  if (found.length === 0) return h('p', { class: 'quiet' }, 'None is recorded.');
+  return table(caption, [
+    ['Says', (verdict) => chip(verdict.says ?? '–')],
+    ['Rule or limit', (verdict) => h('code', null, said(verdict.rule ?? ''))],
+    ['Policy', (verdict) => said(verdict.policy ?? '')],
+    ['Detail', (verdict) => h('span', null, verdict.code && [h('code', null, said(verdict.code)), ' '], said(verdict.detail || (verdict.code ? '' : '–')))],
+  ], found, { rowClass: (verdict) => (verdict.passed === false ? 'row-warn' : null) });
 }

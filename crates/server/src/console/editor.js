@@ -3,10 +3,11 @@
 import { get, post, Problem } from './api.js';
 import { announce } from './dialogs.js';
 import { freshId, h, replace } from './dom.js';
+import { Explainer } from './explain.js';
 import { here } from './keyboard.js';
 import { go, path } from './router.js';
 import { hidingLines, said } from './untrusted.js';
-import { backTest, changes, CLASS, gateWords, plural, signature, tests } from './version_parts.js';
+import { backTest, changes, CLASS, falls, gateWords, signature, tests } from './version_parts.js';
 import { explain, route } from './version.js';
 import { button, card, chip, failure, field, heading, link, nothing, skeleton } from './widgets.js';
 
@@ -103,7 +104,8 @@ class Editor {
         field('Why (kept in its history)', this.note),
         h('label', { class: 'check' }, this.shadow, ' Shadow: it stays a draft, and tells what it would have said, until it is activated'),
         this.signing, this.alert, h('div', { class: 'actions' }, this.send)));
-    main.append(h('div', { class: 'pad-page' }, form, this.panel));
+    this.explainer = new Explainer({ agent, app: session.app, text: () => this.pad.text });
+    main.append(h('div', { class: 'pad-page' }, form, this.panel), this.explainer.element);
     this.run();
   }
 
@@ -137,6 +139,7 @@ class Editor {
 
   typed() {
     this.keep();
+    this.explainer.typed();
     clearTimeout(this.timer);
     this.status.dataset.state = 'typing';
     this.timer = setTimeout(() => this.run(), TYPING_MS);
@@ -175,6 +178,7 @@ class Editor {
     this.pad.mark(problems.flatMap(({ line }) => (line ? [line] : [])));
     if (found.valid) this.signing.hidden = !found.needs_signature;
     if (!found.valid) this.tell(problems.length === 1 ? 'There is a problem.' : `There are ${problems.length} problems.`, 'bad');
+    else if (found.falls.length > 0) this.tell('It loads, and would be refused: it falls too far behind the version in force.', 'bad');
     else this.tell(`It loads. ${CLASS[found.class]}`, found.class === 'loosening' ? 'warn' : 'good');
     replace(this.panel,
       hiding.length > 0 && card('Hidden characters', h('p', { class: 'warn-text' }, 'The text has characters that hide or turn a part of it.'), this.diagnostics(hiding.map((line) => ({ line, column: 1, message: 'a character in this line is not seen', hint: '' })))),
@@ -183,7 +187,7 @@ class Editor {
         found.base !== this.begun.base && h('p', { class: 'banner banner-warn' }, 'Meanwhile another version came into force: what this text does is told against that one.'),
         found.warnings.length > 0 && card('Warnings', this.diagnostics(found.warnings)),
         card('What changes', h('p', null, chip(found.class), ' ', CLASS[found.class]), found.waits_for && h('p', { class: 'quiet' }, `It would wait for ${gateWords(found.waits_for)}.`), found.allows_too_much && h('p', { class: 'bad-text' }, 'It newly allows more than the configuration lets anybody ask for: it would stay a draft.'), changes(found.changes)),
-        card('Back-test', found.back_test ? backTest(found.back_test) : h('p', { class: 'quiet' }, 'Decided again as soon as you rest…')),
+        card('Back-test', found.falls.length > 0 && [h('p', { class: 'bad-text' }, 'It would be refused:'), falls(found.falls)], found.back_test ? backTest(found.back_test, { explain: (trace) => this.explainer.explainTrace(trace) }) : h('p', { class: 'quiet' }, 'Decided again as soon as you rest…')),
         card('Tests', tests(found.tests)),
       ]);
   }
@@ -241,6 +245,7 @@ class Editor {
     clearTimeout(this.timer);
     this.controller?.abort();
     this.controller = null;
+    this.explainer.leave();
   }
 }
 

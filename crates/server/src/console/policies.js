@@ -1,7 +1,6 @@
 // The policies in force, the versions that wait for a word, those that were, and how the agent does under each.
 
 import { get, post, withQuery } from './api.js';
-import { usd } from './amounts.js';
 import { announce, ask } from './dialogs.js';
 import { mountEditor } from './editor.js';
 import { h } from './dom.js';
@@ -11,6 +10,7 @@ import { source } from './source.js';
 import { ago } from './time.js';
 import { said } from './untrusted.js';
 import { flips, origin, plural, waitsFor } from './version_parts.js';
+import { EXPLAINED, scores } from './evaluations.js';
 import { mountVersion, route } from './version.js';
 import { button, card, chip, field, heading, hex, link, nothing, pairs, region, short, table } from './widgets.js';
 
@@ -89,29 +89,25 @@ function listed(seen, agent, session, refresh) {
   ];
 }
 
-const percent = (bp) => (bp === null ? '–' : `${Math.floor(bp / 100)}.${String(bp % 100).padStart(2, '0')} %`);
-const ms = (time) => (time === null ? '–' : `${time} ms`);
-
 function evaluations({ items, truncated }, known) {
   if (items.length === 0) return h('p', { class: 'quiet' }, 'It asked for nothing in the last seven days.');
   const name = (id) => known.get(id) ?? h('span', { class: 'mono', title: id }, short(id));
   return [
     h('div', { class: 'sideways', tabindex: '0', role: 'region', 'aria-label': 'Evaluations', 'data-scroll': 'evaluations' }, table('How the agent did under each policy', [
-      ['Policy', (one) => name(one.policy)],
-      ['Decisions', (one) => one.decisions, 'right'],
-      ['Allowed', (one) => one.allowed, 'right'],
-      ['Parked', (one) => one.parked, 'right'],
-      ['Denied', (one) => one.denied, 'right'],
-      ['Failed', (one) => one.failed, 'right'],
-      ['Compliance', (one) => percent(one.compliance_bp), 'right'],
-      ['Utility', (one) => percent(one.utility_bp), 'right'],
-      ['Safety', (one) => percent(one.safety_bp), 'right'],
-      ['Latency, half', (one) => ms(one.latency_p50_ms), 'right'],
-      ['99 of 100', (one) => ms(one.latency_p99_ms), 'right'],
-      ['Moved', (one) => usd(one.usd_moved), 'right'],
-      ['Fees at most', (one) => usd(one.fees_usd), 'right'],
+      ['Policy', (one) => name(one.policy)], ...scores,
     ], items)),
-    h('p', { class: 'quiet' }, 'Compliance: decided again exactly as recorded. Utility: allowed, or done in the end. Safety: of decisions at high risk, denied or parked.', truncated && ' There were more; the newest were looked at.'),
+    h('p', { class: 'quiet' }, EXPLAINED, truncated && ' There were more; the newest were looked at.'),
+  ];
+}
+
+/** All agents together, then each: whoever does otherwise than the rest is seen here. */
+function ofAll({ all, items, truncated }) {
+  const rows = [{ agent: null, ...all }, ...items];
+  return [
+    h('div', { class: 'sideways', tabindex: '0', role: 'region', 'aria-label': 'Evaluations of all agents', 'data-scroll': 'evaluations of all' }, table('How all agents did', [
+      ['Agent', (one) => (one.agent ? link(path(['policies', one.agent]), said(one.agent)) : h('strong', null, 'All'))], ...scores,
+    ], rows)),
+    truncated && h('p', { class: 'quiet' }, 'There were more decisions; the newest were looked at.'),
   ];
 }
 
@@ -122,10 +118,12 @@ function mountList(main, { parts, query, session }) {
   let agent = parts[0] ?? null;
   let isLeft = false;
   let evaluatedAt = 0;
+  let isOne = true;
   const refresh = () => shown.refresh();
   const shown = region(place, async (signal) => {
     const { items: agents } = await get('/agents', signal);
     agent ??= agents[0]?.id ?? null;
+    isOne = agents.length < 2;
     const found = agent ? await get(withQuery(route(agent), { cursor }), signal) : { items: [], next_cursor: null };
     return { agents: agents.map(({ id }) => id), cursor, ...found };
   }, (seen) => {
@@ -144,12 +142,18 @@ function mountList(main, { parts, query, session }) {
       judged.append(h('section', { class: 'card judged' }, h('h2', null, 'How it does'), h('p', { class: 'quiet' }, 'The last seven days, by the policy that decided.'), inside));
       table = region(inside, async (signal) => {
         evaluatedAt = Date.now();
-        const [found, { items }] = await Promise.all([get(`/api/agents/${encodeURIComponent(agent)}/evaluations`, signal), get(`${route(agent)}?limit=50`, signal)]);
+        const [found, ofApp, { items }] = await Promise.all([
+          get(`/api/agents/${encodeURIComponent(agent)}/evaluations`, signal), isOne ? null : get(`/apps/${encodeURIComponent(session.app)}/evaluations`, signal), get(`${route(agent)}?limit=50`, signal),
+        ]);
         // of equal texts the version in force comes first, then the newest
         const known = items.filter((item) => Number.isInteger(item.version)).map(({ id, version }) => [id, version]).reverse();
         const { from: _from, to: _to, ...rest } = found;
-        return { ...rest, known };
-      }, (seen) => evaluations(seen, new Map(seen.known.map(([id, number]) => [id, link(path(['policies', agent, String(number)]), `version ${number}`)]))));
+        const { all, items: agents, truncated } = ofApp ?? {};
+        return { ...rest, known, ofApp: ofApp && { all, items: agents, truncated } };
+      }, (seen) => [
+        evaluations(seen, new Map(seen.known.map(([id, number]) => [id, link(path(['policies', agent, String(number)]), `version ${number}`)]))),
+        seen.ofApp && [h('h3', null, 'All agents'), ofAll(seen.ofApp)],
+      ]);
     } else if (Date.now() - evaluatedAt > EVALUATE_MS) {
       await table.refresh();
     }

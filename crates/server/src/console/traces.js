@@ -2,7 +2,7 @@
 
 import { get, withQuery } from './api.js';
 import { grouped, usd } from './amounts.js';
-import { amountOf, balances, effects } from './decoded.js';
+import { amountOf, balances, effects, verdicts } from './decoded.js';
 import { h } from './dom.js';
 import { filters, paging } from './lists.js';
 import { path } from './router.js';
@@ -20,16 +20,6 @@ function inner(text) {
   } catch {
     return null;
   }
-}
-
-function verdicts(trace) {
-  if (trace.policyVerdicts.length === 0) return h('p', { class: 'quiet' }, 'None is recorded.');
-  return table('Verdicts', [
-    ['Says', (verdict) => chip(verdict.says ?? '–')],
-    ['Rule or limit', (verdict) => h('code', null, said(verdict.rule ?? ''))],
-    ['Policy', (verdict) => said(verdict.policy ?? '')],
-    ['Detail', (verdict) => h('span', null, verdict.code && [h('code', null, said(verdict.code)), ' '], said(verdict.detail || (verdict.code ? '' : '–')))],
-  ], trace.policyVerdicts, { rowClass: (verdict) => (verdict.passed === false ? 'row-warn' : null) });
 }
 
 function charges(trace) {
@@ -104,7 +94,7 @@ function detail({ trace, operation, overview }) {
     trace.reasoning && saidByAgent('Reasoning', trace.reasoning),
     card('What it does', effects(trace.facts?.actions, trace.facts?.tokens, worth)),
     trace.facts?.simulated && card('Balance change', balances(trace.facts.simulated, trace.facts.tokens)),
-    card('Verdicts', verdicts(trace)),
+    card('Verdicts', verdicts(trace.policyVerdicts)),
     trace.signatures.length > 0 && card('Signatures', h('ul', { class: 'plain-list' }, trace.signatures.map((signature) => h('li', null, said(signature.wallet ?? signature.operator ?? 'signature'), ' ', signature.address && hex(signature.address), ' ', signature.hash && hex(signature.hash))))),
     card('Place in the journal', pairs([['Trace hash', hex(trace.traceHash, { whole: true })], ['Entry before', trace.previousHash && hex(trace.previousHash, { whole: true })]])),
     h('details', { class: 'card raw', 'data-open': 'raw' }, h('summary', null, 'The whole record as JSON'), h('pre', { class: 'source', tabindex: '0', role: 'region', 'aria-label': 'The whole record as JSON' }, said(JSON.stringify(trace, null, 2)))),

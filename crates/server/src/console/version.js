@@ -3,6 +3,7 @@
 import { get, post, Problem } from './api.js';
 import { announce, ask, isAsking } from './dialogs.js';
 import { difference } from './diff.js';
+import { EXPLAINED, scores } from './evaluations.js';
 import { h, replace } from './dom.js';
 import { here } from './keyboard.js';
 import { go, path } from './router.js';
@@ -10,7 +11,7 @@ import { source } from './source.js';
 import { ago, stamp } from './time.js';
 import { said } from './untrusted.js';
 import { backTest, changes, CLASS, flips, gateWords, missing, origin, plural, signature, standing, steps, tests, waitsFor } from './version_parts.js';
-import { button, card, chip, field, heading, hex, link, pairs, region } from './widgets.js';
+import { button, card, chip, field, heading, hex, link, pairs, region, table } from './widgets.js';
 
 const PATIENT_MS = 10_000;
 
@@ -36,6 +37,7 @@ export function explain(error) {
     case 'role_missing': return final('Your roles do not include `policy`. Nothing was recorded.');
     case 'too_many_versions': return final('Too many versions of this agent are open: reject or withdraw one of them first.');
     case 'allows_too_much': return final('Its back-test newly allows more than the configuration lets anybody ask for: it stays a draft.');
+    case 'falls_behind': return final(`${error.message}. Nothing was recorded.`);
     case 'policy_unsigned': return again('Keys are pinned: the text must be signed (`countersign policy sign`), and proposed with its signature.');
     case 'signature_invalid': return again(`${error.message}${error.message.endsWith('.') ? '' : '.'} Nothing was recorded.`);
     case 'sequence_old': return again(`${error.message}: sign the text again. Nothing was recorded.`);
@@ -97,7 +99,11 @@ class VersionPage {
     const [version, { items: [grant] }, { items: agents }] = await Promise.all([
       get(route(this.agent, this.number), signal), get(`${route(this.agent)}?limit=1`, signal), get('/agents', signal),
     ]);
-    return { version, grant, owner: agents.find(({ id }) => id === this.agent)?.owner ?? null };
+    const wasInForce = ['active', 'superseded'].includes(version.state);
+    const evaluation = wasInForce ? await get(route(this.agent, this.number, 'evaluation'), signal) : null;
+    // its times move with every question
+    const { from: _from, to: _to, ...did } = evaluation ?? {};
+    return { version, grant, evaluation: evaluation && did, owner: agents.find(({ id }) => id === this.agent)?.owner ?? null };
   }
 
   /** A version that nothing was done to is the same; what a shadow says grows with each decision, and costs to ask. */
@@ -106,7 +112,7 @@ class VersionPage {
     if (isOld || [...happened].some((name) => name !== 'operation' && name !== 'overview')) this.shown.refresh();
   }
 
-  draw({ version, grant, owner }) {
+  draw({ version, grant, evaluation, owner }) {
     Object.assign(this, { version, owner });
     this.drawActions();
     this.warn();
@@ -130,6 +136,9 @@ class VersionPage {
         h('div', { class: 'column' }, card('Back-test', backTest(version.back_test)),
           version.shadow_run && card('Shadow', backTest(version.shadow_run, { since: 'since it was proposed' })),
           card('Tests', tests(version.tests)))),
+      evaluation && card('How the agent did under it', evaluation.decisions === 0 ? h('p', { class: 'quiet' }, 'It asked for nothing in the last seven days that it was in force.') : [
+        h('div', { class: 'sideways', tabindex: '0', role: 'region', 'aria-label': 'Evaluation', 'data-scroll': 'evaluation' }, table('How the agent did under this version', scores, [evaluation])),
+        h('p', { class: 'quiet' }, 'The last seven days that it was in force. ', EXPLAINED, evaluation.truncated && ' There were more; the newest were looked at.')]),
       isCompared && card('Text, against the version in force', difference('Lines that differ', grant.source, version.source)),
       card('Text', source(`Text of version ${version.version}`, version.source)),
     ];

@@ -4,7 +4,7 @@ import { Problem } from './api.js';
 import { h } from './dom.js';
 import { ago, span } from './time.js';
 import { said } from './untrusted.js';
-import { chip, field, named, table } from './widgets.js';
+import { button, chip, field, named, table } from './widgets.js';
 
 const SHOWN = 20;
 
@@ -59,7 +59,7 @@ export function flips({ newly: { deny, allow, park } }) {
 }
 
 /** Recorded decisions, decided again. */
-export function backTest(found, { since } = {}) {
+export function backTest(found, { since, explain } = {}) {
   if (!found) return h('p', { class: 'quiet' }, 'It was not held against recorded decisions.');
   const time = since ?? `of the last ${span(Date.parse(found.to) - Date.parse(found.from))}`;
   const loose = found.newly.allow > 0;
@@ -69,11 +69,39 @@ export function backTest(found, { since } = {}) {
     found.newly_allowed_at_risk > 0 && h('p', { class: 'warn-text' }, `${found.newly_allowed_at_risk} of what it would newly allow was at high risk.`),
     found.skipped > 0 && h('p', { class: 'quiet' }, `${plural(found.skipped, 'more was', 'more were')} not decided again: made under policies that are not here any more, or before anything was judged.`),
     found.truncated && h('p', { class: 'quiet' }, 'There were more; the newest were looked at.'),
-    found.examples.length > 0 && examples(found.examples),
+    found.decisions > 0 && evaluators(found.evaluators),
+    found.examples.length > 0 && examples(found.examples, explain),
   ];
 }
 
-function examples(found) {
+/** Hundredths of a percent; of nothing a dash. */
+export const percent = (bp) => (bp === null || bp === undefined ? '–' : `${Math.floor(bp / 100)}.${String(bp % 100).padStart(2, '0')} %`);
+
+const EVALUATORS = [
+  ['compliance', 'Compliance', 'ends as it was recorded'], ['utility', 'Utility', 'is let through'], ['latency', 'Latency', 'waits for nobody'],
+  ['safety', 'Safety', 'of high risk, is denied or parked'], ['economics', 'Economics', 'of what it is worth, is let through'],
+];
+
+/** Each evaluator of the same decisions, under the version in force and under this one. */
+function evaluators(found) {
+  const share = ({ of }, part) => (of === 0 ? null : Number((BigInt(Math.trunc(part)) * 10_000n) / BigInt(Math.trunc(of))));
+  const rows = EVALUATORS.map(([key, name, means]) => {
+    const measured = found[key];
+    return { name, means, inForce: share(measured, measured.in_force), version: share(measured, measured.version), falls: measured.version < measured.in_force };
+  });
+  return table('Evaluators, against the version in force', [
+    ['Evaluator', (one) => h('span', null, one.name, h('span', { class: 'quiet' }, ` ${one.means}`))],
+    ['In force', (one) => percent(one.inForce), 'right nowrap'],
+    ['This', (one) => h('span', { class: one.falls ? 'warn-text' : null }, percent(one.version)), 'right nowrap'],
+  ], rows);
+}
+
+/** Why evaluators hold a version back. */
+export function falls(found) {
+  return h('ul', { class: 'plain-list' }, found.map((one) => h('li', { class: 'bad-text' }, `${EVALUATORS.find(([key]) => key === one.evaluator)?.[1] ?? one.evaluator} would fall from ${percent(one.in_force_bp)} to ${percent(one.version_bp)}; it may fall by ${percent(one.most_bp)} at most.`)));
+}
+
+function examples(found, explain) {
   const end = (text) => {
     const [outcome, ...code] = text.split(' ');
     return h('span', null, chip(outcome), code.length > 0 && [' ', h('code', { class: 'break' }, said(code.join(' ')))]);
@@ -82,6 +110,7 @@ function examples(found) {
     ['Decision', (one) => named(`/traces/${one.trace}`, one.trace)],
     ['Was', (one) => end(one.before)],
     ['Would be', (one) => end(one.after)],
+    ...(explain ? [['Why', (one) => button('Explain', { press: () => explain(one.trace), key: `explain ${one.trace}`, label: `Explain decision ${one.trace}` })]] : []),
   ], found.slice(0, SHOWN));
 }
 

@@ -22,7 +22,7 @@ type File = (&'static str, &'static str, &'static str);
 const INDEX: File = ("index.html", PAGE, include_str!("../console/index.html"));
 
 /// What the page loads.
-const FILES: [File; 41] = [
+const FILES: [File; 43] = [
     ("agents.js", SCRIPT, include_str!("../console/agents.js")),
     ("amounts.js", SCRIPT, include_str!("../console/amounts.js")),
     ("api.js", SCRIPT, include_str!("../console/api.js")),
@@ -33,10 +33,12 @@ const FILES: [File; 41] = [
     ("diff.js", SCRIPT, include_str!("../console/diff.js")),
     ("dom.js", SCRIPT, include_str!("../console/dom.js")),
     ("editor.js", SCRIPT, include_str!("../console/editor.js")),
+    ("evaluations.js", SCRIPT, include_str!("../console/evaluations.js")),
     ("evidence.js", SCRIPT, include_str!("../console/evidence.js")),
     ("evidence_check.js", SCRIPT, include_str!("../console/evidence_check.js")),
     ("evidence_report.js", SCRIPT, include_str!("../console/evidence_report.js")),
     ("evidence_text.js", SCRIPT, include_str!("../console/evidence_text.js")),
+    ("explain.js", SCRIPT, include_str!("../console/explain.js")),
     ("find.js", SCRIPT, include_str!("../console/find.js")),
     ("freezes.js", SCRIPT, include_str!("../console/freezes.js")),
     ("inbox.js", SCRIPT, include_str!("../console/inbox.js")),

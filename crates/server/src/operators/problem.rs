@@ -238,6 +238,7 @@ const fn of_a_version(refusal: &ShelfRefusal) -> (StatusCode, &'static str) {
         ShelfRefusal::NotAsked => (StatusCode::CONFLICT, "version_not_asked"),
         ShelfRefusal::TooMany => (StatusCode::CONFLICT, "too_many_versions"),
         ShelfRefusal::AllowsTooMuch => (StatusCode::CONFLICT, "allows_too_much"),
+        ShelfRefusal::FallsBehind(_) => (StatusCode::CONFLICT, "falls_behind"),
         ShelfRefusal::OldSequence(_) => (StatusCode::CONFLICT, "sequence_old"),
     }
 }
@@ -279,6 +280,8 @@ impl From<Problem> for Response {
             Some(("differences", json!(differences)))
         } else if let Problem::Version(ShelfRefusal::Stands(state)) = &problem {
             Some(("state", json!(state)))
+        } else if let Problem::Version(ShelfRefusal::FallsBehind(falls)) = &problem {
+            Some(("falls", json!(falls)))
         } else if let Problem::PolicyInvalid(found) = &problem {
             Some(("diagnostics", found.iter().map(diagnostic).collect()))
         } else {

@@ -58,7 +58,7 @@ async fn find(desk: &Desk, hash: TraceHash) -> Result<TraceRecord, Problem> {
     desk.ports().journal.trace(hash).await?.ok_or(Problem::NotFound)
 }
 
-fn ours(desk: &Desk, app: &str) -> Result<(), Problem> {
+pub(super) fn ours(desk: &Desk, app: &str) -> Result<(), Problem> {
     if desk.setup().app.as_str() == app { Ok(()) } else { Err(Problem::NotFound) }
 }
 

@@ -7,15 +7,14 @@ use countersign_core::{
     identity::AgentId,
     pact::{PactStanding, PactVerb},
     shelf::{PolicySignature, Version, VersionState},
-    time::{Millis, Timestamp},
 };
 use countersign_engine::{
     GrantView,
     port::shelf::VERSIONS_MAX,
     setup::OperatorSetup,
-    shelf::{Checked, Evaluations, Proposal, ShelfError, Trial, Verb},
+    shelf::{Checked, Proposal, ShelfError, Trial, Verb},
 };
-use countersign_policy::{Format, PactState, Policy};
+use countersign_policy::{Format, PactState, Policy, PolicyErrors};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,15 +22,12 @@ use super::{
     Desk, Door, Problem,
     access::{Asked, Editor, Named, Viewer},
     approvals::{No, bounded},
-    body::{Given, Listing, Perhaps, listing, span},
+    body::{Given, Listing, Perhaps, listing},
     problem::diagnostic,
 };
 
 /// How many versions a page has where nothing else is asked.
 const PAGE: u32 = 20;
-
-/// Over which time evaluations go where nothing else is asked.
-const WEEK: Millis = Millis(7 * 86_400_000);
 
 /// Which page of versions.
 #[derive(Debug, Deserialize)]
@@ -99,7 +95,7 @@ impl Which {
         self.version.parse().ok()
     }
 
-    fn numbered(self) -> Result<(AgentId, u64), Problem> {
+    pub(super) fn numbered(self) -> Result<(AgentId, u64), Problem> {
         let number = self.number().ok_or(Problem::NotFound)?;
         Ok((self.agent, number))
     }
@@ -120,31 +116,6 @@ pub(crate) async fn show(
         members.insert("shadow_run".into(), json!(run));
     }
     Ok(Json(view))
-}
-
-/// Over which time.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Span {
-    from: Option<Timestamp>,
-    to: Option<Timestamp>,
-}
-
-/// `GET /api/agents/{agentId}/evaluations`: how the agent did under each policy, over the last seven days where nothing
-/// else is asked.
-pub(crate) async fn evaluations(
-    _: Viewer,
-    State(desk): Door,
-    Named(agent): Named<AgentId>,
-    Asked(Span { from, to }): Asked<Span>,
-) -> Result<Json<Evaluations>, Problem> {
-    let (from, to) = span(from, to)?;
-    let to = match to {
-        Some(to) => to,
-        None => desk.ports().ledger.now().await?,
-    };
-    let span = (from.unwrap_or_else(|| to.before(WEEK)), to);
-    Ok(Json(desk.gatehouse.engine.evaluations(&agent, span).await?))
 }
 
 /// A new version, as an operator sends it.
@@ -173,7 +144,7 @@ pub(crate) async fn propose(
     proposed(&desk, &operator, &version).await
 }
 
-fn known(format: Option<String>) -> Result<Option<Format>, Problem> {
+pub(super) fn known(format: Option<String>) -> Result<Option<Format>, Problem> {
     let format = format.map(|format| format.parse::<Format>());
     format.transpose().map_err(|e| Problem::Malformed(format!("`format`: {e}")))
 }
@@ -199,17 +170,20 @@ pub(crate) async fn check(
     let trial = Trial { text: text.into(), format: known(format)?, back_test };
     match desk.gatehouse.engine.check(&agent, &trial).await {
         Ok(checked) => Ok(Json(checked_view(&checked))),
-        Err(ShelfError::Invalid(errors)) => {
-            let diagnostics: Vec<Value> = errors.items.iter().map(diagnostic).collect();
-            Ok(Json(json!({"valid": false, "diagnostics": diagnostics})))
-        }
+        Err(ShelfError::Invalid(errors)) => Ok(Json(invalid_view(&errors))),
         Err(error) => Err(error.into()),
     }
 }
 
+/// What is said of a text that is no policy.
+pub(super) fn invalid_view(errors: &PolicyErrors) -> Value {
+    let diagnostics: Vec<Value> = errors.items.iter().map(diagnostic).collect();
+    json!({"valid": false, "diagnostics": diagnostics})
+}
+
 fn checked_view(checked: &Checked) -> Value {
     let Checked { policy, name, base, class, changes, tests, back_test, warnings, .. } = checked;
-    let Checked { waits_for, allows_too_much, needs_signature, .. } = checked;
+    let Checked { waits_for, allows_too_much, falls, needs_signature, .. } = checked;
     let warnings: Vec<Value> = warnings.iter().map(diagnostic).collect();
     json!({
         "valid": true,
@@ -224,6 +198,7 @@ fn checked_view(checked: &Checked) -> Value {
         "back_test": back_test,
         "waits_for": waits_for,
         "allows_too_much": allows_too_much,
+        "falls": falls,
         "needs_signature": needs_signature,
     })
 }

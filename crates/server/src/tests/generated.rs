@@ -39,7 +39,7 @@ const ODD: [&str; 12] = [
 ];
 
 /// What a request that the document allows is refused for all the same: it says so in words.
-const SAID_IN_WORDS: [&str; 9] = [
+const SAID_IN_WORDS: [&str; 12] = [
     "say `status`, `note` or both",
     "is after `to`",
     "name one of `agent`, `wallet`, `chain` and `all`",
@@ -49,6 +49,9 @@ const SAID_IN_WORDS: [&str; 9] = [
     "the version's `digest` is needed",
     "is not of its form",
     "is not a state",
+    "name one of `request` and `trace`",
+    "`request`: ",
+    "`chain`: name one that is served",
 ];
 
 /// Draws from one seed.

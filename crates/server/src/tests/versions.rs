@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use countersign_core::{
     identity::AgentId,
-    shelf::{PolicyKey, PolicySignature},
+    shelf::{MayFall, PolicyKey, PolicySignature},
     time::Millis,
 };
 use countersign_engine::{
     port::{
         Journal as _, PolicyShelf as _, Signer as _, journal::IncidentQuery, ledger::LedgerError,
     },
+    setup::Setup,
     shelf::{Files, Follower, Pinned},
 };
 use countersign_policy::Policy;
@@ -391,6 +392,31 @@ async fn pay(house: &House, usd: u64) -> Value {
     answer
 }
 
+/// The same four decisions, told of the whole app and of the version that made them.
+async fn of_all_and_of_a_version(house: &House) {
+    let app = house.engine.setup().app.clone();
+    let all = house.desk("GET", &format!("/apps/{app}/evaluations"), "").await.json();
+    assert_eq!((&all["all"]["decisions"], &all["all"]["usd_moved"]), (&json!(4), &json!("110")));
+    let [one] = all["items"].as_array().unwrap().as_slice() else { panic!("{all}") };
+    assert_eq!((&one["agent"], &one["denied"]), (&json!("trader"), &json!(1)), "{one}");
+    let other = house.desk("GET", "/apps/another/evaluations", "").await;
+    assert_eq!(told(&other), (404, json!("not_found")));
+    // the shelf begins when somebody asks for something of it
+    let tight = propose(house, DESK, &cap(450)).await;
+    assert_eq!(told(&tight), (201, json!("draft")));
+    let of = async |path: &str| house.desk("GET", &format!("{PATH}/{path}"), "").await;
+    let first = of("1/evaluation").await.json();
+    assert_eq!((&first["version"], &first["decisions"]), (&json!(1), &json!(4)), "{first}");
+    assert_eq!((&first["compliance_bp"], &first["utility_bp"]), (&json!(10_000), &json!(5000)));
+    let draft = of("2/evaluation").await.json();
+    assert_eq!((&draft["decisions"], &draft["utility_bp"]), (&json!(0), &Value::Null));
+    assert_eq!(told(&of("9/evaluation").await), (404, json!("not_found")));
+    assert_eq!(told(&of("x/evaluation").await), (404, json!("not_found")));
+    let none = of("1/evaluation?from=2020-01-01T00:00:00Z&to=2020-01-02T00:00:00Z").await.json();
+    assert_eq!(none["decisions"], 0, "{none}");
+    say(house, DESK, "2/withdraw", &json!({})).await;
+}
+
 #[tokio::test]
 async fn what_it_would_have_said_lately_comes_with_a_version_and_goes_on_for_a_shadow() {
     let house = House::open().await;
@@ -413,11 +439,21 @@ async fn what_it_would_have_said_lately_comes_with_a_version_and_goes_on_for_a_s
     assert_eq!(told(&backwards), (400, json!("malformed")));
     let nobody = house.desk("GET", "/api/agents/nobody/evaluations", "").await;
     assert_eq!(told(&nobody), (404, json!("not_found")));
+    of_all_and_of_a_version(&house).await;
     let tight = propose(&house, DESK, &cap(55)).await.json();
     let found = &tight["back_test"];
     assert_eq!((&found["decisions"], &found["skipped"]), (&json!(4), &json!(0)), "{found}");
     // 60 was allowed and 200 parked; 600 was denied before
     assert_eq!(found["newly"], json!({"deny": 2, "allow": 0, "park": 0}));
+    let measured = |name: &str| {
+        let found = &found["evaluators"][name];
+        [&found["of"], &found["in_force"], &found["version"]].map(|count| count.as_u64().unwrap())
+    };
+    assert_eq!(measured("compliance"), [4, 4, 2]);
+    assert_eq!(measured("utility"), [4, 2, 1]);
+    assert_eq!(measured("latency"), [4, 3, 4]);
+    assert_eq!(measured("safety"), [0, 0, 0]);
+    assert_eq!(measured("economics"), [910_000_000, 110_000_000, 50_000_000]);
     let [newest, other] = found["examples"].as_array().unwrap().as_slice() else {
         panic!("{found}")
     };
@@ -429,14 +465,57 @@ async fn what_it_would_have_said_lately_comes_with_a_version_and_goes_on_for_a_s
     assert_eq!(told(&shadow), (201, json!("shadow")));
     assert_eq!(shadow.json()["back_test"]["newly"], json!({"deny": 0, "allow": 0, "park": 1}));
     let run =
-        async || house.desk("GET", &format!("{PATH}/3"), "").await.json()["shadow_run"].clone();
+        async || house.desk("GET", &format!("{PATH}/4"), "").await.json()["shadow_run"].clone();
     assert_eq!(run().await["decisions"], 0, "nothing was asked since");
     let before = house.signer.signatures();
     assert!(pay(&house, 700).await["error"]["code"] == 4001, "the one in force decides");
     assert_eq!(house.signer.signatures(), before);
     let since = run().await;
     assert_eq!((&since["decisions"], &since["newly"]["park"]), (&json!(1), &json!(1)), "{since}");
-    let asked = say(&house, DESK, "3/activate", &json!({})).await;
+    let asked = say(&house, DESK, "4/activate", &json!({})).await;
     assert_eq!(told(&asked), (202, json!("waiting")), "a shadow that loosens waits like any");
+    house.close().await;
+}
+
+/// The gateway with bounds on what a version may lose.
+fn bound(house: &House, may_fall: MayFall) {
+    let mut setup = Setup::clone(&house.engine.setup());
+    setup.changes.gate.may_fall = may_fall;
+    house.engine.replace(setup);
+}
+
+#[tokio::test]
+async fn a_version_that_falls_too_far_behind_is_refused_with_both_values_and_the_bound() {
+    let house = House::open().await;
+    for usd in [50, 60, 70, 80] {
+        pay(&house, usd).await;
+    }
+    bound(&house, MayFall { utility: Some(2500), ..MayFall::default() });
+    let checked = json!({"text": cap(65), "back_test": true}).to_string();
+    let checked = house.desk("POST", &format!("{PATH}/check"), &checked).await.json();
+    let fall = json!([{"evaluator": "utility", "in_force_bp": 10_000, "version_bp": 5000, "most_bp": 2500}]);
+    assert_eq!(checked["falls"], fall, "{checked}");
+    let refused = propose(&house, DESK, &cap(65)).await;
+    assert_eq!(told(&refused), (409, json!("falls_behind")));
+    let document = refused.json();
+    assert_eq!(document["falls"], fall);
+    let detail = document["detail"].as_str().unwrap();
+    for part in ["utility", "100.00%", "50.00%", "25.00%"] {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+    let listed = house.desk("GET", PATH, "").await.json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "it is no version: {listed}");
+    // as far as it may
+    let near = propose(&house, DESK, &cap(75)).await;
+    assert_eq!(told(&near), (201, json!("draft")));
+    // and what was asked for since counts when it is activated
+    pay(&house, 85).await;
+    pay(&house, 86).await;
+    assert_eq!(
+        told(&say(&house, DESK, "2/activate", &json!({})).await),
+        (409, json!("falls_behind"))
+    );
+    bound(&house, MayFall { utility: Some(5000), ..MayFall::default() });
+    assert_eq!(told(&say(&house, DESK, "2/activate", &json!({})).await), (200, json!("active")));
     house.close().await;
 }

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use countersign_core::{
     identity::{OperatorId, PolicyId},
     shelf::{
-        BackTest, Change, ChangeGate, ChangeVote, DiffClass, Example, Flips, NewVersion, Origin,
-        PolicyKey, PolicySignature, Proposer, Shelf, ShelfChange, TestRun, Version, VersionState,
+        BackTest, Change, ChangeGate, ChangeVote, DiffClass, Evaluators, Example, Flips, MayFall,
+        Measure, NewVersion, Origin, PolicyKey, PolicySignature, Proposer, Shelf, ShelfChange,
+        TestRun, Version, VersionState,
     },
     time::Millis,
 };
@@ -91,6 +92,10 @@ fn new(who: &str, n: u64, base: u64) -> NewVersion {
             truncated: true,
             newly: Flips { deny: 1, allow: 2, park: 0 },
             newly_allowed_at_risk: 1,
+            evaluators: Evaluators {
+                safety: Measure { of: u64::MAX, in_force: 2, version: 1 },
+                ..Evaluators::default()
+            },
             examples: vec![Example {
                 trace: trace_hash(n),
                 before: "allow".into(),
@@ -123,6 +128,7 @@ fn gate() -> ChangeGate {
         delay: Millis(7),
         newly_allowed_bp: Some(10_000),
         newly_allowed_at_risk: Some(u64::MAX),
+        may_fall: MayFall { economics: Some(10_000), ..MayFall::default() },
     }
 }
 
