@@ -3,13 +3,14 @@
 import { readFileSync } from "node:fs";
 import solc from "solc";
 
-const source = readFileSync(new URL("../vectors/benign/contracts.sol", import.meta.url), "utf8");
+const files = ["contracts.sol", "signed.sol"];
+const deployed = ["Counter", "Erc20", "Pool"];
+const content = (file) => readFileSync(new URL(`../vectors/benign/${file}`, import.meta.url), "utf8");
 const input = {
   language: "Solidity",
-  sources: { "benign.sol": { content: source } },
+  sources: Object.fromEntries(files.map((file) => [file, { content: content(file) }])),
   settings: {
     optimizer: { enabled: true, runs: 200 },
-    viaIR: true,
     evmVersion: "cancun",
     metadata: { bytecodeHash: "none", appendCBOR: false },
     outputSelection: { "*": { "*": ["evm.bytecode.object", "evm.deployedBytecode.object"] } },
@@ -21,8 +22,9 @@ if (wrong.length > 0) {
   console.error(wrong.map((error) => error.formattedMessage).join("\n"));
   process.exit(1);
 }
-const codes = Object.entries(contracts["benign.sol"]).map(([name, { evm }]) => {
-  const { bytecode, deployedBytecode } = evm;
-  return [name, { init: `0x${bytecode.object}`, code: `0x${deployedBytecode.object}` }];
+const compiled = files.flatMap((file) => Object.entries(contracts[file]));
+const codes = compiled.map(([name, { evm }]) => {
+  const init = deployed.includes(name) ? { init: `0x${evm.bytecode.object}` } : {};
+  return [name, { ...init, code: `0x${evm.deployedBytecode.object}` }];
 });
 console.log(JSON.stringify(Object.fromEntries(codes), null, 1));

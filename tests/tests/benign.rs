@@ -29,6 +29,7 @@ async fn world() -> World {
     let one_token =
         format!("    tokens: [ {{ id: usdc, address: \"{TOKEN}\", decimals: 6, price: USD }} ]");
     setup.changes.push((one_token, vector("chain.yaml").trim_end().to_owned()));
+    setup.changes.push(("USD: \"1\"".into(), "USD: \"1\", ITEM: \"20\"".into()));
     World::start(setup).await
 }
 

@@ -303,7 +303,7 @@ fn x402_pays_whom_the_witness_names() {
     );
     let proxy = (
         "0x402085c248EeA27D92E8b30b2C58ed07f9E20001",
-        "0x4020e7393B728A3939659E5732F87fdd8e680002",
+        "0x4020A4f3b7b90ccA423B9fabCc0CE57C6C240002",
     );
     assert_eq!(effects(title, &[facilitator, named, proxy]), [to]);
     // the same words through another contract are terms of that contract

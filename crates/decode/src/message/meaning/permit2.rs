@@ -16,7 +16,7 @@ const UNLIMITED: U256 = U256::from_limbs([u64::MAX, u64::MAX, 0xffff_ffff, 0]);
 
 /// x402's contracts, the same on every chain: they pay whom the witness names, and nobody else.
 const X402_EXACT: Address = address!("402085c248EeA27D92E8b30b2C58ed07f9E20001");
-const X402_UP_TO: Address = address!("4020e7393B728A3939659E5732F87fdd8e680002");
+const X402_UP_TO: Address = address!("4020A4f3b7b90ccA423B9fabCc0CE57C6C240002");
 
 pub(super) const TABLE: &Table = &[
     (
