@@ -70,9 +70,10 @@ packages_are_there() {
 # The clients and the node.
 npm_parts_are_there() {
     need npm "install Node.js 20 or newer"
-    packages_are_there "$clients" "viem, ethers, anvil and cast"
+    packages_are_there "$clients" "viem, ethers, anvil, cast, forge and solc"
     native_is_there anvil
     native_is_there cast
+    native_is_there forge
 }
 
 # The lock file pins foundry for Linux on amd64, where our machines run; another platform's binary of the

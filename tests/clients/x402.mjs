@@ -1,17 +1,20 @@
 // An agent that pays for what it reads (x402): the real client, with an account that the gateway holds, and a seller that lets the
 // real facilitator verify each payment and bring it to the token.
 //
-//     node x402.mjs URL NODE FROM SELLER TOKEN PRICE..
+//     node x402.mjs URL NODE FROM SELLER TOKEN METHOD PRICE..
 //
+// METHOD is `eip3009` or `permit2`, by which the scheme `exact` moves the token, or `upto`: the price is then the most, and the seller takes half.
 // Says of each price what the client shows: what it got for it and the transaction that paid the seller, or why it got nothing.
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { ExactEvmScheme, toFacilitatorEvmSigner } from "@x402/evm";
 import { ExactEvmScheme as Facilitator } from "@x402/evm/exact/facilitator";
+import { UptoEvmScheme } from "@x402/evm/upto/client";
+import { UptoEvmScheme as UptoFacilitator } from "@x402/evm/upto/facilitator";
 import { decodePaymentResponseHeader, wrapFetchWithPaymentFromConfig } from "@x402/fetch";
 import { createWalletClient, defineChain, http, publicActions } from "viem";
 
-const [url, node, from, seller, token, ...prices] = process.argv.slice(2);
+const [url, node, from, seller, token, method, ...prices] = process.argv.slice(2);
 const chain = defineChain({
   id: 31337,
   name: "anvil",
@@ -22,11 +25,20 @@ const network = `eip155:${chain.id}`;
 
 // The seller's side knows the node, and nothing of the gateway.
 const relayer = createWalletClient({ account: seller, chain, transport: http(node), pollingInterval: 20 });
-const facilitator = new Facilitator(toFacilitatorEvmSigner({ ...relayer.extend(publicActions), address: seller }));
+const relayed = toFacilitatorEvmSigner({ ...relayer.extend(publicActions), address: seller });
+const upTo = method === "upto";
+const facilitator = upTo ? new UptoFacilitator(relayed) : new Facilitator(relayed);
 
 function requirements(amount) {
-  const extra = { name: "USD Coin", version: "2" };
-  return { scheme: "exact", network, amount, asset: token, payTo: seller, maxTimeoutSeconds: 60, extra };
+  const how = upTo ? facilitator.getExtra(network) : { assetTransferMethod: method };
+  const extra = { name: "USD Coin", version: "2", ...how };
+  const scheme = upTo ? "upto" : "exact";
+  return { scheme, network, amount, asset: token, payTo: seller, maxTimeoutSeconds: 60, extra };
+}
+
+// What the seller takes in the end.
+function taken(asked) {
+  return upTo ? { ...asked, amount: String(BigInt(asked.amount) / 2n) } : asked;
 }
 
 const encode = (value) => Buffer.from(JSON.stringify(value)).toString("base64");
@@ -43,7 +55,7 @@ async function sell(request, reply) {
   }
   const payment = decode(paid);
   const verified = await facilitator.verify(payment, asked);
-  const settled = verified.isValid ? await facilitator.settle(payment, asked) : { success: false, ...verified };
+  const settled = verified.isValid ? await facilitator.settle(payment, taken(asked)) : { success: false, ...verified };
   reply.writeHead(settled.success ? 200 : 402, { "payment-response": encode(settled) });
   reply.end(settled.success ? "the secret" : JSON.stringify(settled));
 }
@@ -58,7 +70,7 @@ const shop = `http://127.0.0.1:${server.address().port}`;
 const wallet = createWalletClient({ account: from, chain, transport: http(url) });
 const signer = { address: from, signTypedData: (message) => wallet.signTypedData(message) };
 const pay = wrapFetchWithPaymentFromConfig(fetch, {
-  schemes: [{ network, client: new ExactEvmScheme(signer) }],
+  schemes: [{ network, client: upTo ? new UptoEvmScheme(signer) : new ExactEvmScheme(signer) }],
   // the client has limits of its own; here the gateway has to be the one that says no
   spendControls: false,
 });

@@ -1,8 +1,13 @@
 //! What honest agents do, as data: each row of `tests/vectors/benign` goes through the real door of the real binary, under a policy
 //! that an operator would write for it, and has to happen. Not one may be refused.
-#![expect(clippy::expect_used, clippy::panic, reason = "a failed test panics")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a failed test panics, and how many rows there are is printed"
+)]
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 
 use countersign_tests::{Setup, StoreKind, World, anvil, config::TOKEN, place};
 use serde_json::Value;
@@ -66,12 +71,12 @@ async fn happens(file: &str, rows_min: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_honest_agents_send_is_mined() {
-    happens("transactions.json", 100).await;
+    happens("transactions.json", 200).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_honest_agents_sign_is_theirs_and_works() {
-    happens("signatures.json", 30).await;
+    happens("signatures.json", 61).await;
 }
 
 /// The code that lies beside the rows is what their source compiles to.
@@ -79,4 +84,76 @@ async fn what_honest_agents_sign_is_theirs_and_works() {
 async fn the_contracts_of_the_rows_are_what_their_source_says() {
     let committed: Value = serde_json::from_str(&vector("contracts.json")).expect("JSON");
     assert!(program("contracts.mjs", &[]).await == committed, "run contracts.mjs again");
+}
+
+/// The rows of a file of vectors.
+fn rows(file: &Path) -> Vec<Value> {
+    let text =
+        fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    let read: Value = serde_json::from_str(&text).expect("JSON");
+    read.get("rows").and_then(Value::as_array).cloned().unwrap_or_default()
+}
+
+/// What a row does, whatever the amounts: rows that differ only in numbers, in which token, in which payee, or in which contract is
+/// allowed something are one deed; so are texts of the same letters and signs.
+fn deed(value: &Value, name: &str) -> Value {
+    const UNSAID: [&str; 5] = ["id", "title", "effect", "used", "makes"];
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| !UNSAID.contains(&name.as_str()))
+            .map(|(name, value)| (name.clone(), deed(value, name)))
+            .collect(),
+        Value::Array(items) => items.iter().map(|item| deed(item, name)).collect(),
+        Value::String(text) => deed_of_text(text, name).into(),
+        Value::Number(_) => "number".into(),
+        Value::Bool(_) | Value::Null => value.clone(),
+    }
+}
+
+fn deed_of_text(text: &str, name: &str) -> String {
+    let number = text.strip_prefix("0x").unwrap_or(text).chars().all(|it| it.is_ascii_hexdigit());
+    match (name, text) {
+        ("fn" | "primaryType" | "name" | "type" | "types" | "kind", _) => text.to_owned(),
+        ("deploy", _) => "contract".into(),
+        ("text", _) => {
+            let plain = |it: char| it.is_ascii_alphanumeric() || [' ', '.', ','].contains(&it);
+            let pieces = text.split(plain).filter(|piece| !piece.is_empty());
+            pieces.collect::<Vec<_>>().join(" ")
+        }
+        (_, "$usdc" | "$eurc" | "$weth" | "$dai") => "token".into(),
+        (_, "$payee" | "$friend") => "payee".into(),
+        ("to", _) | (_, "$self" | "$none" | "$soon") => text.to_owned(),
+        _ if text.starts_with('$') => "contract".into(),
+        _ if number => "number".into(),
+        _ => text.to_owned(),
+    }
+}
+
+/// Nothing is safe here only because it refuses: what has to happen is as much as what must not.
+#[test]
+fn there_are_as_many_honest_deeds_as_attacks() {
+    let folder = place::checkout().join("tests/vectors");
+    let listed = fs::read_to_string(folder.join("judgement.ids")).expect("the list of ids");
+    let listed: BTreeSet<&str> = listed.split_whitespace().collect();
+    let files = folder.read_dir().expect("the vectors").flatten().map(|entry| entry.path());
+    let tables = files.filter(|file| file.extension().is_some_and(|it| it == "json"));
+    let attacks: Vec<Value> = tables.flat_map(|file| rows(&file)).collect();
+    let id = |row: &Value| row.get("id").and_then(Value::as_str).map(str::to_owned);
+    let is_listed = |row: &&Value| id(row).is_some_and(|id| listed.contains(id.as_str()));
+    let attacks = attacks.iter().filter(is_listed).count();
+    let honest = ["transactions.json", "signatures.json"];
+    let honest: Vec<Value> =
+        honest.iter().flat_map(|name| rows(&folder.join("benign").join(name))).collect();
+    let ids: BTreeSet<_> = honest.iter().map(id).collect();
+    assert_eq!(ids.len(), honest.len(), "each row has an id of its own");
+    let deeds: BTreeSet<String> = honest.iter().map(|row| deed(row, "").to_string()).collect();
+    println!(
+        "{attacks} rows of {} attacks; {} honest rows, {} of them different deeds",
+        listed.len(),
+        honest.len(),
+        deeds.len()
+    );
+    assert!(attacks >= listed.len(), "the attacks are not found");
+    assert!(deeds.len() >= attacks, "{} honest deeds for {attacks} rows", deeds.len());
 }

@@ -49,7 +49,11 @@ struct Project {
 
 impl Project {
     async fn new() -> Self {
-        let setup = Setup::new(StoreKind::Embedded).with(|bot| bot.policy = POLICY.into());
+        // a script that is run again means it
+        let setup = Setup::new(StoreKind::Embedded).with(|bot| {
+            bot.policy = POLICY.into();
+            bot.duplicate_window = "0s";
+        });
         let folder = tempfile::tempdir().expect("a folder");
         Self { world: World::start(setup).await, folder }
     }
@@ -90,7 +94,10 @@ impl Project {
 
     /// What a contract counted.
     async fn count(&self, address: &Value) -> Value {
-        self.world.anvil.call("eth_call", json!([{"to": address, "data": "0x06661abd"}, "latest"])).await
+        self.world
+            .anvil
+            .call("eth_call", json!([{"to": address, "data": "0x06661abd"}, "latest"]))
+            .await
     }
 }
 
@@ -99,7 +106,8 @@ async fn forge_create_deploys() {
     let project = Project::new().await;
     let said = project.create("1ether").await.done();
     let said: Value = serde_json::from_str(&said.out).expect("JSON");
-    let receipt = project.world.anvil.receipt(said["transactionHash"].as_str().expect("a hash")).await;
+    let receipt =
+        project.world.anvil.receipt(said["transactionHash"].as_str().expect("a hash")).await;
     assert_eq!(receipt["status"], "0x1", "{receipt}");
     let address = &said["deployedTo"];
     assert_eq!(project.count(address).await, json!(format!("0x{:064x}", 7)));
