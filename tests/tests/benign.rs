@@ -1,11 +1,6 @@
 //! What honest agents do, as data: each row of `tests/vectors/benign` goes through the real door of the real binary, under a policy
 //! that an operator would write for it, and has to happen. Not one may be refused.
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a failed test panics, and how many rows there are is printed"
-)]
+#![expect(clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 

@@ -1,6 +1,6 @@
 //! forge, unmodified and with its defaults, at an account that the gateway holds: it deploys with `forge create`, deploys and calls with
 //! `forge script`, and what is refused it says so that its user can read it.
-#![expect(clippy::expect_used, clippy::panic, reason = "a failed test panics")]
+#![expect(clippy::expect_used, reason = "a failed test panics")]
 
 use countersign_tests::{Setup, StoreKind, World, place, wait};
 use serde_json::{Value, json};
