@@ -182,8 +182,9 @@ async fn it_reads_every_call_that_signs_and_refuses_in_the_words_of_the_door() {
     let world = World::start(setup()).await;
     let (own, other) = (world.bot().wallet, ACCOUNTS[1].1);
     let tx = |from: &str| json!([{"from": from, "to": PAYEE, "value": usd(10)}]);
+    // another payment than that before it, which would be its repetition
     let dear =
-        json!([{"from": own, "to": PAYEE, "value": usd(10), "maxFeePerGas": "0xba43b74000"}]);
+        json!([{"from": own, "to": PAYEE, "value": usd(11), "maxFeePerGas": "0xba43b74000"}]);
     let typed = json!({"domain": {"chainId": CHAIN}, "primaryType": "A", "message": {"a": "1"},
         "types": {"EIP712Domain": [{"name": "chainId", "type": "uint256"}], "A": [{"name": "a", "type": "uint256"}]}});
     let call = |method: &str, params: Value| json!({"method": method, "params": params});

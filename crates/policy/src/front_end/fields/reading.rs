@@ -127,9 +127,10 @@ impl<'a> Source<'a, '_> {
         match MicroUsd::from_str(text) {
             Ok(amount) => Some(amount.to_string()),
             Err(error) => {
-                let hint = "write plain decimal USD with at most six decimals, best in quotes";
-                let example = if is_float(text) { in_digits(text) } else { "\"100.50\"".into() };
-                let hint = format!("{hint}: {example}");
+                let hint =
+                    "write plain decimal USD with at most six decimals, best in quotes: \"100.50\"";
+                let exact = if is_float(text) { in_digits(text) + "; " } else { String::new() };
+                let hint = format!("{exact}{hint}");
                 self.findings.error(node.place, format!("`{key}`: {error}"), hint);
                 None
             }
