@@ -96,7 +96,7 @@ pub(super) fn draft_in_object(
         if let Some((method, draft)) = message::in_object(first)? {
             return Ok((method, (draft, beside)));
         }
-        if let Some(draft) = calls::in_object(first, chain, handle.clone())? {
+        if let Some(draft) = calls::in_object(first, chain, handle)? {
             return Ok((Method::SendCalls, (draft, beside)));
         }
     }

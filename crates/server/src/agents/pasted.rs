@@ -37,19 +37,14 @@ impl Pasted<'_> {
         let json = Json::parse(self.text.as_bytes(), Limits::REQUEST)
             .map_err(|error| FieldError::new("request", error.to_string()))?;
         let on = (self.chain, handle);
-        match json.get("method") {
-            Some(name) => {
-                let params = json.get("params").and_then(Json::as_list);
-                let missing = || FieldError::new("params", "must be the method's, in a list");
-                let params = params.ok_or_else(missing)?;
-                let (method, drafted) = named(name, params, on)?;
-                self.submitted((method, drafted), received)
-            }
-            None => {
-                let params = [self.whole(json, setup)?];
-                self.submitted(draft_in_object(&params, on)?, received)
-            }
-        }
+        let Some(name) = json.get("method") else {
+            let params = [self.whole(json, setup)?];
+            return self.submitted(draft_in_object(&params, on)?, received);
+        };
+        let params = json.get("params").and_then(Json::as_list);
+        let missing = || FieldError::new("params", "must be the method's, in a list");
+        let (method, drafted) = named(name, params.ok_or_else(missing)?, on)?;
+        self.submitted((method, drafted), received)
     }
 
     /// An object as `countersign_simulate` takes it.
@@ -58,7 +53,11 @@ impl Pasted<'_> {
         let mut members = match json {
             json @ Json::Object(_) if is_typed_data => vec![("typedData".to_owned(), json)],
             Json::Object(members) => members,
-            other => {
+            other @ (Json::Null
+            | Json::Bool(_)
+            | Json::Number(_)
+            | Json::Text(_)
+            | Json::List(_)) => {
                 let reason = format!("is {}, not an object", other.kind());
                 return Err(FieldError::new("request", reason));
             }
