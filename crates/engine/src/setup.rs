@@ -61,10 +61,9 @@ impl Setup {
     pub(crate) fn with_grant(&self, agent: &AgentId, grant: &Policy) -> Self {
         let mut other = self.clone();
         for chain in other.chains.values_mut() {
-            let functions = grant.functions();
-            functions
-                .into_iter()
-                .for_each(|(of, function)| chain.registry.add_function(of, function));
+            for (of, function) in grant.functions() {
+                chain.registry.add_function(of, function);
+            }
         }
         if let Some(agent) = other.agents.get_mut(agent) {
             agent.grant = grant.clone();

@@ -142,7 +142,9 @@ impl Engine {
         Ok(tallied.told(span, |mut by| {
             by.sort_by(|(one, _), (other, _)| one.cmp(other));
             let mut all = Tally::default();
-            by.iter().for_each(|(_, tally)| all.join(tally));
+            for (_, tally) in &by {
+                all.join(tally);
+            }
             let of = |(agent, tally): (_, Tally)| ByAgent { agent, evaluation: tally.told() };
             OfApp { items: by.into_iter().map(of).collect(), all: all.told() }
         }))

@@ -81,12 +81,12 @@ impl Engine {
             let active = self.version_of(agent, kept.active.version).await?;
             let active = self.policy_of(&active).await?;
             let Comparison { class, changes } = compared(&active, &policy);
-            let back_test = match tested.take().filter(|(base, _)| *base == active.id()) {
-                Some((_, back_test)) => back_test,
-                None => {
-                    let texts = Texts { active: &active, policy: &policy };
-                    self.lately(&setup, (agent, texts)).await?
-                }
+            let kept_test = tested.take().filter(|(base, _)| *base == active.id());
+            let back_test = if let Some((_, back_test)) = kept_test {
+                back_test
+            } else {
+                let texts = Texts { active: &active, policy: &policy };
+                self.lately(&setup, (agent, texts)).await?
             };
             tested = Some((active.id(), back_test.clone()));
             let new = NewVersion {

@@ -49,7 +49,11 @@ impl Pasted<'_> {
         let mut members = match json {
             json @ Json::Object(_) if is_typed_data => vec![("typedData".to_owned(), json)],
             Json::Object(members) => members,
-            other => {
+            other @ (Json::Null
+            | Json::Bool(_)
+            | Json::Number(_)
+            | Json::Text(_)
+            | Json::List(_)) => {
                 let reason = format!("is {}, not an object", other.kind());
                 return Err(FieldError::new("request", reason));
             }

@@ -36,6 +36,14 @@ pub(super) const EXPORTS_OF_ONE_MAX: usize = 4;
 /// The longest name of a session that is asked for; requests cannot have a longer one either.
 const SESSION_BYTES_MAX: usize = 1024;
 
+/// The session that is asked for.
+pub(super) fn session_named(name: Option<String>) -> Result<Option<String>, Problem> {
+    if name.as_ref().is_some_and(|name| name.len() > SESSION_BYTES_MAX) {
+        return Err(Problem::Malformed("`session`: is longer than any session's name".into()));
+    }
+    Ok(name)
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Which {
@@ -66,9 +74,7 @@ pub(crate) async fn export(
 ) -> Result<Response<Body>, Problem> {
     let Which { format, from, to, agent, session } = which;
     let (from, to) = span(from, to)?;
-    if session.as_ref().is_some_and(|name| name.len() > SESSION_BYTES_MAX) {
-        return Err(Problem::Malformed("`session`: is longer than any session's name".into()));
-    }
+    let session = session_named(session)?;
     let full = || Problem::Unavailable("too many exports are on their way".into());
     let seat = desk.exporters.take(&operator.id).ok_or_else(full)?;
     let header = header(&desk, Filter { from, to, agent, session }).await?;

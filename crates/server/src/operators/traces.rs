@@ -15,6 +15,7 @@ use super::{
     Desk, Door, Problem,
     access::{Approver, Asked, Named, Viewer},
     body::{Given, Listed, limit, listed, span},
+    evidence::session_named,
 };
 
 #[derive(Debug, Deserialize)]
@@ -40,6 +41,7 @@ pub(crate) async fn list(
     ours(&desk, &app)?;
     let Which { status, agent, session, operation, from, to, limit: most, cursor } = which;
     let (limit, (from, to)) = (limit(most)?, span(from, to)?);
+    let session = session_named(session)?;
     let query = TraceQuery { status, agent, session, operation, from, to, limit, cursor };
     Ok(listed(desk.ports().journal.traces(&query).await?))
 }

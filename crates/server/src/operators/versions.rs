@@ -146,7 +146,7 @@ pub(crate) async fn propose(
 
 pub(super) fn known(format: Option<String>) -> Result<Option<Format>, Problem> {
     let format = format.map(|format| format.parse::<Format>());
-    format.transpose().map_err(|e| Problem::Malformed(format!("`format`: {e}")))
+    format.transpose().map_err(|e| Problem::malformed(&format!("`format`: {e}")))
 }
 
 /// A text that is only looked at.

@@ -20,7 +20,7 @@ async fn explain(house: &House, text: &str, more: Value) -> Reply {
 
 /// A payment of so many USD, at 1000 USD for one ETH.
 fn payment(usd: u64) -> Value {
-    json!({"to": TO, "value": format!("{:#x}", usd * 1_000_000_000_000_000)})
+    json!({"to": TO, "value": format!("{:#x}", usd.saturating_mul(1_000_000_000_000_000))})
 }
 
 fn outcomes(found: &Value) -> [(String, String); 2] {
