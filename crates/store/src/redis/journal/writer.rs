@@ -170,7 +170,9 @@ impl Writer {
             }
             Err(error) => {
                 let error = unavailable(error);
-                group.into_iter().for_each(|waiting| waiting.tell(Err(error.clone())));
+                for waiting in group {
+                    waiting.tell(Err(error.clone()));
+                }
                 None
             }
         }
