@@ -82,6 +82,8 @@ pub(super) struct Writer {
 #[derive(Debug, Default)]
 struct Queue {
     waiting: VecDeque<Waiting>,
+    // behind the last entry, where it is known and nobody writes
+    head: Option<ChainHead>,
     is_written: bool,
     taken: u64,
 }
@@ -139,9 +141,9 @@ impl Writer {
 
     /// Writes until nothing waits.
     async fn write(self: Arc<Self>) {
-        let mut known = None;
+        let mut known = self.queue().head.take();
         loop {
-            let group = self.queue().next_group();
+            let group = self.queue().next_group(known);
             if group.is_empty() {
                 return;
             }
@@ -314,8 +316,8 @@ impl Queue {
         self.waiting.len() < waited
     }
 
-    /// Those that go next; where there are none, nobody writes from now on.
-    fn next_group(&mut self) -> Vec<Waiting> {
+    /// Those that go next behind this head; where there are none, nobody writes from now on.
+    fn next_group(&mut self, head: Option<ChainHead>) -> Vec<Waiting> {
         let (mut group, mut bytes) = (Vec::new(), 0_usize);
         while let Some(next) = self.waiting.front() {
             bytes = bytes.saturating_add(next.call.len()).saturating_add(next.line.text().len());
@@ -324,7 +326,9 @@ impl Queue {
             }
             group.extend(self.waiting.pop_front());
         }
-        self.is_written = !group.is_empty();
+        if group.is_empty() {
+            (self.is_written, self.head) = (false, head);
+        }
         group
     }
 

@@ -190,3 +190,21 @@ async fn a_gateways_entries_are_one_chain_however_many_write_it() {
     previous.dedup();
     assert_eq!(previous.len(), 9, "no two entries follow the same one");
 }
+
+/// How many scripts the server has run.
+async fn scripts(bench: &RedisBench) -> u64 {
+    let info: String =
+        redis::cmd("INFO").arg("commandstats").query_async(&mut bench.raw().await).await.unwrap();
+    let (_, calls) = info.split_once("cmdstat_evalsha:calls=").unwrap();
+    calls.split(',').next().unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_alone_is_one_call() {
+    let (bench, journal) = journal_of_ten().await;
+    let before = scripts(&bench).await;
+    for n in 10..15 {
+        journal.record(&trace(n)).await.unwrap();
+    }
+    assert_eq!(scripts(&bench).await - before, 5);
+}
