@@ -60,6 +60,16 @@ impl Rest {
     }
 }
 
+/// What an attempt to commit came to.
+pub(crate) enum Tried {
+    /// Whoever waits for it is told.
+    Over,
+    /// It has to wait.
+    Waits(Box<GapJob>, Wait),
+    /// The books did not answer; whoever waits for it is told that it goes on by itself.
+    Unanswered,
+}
+
 impl Engine {
     /// One attempt to commit a job, which is given back where it has to wait; else whoever waits for it is told. What is
     /// committed is signed at once, and goes out in its order.
@@ -67,7 +77,7 @@ impl Engine {
         self: &Arc<Self>,
         job: GapJob,
         departures: &mut Departures,
-    ) -> Option<(Box<GapJob>, Wait)> {
+    ) -> Tried {
         let room = departures.room().await;
         let GapJob { reservation, errand, rest } = job;
         let record = reservation.record().clone();
@@ -76,7 +86,7 @@ impl Engine {
             Ok(commit) => commit,
             Err((code, reason)) => {
                 rest.tell(self.refuse(&record, code, &reason).await);
-                return None;
+                return Tried::Over;
             }
         };
         let committing = self.commit(reservation, &commit);
@@ -87,7 +97,7 @@ impl Engine {
             }
             Ok(Commitment::Refused(reservation, refusal)) => {
                 if let Some(why) = wait(&refusal) {
-                    return Some((Box::new(GapJob { reservation, errand, rest }), why));
+                    return Tried::Waits(Box::new(GapJob { reservation, errand, rest }), why);
                 }
                 rest.tell(self.refused(&record, refusal).await);
             }
@@ -95,9 +105,10 @@ impl Engine {
             Err(error) => {
                 tracing::error!(operation = %record.id, %error, "a commit has no answer; it will be looked up");
                 rest.tell(Outcome::Open);
+                return Tried::Unanswered;
             }
         }
-        None
+        Tried::Over
     }
 
     pub(crate) async fn commit(

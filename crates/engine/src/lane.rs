@@ -1,6 +1,6 @@
 //! One lane per (chain, wallet): commit, sign and send in order. Lanes never wait for each other.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use alloy_primitives::Address;
 use countersign_core::{
@@ -16,7 +16,7 @@ use crate::{
     claim::Claim,
     departure::Departures,
     engine::Engine,
-    execute::{GapJob, LANE_FULL, NONCE_KEPT, Rest},
+    execute::{GapJob, LANE_FULL, NONCE_KEPT, Rest, Tried},
     intake::ALLOW_FOR,
     port::ledger::NONCE_HELD_FOR,
     reply::NODE_REFUSED,
@@ -135,11 +135,13 @@ struct Worker {
     engine: Arc<Engine>,
     waiting: Vec<Gap>,
     departures: Departures,
+    // a commit had no answer, and those behind it were not told yet
+    is_unanswered: bool,
 }
 
 impl Worker {
     fn new(engine: Arc<Engine>) -> Self {
-        Self { engine, waiting: Vec::new(), departures: Departures::new() }
+        Self { engine, waiting: Vec::new(), departures: Departures::new(), is_unanswered: false }
     }
 
     async fn run(mut self, mut receiver: mpsc::Receiver<Job>) {
@@ -148,6 +150,7 @@ impl Worker {
                 let Some(job) = receiver.recv().await else { return };
                 let step = job.step.clone();
                 self.take(job).instrument(step).await;
+                self.let_go(&mut receiver);
                 continue;
             }
             let timer = self.engine.ports().clock.sleep(GAP_LOOK);
@@ -160,6 +163,19 @@ impl Worker {
                 Either::Right(_) => {}
             }
             self.fill_gaps().await;
+            self.let_go(&mut receiver);
+        }
+    }
+
+    /// Behind books that do not answer each of a crowd would wait for all before it to run out of time: those that stand
+    /// behind one that had no answer are told that they go on by themselves. A sweep takes them up.
+    fn let_go(&mut self, receiver: &mut mpsc::Receiver<Job>) {
+        if !mem::take(&mut self.is_unanswered) {
+            return;
+        }
+        while let Ok(Job { task, setup, done, claim, step }) = receiver.try_recv() {
+            tracing::warn!(operation = %task.record().id, "the books do not answer; it will be looked up");
+            Rest { setup, done, claim, step }.tell(Outcome::Open);
         }
     }
 
@@ -184,8 +200,14 @@ impl Worker {
 
     /// Tries a fresh job; one that has to wait goes to the end of those that do.
     async fn try_commit(&mut self, job: GapJob) {
-        let step = self.engine.commit_step(job, &mut self.departures);
-        let Some((job, why)) = step.await else { return };
+        let (job, why) = match self.engine.commit_step(job, &mut self.departures).await {
+            Tried::Over => return,
+            Tried::Unanswered => {
+                self.is_unanswered = true;
+                return;
+            }
+            Tried::Waits(job, why) => (job, why),
+        };
         if self.waiting.len() >= GAPS_MAX {
             return self.give_up(*job, why).await;
         }
@@ -210,13 +232,21 @@ impl Worker {
             let Gap { job, until, .. } = self.waiting.remove(place);
             let step = job.rest.step.clone();
             let attempt = self.engine.commit_step(*job, &mut self.departures);
-            if let Some((job, why)) = attempt.instrument(step).await {
-                closed |= job.reservation.record().intent.nonce.is_none();
-                self.waiting.insert(place, Gap { job, why, until });
-                place = place.saturating_add(1);
-            } else {
-                next = self.next().await;
-                place = 0;
+            match attempt.instrument(step).await {
+                Tried::Waits(job, why) => {
+                    closed |= job.reservation.record().intent.nonce.is_none();
+                    self.waiting.insert(place, Gap { job, why, until });
+                    place = place.saturating_add(1);
+                }
+                Tried::Over => {
+                    next = self.next().await;
+                    place = 0;
+                }
+                // the others wait for as long as they may anyway
+                Tried::Unanswered => {
+                    self.is_unanswered = true;
+                    break;
+                }
             }
         }
         self.drop_late().await;
@@ -229,7 +259,7 @@ impl Worker {
     async fn drop_late(&mut self) {
         let now = self.engine.ports().clock.monotonic();
         let (late, waiting) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|gap| gap.until <= now);
+            mem::take(&mut self.waiting).into_iter().partition(|gap| gap.until <= now);
         self.waiting = waiting;
         let late: Vec<Gap> = late;
         for Gap { job, why, .. } in late {
