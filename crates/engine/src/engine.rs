@@ -496,7 +496,7 @@ impl Engine {
         &self.adopting
     }
 
-    /// The blocks of each chain as they were seen last.
+    /// Of those who change a policy.
     pub(crate) const fn back_tests(&self) -> &BackTests {
         &self.back_tests
     }
@@ -506,6 +506,7 @@ impl Engine {
         &self.looks
     }
 
+    /// The blocks of each chain as they were seen last.
     pub(crate) fn seen_blocks(&self) -> MutexGuard<'_, BTreeMap<ChainId, SeenBlocks>> {
         self.seen_blocks.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -468,19 +468,8 @@ const FOREIGN_FUNDS: &str = "foreign_funds";
 
 /// Whose assets an action moves, where they belong neither to who asks nor to an account that acts.
 fn of_another(action: &Action, intent: &Intent) -> Option<Address> {
-    match action.effect {
-        Effect::Transfer { from, .. } if action.foreign && from != intent.address => Some(from),
-        Effect::Transfer { .. }
-        | Effect::Approve { .. }
-        | Effect::Revoke { .. }
-        | Effect::Call
-        | Effect::Deploy { .. }
-        | Effect::Undecodable { .. }
-        | Effect::Delegate { .. }
-        | Effect::TypedData { .. }
-        | Effect::Text { .. }
-        | Effect::Opaque { .. } => None,
-    }
+    let Effect::Transfer { from, .. } = action.effect else { return None };
+    (action.foreign && from != intent.address).then_some(from)
 }
 
 /// Who asks this gate.
